@@ -1,0 +1,87 @@
+"""The plan: plain data in which every decision about a session has been made.
+
+`ringfence plan` prints it, golden tests pin it, launching and rendering both start from it.
+"""
+
+from ringfence.handover import Publication
+from ringfence.policy.model import Policy
+from ringfence.value import Struct
+
+
+class Mount(Struct):
+    """One step in building the file system inside, done in order."""
+
+    kind: str  # "ro", "rw" (recursive binds), "tmpfs", "symlink", "text" (a small read-only file), "directory"
+    target: str  # absolute path inside
+    source: str = ""  # path on the host; for "symlink" what it points to
+    text: str = ""  # content of a "text" file
+    size: int | None = None  # bytes, for "tmpfs"
+    mode: int = 0o755
+    noexec: bool = False
+    why: str = ""
+
+
+class Hidden(Struct):
+    """A path that exists on the host and is hidden inside."""
+
+    path: str
+    rule: str  # the mask that matched
+    directory: bool = False
+
+
+class WorkspacePlan(Struct):
+    """The project inside."""
+
+    root: str
+    mode: str  # direct | readonly | scratch
+    hidden: tuple[Hidden, ...] = ()  # credential files found
+    protected: tuple[str, ...] = ()  # existing paths bound read-only (direct mode)
+    pinned: tuple[str, ...] = ()  # their ancestors, bound onto themselves so that they cannot be renamed
+    watched: tuple[str, ...] = ()  # patterns of paths that did not exist: set aside at the end if they appear
+
+
+class LimitPlan(Struct):
+    """One limit, and how firmly it holds."""
+
+    name: str
+    value: str
+    held: str  # "enforced" (cgroup, whole session) | "per-process" (rlimit) | "watched" (sampled) | "none"
+    by: str
+
+
+class Guarantee(Struct):
+    """One line of GUARANTEES.md as it stands for this session."""
+
+    id: str
+    text: str
+    held: bool
+    why: str = ""  # for one not held: what is missing, and how to mend it
+
+
+class Wire(Struct):
+    """The way from the boundary to the gate."""
+
+    kind: str  # "private" (veth to the gate) | "loopback" (a listener inside) | "none"
+    gate_address: str
+    proxy_port: int
+    why: str = ""
+
+
+class Plan(Struct):
+    """Everything needed to start one session."""
+
+    tier: str
+    argv: tuple[str, ...]
+    cwd: str
+    home: str
+    uid: int  # identity inside
+    gid: int
+    environment: tuple[tuple[str, str], ...]
+    mounts: tuple[Mount, ...]
+    workspace: WorkspacePlan
+    limits: tuple[LimitPlan, ...]
+    wire: Wire
+    publish: tuple[Publication, ...]
+    policy: Policy
+    guarantees: tuple[Guarantee, ...]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,52 @@
+"""The command line: one file a command, imported when it is called."""
+
+import sys
+
+COMMANDS = {
+    "run": "run a command inside the boundary",
+    "plan": "print what `run` would do, and why",
+    "init": "write a commented ringfence.toml for this project",
+    "trust": "let this project's ringfence.toml widen the policy, as it stands now",
+    "doctor": "say what this machine offers, and how to mend what is missing",
+    "verify": "attack the boundary and print what held",
+    "log": "read or check the audit log",
+    "policy": "check a policy, or print it or its JSON Schema",
+}
+
+
+def main() -> None:
+    """Run the command that the arguments name and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Dispatch to the command's module; errors of ours become text and a status."""
+    from ringfence.errors import RingfenceError
+
+    name = arguments[0] if arguments else "--help"
+    if name in {"-h", "--help", "help"}:
+        sys.stdout.write(_help())
+        return 0
+    if name in {"-V", "--version"}:
+        from ringfence import __version__
+
+        print(f"ringfence {__version__}")
+        return 0
+    if name not in COMMANDS:
+        sys.stderr.write(f"error: unknown command `{name}`\n\n{_help()}")
+        return 2
+    try:
+        module = __import__(f"ringfence.cli.{name}", fromlist=["main"])
+        status = module.main(arguments[1:])
+    except RingfenceError as error:
+        sys.stderr.write(error.render())
+        return error.status
+    except BrokenPipeError:
+        return 141
+    return int(status)
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    rows = "".join(f"  {name:<{width}}  {what}\n" for name, what in COMMANDS.items())
+    return f"usage: ringfence COMMAND …\n\n{rows}\n`ringfence COMMAND --help` says more.\n"

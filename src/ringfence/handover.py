@@ -1,0 +1,48 @@
+"""What the launcher hands to the egress process: a sealed configuration of references, no secrets.
+
+It travels as canonical JSON in a sealed memfd. File descriptors are numbers in the egress process.
+"""
+
+from ringfence.policy.model import Credential, EgressRule, Gateway
+from ringfence.value import Struct
+
+
+class Listener(Struct):
+    """One listening socket that the boundary can reach."""
+
+    fd: int
+    kind: str  # "wire": redirected TCP, SO_ORIGINAL_DST tells where to; "anyip": getsockname tells; "proxy": proxy protocols only
+
+
+class Publication(Struct):
+    """A port inside that is reachable on this machine's loopback."""
+
+    host_address: str  # "127.0.0.1"
+    host_port: int
+    inside_port: int
+
+
+class Handover(Struct):
+    """Everything the egress process needs to serve one session."""
+
+    session: str
+    policy_digest: str
+    listeners: tuple[Listener, ...]
+    dns_fd: int | None  # UDP socket in the gate's namespace; None where there is no wire
+    control_fd: int  # end of file here means the launcher is gone: stop
+    secrets_fd: int | None  # JSON object of the environment variables named by `env:` sources; read once, then closed
+    vend_fd: int | None  # ask here for a socket made inside the boundary's network namespace
+    audit_path: str  # the session's log; the launcher has written the first records
+    authority_dir: str  # this session's certificate authority: ca.pem, ca.key
+    ready_dir: str  # where the next session's authority is minted
+    allow: tuple[EgressRule, ...]
+    ask: tuple[EgressRule, ...]
+    deny: tuple[EgressRule, ...]
+    splice: tuple[str, ...]
+    static: tuple[tuple[str, str], ...]
+    extra_ca: tuple[str, ...]
+    credentials: tuple[Credential, ...]
+    gateways: tuple[Gateway, ...]
+    publish: tuple[Publication, ...]
+    gate_address: str  # the gate's own address inside, "100.64.0.1" or "127.0.0.1"
+    proxy_port: int  # the port proxy variables name

@@ -1,0 +1,23 @@
+"""This machine, as far as a plan depends on it."""
+
+from ringfence.value import Struct
+
+
+class Host(Struct):
+    """Facts read once at the start. Holds no secret: of the environment only names and harmless values."""
+
+    system: str  # "linux" or "darwin"
+    arch: str  # as uname says: "x86_64", "aarch64"
+    uid: int
+    gid: int
+    user: str
+    home: str
+    path: tuple[str, ...]  # the operator's PATH
+    set_variables: frozenset[str]  # names of all variables that are set and not empty
+    variables: tuple[tuple[str, str], ...]  # the values of harmless ones (TERM, LANG, LC_*, TZ, …)
+    config_dir: str  # ~/.config/ringfence
+    state_dir: str  # ~/.local/state/ringfence
+    cache_dir: str  # ~/.cache/ringfence
+    managed_policy: str  # /etc/ringfence/policy.toml
+    bwrap: str  # the bundled bubblewrap, else the system's, else ""
+    system_bwrap: str  # the distribution's bubblewrap, or ""

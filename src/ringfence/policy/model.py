@@ -1,0 +1,115 @@
+"""What the operator wrote, as values: the one model behind TOML, JSON and the JSON Schema.
+
+Each field's comment is its help text: `policy.schema` reads it into the JSON Schema and the
+reference page.
+"""
+
+from ringfence.value import Struct
+
+ALLOW, ASK, DENY = "allow", "ask", "deny"
+WORKSPACE_MODES = ("direct", "readonly", "scratch")
+TIERS = ("sandbox",)
+
+
+class EgressRule(Struct):
+    """One rule about requests that leave the boundary."""
+
+    host: str  # exact name, `*.suffix` (strict subdomains), IP literal or CIDR
+    ports: tuple[int, ...] = ()  # empty: the usual port of each scheme
+    schemes: tuple[str, ...] = ("https",)  # "https", "http"
+    methods: tuple[str, ...] = ()  # empty: any method
+    paths: tuple[str, ...] = ()  # globs on the canonical path: `*` within a segment, `**` across; empty: any
+    reason: str = ""  # told to the agent when this rule denies
+    origin: str = ""  # where the rule comes from: "preset python", "user policy", "project policy"
+
+
+class Egress(Struct):
+    """What may leave, and what happens to it."""
+
+    allow: tuple[EgressRule, ...] = ()
+    ask: tuple[EgressRule, ...] = ()  # until somebody can be asked (issue: ask), ask is refused with a reason
+    deny: tuple[EgressRule, ...] = ()
+    splice: tuple[str, ...] = ()  # hosts whose TLS is passed through unseen
+    start: str = "first-connection"  # or "early": when the gate's process starts
+    proxy_variables: bool = True  # also set HTTP(S)_PROXY inside
+    extra_ca: tuple[str, ...] = ()  # PEM files trusted for upstream certificates beside the system's
+    static: tuple[tuple[str, str], ...] = ()  # (host name, "address:port"): dial this for that name; the operator vouches for the address
+
+
+class Credential(Struct):
+    """A secret that the gate puts into requests to one host; the boundary sees a placeholder."""
+
+    name: str
+    source: str  # "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENT…" (split as a shell would, run without one)
+    host: str  # the exact host it is sent to
+    port: int = 443
+    header: str = "authorization"  # the header that carries it
+    prefix: str = ""  # put before the value, such as "Bearer "
+    strip: tuple[str, ...] = ()  # headers removed from what the agent sends, beside `header`
+    placeholder: str = ""  # what the environment variables hold inside
+    environment: tuple[str, ...] = ()  # variables inside that hold the placeholder
+    optional: bool = False  # no error when the source has nothing
+    origin: str = ""
+
+
+class Gateway(Struct):
+    """A plain-HTTP name inside the boundary that stands for one upstream, for base-URL variables."""
+
+    name: str  # reachable inside as http://NAME.gateway.internal
+    upstream: str  # "https://host[:port][/prefix]"
+    environment: tuple[str, ...] = ()  # variables inside set to the gateway's URL
+    origin: str = ""
+
+
+class Workspace(Struct):
+    """The project, and how the agent holds it."""
+
+    mode: str = "direct"  # direct | readonly | scratch
+    mask: tuple[str, ...] = ()  # globs of files hidden from the agent, beside the built-in credential files
+    unmask: tuple[str, ...] = ()  # globs of built-in masks given up
+    protect: tuple[str, ...] = ()  # globs the agent cannot write, beside the built-in ones
+
+
+class Files(Struct):
+    """Paths outside the workspace."""
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()  # folders under ~ kept for this workspace between sessions, apart from the real ones
+
+
+class Environment(Struct):
+    """Variables inside the boundary. Nothing is inherited that is not named."""
+
+    set: tuple[tuple[str, str], ...] = ()
+    keep: tuple[str, ...] = ()  # names or `PREFIX*` taken over from the operator's environment
+
+
+class Limits(Struct):
+    """Resource limits for the whole session. None: no limit beyond the kernel's."""
+
+    memory: int | None = None  # bytes
+    cpus: float | None = None  # how many CPUs' worth of time
+    processes: int | None = 4096  # processes and threads
+    file_size: int | None = None  # bytes, largest file written
+    open_files: int | None = None  # descriptors per process
+    wall_time: float | None = None  # seconds until the session is ended
+    scratch: int | None = None  # bytes in /tmp, /dev/shm and the private home each
+
+
+class Policy(Struct):
+    """A whole policy after all layers: nothing below this decides on its own what a user meant."""
+
+    use: tuple[str, ...] = ()  # presets
+    tier: tuple[str, ...] = ("sandbox",)  # preferred first; never weaker than the last
+    accept: tuple[str, ...] = ()  # protections given up, by name
+    workspace: Workspace = Workspace()
+    files: Files = Files()
+    egress: Egress = Egress()
+    credentials: tuple[Credential, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+    environment: Environment = Environment()
+    limits: Limits = Limits()
+    origins: tuple[tuple[str, str], ...] = ()  # (layer, file) of every layer read, lowest first
+    notes: tuple[str, ...] = ()  # what the operator should know: ignored widening, missing trust
+    digest: str = ""  # sha256 over the canonical JSON of all the above but notes and origins
