@@ -26,7 +26,9 @@ def open_file(path: str, flags: int) -> int:
     try:
         fd = os.open(path, flags, 0o600)
     except OSError as error:
-        raise AuditError(f"cannot open the audit log {path!r}: {error.strerror}", hint=_hint(error)) from error
+        raise AuditError(
+            f"cannot open the audit log {path!r}: {error.strerror}", hint=_hint(error)
+        ) from error
     try:
         lock(fd, path)
     except BaseException:
@@ -43,7 +45,9 @@ def lock(fd: int, path: str, tries: int = LOCK_TRIES) -> None:
         except BlockingIOError:
             time.sleep(LOCK_PAUSE)
         except OSError as error:
-            raise AuditError(f"cannot lock the audit log {path!r}: {error.strerror}", hint=_hint(error)) from error
+            raise AuditError(
+                f"cannot lock the audit log {path!r}: {error.strerror}", hint=_hint(error)
+            ) from error
     raise AuditError(
         f"another process is writing the audit log {path!r}",
         hint="one session has one writer at a time; `ringfence log` reads without it",
@@ -60,7 +64,9 @@ def write_line(fd: int, path: str, text: str, size: int) -> int:
         written = os.write(fd, data)
     except OSError as error:
         _take_back(fd, size)
-        raise AuditError(f"cannot write the audit log {path!r}: {error.strerror}", hint=_hint(error)) from error
+        raise AuditError(
+            f"cannot write the audit log {path!r}: {error.strerror}", hint=_hint(error)
+        ) from error
     if written != len(data):
         _take_back(fd, size)
         raise AuditError(f"cannot write the audit log {path!r}: the disk is full", hint="free some space")
@@ -75,18 +81,22 @@ def _take_back(fd: int, size: int) -> None:
         return
 
 
-def tail(fd: int, path: str) -> tuple[str, int]:
-    """Return the last line, its hash checked, and the file's size. An empty file gives ""."""
+def tail(fd: int, path: str) -> str:
+    """Return the last line, its hash checked. An empty file gives ""."""
     size = os.fstat(fd).st_size
     if size == 0:
-        return "", 0
+        return ""
     data = os.pread(fd, min(size, MAX_LINE), max(0, size - MAX_LINE))
     if not data.endswith(b"\n"):
-        raise AuditError(f"the audit log {path!r} ends in a torn line", hint="`ringfence log --verify` says more")
+        raise AuditError(
+            f"the audit log {path!r} ends in a torn line", hint="`ringfence log --verify` says more"
+        )
     last = data[data.rfind(b"\n", 0, -1) + 1 : -1].decode("ascii", "replace")
     if not sealed(last):
-        raise AuditError(f"the last record of {path!r} was changed", hint="`ringfence log --verify` says more")
-    return last, size
+        raise AuditError(
+            f"the last record of {path!r} was changed", hint="`ringfence log --verify` says more"
+        )
+    return last
 
 
 def sealed(text: str) -> bool:

@@ -63,7 +63,9 @@ class Event(Struct):
         return dict(self.fields).get(name, default)
 
 
-def line(seq: int, time: str, session: str, kind: str, prev: str, fields: "dict[str, Any]") -> tuple[str, str]:
+def line(
+    seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
+) -> tuple[str, str]:
     """Return a record's text without newline, and its hash."""
     own = "".join(f",{encode(name)}:{encode(value)}" for name, value in sorted(limited(fields).items()))
     text = f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}'

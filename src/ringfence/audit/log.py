@@ -19,14 +19,14 @@ _SESSION_CHARACTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJK
 class Writer:
     """The one writer of a session's log at this time."""
 
-    def __init__(self, path: str, session: str, fd: int, seq: int, head: str, size: int) -> None:
+    def __init__(self, path: str, session: str, fd: int, *, seq: int = 0, head: str = GENESIS) -> None:
         """Use `create` or `resume`."""
         self.path = path
         self.session = session
         self.seq = seq  # of the next record
         self.head = head  # hash of the last record
         self._fd = fd
-        self._size = size
+        self._size = os.fstat(fd).st_size
         self._failed = ""
 
     @classmethod
@@ -34,24 +34,27 @@ class Writer:
         """Start a session's log; an existing file is refused."""
         if not session or not _SESSION_CHARACTERS.issuperset(session):
             raise ValueError(f"not a session id: {session!r}")
-        fd = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        return cls(path, session, fd, 0, GENESIS, 0)
+        return cls(path, session, open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
     @classmethod
     def resume(cls, path: str) -> "Writer":
         """Continue a log after its last record, which must be whole and unchanged."""
         fd = open_file(path, os.O_RDWR)
         try:
-            last, size = tail(fd, path)
-            if not last:
-                raise AuditError(f"the audit log {path!r} is empty")
-            if member_of(last, "kind") == END:
-                raise AuditError(f"the session of {path!r} has ended: nothing can be added to its log")
-            seq = int(last[len('{"seq":') : last.index(",")])
+            return cls._continue(path, fd)
         except BaseException:
             os.close(fd)
             raise
-        return cls(path, member_of(last, "session"), fd, seq + 1, hash_of(last), size)
+
+    @classmethod
+    def _continue(cls, path: str, fd: int) -> "Writer":
+        last = tail(fd, path)
+        if not last:
+            raise AuditError(f"the audit log {path!r} is empty", hint="`ringfence log --verify` says more")
+        if member_of(last, "kind") == END:
+            raise AuditError(f"the session of {path!r} has ended: nothing can be added to its log")
+        seq = int(last[len('{"seq":') : last.index(",")])
+        return cls(path, member_of(last, "session"), fd, seq=seq + 1, head=hash_of(last))
 
     def append(self, kind: str, **fields: object) -> str:
         """Write one record and return its hash. After a failure every further call fails."""
@@ -60,7 +63,7 @@ class Writer:
         if self._failed:
             raise AuditError(self._failed)
         now = timestamp(time.time_ns())
-        text, made = line(self.seq, now, self.session, kind, self.head, fields)
+        text, made = line(self.seq, now, self.session, kind, prev=self.head, fields=fields)
         try:
             self._size = write_line(self._fd, self.path, text, self._size)
         except AuditError as error:
@@ -80,7 +83,7 @@ class Writer:
         self._fd = -1
         self._failed = "the audit log is closed"
 
-    def __enter__(self) -> "Writer":
+    def __enter__(self) -> "Writer":  # noqa: PYI034 - typing.Self costs the launcher 8 ms
         return self
 
     def __exit__(self, *_: object) -> None:

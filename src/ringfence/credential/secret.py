@@ -27,7 +27,9 @@ class Secret:
         """Check that the value can stand in a header; `source` is named in the error, the value never."""
         problem = _problem(value)
         if problem:
-            raise SourceError(f"the secret from `{source}` {problem}", hint="store the bare value, on one line")
+            raise SourceError(
+                f"the secret from `{source}` {problem}", hint="store the bare value, on one line"
+            )
         self.__value = value
 
     def reveal_for_injection(self) -> str:

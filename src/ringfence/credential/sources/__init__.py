@@ -22,7 +22,9 @@ def split(source: str) -> tuple[str, str]:
     """Split a source such as `env:NAME` into its kind and the rest."""
     kind, _, rest = source.partition(":")
     if kind not in KINDS or not rest:
-        raise SourceError(f"`{source}` is not a credential source", hint="write env:NAME, file:PATH or command:PROGRAM …")
+        raise SourceError(
+            f"`{source}` is not a credential source", hint="write env:NAME, file:PATH or command:PROGRAM …"
+        )
     return kind, rest
 
 
@@ -42,7 +44,9 @@ def fetch(credential: Credential, environment: "Mapping[str, str]", *, workspace
     return command.fetch(rest, environment, workspace)
 
 
-def available(credential: Credential, set_variables: "Collection[str]", path: "Iterable[str]" = (), home: str = "") -> bool:
+def available(
+    credential: Credential, set_variables: "Collection[str]", path: "Iterable[str]" = (), home: str = ""
+) -> bool:
     """Tell cheaply whether a source looks usable: the name is set, the file exists, the program is found."""
     kind, rest = split(credential.source)
     if kind == "env":

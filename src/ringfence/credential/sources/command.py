@@ -34,7 +34,9 @@ def fetch(words: str, environment: "Mapping[str, str]", workspace: str, limit: f
     status, output, complaint = _run(source, argv, environment, limit)
     if status != 0:
         how = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
-        raise SourceError(f"`{source}`: {how}{told(complaint, output)}", hint="run the command yourself and mend it")
+        raise SourceError(
+            f"`{source}`: {how}{told(complaint, output)}", hint="run the command yourself and mend it"
+        )
     text = output.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
     return Secret(text, source)
 
@@ -49,7 +51,12 @@ def told(complaint: bytes, output: bytes) -> str:
 
 def _plain(word: str) -> bool:
     letters = word.strip(".,:;!?()'\"`")
-    return letters.isascii() and letters.isalpha() and len(letters) <= WORD_LENGTH and len(word) <= WORD_LENGTH + 2
+    return (
+        letters.isascii()
+        and letters.isalpha()
+        and len(letters) <= WORD_LENGTH
+        and len(word) <= WORD_LENGTH + 2
+    )
 
 
 def _argv(source: str, words: str, environment: "Mapping[str, str]", workspace: str) -> list[str]:
@@ -69,7 +76,9 @@ def _argv(source: str, words: str, environment: "Mapping[str, str]", workspace: 
     return [program, *argv[1:]]
 
 
-def _run(source: str, argv: list[str], environment: "Mapping[str, str]", limit: float) -> tuple[int, bytes, bytes]:
+def _run(
+    source: str, argv: list[str], environment: "Mapping[str, str]", limit: float
+) -> tuple[int, bytes, bytes]:
     scrubbed = {name: environment[name] for name in COMMAND_VARIABLES if environment.get(name)}
     try:
         process = subprocess.Popen(
@@ -82,7 +91,9 @@ def _run(source: str, argv: list[str], environment: "Mapping[str, str]", limit: 
             start_new_session=True,
         )
     except OSError as error:
-        raise SourceError(f"`{source}`: {error.strerror}", hint="run the command yourself and mend it") from None
+        raise SourceError(
+            f"`{source}`: {error.strerror}", hint="run the command yourself and mend it"
+        ) from None
     with process:
         try:
             output, complaint = _collect(process, time.monotonic() + limit)
@@ -92,7 +103,9 @@ def _run(source: str, argv: list[str], environment: "Mapping[str, str]", limit: 
                 f"`{source}`: no answer within {limit:g} seconds", hint="make it answer without a prompt"
             ) from None
         except OverflowError:
-            raise SourceError(f"`{source}`: printed more than a secret", hint="print only the value") from None
+            raise SourceError(
+                f"`{source}`: printed more than a secret", hint="print only the value"
+            ) from None
         finally:
             _end(process)
 

@@ -11,5 +11,7 @@ def fetch(name: str, environment: "Mapping[str, str]") -> Secret:
     """Return the variable's value."""
     value = environment.get(name, "")
     if not value:
-        raise SourceError(f"`env:{name}`: the variable is not set", hint=f"export {name}=… before `ringfence run`")
+        raise SourceError(
+            f"`env:{name}`: the variable is not set", hint=f"export {name}=… before `ringfence run`"
+        )
     return Secret(value, f"env:{name}")

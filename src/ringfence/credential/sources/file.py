@@ -43,7 +43,9 @@ def _read(source: str, place: str) -> bytes:
         # Not blocking: a FIFO would hold us here before it can be refused.
         fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
-        raise SourceError(f"`{source}`: {error.strerror}", hint="create the file, or name another source") from None
+        raise SourceError(
+            f"`{source}`: {error.strerror}", hint="create the file, or name another source"
+        ) from None
     try:
         state = os.fstat(fd)
         if not stat.S_ISREG(state.st_mode):
@@ -51,7 +53,9 @@ def _read(source: str, place: str) -> bytes:
         if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise SourceError(f"`{source}`: others can write this file", hint=f"chmod 600 {place}")
         if state.st_size > MAX_LENGTH + 2:
-            raise SourceError(f"`{source}`: larger than {MAX_LENGTH} bytes", hint="the file holds only the value")
+            raise SourceError(
+                f"`{source}`: larger than {MAX_LENGTH} bytes", hint="the file holds only the value"
+            )
         return os.read(fd, MAX_LENGTH + 2)
     finally:
         os.close(fd)
