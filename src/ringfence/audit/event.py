@@ -66,8 +66,15 @@ class Event(Struct):
 def line(
     seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
 ) -> tuple[str, str]:
-    """Return a record's text without newline, and its hash."""
-    own = "".join(f",{encode(name)}:{encode(value)}" for name, value in sorted(limited(fields).items()))
+    """Return a record's text without newline, and its hash. Values that are too long are cut."""
+    return encoded(seq, time, session, kind, prev=prev, fields=limited(fields))
+
+
+def encoded(
+    seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
+) -> tuple[str, str]:
+    """Return the one spelling of a record, and its hash."""
+    own = "".join([f",{encode(name)}:{encode(value)}" for name, value in sorted(fields.items())])
     text = f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}'
     text = text.replace("\x7f", "\\u007f")  # the one control character that JSON encoders leave raw
     made = sha256((prev + text + "}").encode("ascii"))
