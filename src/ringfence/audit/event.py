@@ -115,3 +115,8 @@ def timestamp(nanoseconds: int) -> str:
     at = gmtime(seconds)
     day = f"{at.tm_year:04}-{at.tm_mon:02}-{at.tm_mday:02}"
     return f"{day}T{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}.{rest // 1000:06}Z"
+
+
+def printable(text: str) -> str:
+    """Return a text with everything escaped that a terminal could obey or that hides what stands there."""
+    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]

@@ -32,13 +32,20 @@ class Dam:
 
     def append(self, kind: str, **fields: object) -> None:
         """Write one record, or count it."""
-        if is_refusal(kind, fields) and not self._admit():
+        refusal = is_refusal(kind, fields)
+        if refusal and not self._admit():
             self._held[kind] = self._held.get(kind, 0) + 1
-            if self._clock() - self._gap_at >= GAP_EVERY:
-                self.flush()
+            self._flush_now_and_then()
             return
-        self.flush()
+        if refusal:
+            self._flush_now_and_then()
+        else:
+            self.flush()
         self._writer.append(kind, **fields)
+
+    def _flush_now_and_then(self) -> None:
+        if self._clock() - self._gap_at >= GAP_EVERY:
+            self.flush()
 
     def flush(self) -> None:
         """Write the count of what was held back, if anything was."""

@@ -1,4 +1,4 @@
-"""Checking a log: has any record been changed, removed, inserted, moved, or cut off?
+"""Checking a log for records that were changed, removed, inserted, moved or cut off.
 
 Every line is checked by its bytes (its own hash), by its place (`seq` counts up, `prev` names the
 line before), by its meaning (the JSON is what our encoder writes), and the whole by its end: a
@@ -14,7 +14,7 @@ import os
 
 from ringfence.audit import heads
 from ringfence.audit.chain import hash_of, sealed
-from ringfence.audit.event import COMMON, END, GENESIS, KINDS, MAX_LINE, START
+from ringfence.audit.event import COMMON, END, GENESIS, KINDS, MAX_LINE, START, encoded, printable
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ class Finding(Struct):
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{self.level}: {place}: {self.message}"
+        return printable(f"{self.level}: {place}: {self.message}")
 
 
 class Head(Struct):
@@ -143,9 +143,18 @@ def _parsed(text: str) -> "tuple[dict[str, Any], str]":
         return {}, "is not a record: not JSON"
     members = record if isinstance(record, dict) else {}
     wrong = [name for name in COMMON if not isinstance(members.get(name), int if name == "seq" else str)]
-    return (
-        ({}, f"is not a record: {', '.join(wrong)} missing or of the wrong kind") if wrong else (members, "")
-    )
+    if wrong:
+        return {}, f"is not a record: {', '.join(wrong)} missing or of the wrong kind"
+    if not _is_our_spelling(text, members):
+        return {}, "is not a record of ours: spelled in another way"
+    return members, ""
+
+
+def _is_our_spelling(text: str, record: "dict[str, Any]") -> bool:
+    """Tell whether our encoder writes just this: no member twice, none out of order, no other escapes."""
+    common = {name: record[name] for name in COMMON if name != "hash"}
+    fields = {name: value for name, value in record.items() if name not in COMMON}
+    return encoded(**common, fields=fields)[0] == text
 
 
 def _breaks(record: "dict[str, Any]", before: "dict[str, Any]") -> "Iterator[str]":

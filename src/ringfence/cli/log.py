@@ -5,7 +5,8 @@ import sys
 import time
 
 from ringfence.audit import query, verify
-from ringfence.audit.event import COMMON, KINDS, Event
+from ringfence.audit.event import COMMON, KINDS, Event, encoded, printable
+from ringfence.canonical import encode
 from ringfence.errors import UsageError
 
 TYPE_CHECKING = False
@@ -32,12 +33,11 @@ def main(arguments: list[str]) -> int:
         kind=options.kind, verdict=options.verdict, host=options.host, since=_since(options.since)
     )
     write = _write_json if options.json else _write_line
-    shown = sys.stdout
     try:
-        for event in query.select(_events(state_dir, names), wanted):
-            write(shown, event)
         if options.follow:
             _follow(state_dir, options.id or options.session, wanted, write)
+        for event in query.select(_events(state_dir, names), wanted):
+            write(sys.stdout, event)
     except KeyboardInterrupt:
         return 130
     return 0
@@ -111,14 +111,12 @@ def _events(state_dir: str, names: list[str]) -> "Iterator[Event]":
 
 
 def _follow(state_dir: str, session: str, wanted: query.Filter, write: "Writing") -> None:
-    """Write records as they come, also of sessions that start later."""
+    """Write what is there, then records as they come, also of sessions that start later."""
     tails: dict[str, Tail] = {}
-    at_end = True
     while True:
-        for name in _chosen(state_dir, session) if session != "last" else query.sessions(state_dir)[-1:]:
+        for name in _chosen(state_dir, session):
             if name not in tails:
-                tails[name] = Tail(query.path_of(state_dir, name), at_end=at_end)
-        at_end = False
+                tails[name] = Tail(query.path_of(state_dir, name))
         fresh = query.merge([list(tail.fresh()) for tail in tails.values()])
         for event in query.select(fresh, wanted):
             write(sys.stdout, event)
@@ -127,12 +125,12 @@ def _follow(state_dir: str, session: str, wanted: query.Filter, write: "Writing"
 
 
 class Tail:
-    """The growing end of one log."""
+    """What is still unread of one growing log."""
 
-    def __init__(self, path: str, *, at_end: bool) -> None:
-        """Start at the log's present end, or at its beginning."""
+    def __init__(self, path: str) -> None:
+        """Start at the beginning."""
         self._path = path
-        self._at = os.path.getsize(path) if at_end else 0
+        self._at = 0
 
     def fresh(self) -> "Iterator[Event]":
         """Yield what was written since the last call, whole lines only."""
@@ -149,10 +147,8 @@ class Tail:
 
 
 def _write_json(out: "TextIO", event: Event) -> None:
-    from ringfence.canonical import encode
-
-    common = {name: getattr(event, name) for name in COMMON}
-    out.write(encode({**common, **dict(event.fields)}) + "\n")
+    common = {name: getattr(event, name) for name in COMMON if name != "hash"}
+    out.write(encoded(**common, fields=dict(event.fields))[0] + "\n")
 
 
 def _write_line(out: "TextIO", event: Event) -> None:
@@ -160,25 +156,24 @@ def _write_line(out: "TextIO", event: Event) -> None:
     fields = dict(event.fields)
     parts = [_shown(name, fields.pop(name)) for name in FIRST if name in fields]
     parts += [_shown(name, value) for name, value in fields.items() if name != "truncated"]
-    verdict = str(event.get("verdict", ""))
-    kind = f"{event.kind:<{KIND_WIDTH}}"
-    if verdict in COLOURS and out.isatty() and "NO_COLOR" not in os.environ:
-        kind = f"\x1b[{COLOURS[verdict]}m{kind}\x1b[0m"
-    out.write(
-        f"{event.time:<27}  {event.session:<{SESSION_WIDTH}}  {kind}  {'  '.join(parts)}".rstrip() + "\n"
-    )
+    head = (f"{printable(event.time):<27}", f"{printable(event.session):<{SESSION_WIDTH}}", _kind(out, event))
+    out.write("  ".join((*head, *parts)).rstrip() + "\n")
+
+
+def _kind(out: "TextIO", event: Event) -> str:
+    """Return the kind, coloured by verdict on a terminal: the verdict itself stands in the line as well."""
+    kind = f"{printable(event.kind):<{KIND_WIDTH}}"
+    colour = COLOURS.get(str(event.get("verdict", "")))
+    if colour is None or not out.isatty() or "NO_COLOR" in os.environ:
+        return kind
+    return f"\x1b[{colour}m{kind}\x1b[0m"
 
 
 def _shown(name: str, value: object) -> str:
-    """Return a field as `name=value`, without anything a terminal would obey."""
-    if isinstance(value, str):
-        text = value if value.isascii() and value.isprintable() and value else ascii(value)
-        text = ascii(value) if " " in text and text == value else text
-    else:
-        from ringfence.canonical import encode
-
-        text = encode(value)
-    return f"{name}={text}".replace("\x7f", "\\x7f")
+    """Return a field as `name=value`, quoted where it has spaces."""
+    text = printable(value if isinstance(value, str) else encode(value))
+    quoted = isinstance(value, str) and (not text or " " in text)
+    return f'{printable(name)}="{text}"' if quoted else f"{printable(name)}={text}"
 
 
 def _verify(state_dir: str, names: list[str], *, everything: bool) -> int:
