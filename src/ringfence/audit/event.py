@@ -26,7 +26,7 @@ START, END = "start", "end"
 KINDS = {
     START: "a session began: command, tier, policy digest",
     "plan": "what was decided before the start: guarantees held and not held, credentials by name",
-    "verdict": "the gate decided on a request or a connection",
+    "verdict": "the gate decided on a request or a connection: effect, rule, reason",
     "dial": "a connection to an upstream was opened, or failed",
     "inject": "a credential was put into a request (its name, never its value)",
     "dns": "a name was asked for",

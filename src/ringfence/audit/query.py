@@ -28,9 +28,15 @@ class Filter(Struct):
         """Tell whether an event is wanted."""
         if self.kind not in ("", event.kind) or event.time < self.since:
             return False
-        if self.verdict not in ("", event.get("verdict")):
+        if self.verdict not in ("", verdict_of(event)):
             return False
         return not self.host or fnmatch.fnmatchcase(str(event.get("host", "")).lower(), self.host.lower())
+
+
+def verdict_of(event: Event) -> str:
+    """Return allow, ask or deny, or "" where an event is not about a decision."""
+    effect = event.get("effect")
+    return effect if isinstance(effect, str) else ""
 
 
 def sessions(state_dir: str) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 POLL = 0.25  # seconds between two looks at the logs while following
 SESSION_WIDTH = 20
 KIND_WIDTH = max(map(len, KINDS))
-FIRST = ("verdict", "host", "port", "method", "path", "name", "status", "reason")  # fields shown first
+FIRST = ("effect", "host", "port", "method", "path", "name", "status", "reason")  # fields shown first
 COLOURS = {"deny": "31", "ask": "33", "allow": "32"}
 
 
@@ -163,7 +163,7 @@ def _write_line(out: "TextIO", event: Event) -> None:
 def _kind(out: "TextIO", event: Event) -> str:
     """Return the kind, coloured by verdict on a terminal: the verdict itself stands in the line as well."""
     kind = f"{printable(event.kind):<{KIND_WIDTH}}"
-    colour = COLOURS.get(str(event.get("verdict", "")))
+    colour = COLOURS.get(query.verdict_of(event))
     if colour is None or not out.isatty() or "NO_COLOR" in os.environ:
         return kind
     return f"\x1b[{colour}m{kind}\x1b[0m"
