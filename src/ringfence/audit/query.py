@@ -56,7 +56,7 @@ def path_of(state_dir: str, session: str) -> str:
 
 def read(path: str) -> "Iterator[Event]":
     """Yield a log's events. A line that is no record comes out as one of kind `damaged`."""
-    with open(path, encoding="latin-1") as file:
+    with open(path, encoding="latin-1", newline="\n") as file:
         for text in file:
             yield event_of(text)
 

@@ -142,7 +142,7 @@ class Tail:
             return
         whole = data[: data.rfind(b"\n") + 1]
         self._at += len(whole)
-        for line in whole.splitlines():
+        for line in whole.split(b"\n")[:-1]:
             yield query.event_of(line.decode("latin-1"))
 
 
@@ -190,7 +190,7 @@ def _verify(state_dir: str, names: list[str], *, everything: bool) -> int:
     records = sum(report.records for report in reports)
     running = sum(1 for report in reports if report.running)
     print(
-        f"{len(reports)} logs, {records} records, {running} running: "
+        f"{len(reports)} log{'' if len(reports) == 1 else 's'}, {records} records, {running} running: "
         + (f"{len(broken)} broken" if broken else "nothing changed, nothing missing")
     )
     return 1 if broken else 0
