@@ -90,7 +90,7 @@ def _cause(step: str, errno: int, root: str) -> tuple[str, str]:
     if step in {"tun", "idmap"} and errno in _REFUSED:
         return "that takes root here", ""
     if step == "state" and errno in _REFUSED:
-        return "it belongs to somebody else", 'sudo chown -R "$(id -u)" ~/.local/state/ringfence'
+        return "it belongs to somebody else", "set RINGFENCE_STATE_DIR to a directory that can be written"
     return "", ""
 
 
@@ -142,12 +142,13 @@ def install_profile() -> str:
     """Return the one command that installs our AppArmor profile."""
     source = os.path.join(_HERE, "ringfence.apparmor")
     return (
-        f"sudo install -m 644 {_quoted(source)} /etc/apparmor.d/{PROFILE}"
+        f"sudo install -m 644 {quoted(source)} /etc/apparmor.d/{PROFILE}"
         f" && sudo apparmor_parser -r /etc/apparmor.d/{PROFILE}"
     )
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
+    """Return `path` as one word of a shell command."""
     if all(letter.isalnum() or letter in "/._-+" for letter in path):
         return path
     return "'" + path.replace("'", "'\\''") + "'"
