@@ -137,7 +137,7 @@ class Tally:
         except OSError as error:
             label = errno.errorcode.get(error.errno, str(error.errno))
             if error.errno in refusals:
-                self.held.append((name, error.strerror if str(error.strerror).startswith("killed by") else label))
+                self.held.append((name, label if error.strerror == os.strerror(error.errno) else error.strerror))
             else:
                 self.through.append(f"{name} reached the kernel ({label})")
             return None
