@@ -9,17 +9,21 @@ MISSING = "missing:"  # how the reason of a skip begins when a part of the machi
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the switch of `make golden`."""
-    parser.addoption("--refresh-golden", action="store_true", help="write golden outputs anew instead of comparing")
+    parser.addoption(
+        "--refresh-golden", action="store_true", help="write golden outputs anew instead of comparing"
+    )
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+def pytest_runtest_makereport(item: pytest.Item):
     """Turn a skip for a missing part into a failure where everything is expected to be installed."""
     report = yield
     reason = skip_reason(report)
     if os.environ.get("CI") and reason.startswith(MISSING):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} was not run: {reason}\nhint: scripts/install-test-parts installs what tests need"
+        report.longrepr = (
+            f"{item.nodeid} was not run: {reason}\nhint: scripts/install-test-parts installs what tests need"
+        )
     return report
 
 

@@ -1,4 +1,4 @@
-"""GUARANTEES.md and the tests that prove it: neither a promise without a test nor a test without a promise."""
+"""GUARANTEES.md and the tests that prove it: neither stands without the other."""
 
 import ast
 import collections
@@ -32,10 +32,14 @@ def proven() -> dict[str, list[str]]:
 
 
 def marks(tree: ast.AST) -> list[str]:
-    """Return the ids in every call of `pytest.mark.guarantee`, as a decorator, in `pytestmark` or on a parameter."""
+    """Return the ids of every `pytest.mark.guarantee(…)`: decorator, `pytestmark` or a parameter's marks."""
     ids = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "guarantee":
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "guarantee"
+        ):
             ids += [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
     return ids
 
@@ -61,7 +65,7 @@ def test_no_guarantee_is_written_without_a_test():
     [
         'import pytest\n@pytest.mark.guarantee("N3")\ndef test_x(): ...',
         'import pytest\npytestmark = pytest.mark.guarantee("N3")',
-        'import pytest\n@pytest.mark.parametrize("a", [pytest.param(1, marks=pytest.mark.guarantee("N3"))])\ndef test_x(a): ...',
+        'import pytest\n@pytest.mark.parametrize("a", [pytest.param(1, marks=pytest.mark.guarantee("N3"))])',
     ],
 )
 def test_a_mark_is_found_wherever_it_stands(source):
