@@ -40,6 +40,7 @@ PROCESSES = (
     "boundary/supervise",
     "credential/sources/command.py",
     "host/features.py",
+    "host/trials.py",
     "verify/",
 )
 STARTS = {
