@@ -107,7 +107,7 @@ def main() -> int:
         print("\n".join(f"  {one}" for one in account.wrong), file=sys.stderr)
         return 1
     print(
-        f"\nAll {account.checks} as they should be, in {seconds:.1f} s. Nothing of the demo is left on this machine."
+        f"\nAll {account.checks} as they should be, in {seconds:.1f} s. Nothing of it is left on this machine."
     )
     return 0
 
@@ -121,7 +121,7 @@ class Stage:
         self.project = os.path.join(self.home, "invoice")
         self.state = os.path.join(self.home, ".local", "state", "ringfence")
         self.outside = os.path.join(folder, "api")
-        self.key = f"sk-CANARY-{secrets.token_hex(12)}"
+        self.key = f"sk-{canary()}"
         self.marker = f"demo-{secrets.token_hex(8)}"
         self._lay_out()
         self.api = subprocess.Popen(
@@ -139,9 +139,9 @@ class Stage:
         os.makedirs(os.path.join(self.project, ".git", "hooks"))
         for path, text in {
             f"{self.outside}/key": self.key,
-            f"{self.home}/.aws/credentials": f"[default]\naws_secret_access_key = CANARY-{secrets.token_hex(12)}\n",
+            f"{self.home}/.aws/credentials": f"[default]\naws_secret_access_key = {canary()}\n",
             f"{self.home}/.bashrc": "# the operator's own\n",
-            f"{self.project}/.env": f"DATABASE_PASSWORD=CANARY-{secrets.token_hex(12)}\n",
+            f"{self.project}/.env": f"DATABASE_PASSWORD={canary()}\n",
             f"{self.project}/.git/HEAD": "ref: refs/heads/main\n",
             f"{self.project}/.git/config": "[core]\n\trepositoryformatversion = 0\n",
         }.items():
@@ -163,7 +163,7 @@ class Stage:
         ours = {
             name: value for name, value in os.environ.items() if not name.startswith(("RINGFENCE_", "XDG_"))
         }
-        secret = {"DEMO_API_KEY": self.key, "AWS_SECRET_ACCESS_KEY": f"CANARY-{secrets.token_hex(12)}"}
+        secret = {"DEMO_API_KEY": self.key, "AWS_SECRET_ACCESS_KEY": canary()}
         return {**ours, **secret, "HOME": self.home}
 
     def ringfence(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -275,6 +275,11 @@ def tell_remains(account: Account, stage: Stage, done: subprocess.CompletedProce
         "none" if not leaks and not seen else f"found: {leaks or 'in the output'}",
         good=not leaks and not seen,
     )
+
+
+def canary() -> str:
+    """Return a secret that is easy to find wherever it may turn up."""
+    return f"CANARY-{secrets.token_hex(12)}"
 
 
 def gone(marker: str) -> list[str]:
