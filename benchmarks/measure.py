@@ -34,9 +34,8 @@ class Case:
         )  # fmt: skip
         taken = (time.perf_counter() - began) * 1000
         if done.returncode:
-            sys.exit(
-                f"error: {self.name} ended with status {done.returncode}:\n{done.stderr.decode(errors='replace')}"
-            )
+            said = done.stderr.decode(errors="replace")
+            sys.exit(f"error: {self.name} ended with status {done.returncode}:\n{said}")
         return taken
 
     @property
