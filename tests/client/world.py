@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from canaries import Canary, found_in, mint
+from fake_api.authority import Authority
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIMIT = 90.0  # seconds for one command
@@ -125,6 +126,11 @@ class World:
     def policy(self, text: str) -> None:
         """Write the user's policy."""
         self.write(os.path.join(self.config, "policy.toml"), text)
+
+    def trust(self, authority: Authority) -> str:
+        """Put the upstreams' authority where this identity can read it; return the file's path."""
+        with open(authority.ca_file, encoding="utf-8") as file:
+            return self.write(os.path.join(self.folder, "upstream-ca.pem"), file.read())
 
     def write(self, path: str, text: str, mode: int = 0o644) -> str:
         """Write a file of the operator's; a relative path lies in the project."""
