@@ -62,8 +62,8 @@ def test_the_agent_holds_a_placeholder_only(world: World, authority: Authority) 
 def test_a_wrong_key_is_told_as_such(world: World, authority: Authority) -> None:
     with FakeAPI(hello(), authority=authority, key="sk-ant-another") as api:
         world.policy(policy(world, authority, {API_HOST: api.address}))
-        done = world.run(*claude_words("Hello?"), variables={"CLAUDE_CODE_MAX_RETRIES": "0"})
-        assert done.code == 1
+        done = world.run(*claude_words("Hello?"))
+        assert done.code == 1, done.told()
         assert world.leaks(done.out + done.err) == []
 
 
@@ -80,7 +80,8 @@ def test_the_first_party_calls_do_not_hold_up_the_start(world: World, authority:
 
 
 def test_without_a_route_to_the_api_it_ends_soon_and_says_why(world: World, authority: Authority) -> None:
-    world.policy(policy(world, authority, {API_HOST: "127.0.0.1:9"}))
+    once = '\n[environment.set]\nCLAUDE_CODE_MAX_RETRIES = "1"\n'
+    world.policy(policy(world, authority, {API_HOST: "127.0.0.1:9"}, once))
     done = world.run(*claude_words("Hello?"), limit=60)
     assert done.code == 1, done.told()
 
