@@ -20,7 +20,7 @@ from .script import Conversation, Script
 CONNECTIONS = 64
 BODY = 32 * 1024 * 1024
 IDLE = 60.0  # seconds a connection may say nothing
-DEFAULT_MODEL = "claude-sonnet-4-5"
+DEFAULT_MODEL = "claude-opus-5-5"
 
 
 class FakeAPI:
