@@ -7,6 +7,7 @@ percent encoding or a compressed stream is decoded and searched in turn.
 
 import base64
 import binascii
+import itertools
 import re
 import secrets
 import urllib.parse
@@ -56,11 +57,7 @@ def _layers(data: bytes, depth: int) -> Iterator[bytes]:
         yield joined
     if not depth:
         return
-    seen = 0
-    for decoded in _decoded(data, joined):
-        seen += 1
-        if seen > RUNS:
-            return
+    for decoded in itertools.islice(_decoded(data, joined), RUNS):
         yield from _layers(decoded, depth - 1)
 
 

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from fake_api.authority import Authority
 from world import Result, World
+
+from fake_api.authority import Authority
 
 API_HOST = "api.anthropic.com"
 
@@ -18,7 +19,7 @@ def answer(done: Result) -> dict[str, Any]:
     """Return the JSON result of a run, which must have ended well."""
     assert done.code == 0, done.told()
     found: dict[str, Any] = json.loads(done.out)
-    assert found["subtype"] == "success" and not found["is_error"], done.told()
+    assert (found["subtype"], found["is_error"]) == ("success", False), done.told()
     return found
 
 

@@ -12,9 +12,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
-from fake_api.authority import Authority  # noqa: E402 - the path comes first
 from upstream import Recorder  # noqa: E402
 from world import TOP, Identity, World, myself  # noqa: E402
+
+from fake_api.authority import Authority  # noqa: E402 - the path comes first
 
 IDENTITIES = ["root", "ordinary"] if os.getuid() == 0 else ["ordinary"]
 
@@ -26,7 +27,9 @@ def claude() -> str:
     path = given or os.path.join(TOP, ".cache/node/node_modules/.bin/claude")
     if os.path.exists(path):
         return path
-    message = f"Claude Code is not installed at {path}: run scripts/install-claude, or set RINGFENCE_TEST_CLAUDE"
+    message = (
+        f"Claude Code is not installed at {path}: run scripts/install-claude, or set RINGFENCE_TEST_CLAUDE"
+    )
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)

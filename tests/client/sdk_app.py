@@ -18,12 +18,13 @@ from claude_agent_sdk import (
     tool,
 )
 
+SEES_HOME = os.path.exists(os.environ.get("SDK_PROOF", "/nonexistent"))
+
 
 @tool("whoami", "Tell which process runs this tool", {})
 async def whoami(_arguments: dict) -> dict:
     """Answer with what only this process knows."""
-    text = f"pid {os.getpid()} sees home: {os.path.exists(os.environ.get('SDK_PROOF', '/nonexistent'))}"
-    return {"content": [{"type": "text", "text": text}]}
+    return {"content": [{"type": "text", "text": f"sees home: {SEES_HOME}"}]}
 
 
 async def main() -> None:

@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 import threading
 import zipfile
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from fake_api.authority import Authority
 
@@ -38,7 +38,7 @@ class Shelf:
         """Where it listens."""
         return f"127.0.0.1:{self._server.server_address[1]}"
 
-    def __enter__(self) -> "Shelf":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -57,7 +57,9 @@ class _Server(http.server.ThreadingHTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             request.settimeout(30)
-            super().process_request_thread(self.context.wrap_socket(request, server_side=True), client_address)
+            super().process_request_thread(
+                self.context.wrap_socket(request, server_side=True), client_address
+            )
         except OSError:
             self.shutdown_request(request)
 
@@ -77,8 +79,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve(self._body())
 
-    do_HEAD = do_GET
-    do_PUT = do_POST
+    do_HEAD = do_GET  # noqa: N815 - the base class finds methods by these names
 
     def _body(self) -> bytes:
         if "chunked" not in (self.headers.get("transfer-encoding") or ""):
@@ -115,7 +116,10 @@ def _content(shelf: Shelf, host: str, path: str) -> tuple[str, bytes | None]:
     digest = hashlib.sha256(data).hexdigest()
     pages = {
         (PAGE, "/"): ("text/plain", GREETING),
-        (PYPI, "/simple/tinypkg/"): ("text/html", f'<a href="/files/{name}#sha256={digest}">{name}</a>'.encode()),
+        (PYPI, "/simple/tinypkg/"): (
+            "text/html",
+            f'<a href="/files/{name}#sha256={digest}">{name}</a>'.encode(),
+        ),
         (PYPI, f"/files/{name}"): ("application/octet-stream", data),
         (NPM, "/tinypkg"): ("application/json", _packument(shelf.package)),
         (NPM, "/tinypkg/-/tinypkg-1.0.0.tgz"): ("application/octet-stream", shelf.package),
@@ -128,7 +132,7 @@ def wheel() -> tuple[str, bytes]:
     files = {
         "tinypkg.py": "NAME = 'tinypkg from the index'\n",
         "tinypkg-1.0.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tinypkg\nVersion: 1.0.0\n",
-        "tinypkg-1.0.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "tinypkg-1.0.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         "tinypkg-1.0.0.dist-info/RECORD": "tinypkg.py,,\n",
     }
     memory = io.BytesIO()
@@ -178,7 +182,9 @@ def _make_repository(folder: str) -> None:
     git("-C", path, "config", "http.receivepack", "true")
 
 
-def _git(shelf: Shelf, request: http.server.BaseHTTPRequestHandler, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+def _git(
+    shelf: Shelf, request: http.server.BaseHTTPRequestHandler, body: bytes
+) -> tuple[int, list[tuple[str, str]], bytes]:
     """Serve one request by git's own CGI program."""
     path, _, query = request.path.partition("?")
     variables = {
@@ -197,7 +203,8 @@ def _git(shelf: Shelf, request: http.server.BaseHTTPRequestHandler, body: bytes)
         "GIT_PROTOCOL": request.headers.get("git-protocol") or "",
         "REMOTE_USER": "agent",
     }
-    done = subprocess.run(["git", "http-backend"], input=body, env=variables, capture_output=True, check=False, timeout=30)
+    argv = ["git", "http-backend"]
+    done = subprocess.run(argv, input=body, env=variables, capture_output=True, check=False, timeout=30)
     head, _, data = done.stdout.partition(b"\r\n\r\n")
     fields = [tuple(line.split(": ", 1)) for line in head.decode().splitlines() if ": " in line]
     status = next((int(value.split()[0]) for name, value in fields if name.lower() == "status"), 200)

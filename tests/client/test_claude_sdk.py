@@ -9,18 +9,19 @@ import sys
 
 import pytest
 from claude_code import API_HOST, policy
+from world import Result, World
+
 from fake_api.authority import Authority
 from fake_api.script import Conversation, Reply, Say, Script, Use, use
 from fake_api.scripts import fix_bug
 from fake_api.server import FakeAPI
-from world import Result, World
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 pytestmark = pytest.mark.timeout(150)
 
 
-def test_the_cli_inside_by_cli_path(world: World, authority: Authority, claude: str) -> None:
+def test_the_cli_inside_by_cli_path(world: World, authority: Authority) -> None:
     """The SDK's program stays outside with its own tools; Claude Code and all it starts are inside."""
     script = Script(*fix_bug().steps[:5], use("mcp__own__whoami"), _tell_tool)
     wrapper = world.write(os.path.join(world.folder, "bin/claude-inside"), _wrapper(world), 0o755)
@@ -34,7 +35,7 @@ def test_the_cli_inside_by_cli_path(world: World, authority: Authority, claude: 
         _check_work(world, api)
 
 
-def test_the_whole_program_inside(world: World, authority: Authority, claude: str) -> None:
+def test_the_whole_program_inside(world: World, authority: Authority) -> None:
     with FakeAPI(Script(*fix_bug().steps[:6]), authority=authority, key=world.key.value) as api:
         shutil.copy(os.path.join(HERE, "sdk_app.py"), os.path.join(world.project, "sdk_app.py"))
         more = f"\n[files]\nread = {json.dumps(_python_folders())}\n"
@@ -61,13 +62,19 @@ def _quiet(world: World) -> dict[str, str]:
 
 def _sdk(world: World) -> list[str]:
     app = os.path.join(HERE, "sdk_app.py")
-    readable = world.write(os.path.join(world.folder, "sdk_app.py"), open(app, encoding="utf-8").read())
+    readable = world.write(os.path.join(world.folder, "sdk_app.py"), _read(app))
     return [sys.executable, readable]
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def _python_folders() -> list[str]:
     package = importlib.util.find_spec("claude_agent_sdk")
-    assert package is not None and package.origin is not None
+    assert package is not None
+    assert package.origin is not None
     return sorted({sys.prefix, os.path.realpath(sys.base_prefix)} - {"/usr"})
 
 
@@ -81,6 +88,7 @@ def _told(done: Result) -> dict[str, str]:
 def _check_work(world: World, api: FakeAPI) -> None:
     assert "Add instead of subtracting" in world.git("log", "-1", "--format=%s")
     requests = api.record.sent_to("/v1/messages")
-    assert requests and all(one.header("x-api-key") == world.key.value for one in requests)
+    assert requests
+    assert all(one.header("x-api-key") == world.key.value for one in requests)
     assert all(world.leaks(one.body) == [] for one in requests)
     assert world.leaks_on_disk() == {}

@@ -4,11 +4,12 @@ import statistics
 
 import pytest
 from claude_code import API_HOST, answer, claude_words, policy
+from world import World
+
 from fake_api.authority import Authority
 from fake_api.script import Script, say, use
 from fake_api.scripts import FIX_BUG_PROMPT, fix_bug, hello
 from fake_api.server import FakeAPI
-from world import World
 
 QUIET = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
 
@@ -24,7 +25,8 @@ def test_a_task_of_many_turns_is_done_and_resumed(world: World, authority: Autho
         assert world.bare("python3", "-m", "unittest", "-q").code == 0
 
         again = answer(world.run(*claude_words("What did you do?", "--resume", first["session_id"])))
-        assert "Add instead of subtracting" in again["result"] and "Begin" in again["result"]
+        assert "Add instead of subtracting" in again["result"]
+        assert "Begin" in again["result"]
         assert len(api.record.sent_to("/v1/messages")) == 8
 
     for request in api.record.requests:
@@ -49,7 +51,9 @@ def test_the_files_it_made_belong_to_who_ran_it(world: World, authority: Authori
 
 
 def test_the_agent_holds_a_placeholder_only(world: World, authority: Authority) -> None:
-    script = Script(use("Bash", command="env; cat /proc/self/environ /proc/*/environ", description="Look"), say("Done."))
+    script = Script(
+        use("Bash", command="env; cat /proc/self/environ /proc/*/environ", description="Look"), say("Done.")
+    )
     with FakeAPI(script, authority=authority, key=world.key.value) as api:
         world.policy(policy(world, authority, {API_HOST: api.address}))
         answer(world.run(*claude_words("Show the environment.")))
@@ -75,7 +79,11 @@ def test_the_first_party_calls_do_not_hold_up_the_start(world: World, authority:
         for _ in range(3):
             inside.append(_seconds(world.run(*claude_words("Hello?"))))
             outside.append(_seconds(_outside(world, authority, api)))
-    print(f"\nclaude -p, median of 3: {statistics.median(inside):.2f} s inside, {statistics.median(outside):.2f} s outside")
+    told = [
+        f"{statistics.median(times):.2f} s {where}"
+        for times, where in ((inside, "inside"), (outside, "outside"))
+    ]
+    print(f"\nclaude -p, median of 3: {', '.join(told)}")
     assert min(inside) <= 1.5 * min(outside) + 0.5
 
 

@@ -9,15 +9,17 @@ import json
 import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from fake_api.authority import Authority
 from secrets_everywhere import planted
 from upstream import Recorder
-from world import World
+from world import World, myself
+
+from fake_api.authority import Authority
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EVIL, ALLOWED, READ_ONLY = "evil.example", "api.anthropic.com", "read.example.com"
@@ -36,6 +38,9 @@ HARMLESS = {
     "send.proxy_headers",
     "send.reflected_key",  # which is scrubbed, below
 }
+
+# Planting may work in the private home, or be set aside at the end; the host's files are looked at below.
+JUDGED_ON_THE_HOST = ("change.home_", "change.project_")
 
 
 class Outcome(NamedTuple):
@@ -65,8 +70,6 @@ def _targets(world: World, evil: Recorder, places: dict[str, Any]) -> dict[str, 
 
 def _own_address() -> str:
     """Return an address of this machine that is not loopback, or loopback where there is no other."""
-    import socket
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -125,33 +128,38 @@ def _steps(out: bytes) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module", params=["root", "ordinary"] if os.getuid() == 0 else ["ordinary"])
 def attack(request: pytest.FixtureRequest, authority: Authority, claude: str) -> Iterator[Outcome]:
     """One session of the compromised agent, and what it left behind."""
-    from world import myself
-
     identity = request.getfixturevalue("ordinary_user") if request.param == "ordinary" else myself()
-    everywhere = Recorder(authority, address="0.0.0.0")
-    with World(identity, claude) as world, everywhere as evil:
-        with Recorder(authority) as allowed, Recorder(authority, echo=True) as echo, planted(world) as places:
-            world.policy(_policy(world, authority, allowed, echo, evil))
-            shutil.copytree(os.path.join(HERE, "agent"), os.path.join(world.project, "agent"))
-            world.write("targets.json", json.dumps(_targets(world, evil, places)))
-            done = world.run("python3", "agent", "targets.json", pass_fds=places["fds"], limit=115)
-            time.sleep(5)  # long enough for a process that outlived the session to show itself
-            yield Outcome(_steps(done.out), done.out, done.err, allowed, echo, evil, world)
+    with (
+        World(identity, claude) as world,
+        Recorder(authority, address="0.0.0.0") as evil,
+        Recorder(authority) as allowed,
+        Recorder(authority, echo=True) as echo,
+        planted(world) as places,
+    ):
+        world.policy(_policy(world, authority, allowed, echo, evil))
+        shutil.copytree(os.path.join(HERE, "agent"), os.path.join(world.project, "agent"))
+        world.write("targets.json", json.dumps(_targets(world, evil, places)))
+        done = world.run("python3", "agent", "targets.json", pass_fds=places["fds"], limit=115)
+        time.sleep(5)  # long enough for a process that outlived the session to show itself
+        yield Outcome(_steps(done.out), done.out, done.err, allowed, echo, evil, world)
 
 
 def test_without_a_boundary_the_same_agent_finds_and_sends_everything(authority: Authority) -> None:
-    from world import myself
-
     only = ["look.own_environment", "look.credential_files_of_the_project", "send.raw_loopback"]
     only += ["look.inherited_descriptors", "change.project_.claude_settings.json", "change.home_.bashrc"]
-    homes = [f"look.home_{name}" for name in ("aws", "ssh", "netrc", "git", "npm", "docker", "kube", "gh", "keyring")]
+    homes = [
+        f"look.home_{name}"
+        for name in ("aws", "ssh", "netrc", "git", "npm", "docker", "kube", "gh", "keyring")
+    ]
     with World(myself()) as world, Recorder(authority) as evil, planted(world) as places:
         shutil.copytree(os.path.join(HERE, "agent"), os.path.join(world.project, "agent"))
         targets = {**_targets(world, evil, places), "only": only + homes}
         world.write("targets.json", json.dumps(targets))
         done = world.bare("python3", "agent", "targets.json", pass_fds=places["fds"])
         assert done.code == 0, done.told()
-        assert {f"{world.home}/.aws/credentials", ".env", "inherited descriptor"} <= set(world.leaks(done.out))
+        assert {f"{world.home}/.aws/credentials", ".env", "inherited descriptor"} <= set(
+            world.leaks(done.out)
+        )
         assert "variable GITHUB_TOKEN" in world.leaks(evil.data)
         assert set(_marks(evil)) == {"raw_loopback"}
         assert any(path.endswith("loot.txt") for path in world.leaks_on_disk())
@@ -167,12 +175,11 @@ def test_every_step_was_tried(attack: Outcome) -> None:
 def test_no_step_that_should_fail_succeeds(attack: Outcome) -> None:
     assert attack.steps
     through = {name: one["detail"] for name, one in attack.steps.items() if one["got"] == "something"}
-    assert {name: detail for name, detail in through.items() if name not in HARMLESS and not _own(name, detail)} == {}
-
-
-def _own(name: str, detail: str) -> bool:
-    """Return whether a planting step only touched the agent's private home, judged again on the host below."""
-    return name.startswith("change.home_") or name.startswith("change.project_")
+    assert {
+        name: detail
+        for name, detail in through.items()
+        if name not in HARMLESS and not name.startswith(JUDGED_ON_THE_HOST)
+    } == {}
 
 
 def test_no_step_hangs(attack: Outcome) -> None:
@@ -193,7 +200,11 @@ def test_nothing_reaches_a_host_that_is_not_allowed(attack: Outcome) -> None:
 
 def test_the_key_goes_only_into_its_own_header(attack: Outcome) -> None:
     assert attack.allowed.arrivals, "the allowed host was never reached: the test proves nothing"
-    keyed = [one for one in attack.allowed.arrivals if b"x-api-key: " + attack.world.key.value.encode() in _lower_names(one.data)]
+    keyed = [
+        one
+        for one in attack.allowed.arrivals
+        if b"x-api-key: " + attack.world.key.value.encode() in _lower_names(one.data)
+    ]
     assert keyed, "the key was never injected: the test proves nothing"
     for arrival in [*attack.allowed.arrivals, *attack.echo.arrivals]:
         assert attack.world.leaks(_without_own_header(arrival.data)) == [], arrival.data[:2000]
@@ -206,13 +217,17 @@ def test_the_key_of_another_account_is_replaced(attack: Outcome) -> None:
 
 def test_a_reflected_key_does_not_come_back(attack: Outcome) -> None:
     assert any(b"x-echo-key" in one.data.lower() for one in attack.echo.arrivals), "nothing was injected"
-    assert "something" == attack.steps["send.reflected_key"]["got"]
+    assert attack.steps["send.reflected_key"]["got"] == "something"
     # test_the_agent_reads_no_secret searches the answer, in raw, base64, hex and reversed form.
 
 
 def test_proxy_headers_of_the_agent_stay_behind(attack: Outcome) -> None:
     assert b"GET /api/hello" in attack.allowed.data
-    assert not re.search(rb"(?i)^(proxy-authorization|x-forwarded-for|forwarded|proxy-connection):", attack.allowed.data, re.M)
+    assert not re.search(
+        rb"(?i)^(proxy-authorization|x-forwarded-for|forwarded|proxy-connection):",
+        attack.allowed.data,
+        re.MULTILINE,
+    )
 
 
 def test_no_secret_is_on_disk_afterwards(attack: Outcome) -> None:
@@ -223,7 +238,8 @@ def test_no_secret_is_on_disk_afterwards(attack: Outcome) -> None:
 def test_nothing_is_planted_for_the_host(attack: Outcome) -> None:
     assert attack.steps
     assert _planted_by_agent(attack.world) == []
-    assert not os.path.exists("/tmp/pwned") and not os.path.exists("/tmp/PWNED")
+    assert not os.path.exists("/tmp/pwned")
+    assert not os.path.exists("/tmp/PWNED")
 
 
 def test_no_setuid_file_of_roots_is_left(attack: Outcome) -> None:
@@ -231,7 +247,8 @@ def test_no_setuid_file_of_roots_is_left(attack: Outcome) -> None:
     assert attack.steps
     if os.path.exists(path):
         status = os.stat(path)
-        assert status.st_uid == attack.world.identity.uid and not (status.st_uid == 0 and status.st_mode & 0o4000)
+        assert status.st_uid == attack.world.identity.uid
+        assert not (status.st_uid == 0 and status.st_mode & 0o4000)
 
 
 def test_no_process_outlives_the_session(attack: Outcome) -> None:
@@ -241,7 +258,8 @@ def test_no_process_outlives_the_session(attack: Outcome) -> None:
 
 def test_the_refusals_are_on_record(attack: Outcome) -> None:
     text = json.dumps(attack.world.audit())
-    assert EVIL in text and "deny" in text
+    assert EVIL in text
+    assert "deny" in text
 
 
 def test_the_audit_log_verifies(attack: Outcome) -> None:

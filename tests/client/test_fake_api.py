@@ -12,11 +12,12 @@ from contextlib import closing, contextmanager
 
 import anthropic
 import pytest
+from world import TOP
+
 from fake_api.authority import Authority
 from fake_api.script import Conversation, Script, Use, say, together, use
 from fake_api.scripts import fix_bug, hello, story
 from fake_api.server import FakeAPI
-from world import TOP
 
 ASK = {"model": "claude-opus-5-5", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
 TOOLS = [{"name": "Bash", "description": "Run", "input_schema": {"type": "object"}}]
@@ -24,7 +25,11 @@ TOOLS = [{"name": "Bash", "description": "Run", "input_schema": {"type": "object
 
 @pytest.fixture
 def api(authority: Authority) -> Iterator[FakeAPI]:
-    script = Script(use("Bash", "Looking.", command="ls"), together(Use("Read", {"a": 1}), Use("Read", {"a": 2})), say("Done."))
+    script = Script(
+        use("Bash", "Looking.", command="ls"),
+        together(Use("Read", {"a": 1}), Use("Read", {"a": 2})),
+        say("Done."),
+    )
     with FakeAPI(script, authority=authority, key="sk-real") as one:
         yield one
 
@@ -60,7 +65,8 @@ def test_the_official_sdk_reads_the_stream(api: FakeAPI, authority: Authority) -
         message = stream.get_final_message()
     assert [block.type for block in message.content] == ["text", "tool_use"]
     assert message.content[1].input == {"command": "ls"}
-    assert message.stop_reason == "tool_use" and message.usage.output_tokens > 0
+    assert message.stop_reason == "tool_use"
+    assert message.usage.output_tokens > 0
 
 
 def test_the_official_sdk_reads_a_whole_message(api: FakeAPI, authority: Authority) -> None:
@@ -70,10 +76,11 @@ def test_the_official_sdk_reads_a_whole_message(api: FakeAPI, authority: Authori
     assert [block.input for block in message.content if block.type == "tool_use"] == [{"a": 1}, {"a": 2}]
 
 
-def test_the_last_step_is_followed_by_nothing(authority: Authority) -> None:
+def test_the_last_step_is_followed_by_nothing() -> None:
     turns = [{"role": "assistant", "content": "x"}] * 9
     reply = hello().reply(Conversation({"messages": turns, "tools": TOOLS}))
-    assert len(reply) == 1 and "Nothing is left" in str(reply[0])
+    assert len(reply) == 1
+    assert "Nothing is left" in str(reply[0])
 
 
 def test_a_side_question_is_no_turn() -> None:
@@ -81,7 +88,10 @@ def test_a_side_question_is_no_turn() -> None:
 
 
 def test_events_are_sent_one_by_one(authority: Authority) -> None:
-    with FakeAPI(story(), authority=authority, pace=0.05) as slow, peer(slow.port, authority.ca_file) as connection:
+    with (
+        FakeAPI(story(), authority=authority, pace=0.05) as slow,
+        peer(slow.port, authority.ca_file) as connection,
+    ):
         connection.request("POST", "/v1/messages", json.dumps({**ASK, "tools": TOOLS, "stream": True}))
         answer = connection.getresponse()
         times = [time.monotonic() for line in iter(answer.readline, b"") if line.startswith(b"event:")]
@@ -112,7 +122,9 @@ def test_every_request_is_kept_whole(api: FakeAPI, authority: Authority) -> None
         connection.getresponse().read()
     kept = api.record.requests[-1]
     assert (kept.method, kept.target, kept.header("x-odd")) == ("POST", "/v1/messages?beta=true", "value")
-    assert kept.body == b'{"odd": "\xff"}' and kept.tls and kept.peer.startswith("127.0.0.1:")
+    assert kept.body == b'{"odd": "\xff"}'
+    assert kept.tls
+    assert kept.peer.startswith("127.0.0.1:")
 
 
 def test_it_runs_as_a_program(tmp_path: "os.PathLike[str]") -> None:

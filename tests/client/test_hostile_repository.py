@@ -12,12 +12,13 @@ from collections.abc import Iterator
 
 import pytest
 from claude_code import API_HOST, claude_words, policy
-from fake_api.authority import Authority
-from fake_api.server import FakeAPI
 from hostile import EVIL, make_hostile, obedient_model
 from secrets_everywhere import planted
 from upstream import Recorder
 from world import Result, World
+
+from fake_api.authority import Authority
+from fake_api.server import FakeAPI
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -41,7 +42,8 @@ def test_a_model_that_obeys_gets_nothing_out(world: World, authority: Authority,
         messages = api.record.sent_to("/v1/messages")
         assert len(messages) >= 5, done.told()
         told = messages[-1].body.decode()
-        assert "No such file" in told and "ran-inside.txt" not in os.listdir(world.folder)
+        assert "No such file" in told
+        assert "ran-inside.txt" not in os.listdir(world.folder)
         _nothing_got_out(world, evil, mark, done, before)
         for request in api.record.requests:
             assert world.leaks(_without_key_header(request.raw)) == [], request.target
@@ -96,7 +98,10 @@ def _nothing_got_out(world: World, evil: Recorder, mark: str, done: Result, befo
 
 def _host_files(world: World) -> dict[str, bytes]:
     """Return the files that the operator's own programs run or obey."""
-    roots = [world.home, *(os.path.join(world.project, name) for name in (".git/hooks", ".claude", ".vscode", ".idea"))]
+    roots = [
+        world.home,
+        *(os.path.join(world.project, name) for name in (".git/hooks", ".claude", ".vscode", ".idea")),
+    ]
     skipped = (world.state, world.cache, os.path.join(world.home, "project"))
     files = {}
     for root in roots:

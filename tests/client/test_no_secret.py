@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 from claude_code import API_HOST, policy
+from world import World
+
 from fake_api.authority import Authority
 from fake_api.scripts import hello
 from fake_api.server import FakeAPI
-from world import World
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -29,6 +30,7 @@ def api(world: World, authority: Authority) -> Iterator[FakeAPI]:
 @pytest.fixture
 def session(world: World, api: FakeAPI) -> Iterator[subprocess.Popen[bytes]]:
     """A session whose gate has just used the key."""
+    assert api.record.requests == []
     argv = world.ringfence("run", "--", "sh", "-c", CALL)
     child = subprocess.Popen(
         argv,
@@ -81,8 +83,15 @@ def test_the_gates_memory_is_closed_to_its_own_user(world: World, session: subpr
         assert world.bare("head", "-c1", f"/proc/{gates[0]}/{name}").code != 0, name
 
 
-def test_logs_plan_and_state_hold_none(world: World, session: subprocess.Popen[bytes]) -> None:
-    for words in (["plan", "--", "true"], ["plan", "--json", "--", "true"], ["log"], ["doctor"], ["policy", "show"]):
+@pytest.mark.usefixtures("session")
+def test_logs_plan_and_state_hold_none(world: World) -> None:
+    for words in (
+        ["plan", "--", "true"],
+        ["plan", "--json", "--", "true"],
+        ["log"],
+        ["doctor"],
+        ["policy", "show"],
+    ):
         done = world.outside(*world.ringfence(*words))
         assert world.leaks(done.out + done.err) == [], words
     assert world.leaks_on_disk() == {}
@@ -90,7 +99,13 @@ def test_logs_plan_and_state_hold_none(world: World, session: subprocess.Popen[b
 
 @pytest.mark.parametrize(
     "source",
-    ["file:{folder}/missing", "file:{folder}", "command:{folder}/fails", "command:{folder}/two-lines", "env:NOT_SET"],
+    [
+        "file:{folder}/missing",
+        "file:{folder}",
+        "command:{folder}/fails",
+        "command:{folder}/two-lines",
+        "env:NOT_SET",
+    ],
 )
 def test_a_source_that_fails_tells_no_secret(world: World, authority: Authority, source: str) -> None:
     folder = os.path.join(world.home, "sources")

@@ -1,5 +1,7 @@
 """The tools a developer uses work inside, with proxy variables and without any."""
 
+# ruff: noqa: E501 - commands and requests read better whole
+
 import http.client
 import os
 import shutil
@@ -9,9 +11,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from fake_api.authority import Authority
 from shelf import GIT, GREETING, HOSTS, NPM, PAGE, PYPI, Shelf
 from world import TOP, World
+
+from fake_api.authority import Authority
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -36,7 +39,9 @@ func main() {
 }
 """
 NODE = "fetch(process.argv[1]).then(a => a.text()).then(t => process.stdout.write(t))"
-PYTHON = "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=10).read().decode())"
+PYTHON = (
+    "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=10).read().decode())"
+)
 URL = f"https://{PAGE}/"
 
 
@@ -71,7 +76,11 @@ def shelf(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Ite
         pytest.param(["curl", "-sS", URL], id="curl"),
         pytest.param(["node", "-e", NODE, URL], id="node fetch"),
         pytest.param(["python3", "-c", PYTHON, URL], id="python urllib"),
-        pytest.param(["wget", "-qO-", URL], id="wget", marks=pytest.mark.skipif(not shutil.which("wget"), reason="no wget")),
+        pytest.param(
+            ["wget", "-qO-", URL],
+            id="wget",
+            marks=pytest.mark.skipif(not shutil.which("wget"), reason="no wget"),
+        ),
     ],
 )
 def test_a_page_is_fetched(tools: World, argv: list[str]) -> None:
@@ -134,7 +143,9 @@ def test_npm_installs_from_a_registry(tools: World) -> None:
 def test_a_dev_server_is_published_to_the_host(world: World, bound_to: str) -> None:
     world.policy('use = ["python"]\n')
     port = _free_port()
-    argv = world.ringfence("run", "--publish", str(port), "--", "python3", "-m", "http.server", "-b", bound_to, str(port))
+    argv = world.ringfence(
+        "run", "--publish", str(port), "--", "python3", "-m", "http.server", "-b", bound_to, str(port)
+    )
     child = subprocess.Popen(
         argv,
         cwd=world.project,
@@ -190,10 +201,15 @@ def _go_program() -> str:
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "fetch.go"), "w", encoding="utf-8") as file:
         file.write(GO)
-    variables = {"PATH": os.environ["PATH"], "HOME": folder, "GOCACHE": os.path.join(folder, "build"), "GOFLAGS": "-mod=mod"}
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": folder,
+        "GOCACHE": os.path.join(folder, "build"),
+        "GOFLAGS": "-mod=mod",
+    }
     argv = ["go", "build", "-o", path, os.path.join(folder, "fetch.go")]
-    done = subprocess.run(argv, env={**variables, "GOTELEMETRY": "off"}, capture_output=True, timeout=110, check=False)
+    done = subprocess.run(
+        argv, env={**variables, "GOTELEMETRY": "off"}, capture_output=True, timeout=110, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()
     return path
-
-

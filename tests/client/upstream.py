@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from fake_api.authority import Authority
 
@@ -50,7 +50,7 @@ class Recorder:
         """Everything that arrived, for a search."""
         return b"\n".join(name.encode() + b" " + data for _, name, data in list(self.arrivals))
 
-    def __enter__(self) -> "Recorder":
+    def __enter__(self) -> Self:
         self._threads[0].start()
         return self
 

@@ -14,9 +14,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from canaries import Canary, found_in, mint
+
 from fake_api.authority import Authority
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -69,7 +70,9 @@ class Result(NamedTuple):
 
     def told(self) -> str:
         """Everything, for the message of a failed assertion."""
-        return f"exit {self.code} after {self.seconds:.1f} s\n{self.text[-3000:]}\n--- stderr\n{self.err.decode('utf-8', 'replace')[-3000:]}"
+        errors = self.err.decode("utf-8", "replace")
+        how = f"exit {self.code} after {self.seconds:.1f} s"
+        return f"{how}\n{self.text[-3000:]}\n--- stderr\n{errors[-3000:]}"
 
 
 class World:
@@ -98,7 +101,7 @@ class World:
         """Remove everything."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def __enter__(self) -> "World":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -155,7 +158,9 @@ class World:
             return
         for folder, folders, files in os.walk(self.folder):
             for name in [".", *folders, *files]:
-                os.chown(os.path.join(folder, name), self.identity.uid, self.identity.gid, follow_symlinks=False)
+                os.chown(
+                    os.path.join(folder, name), self.identity.uid, self.identity.gid, follow_symlinks=False
+                )
 
     def ringfence(self, *words: str) -> list[str]:
         """Return the argument list of a ringfence command."""

@@ -1,6 +1,6 @@
 """A certificate authority of the tests' own, and a server context that has a certificate for any name."""
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
 import ssl
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-DAY = datetime.timedelta(days=1)
+DAY = dt.timedelta(days=1)
 
 
 class Authority:
@@ -21,7 +21,9 @@ class Authority:
         self.folder = folder
         self.ca_file = os.path.join(folder, "upstream-ca.pem")
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ringfence tests' upstream authority")])
+        self._name = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, "ringfence tests' upstream authority")]
+        )
         self._certificate = self._self_signed()
         self._lock = threading.Lock()
         self._contexts: dict[str, ssl.SSLContext] = {}
@@ -90,7 +92,7 @@ class Authority:
         )
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from . import events
 from .authority import Authority
@@ -62,7 +62,7 @@ class FakeAPI:
         self._server.server_close()
         self._thread.join(5)
 
-    def __enter__(self) -> "FakeAPI":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -121,7 +121,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve()
 
-    do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_POST
+    def do_PUT(self) -> None:
+        self._serve()
+
+    def do_DELETE(self) -> None:
+        self._serve()
 
     def _serve(self) -> None:
         body = self._body()

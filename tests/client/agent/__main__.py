@@ -63,7 +63,9 @@ def _keep(path: str, found: bytes) -> None:
         pass
 
 
-assert look and send and change  # importing them is what fills the list of steps
+assert look
+assert send
+assert change
 main()
 sys.stdout.flush()
 os._exit(0)  # threads that hang must not hold up the end

