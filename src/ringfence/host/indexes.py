@@ -122,12 +122,13 @@ class _Gathered:
         except ValueError as error:
             self.notes[f"your {tool} setting names a host that cannot be used: {error}"] = None
             return ""
-        if at and user:
+        bare = path.partition("#")[0].partition("?")[0]
+        if (at and user) or bare != path:
             self.password(tool, host)
-        clean = "/" + path.partition("?")[0].partition("#")[0].strip("/")
+        clean = "/" + bare.strip("/")
         paths = (clean.rstrip("/") + "/**",) if below and _literal(clean) else ()
         self.indexes[Index(tool=tool, scheme=scheme, host=host, port=port, paths=paths)] = None
-        return f"{scheme}://{authority}{slash}{path}"
+        return f"{scheme}://{authority}{slash}{bare}"
 
     def folder(self, path: str, text: str) -> str:
         kept = "/" + "/".join(part for part in path.split("/") if part not in {"", "."})

@@ -2,11 +2,12 @@
 
     defaults < presets < managed < user < project < command line
 
-The project's file is the first `ringfence.toml` (or `ringfence.json`) found in the workspace or above it,
-up to the folder that holds `.git`; the home folder and what lies above it are never looked at. It may
-only narrow until `ringfence trust` has recorded its exact bytes, and so may any other policy file that
-lies inside the workspace, where the agent of an earlier session could have written it. The managed file
-stands above: `layers` says how.
+The project's file is `ringfence.toml` (or `ringfence.json`) in the workspace or, where the workspace lies
+within a repository, the first one on the way up to the folder that holds `.git`. Folders above a
+repository, and above a workspace that is in none, are not the project's. The file may only narrow until
+`ringfence trust` has recorded its exact bytes, and so may any other policy file that lies inside the
+workspace, where the agent of an earlier session could have written it. The managed file stands above:
+`layers` says how.
 """
 
 import os
@@ -94,18 +95,24 @@ def effective(
 
 def project_file(host: "_Host", workspace: str) -> str:
     """Return the path of the project's policy file, or "" where there is none."""
-    folder = workspace
-    while True:
-        present = [name for name in PROJECT_FILES if os.path.lexists(f"{folder}/{name}")]
+    for folder in _project_folders(host, workspace):
+        present = [name for name in PROJECT_FILES if os.path.lexists(os.path.join(folder, name))]
         if len(present) > 1:
             raise PolicyError(f"{folder} holds both {' and '.join(present)}", hint="keep one of them")
         if present:
             return os.path.join(folder, present[0])
-        if os.path.lexists(folder + "/.git"):
-            return ""
-        folder = os.path.dirname(folder)
-        if folder == "/" or f"{host.home}/".startswith(folder.rstrip("/") + "/"):
-            return ""
+    return ""
+
+
+def _project_folders(host: "_Host", workspace: str) -> list[str]:
+    """Return the workspace and the folders above it that belong to the same repository."""
+    folders = [workspace]
+    while not os.path.lexists(folders[-1] + "/.git"):
+        above = os.path.dirname(folders[-1])
+        if above == "/" or f"{host.home}/".startswith(above + "/"):
+            return folders[:1]
+        folders.append(above)
+    return folders
 
 
 # --- files -------------------------------------------------------------------------------------
@@ -136,7 +143,8 @@ def _files(host: "_Host", workspace: str, overrides: Overrides) -> tuple[_File, 
 
 
 def _user_file(host: "_Host") -> str:
-    return host.config_dir + "/policy.toml"
+    usual, machine = host.config_dir + "/policy.toml", host.config_dir + "/policy.json"
+    return machine if not os.path.lexists(usual) and os.path.lexists(machine) else usual
 
 
 def _project(host: "_Host", workspace: str, overrides: Overrides) -> list[tuple[str, str]]:
@@ -172,8 +180,8 @@ def _command_line(given: Overrides) -> "Layer":
         "tier": list(given.tier),
         "accept": list(given.accept),
         "workspace": {"mode": given.mode},
-        "files": {"read": [os.path.abspath(os.path.expanduser(path)) for path in given.read],
-                  "write": [os.path.abspath(os.path.expanduser(path)) for path in given.write]},
+        "files": {"read": [_absolute(path) for path in given.read],
+                  "write": [_absolute(path) for path in given.write]},
         "egress": {"allow": list(given.allow), "deny": list(given.deny)},
         "limits": {"memory": given.memory, "cpus": _number(given.cpus), "processes": _number(given.processes),
                    "wall_time": given.wall_time},
@@ -186,6 +194,10 @@ def _command_line(given: Overrides) -> "Layer":
         data["credentials"][name] = {"source": source}
     said = _said(data)
     return _checked(said) if said else {}
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("~") else os.path.abspath(path)
 
 
 def _said(data: "dict[str, Any]") -> "dict[str, Any]":
@@ -281,9 +293,9 @@ def _note(who: str, ignored: tuple[str, ...], why: str) -> list[str]:
 
 
 def _quoted(path: str) -> str:
-    import shlex  # only where a note needs it
-
-    return shlex.quote(path)
+    """Quote a path for a shell; `shlex` would import `re`."""
+    plain = all(char.isalnum() or char in "/._-+@%" for char in path)
+    return path if plain else "'" + path.replace("'", "'\"'\"'") + "'"
 
 
 def _used(

@@ -84,7 +84,7 @@ class Files(Struct):
 class Environment(Struct):
     """Variables inside the boundary. Nothing is inherited that is not named."""
 
-    set: tuple[tuple[str, str], ...] = ()
+    set: tuple[tuple[str, str], ...] = ()  # name -> value; `~/` at the front is the home folder inside
     keep: tuple[str, ...] = ()  # names or `PREFIX*` taken over from the operator's environment
 
 
