@@ -7,6 +7,11 @@ when its parent is. It ends when the launcher's end of the control pipe closes, 
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
 PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_SET_DUMPABLE = 1, 2, 4  # linux/prctl.h
 OPEN_FILES = 8192
 
@@ -77,7 +82,7 @@ def _serve(fd: int) -> int:
         return runner.run(work())
 
 
-def _loop_factory():  # type: ignore[no-untyped-def] # noqa: ANN202 - uvloop's loop and asyncio's share no useful type
+def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
     """Return uvloop's loop where it is installed."""
     try:
         import uvloop

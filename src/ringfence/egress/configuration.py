@@ -1,5 +1,7 @@
 """Reading the handover: JSON from a sealed memfd into the values it was made of."""
 
+import contextlib
+import inspect
 import json
 import os
 import types
@@ -16,12 +18,13 @@ def read(fd: int) -> Handover:
     """Read the handover and close its descriptor."""
     try:
         text = _read_all(fd)
-        return decode(Handover, json.loads(text))
+        handover: Handover = decode(Handover, json.loads(text))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise HostError(
             f"the egress process got no usable configuration: {error}",
             hint="it is started by `ringfence run`, not by hand",
         ) from error
+    return handover
 
 
 def environment(fd: int | None) -> dict[str, str]:
@@ -38,10 +41,8 @@ def environment(fd: int | None) -> dict[str, str]:
 
 def _read_all(fd: int) -> bytes:
     """Read from where the descriptor stands; a memfd just written stands at its end, so it is rewound."""
-    try:
+    with contextlib.suppress(OSError):  # a pipe or socket
         os.lseek(fd, 0, os.SEEK_SET)
-    except OSError:
-        pass  # a pipe or socket
     try:
         with os.fdopen(fd, "rb") as file:
             return file.read(LARGEST)
@@ -81,5 +82,5 @@ def _hints(kind: type[Struct]) -> dict[str, typing.Any]:
     """Return the annotations of a struct and its bases."""
     found: dict[str, typing.Any] = {}
     for one in reversed(kind.__mro__):
-        found.update(one.__dict__.get("__annotations__", {}))
+        found.update(inspect.get_annotations(one))
     return found

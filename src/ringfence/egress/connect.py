@@ -18,14 +18,14 @@ from ringfence.egress.tls import (
     ACCESS_DENIED,
     HANDSHAKE,
     UNRECOGNISED_NAME,
-    BadHello,
     Hello,
+    HelloError,
     TlsStream,
     alert,
     read_hello,
 )
 from ringfence.egress.tunnel import splice
-from ringfence.egress.upstream import AddressRefused, Unreachable
+from ringfence.egress.upstream import AddressError, UnreachableError
 from ringfence.policy.model import ALLOW
 from ringfence.subject import canonical_host, is_address
 from ringfence.verdict.request import Verdict, opaque
@@ -48,7 +48,7 @@ class Connector:
             return await linger(self._client)
         self._client.write(ESTABLISHED)
         self._client.unread(rest)
-        await self.serve(origin)
+        return await self.serve(origin)
 
     def _judged(self, head: RequestHead) -> Origin | Refusal:
         place = self._place(head)
@@ -91,7 +91,7 @@ class Connector:
         )
 
     async def serve(self, origin: Origin) -> None:
-        """Serve what flows in a connection to an allowed destination: TLS, or plain HTTP where a rule says so."""
+        """Serve what flows to an allowed destination: TLS, or plain HTTP where a rule says so."""
         self._client.expect(limits.HELLO_TIME)
         first = await self._client.read()
         if not first:
@@ -101,14 +101,14 @@ class Connector:
             return await self._plain(origin)
         try:
             hello = await read_hello(self._client)
-        except BadHello as error:
+        except HelloError as error:
             return self._close(origin, error.message, ACCESS_DENIED)
         problem = contradiction(hello, origin.host)
         if problem:
             return self._close(origin, problem, UNRECOGNISED_NAME)
         if self._services.gate.spliced(origin.host):
             return await self._spliced(origin, hello)
-        await self._terminated(origin)
+        return await self._terminated(origin)
 
     async def _plain(self, origin: Origin) -> None:
         """Serve plain HTTP; anything else has no business in this connection."""
@@ -117,7 +117,7 @@ class Connector:
         if verdict is not None and verdict.effect != ALLOW:
             return self._close(origin, "bytes that are not TLS in a connection for TLS", None)
         plain = Origin(kind=origin.kind, scheme="http", host=origin.host, port=origin.port)
-        await Conversation(self._services, self._client, plain).run()
+        return await Conversation(self._services, self._client, plain).run()
 
     async def _terminated(self, origin: Origin) -> None:
         stream = TlsStream(self._client, self._services.contexts.get(origin.host))
@@ -128,7 +128,7 @@ class Connector:
             self._services.record.flood("refused", host=origin.host, port=origin.port, reason=reason)
             return self._client.close()
         inside = Origin(kind=origin.kind, scheme="https", host=origin.host, port=origin.port)
-        await Conversation(self._services, stream, inside).run()
+        return await Conversation(self._services, stream, inside).run()
 
     async def _spliced(self, origin: Origin, hello: Hello) -> None:
         """Pass TLS through unseen, for hosts the operator listed. An inner hello could name anybody."""
@@ -143,14 +143,14 @@ class Connector:
             return self._client.close()
         try:
             upstream = await self._services.upstreams.dial(origin.host, origin.port)
-        except (Unreachable, AddressRefused):
+        except (UnreachableError, AddressError):
             return self._client.close()
         try:
             up, down = await splice(self._client, upstream)
         finally:
             upstream.close()
         self._services.record.event("response", host=origin.host, up=up, down=down)
-        self._client.close()
+        return self._client.close()
 
     def _close(self, origin: Origin, reason: str, description: int | None) -> None:
         """Close without a certificate having been shown."""

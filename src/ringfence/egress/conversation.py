@@ -7,10 +7,10 @@ connection is closed, because where the next request would start is unknown.
 from ringfence.egress import http1, limits, refusal
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import PROXY, Origin, Target, denial
-from ringfence.egress.http1 import Malformed, RequestHead
+from ringfence.egress.http1 import MalformedError, RequestHead
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
-from ringfence.egress.stream import Gone, Late
+from ringfence.egress.stream import GoneError, LateError
 from ringfence.egress.tls import AnyStream
 from ringfence.errors import PeerError
 from ringfence.policy.model import ALLOW
@@ -45,9 +45,9 @@ class Conversation:
         while True:
             try:
                 head = await self._next_head()
-            except Malformed as error:
+            except MalformedError as error:
                 return await self._refuse_whole(refusal.malformed(error.message, error.answer))
-            except Late:
+            except LateError:
                 return self._late()
             if head is None:
                 return self._client.close()
@@ -65,7 +65,7 @@ class Conversation:
             more = await self._client.read()
             if not more:
                 if data:
-                    raise Gone("the connection ended in the middle of a head")
+                    raise GoneError("the connection ended in the middle of a head")
                 return None
             if not data:
                 self._client.expect(limits.HEAD_TIME)
@@ -78,11 +78,11 @@ class Conversation:
         self._begun = False
         try:
             outcome = await self._judged(head)
-        except Malformed as error:
+        except MalformedError as error:
             outcome = refusal.malformed(error.message, error.answer)
         if isinstance(outcome, bool):
             return outcome
-        if outcome.kind != refusal.DENIED and outcome.kind != refusal.UPSTREAM:
+        if outcome.kind not in {refusal.DENIED, refusal.UPSTREAM}:
             self._services.record.flood("refused", **self._told(head, outcome))
         return await self._refuse(head, outcome)
 
@@ -119,8 +119,8 @@ class Conversation:
             if unbound is not None:
                 return unbound
         if self._client.ended:
-            raise Gone("the client left before its request was sent")
-        exchange = Exchange(self._services, self._client, head, target, chosen, self._rest)
+            raise GoneError("the client left before its request was sent")
+        exchange = Exchange(self._services, self._client, head, target, chosen=chosen, rest=self._rest)
         self._begun = True
         self._rest = b""
         outcome = await exchange.run()

@@ -6,18 +6,19 @@ aborted at once: a closed event stream must stop costing tokens.
 """
 
 import asyncio
+import time
 
 from ringfence.credential.secret import Secret
 from ringfence.egress import http1, limits, refusal
 from ringfence.egress.gate import Target, response_fields
-from ringfence.egress.http1 import CHUNKED, Body, Malformed, RequestHead, ResponseHead
+from ringfence.egress.http1 import CHUNKED, Body, MalformedError, RequestHead, ResponseHead
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.scrub import Scrubber, scrub_fields
 from ringfence.egress.services import Services
-from ringfence.egress.stream import Gone, Late
+from ringfence.egress.stream import GoneError, LateError
 from ringfence.egress.tls import AnyStream
 from ringfence.egress.tunnel import splice
-from ringfence.egress.upstream import AddressRefused, Connection, Unreachable
+from ringfence.egress.upstream import AddressError, Connection, UnreachableError
 from ringfence.errors import PeerError
 from ringfence.policy.model import Credential
 
@@ -34,6 +35,7 @@ class Exchange:
         client: AnyStream,
         head: RequestHead,
         target: Target,
+        *,
         chosen: tuple[Credential, Secret] | None,
         rest: bytes,
     ) -> None:
@@ -45,7 +47,7 @@ class Exchange:
         self._body = http1.body(head.framing)
         self._client_error: PeerError | None = None
         self._upstream: Connection | None = None
-        self._started = asyncio.get_running_loop().time()
+        self._started = time.perf_counter()
         self.rest = rest  # bytes after the head that are not used yet; at the end, the next request's
         self.answered = False  # the answer's head has been sent
         self.status = 0
@@ -58,11 +60,12 @@ class Exchange:
             rest, self.rest = self.rest, b""
             first = self._take(rest)
             connection = self._upstream = await self._connect()
-        except Unreachable as error:
+        except UnreachableError as error:
             return self._failed(error.answer, error.message)
-        except AddressRefused as error:
+        except AddressError as error:
             return Refusal(status=403, kind=refusal.DENIED, message=error.message, host=self._target.host)
         self._client.on_gone = connection.stream.abort
+        self._services.busy += 1
         finished = False
         try:
             outcome = await self._both_ways(connection, first)
@@ -70,6 +73,7 @@ class Exchange:
             return outcome
         finally:
             self._client.on_gone = None
+            self._services.busy -= 1
             if not finished:
                 connection.stream.abort()
             self._tell()
@@ -97,7 +101,12 @@ class Exchange:
                 upload = group.create_task(self._upload(connection))
                 outcome = await self._answer(connection)
                 upload.cancel()
-        if isinstance(outcome, Gone) and connection.reused and self._repeatable() and not self._client.ended:
+        if (
+            isinstance(outcome, GoneError)
+            and connection.reused
+            and self._repeatable()
+            and not self._client.ended
+        ):
             self._upstream = fresh = await self._replaced(connection)
             self._send(fresh, first)
             outcome = await self._answer(fresh)
@@ -109,19 +118,19 @@ class Exchange:
         self._client.on_gone = fresh.stream.abort
         return fresh
 
-    def _settled(self, outcome: bool | PeerError) -> Refusal | bool:
+    def _settled(self, outcome: "bool | PeerError") -> Refusal | bool:
         """Turn what went wrong into what to tell the client, if anything can still be told."""
         if isinstance(outcome, bool):
             return outcome
         if self.answered:
             raise outcome
         if self._client_error is not None:
-            if isinstance(self._client_error, Malformed):
+            if isinstance(self._client_error, MalformedError):
                 return refusal.malformed(self._client_error.message, self._client_error.answer)
-            if isinstance(self._client_error, Late):
+            if isinstance(self._client_error, LateError):
                 return refusal.malformed("the request's body took too long", 408)
             raise self._client_error
-        if isinstance(outcome, Late):
+        if isinstance(outcome, LateError):
             return self._failed(504, f"{self._target.host} took too long to answer")
         return self._failed(502, f"{self._target.host}: {outcome}")
 
@@ -186,15 +195,15 @@ class Exchange:
                 seen = len(data)
                 more = await stream.read()
                 if not more:
-                    raise Gone("the connection was closed before an answer")
+                    raise GoneError("the connection was closed before an answer")
                 data += more
             head = http1.parse_response(data[:end], self._head.method)
             data, seen = data[end:], 0
             if head.status >= 200 or (head.status == 101 and self._head.upgrade == b"websocket"):
                 return head, data
             if head.status == 101:
-                raise Malformed("the upstream switched to a protocol nobody asked for", answer=502)
-        raise Malformed("too many interim answers", answer=502)
+                raise MalformedError("the upstream switched to a protocol nobody asked for", answer=502)
+        raise MalformedError("too many interim answers", answer=502)
 
     async def _pass_on(self, connection: Connection, head: ResponseHead, rest: bytes) -> bool:
         client, upstream = self._client, connection.stream
@@ -284,7 +293,7 @@ class Exchange:
         return False
 
     def _tell(self) -> None:
-        took = asyncio.get_running_loop().time() - self._started
+        took = time.perf_counter() - self._started
         self._services.record.event(
             "response",
             host=self._target.host,

@@ -10,7 +10,7 @@ from ringfence.credential.secret import Secret
 from ringfence.egress.http1 import (
     CHUNKED,
     Fields,
-    Malformed,
+    MalformedError,
     RequestHead,
     ResponseHead,
     end_to_end,
@@ -103,7 +103,7 @@ class Gate:
     def _located(self, scheme: str, host: str, port: int, rest: bytes) -> Target | Refusal:
         try:
             path = canonical_path(rest)
-        except Malformed as error:
+        except MalformedError as error:
             return malformed(error.message, error.answer)
         if not host.endswith(GATEWAY_SUFFIX):
             return Target(scheme=scheme, host=host, port=port, path=path)
@@ -181,13 +181,14 @@ class Gate:
         if not any(name.lower() in carried for name, _ in head.fields):
             return None
         names = ", ".join(one.name for one in bound)
-        sources = " or ".join(one.source for one in bound)
+        variables = [one.source.removeprefix("env:") for one in bound if one.source.startswith("env:")]
+        source = " or ".join(variables) or "its source"
         return Refusal(
             status=401,
             kind=CREDENTIAL,
-            message=f"the boundary has no secret for {target.host}: credential {names} has nothing in its source",
+            message=f"there is no secret for {target.host}: nothing is in the source of credential {names}",
             host=target.host,
-            how=f"the operator has to set {sources} outside the boundary; a key from inside is never sent",
+            how=f"the operator has to set {source} before `ringfence run`; a key from inside is never sent",
         )
 
 
@@ -247,7 +248,7 @@ def _split_target(target: bytes, scheme: str) -> tuple[bytes | None, bytes]:
         return None, target
     mark = scheme.encode("ascii") + b"://"
     if target[: len(mark)].lower() != mark:
-        raise Malformed("the request's target is neither a path nor a URL that belongs here")
+        raise MalformedError("the request's target is neither a path nor a URL that belongs here")
     rest = target[len(mark) :]
     cut = next((at for at, byte in enumerate(rest) if byte in b"/?#"), len(rest))
     authority, path = rest[:cut], rest[cut:]

@@ -46,7 +46,7 @@ _HOP_BY_HOP = frozenset(
 )
 
 
-class Malformed(PeerError):
+class MalformedError(PeerError):
     """A peer's bytes are not HTTP as we read it: answer with `status` and close."""
 
     def __init__(self, message: str, *, answer: int = 400) -> None:
@@ -84,17 +84,17 @@ class ResponseHead(Struct):
 
 
 def head_end(data: bytes, seen: int = 0) -> int:
-    """Return where a head ends in `data`, or 0; raises on what can become none. `seen` bytes were looked at."""
+    """Return where a head ends in `data`, or 0; raises on what can become none. `seen`: looked at before."""
     start = max(seen - 3, 0)
     end = data.find(b"\r\n\r\n", start) + 4
     if end >= 4:
         if end > limits.HEAD:
-            raise Malformed("the head is too long", answer=431)
+            raise MalformedError("the head is too long", answer=431)
         return end
     if len(data) >= limits.HEAD:
-        raise Malformed("the head is too long", answer=431)
+        raise MalformedError("the head is too long", answer=431)
     if _BARE_LF.search(data, start):
-        raise Malformed("a line ends in a bare line feed")
+        raise MalformedError("a line ends in a bare line feed")
     return 0
 
 
@@ -105,7 +105,7 @@ def parse_request(head: bytes) -> RequestHead:
         raise _bad_request_line(head)
     method, target, minor = line.group(1).decode(), line.group(2), int(line.group(3))
     if len(target) > limits.TARGET:
-        raise Malformed("the request's target is too long", answer=414)
+        raise MalformedError("the request's target is too long", answer=414)
     fields, single, nominated = _fields(head, line.end())
     framing = _request_framing(single, minor)
     upgrade = single.get(b"upgrade", b"").lower() if b"upgrade" in nominated else b""
@@ -128,7 +128,7 @@ def parse_response(head: bytes, method: str) -> ResponseHead:
     """Read one whole response head; how its body is framed depends on the request's method."""
     line = _STATUS_LINE.match(head)
     if line is None:
-        raise Malformed("the answer has no status line", answer=502)
+        raise MalformedError("the answer has no status line", answer=502)
     minor, status, phrase = int(line.group(1)), int(line.group(2)), line.group(3) or b""
     fields, single, nominated = _fields(head, line.end())
     framing, stated = _response_framing(single, status, method)
@@ -146,23 +146,23 @@ def parse_response(head: bytes, method: str) -> ResponseHead:
     )
 
 
-def _bad_request_line(head: bytes) -> Malformed:
+def _bad_request_line(head: bytes) -> MalformedError:
     """Say what is wrong with a request line, as exactly as is safe."""
     if _OTHER_VERSION.match(head):
         line = head[: head.index(b"\r\n")]
         if not line.endswith((b" HTTP/1.0", b" HTTP/1.1")):
-            return Malformed("only HTTP/1.0 and HTTP/1.1 are spoken here", answer=505)
-    return Malformed("the request line is malformed")
+            return MalformedError("only HTTP/1.0 and HTTP/1.1 are spoken here", answer=505)
+    return MalformedError("the request line is malformed")
 
 
 def _fields(head: bytes, start: int) -> tuple[Fields, dict[bytes, bytes], frozenset[bytes]]:
     """Return the fields, those that may occur only once, and what Connection names."""
     whole = _FIELDS.match(head, start)
     if whole is None or whole.end() != len(head) - 2:
-        raise Malformed("a header line is malformed")
+        raise MalformedError("a header line is malformed")
     found = _FIELD.findall(head, start)
     if len(found) > limits.FIELDS:
-        raise Malformed("too many header lines", answer=431)
+        raise MalformedError("too many header lines", answer=431)
     fields: Fields = []
     single: dict[bytes, bytes] = {}
     nominated: frozenset[bytes] = frozenset()
@@ -171,7 +171,7 @@ def _fields(head: bytes, start: int) -> tuple[Fields, dict[bytes, bytes], frozen
         lower = name.lower()
         if lower in _ONCE:
             if lower in single:
-                raise Malformed(f"the header {lower.decode()} occurs twice")
+                raise MalformedError(f"the header {lower.decode()} occurs twice")
             single[lower] = value
         elif lower == b"connection":
             nominated |= {item.strip(b" \t").lower() for item in value.split(b",")}
@@ -184,9 +184,9 @@ def _request_framing(single: dict[bytes, bytes], minor: int) -> int:
     coding, length = single.get(b"transfer-encoding"), single.get(b"content-length")
     if coding is not None:
         if length is not None:
-            raise Malformed("Content-Length beside Transfer-Encoding")
+            raise MalformedError("Content-Length beside Transfer-Encoding")
         if coding.lower() != b"chunked" or minor == 0:
-            raise Malformed("a transfer coding other than `chunked`", answer=501 if minor else 400)
+            raise MalformedError("a transfer coding other than `chunked`", answer=501 if minor else 400)
         return CHUNKED
     return 0 if length is None else _length(length)
 
@@ -195,9 +195,9 @@ def _response_framing(single: dict[bytes, bytes], status: int, method: str) -> t
     """Return the framing, and the Content-Length where no body shows it."""
     coding, length = single.get(b"transfer-encoding"), single.get(b"content-length")
     if coding is not None and length is not None:
-        raise Malformed("the answer has Content-Length beside Transfer-Encoding", answer=502)
+        raise MalformedError("the answer has Content-Length beside Transfer-Encoding", answer=502)
     if coding is not None and coding.lower() != b"chunked":
-        raise Malformed("the answer has a transfer coding other than `chunked`", answer=502)
+        raise MalformedError("the answer has a transfer coding other than `chunked`", answer=502)
     size = 0 if length is None else _length(length)
     if status < 200 or status == 204:
         return 0, None
@@ -210,7 +210,7 @@ def _response_framing(single: dict[bytes, bytes], status: int, method: str) -> t
 
 def _length(value: bytes) -> int:
     if not _LENGTH.fullmatch(value):
-        raise Malformed("Content-Length is not a plain number")
+        raise MalformedError("Content-Length is not a plain number")
     return int(value)
 
 
@@ -298,7 +298,7 @@ class ChunkedBody(Body):
     def _data_end(self, data: bytes, at: int) -> int:
         mark = data[at : at + 2]
         if not b"\r\n".startswith(mark):
-            raise Malformed("a chunk is longer than its size")
+            raise MalformedError("a chunk is longer than its size")
         if len(mark) < 2:
             return at
         self._state = _SIZE
@@ -306,15 +306,15 @@ class ChunkedBody(Body):
 
     def _check_unfinished(self, length: int) -> None:
         if length > (limits.CHUNK_LINE if self._state == _SIZE else limits.TRAILERS):
-            raise Malformed("a line of a chunked body is too long")
+            raise MalformedError("a line of a chunked body is too long")
 
     def _size_line(self, data: bytes, at: int, end: int) -> int:
         line = _CHUNK_LINE.fullmatch(data, at, end)
         if line is None or end - at > limits.CHUNK_LINE:
-            raise Malformed("a chunk's size line is malformed")
+            raise MalformedError("a chunk's size line is malformed")
         self._extensions += len(line.group(2) or b"")
         if self._extensions > limits.CHUNK_EXTENSIONS:
-            raise Malformed("too many chunk extensions")
+            raise MalformedError("too many chunk extensions")
         self._left = int(line.group(1), 16)
         self._state = _DATA if self._left else _TRAILER
         return end
@@ -325,7 +325,7 @@ class ChunkedBody(Body):
         if line == b"\r\n":
             self.done = True
         elif self._trailers > limits.TRAILERS or not _FIELD.fullmatch(line) or not _FIELDS.fullmatch(line):
-            raise Malformed("the trailer section is malformed")
+            raise MalformedError("the trailer section is malformed")
         return end
 
 

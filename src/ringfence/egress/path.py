@@ -12,7 +12,7 @@ and malformed triplets are refused.
 
 import re
 
-from ringfence.egress.http1 import Malformed
+from ringfence.egress.http1 import MalformedError
 from ringfence.value import Struct
 
 _PLAIN = re.compile(rb"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*/?")
@@ -34,13 +34,13 @@ def canonical_path(target: bytes) -> Path:
     """Read an origin-form target (`/path?query`)."""
     raw, mark, query = target.partition(b"?")
     if b"#" in target:
-        raise Malformed("a request's target never holds a fragment")
+        raise MalformedError("a request's target never holds a fragment")
     suffix = (mark + _encode(query)).decode("ascii")
     if raw and _PLAIN.fullmatch(raw):
         text = raw.decode("ascii")
         return Path(text=text, readings=(text,), query=suffix)
     if not raw.startswith(b"/") or b"\\" in raw:
-        raise Malformed("the request's path is malformed")
+        raise MalformedError("the request's path is malformed")
     canonical = _resolve(_normalise(raw))
     text = canonical.decode("ascii")
     return Path(text=text, readings=_readings(raw, canonical), query=suffix)
@@ -61,10 +61,10 @@ def _normalise(raw: bytes) -> bytes:
 
 def _triplet(match: re.Match[bytes]) -> bytes:
     if match.group(1) is None:
-        raise Malformed("the request's path holds a malformed percent-encoding")
+        raise MalformedError("the request's path holds a malformed percent-encoding")
     byte = int(match.group(1), 16)
     if byte < 0x20 or byte == 0x7F:
-        raise Malformed("the request's path holds an encoded control character")
+        raise MalformedError("the request's path holds an encoded control character")
     return bytes((byte,)) if byte in _UNRESERVED else match.group().upper()
 
 
@@ -92,14 +92,14 @@ def _readings(raw: bytes, canonical: bytes) -> tuple[str, ...]:
         if decoded == text:
             return tuple(reading.decode("utf-8", "surrogateescape") for reading in found)
         text = decoded
-    raise Malformed("the request's path is encoded over and over")
+    raise MalformedError("the request's path is encoded over and over")
 
 
 def _decode(text: bytes) -> bytes:
     """Decode every triplet once; a control character that comes out is refused like one written plainly."""
     decoded = re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes((int(match.group(1), 16),)), text)
     if re.search(rb"[\x00-\x1f\x7f]", decoded):
-        raise Malformed("the request's path holds an encoded control character")
+        raise MalformedError("the request's path holds an encoded control character")
     return decoded
 
 

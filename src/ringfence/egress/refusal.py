@@ -83,7 +83,8 @@ def _how(verdict: Verdict, scheme: str, host: str, port: int) -> str:
     if verdict.effect == ASK:
         return f"nobody can be asked in this session; the operator can allow it in the policy: {line}"
     if verdict.rule is not None:
-        return f"a deny rule wins over every allow rule: the operator has to change it ({rule_name(verdict.rule)})"
+        named = rule_name(verdict.rule)
+        return f"a deny rule wins over every allow rule: the operator has to change it ({named})"
     if (scheme, port) == ("https", 443):
         return f"the operator can allow it: `ringfence run --allow {host}`, or in the policy: {line}"
     return f"the operator can allow it in the policy: {line}"

@@ -22,7 +22,7 @@ from ringfence.egress.publish import Publisher
 from ringfence.egress.record import Record
 from ringfence.egress.services import Services
 from ringfence.egress.stream import Registry, Stream
-from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, BadHello, alert, read_hello
+from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
 from ringfence.egress.upstream import Upstreams
 from ringfence.errors import PeerError
 from ringfence.handover import Handover, Listener
@@ -103,7 +103,7 @@ class Server:
     async def _drain(self) -> None:
         """Let what is under way end, for a moment."""
         until = self._loop.time() + limits.STOP_TIME
-        while self._open and self._loop.time() < until and not self.status:
+        while self._services.busy and self._loop.time() < until and not self.status:
             await asyncio.sleep(0.02)
             self._services.upstreams.sweep(self._loop.time())
 
@@ -249,7 +249,7 @@ class Server:
         try:
             named = (await read_hello(stream)).server_name
             host = address if named is None else canonical_host(named)
-        except (BadHello, ValueError):
+        except (HelloError, ValueError):
             host = address
         verdict = literal if host == address else self._services.gate.connect(host, port)
         if verdict.effect != ALLOW:

@@ -32,4 +32,5 @@ class Services:
         self.names = names
         self.record = record
         self.registry = registry
+        self.busy = 0  # exchanges and tunnels under way
         self.served = asyncio.Event()  # set once the first request has been answered

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 NEVER = float("inf")
 
 
-class Gone(PeerError):
+class GoneError(PeerError):
     """The peer has closed or reset the connection."""
 
 
-class Late(PeerError):
+class LateError(PeerError):
     """The peer took longer than a limit allows."""
 
 
@@ -97,7 +97,7 @@ class Stream(asyncio.Protocol):
         self._tell_gone()
         return True
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
         """Take note of the end of the connection and wake everybody."""
         self.reset = self.reset or not self.ended
         self.ended = self.lost = True
@@ -118,11 +118,11 @@ class Stream(asyncio.Protocol):
     # --- for those who read and write
 
     async def read(self) -> bytes:
-        """Return what has arrived, waiting for something; b"" is the end. A reset raises `Gone`."""
+        """Return what has arrived, waiting for something; b"" is the end. A reset raises `GoneError`."""
         while not self._chunks:
             if self.ended:
                 if self.reset:
-                    raise Gone("the connection was reset")
+                    raise GoneError("the connection was reset")
                 return b""
             self._reader = self._loop.create_future()
             try:
@@ -151,7 +151,7 @@ class Stream(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Send; follow with `drain` where much may follow."""
         if self.lost:
-            raise Gone("the connection is closed")
+            raise GoneError("the connection is closed")
         self.sent += len(data)
         self._transport.write(data)
 
@@ -159,7 +159,7 @@ class Stream(asyncio.Protocol):
         """Wait until the peer has taken enough of what was written."""
         while not self._writing:
             if self.lost:
-                raise Gone("the connection is closed")
+                raise GoneError("the connection is closed")
             self.write_deadline = self._loop.time() + limits.WRITE_TIME
             self._writer = self._loop.create_future()
             try:
@@ -218,4 +218,4 @@ def _wake(waiter: "asyncio.Future[None] | None") -> None:
 
 def _fail(waiter: "asyncio.Future[None] | None") -> None:
     if waiter is not None and not waiter.done():
-        waiter.set_exception(Late("the peer took too long"))
+        waiter.set_exception(LateError("the peer took too long"))

@@ -5,10 +5,11 @@ leaf is minted only for names that are allowed. TLS itself runs in memory (`SSLC
 start_tls loses bytes that were already read and keeps 256 KiB per connection (`facts/egress.md` §4).
 """
 
+import contextlib
 import ssl
 
 from ringfence.egress import limits
-from ringfence.egress.stream import Gone, Stream
+from ringfence.egress.stream import GoneError, Stream
 from ringfence.errors import PeerError
 from ringfence.value import Struct
 
@@ -30,7 +31,7 @@ class Hello(Struct):
     encrypted: bool  # it offers an encrypted inner hello (often as mere camouflage)
 
 
-class BadHello(PeerError):
+class HelloError(PeerError):
     """The bytes are not a ClientHello as TLS defines it."""
 
 
@@ -51,9 +52,9 @@ async def read_hello(stream: Stream) -> Hello:
             stream.unread(data)
             return found
         if not more:
-            raise BadHello("the connection ended in the middle of the ClientHello")
+            raise HelloError("the connection ended in the middle of the ClientHello")
         if len(data) > limits.HELLO:
-            raise BadHello("the ClientHello is too long")
+            raise HelloError("the ClientHello is too long")
 
 
 def parse_hello(data: bytes) -> Hello | None:
@@ -64,7 +65,7 @@ def parse_hello(data: bytes) -> Hello | None:
     try:
         return _hello(_Reader(message))
     except IndexError:
-        raise BadHello("the ClientHello is cut short") from None
+        raise HelloError("the ClientHello is cut short") from None
 
 
 def _handshake_message(data: bytes) -> bytes | None:
@@ -73,13 +74,13 @@ def _handshake_message(data: bytes) -> bytes | None:
     while len(data) >= at + 5:
         kind, major, size = data[at], data[at + 1], int.from_bytes(data[at + 3 : at + 5], "big")
         if kind != HANDSHAKE or major != 3 or not 0 < size <= 16384:
-            raise BadHello("the first record is not a TLS handshake")
+            raise HelloError("the first record is not a TLS handshake")
         message += data[at + 5 : at + 5 + size]
         if message[0] != _CLIENT_HELLO:
-            raise BadHello("the first message is not a ClientHello")
+            raise HelloError("the first message is not a ClientHello")
         length = int.from_bytes(message[1:4], "big")
         if len(message) >= 4 and length > limits.HELLO:
-            raise BadHello("the ClientHello is too long")
+            raise HelloError("the ClientHello is too long")
         if len(message) >= 4 and len(message) >= 4 + length:
             return message[4 : 4 + length]
         if len(data) < at + 5 + size:
@@ -116,12 +117,12 @@ def _hello(reader: _Reader) -> Hello:
         kind = int.from_bytes(extensions.take(2), "big")
         content = extensions.sized(2)
         if kind in seen:
-            raise BadHello("the ClientHello repeats an extension")
+            raise HelloError("the ClientHello repeats an extension")
         seen.add(kind)
         if kind == _SERVER_NAME:
             names = _server_names(_Reader(content))
     if reader.data:
-        raise BadHello("bytes follow the ClientHello's extensions")
+        raise HelloError("bytes follow the ClientHello's extensions")
     return Hello(server_name=names[0] if names else None, encrypted=_ENCRYPTED_HELLO in seen)
 
 
@@ -132,10 +133,10 @@ def _server_names(content: _Reader) -> list[str]:
     while entries.data:
         kind, name = entries.take(1), entries.sized(2)
         if kind != b"\0":
-            raise BadHello("the server name is of an unknown kind")
+            raise HelloError("the server name is of an unknown kind")
         names.append(name.decode("latin-1"))
     if len(names) != 1 or content.data:
-        raise BadHello("the ClientHello names more or less than one server")
+        raise HelloError("the ClientHello names more or less than one server")
     return names
 
 
@@ -196,14 +197,14 @@ class TlsStream:
             self._finished = True
         except ssl.SSLError as error:
             if not pieces:
-                raise Gone(f"TLS failed: {error.reason or 'the connection was cut'}") from error
+                raise GoneError(f"TLS failed: {error.reason or 'the connection was cut'}") from error
         self._flush()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _feed(self) -> None:
         data = await self.raw.read()
         if not data:
-            raise Gone("the connection was cut without a TLS close")
+            raise GoneError("the connection was cut without a TLS close")
         self._incoming.write(data)
 
     def _flush(self) -> None:
@@ -217,11 +218,11 @@ class TlsStream:
     def write(self, data: bytes) -> None:
         """Encrypt and send; follow with `drain` where much may follow."""
         if self.raw.lost:
-            raise Gone("the connection is closed")
+            raise GoneError("the connection is closed")
         try:
             self._object.write(data)
         except ssl.SSLError as error:
-            raise Gone(f"TLS failed: {error.reason}") from error
+            raise GoneError(f"TLS failed: {error.reason}") from error
         self.raw.write(self._outgoing.read())
 
     async def drain(self) -> None:
@@ -241,7 +242,7 @@ class TlsStream:
         self._incoming.write(self.raw.take())
         try:
             return not self._decrypt() and not self._finished
-        except Gone:
+        except GoneError:
             return False
 
     def write_eof(self) -> None:
@@ -258,10 +259,8 @@ class TlsStream:
         self.raw.abort()
 
     def _notify_close(self) -> None:
-        try:
+        with contextlib.suppress(ssl.SSLError, OSError):  # the other side's goodbye is not awaited
             self._object.unwrap()
-        except (ssl.SSLError, OSError):
-            pass  # the other side's goodbye is not awaited
         self._flush()
 
     @property
@@ -298,7 +297,7 @@ AnyStream = Stream | TlsStream
 
 
 def upstream_context(extra_ca: tuple[str, ...]) -> ssl.SSLContext:
-    """Return the context for upstream connections: the system's authorities and the operator's, always verified."""
+    """Return the context for upstreams: always verified, by the system's authorities and the operator's."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name by default
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_default_certs()

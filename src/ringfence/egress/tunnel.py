@@ -7,7 +7,7 @@ side is gone, both are.
 import asyncio
 
 from ringfence.egress import limits
-from ringfence.egress.stream import Late
+from ringfence.egress.stream import LateError
 from ringfence.egress.tls import AnyStream
 from ringfence.errors import PeerError
 
@@ -40,6 +40,6 @@ async def _next(source: AnyStream, sink: AnyStream) -> bytes:
         source.expect(limits.TUNNEL_TIME)
         try:
             return await source.read()
-        except Late:
+        except LateError:
             if sink.received == heard:
                 raise

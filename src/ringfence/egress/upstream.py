@@ -8,6 +8,7 @@ connection that has seen one credential never carries another.
 import asyncio
 import socket
 import ssl
+import time
 
 from ringfence.egress import limits
 from ringfence.egress.record import Record
@@ -23,7 +24,7 @@ Key = tuple[str, str, int, str]
 Resolved = tuple[float, tuple[str, ...]]
 
 
-class Unreachable(PeerError):
+class UnreachableError(PeerError):
     """An upstream could not be connected to; `answer` is the status that says so."""
 
     def __init__(self, message: str, *, answer: int = 502) -> None:
@@ -31,7 +32,7 @@ class Unreachable(PeerError):
         self.answer = answer
 
 
-class AddressRefused(PeerError):
+class AddressError(PeerError):
     """A name resolves only to addresses that may not be dialled."""
 
 
@@ -129,15 +130,15 @@ class Upstreams:
         except (ssl.SSLError, PeerError) as error:
             raw.abort()
             reason = getattr(error, "reason", None) or str(error)
-            raise Unreachable(f"the TLS handshake with {host} failed: {reason}") from error
+            raise UnreachableError(f"the TLS handshake with {host} failed: {reason}") from error
         except BaseException:
             raw.abort()
             raise
         return stream
 
-    def _untrusted(self, host: str, port: int, reason: str) -> Unreachable:
+    def _untrusted(self, host: str, port: int, reason: str) -> UnreachableError:
         self._record.event("dial", host=host, port=port, error=f"certificate: {reason}")
-        return Unreachable(
+        return UnreachableError(
             f"the certificate of {host} does not verify: {reason}; nothing of the request was sent"
         )
 
@@ -170,7 +171,7 @@ class Upstreams:
                 found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except (OSError, TimeoutError, UnicodeError) as error:
             self._record.event("dial", host=host, error="the name does not resolve")
-            raise Unreachable(f"{host} does not resolve") from error
+            raise UnreachableError(f"{host} does not resolve") from error
         addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
         if len(self._resolved) >= limits.RESOLVED_NAMES:
             self._resolved.pop(next(iter(self._resolved)))
@@ -187,7 +188,7 @@ class Upstreams:
         self._record.flood(
             "refused", host=host, port=port, address=list(addresses), reason=f"resolves to {refused}"
         )
-        raise AddressRefused(f"{host} resolves to an address that may not be dialled ({refused})")
+        raise AddressError(f"{host} resolves to an address that may not be dialled ({refused})")
 
     def _class_of(self, text: str, port: int) -> str:
         """Name what forbids an address, or return ""."""
@@ -205,7 +206,7 @@ class Upstreams:
 
     async def _first(self, host: str, addresses: list[str], port: int) -> Stream:
         """Connect to the first address that answers, trying the next one beside a slow one (RFC 8305)."""
-        started = self._loop.time()
+        started = time.perf_counter()
         queue, tasks = list(addresses), set[asyncio.Task[Stream]]()
         error: BaseException | None = None
         try:
@@ -220,7 +221,7 @@ class Upstreams:
                     error = task.exception()
                     if error is None:
                         tasks |= done - {task}
-                        took = round((self._loop.time() - started) * 1000, 1)
+                        took = round((time.perf_counter() - started) * 1000, 1)
                         self._record.event("dial", host=host, address=task.get_name(), port=port, ms=took)
                         return task.result()
         finally:
@@ -228,7 +229,9 @@ class Upstreams:
                 _drop(task)
         self._record.event("dial", host=host, port=port, error=_told(error))
         late = isinstance(error, TimeoutError)
-        raise Unreachable(f"{host}:{port} cannot be reached: {_told(error)}", answer=504 if late else 502)
+        raise UnreachableError(
+            f"{host}:{port} cannot be reached: {_told(error)}", answer=504 if late else 502
+        )
 
     async def _open(self, address: str, port: int) -> Stream:
         async with asyncio.timeout(limits.DIAL_TIME):
