@@ -168,12 +168,12 @@ class TestCommand:
         path = program(
             tmp_path,
             f"import sys; sys.stdout.write({CANARY.value!r}); "
-            f"sys.stderr.write('vault is locked: token={CANARY.value} {CANARY.value[:9]} hunter2\\x1b[2J\\n'); "
-            "sys.stderr.write('log in first.'); sys.exit(3)",
+            f"sys.stderr.write('vault is locked: token={CANARY.value} {CANARY.value[:9]} hunter2\\n'); "
+            "sys.stderr.write('\\x1b[2Jlog in first.'); sys.exit(3)",
         )
         assert (
             refused(f"command:{path}")
-            == f"`command:{path}`: exit status 3: vault is locked: … … … log in first."
+            == f"`command:{path}`: exit status 3: vault is locked: … … … … in first."
         )
 
     def test_a_password_of_plain_words_that_was_printed_is_not_told(self):
