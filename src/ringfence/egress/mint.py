@@ -200,14 +200,14 @@ def _remove(folder: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Mint as many as asked for and print their folders."""
+    """Mint as many as asked for."""
     if not 1 <= len(arguments) <= 2 or not "".join(arguments[1:] or ["1"]).isdecimal():
         sys.stderr.write("usage: python -I -m ringfence.egress.mint READY_DIR [COUNT]\n")
         return 2
     os.umask(0o077)
     try:
         for _ in range(min(int(arguments[1]) if len(arguments) > 1 else 1, MAX_COUNT)):
-            print(mint(arguments[0]))  # noqa: T201 - data for the caller
+            mint(arguments[0])
     except HostError as error:
         sys.stderr.write(error.render())
         return error.status

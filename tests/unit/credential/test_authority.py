@@ -164,6 +164,7 @@ def test_a_stray_file_and_a_half_made_authority_are_never_claimed(ready, session
     assert os.listdir(ready) == [".making-x"]
 
 
+@pytest.mark.guarantee("N12")
 def test_of_many_that_claim_at_once_each_gets_another_one(ready, tmp_path, minted):
     for name in "bcdef":
         copied(minted, ready / name)

@@ -146,8 +146,8 @@ def test_it_runs_as_a_program_within_a_second_and_little_memory(tmp_path):
         capture_output=True, text=True, check=True, timeout=30,
     ).stdout.splitlines()  # fmt: skip
     assert time.monotonic() - started < 1.5
-    assert sorted(answer[:2]) == sorted(str(tmp_path / "r" / name) for name in os.listdir(tmp_path / "r"))
-    assert int(answer[2]) < 45 * 1024
+    assert len(os.listdir(tmp_path / "r")) == 2
+    assert [int(line) < 45 * 1024 for line in answer] == [True], "prints nothing: its caller is a launcher"
 
 
 def test_wrong_arguments_are_told(capsys):
@@ -282,13 +282,17 @@ TRUSTED = {
 DISTRUST = ("certificate", "CERT", "PKIX", "SSL", "issuer")
 
 
-def ready(name):
+EXTRA = ("cargo", "perl", "wget")  # tried where they are; CI does not install them for this
+
+
+def ready(program):
     """Skip a client that is not installed."""
-    if shutil.which(CLIENTS[name][0]) is None:
-        pytest.skip(f"missing: {CLIENTS[name][0]}")
     probe = ["perl", "-MIO::Socket::SSL", "-e1"]
-    if name == "perl" and subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip("missing: libio-socket-ssl-perl")
+    found = shutil.which(program) is not None
+    if found and program == "perl":
+        found = not subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode
+    if not found:
+        pytest.skip(f"{program} is not on this machine" if program in EXTRA else f"missing: {program}")
 
 
 def client(argv, url, folder, variables, before=()):
@@ -319,9 +323,10 @@ def variables_for(folder):
     return dict(inside_environment(paths, java_option=True))
 
 
+@pytest.mark.guarantee("N12")
 @pytest.mark.parametrize("name", sorted(CLIENTS))
 def test_a_client_trusts_its_sessions_authority_by_the_variables_alone(name, url, folder, tmp_path):
-    ready(name)
+    ready(CLIENTS[name][0])
     other = mint.mint(str(tmp_path / "other"))
     for variables in ({}, variables_for(other)):
         status, said = client(CLIENTS[name], url, tmp_path, variables)
@@ -347,8 +352,7 @@ shift; exec "$@"
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting over the system's own files takes root here")
 @pytest.mark.parametrize("name", sorted(MOUNTED))
 def test_a_client_trusts_it_without_variables_where_its_files_are_mounted_over(name, url, folder, tmp_path):
-    if shutil.which(MOUNTED[name][0]) is None:
-        pytest.skip(f"missing: {name}")
+    ready(MOUNTED[name][0])
     files = {"bundle": f"{folder}/bundle.pem", "keystore": f"{folder}/truststore.jks"}
     mounts = [
         word for path, kind in mount_points((shutil.which("java") or "",)) for word in (files[kind], path)
@@ -363,8 +367,7 @@ def test_a_client_trusts_it_without_variables_where_its_files_are_mounted_over(n
 
 
 def test_keytool_reads_the_store_with_the_usual_password(folder):
-    if shutil.which("keytool") is None:
-        pytest.skip("missing: keytool")
+    ready("keytool")
     answer = subprocess.run(
         ["keytool", "-list", "-keystore", f"{folder}/truststore.jks", "-storepass", "changeit"],
         capture_output=True, text=True, timeout=60, check=True,
