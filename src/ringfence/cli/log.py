@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 POLL = 0.25  # seconds between two looks at the logs while following
 SESSION_WIDTH = 20
 KIND_WIDTH = max(map(len, KINDS))
-FIRST = ("effect", "host", "port", "method", "path", "name", "status", "reason")  # fields shown first
+FIRST = (
+    "effect",
+    "method",
+    "host",
+    "port",
+    "path",
+    "name",
+    "answer",
+    "status",
+    "reason",
+)  # fields shown first
 COLOURS = {"deny": "31", "ask": "33", "allow": "32"}
 
 

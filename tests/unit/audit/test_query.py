@@ -12,6 +12,20 @@ def event(kind="verdict", time="2026-01-31T12:00:00.000000Z", **fields):
 
 
 @pytest.mark.parametrize(
+    ("kind", "fields", "verdict"),
+    [
+        ("verdict", {"effect": "ask"}, "ask"),
+        ("refused", {"reason": "not HTTP"}, "deny"),
+        ("dns", {"name": "evil.example", "answer": "no such name"}, "deny"),
+        ("dns", {"name": "api.example", "answer": "198.18.0.1"}, ""),
+        ("dial", {}, ""),
+    ],
+)
+def test_refusals_of_every_kind_count_as_denied(kind, fields, verdict):
+    assert query.verdict_of(event(kind, **fields)) == verdict
+
+
+@pytest.mark.parametrize(
     ("wanted", "fields", "kept"),
     [
         ({}, {}, True),
