@@ -31,7 +31,8 @@ class Filter(Struct):
             return False
         if self.verdict not in ("", verdict_of(event)):
             return False
-        return not self.host or fnmatch.fnmatchcase(str(event.get("host", "")).lower(), self.host.lower())
+        named = str(event.get("host") or (event.get("name") if event.kind == "dns" else ""))
+        return not self.host or fnmatch.fnmatchcase(named.lower(), self.host.lower())
 
 
 def verdict_of(event: Event) -> str:

@@ -51,6 +51,13 @@ def test_a_filter_wants_what_fits_all_its_parts(wanted, fields, kept):
     assert query.Filter(**wanted).wants(event(**fields)) is kept
 
 
+def test_the_host_of_a_question_is_the_name_asked_for():
+    wanted = query.Filter(host="*.evil.example")
+    assert wanted.wants(event("dns", name="secret.evil.example"))
+    assert not wanted.wants(event("dns", name="api.example"))
+    assert not wanted.wants(event("inject", name="a.evil.example"))
+
+
 def test_logs_merge_in_the_order_of_time():
     first = [event(time=f"2026-01-31T12:00:0{second}.000000Z", n=second) for second in (1, 4)]
     second = [event(time=f"2026-01-31T12:00:0{second}.000000Z", n=second) for second in (0, 2, 5)]
