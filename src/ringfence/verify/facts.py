@@ -1,0 +1,135 @@
+"""What the attacks are told about the machine and the plan: names and inode numbers, never contents.
+
+An attack that does not know where the operator's keys lie would prove little. So the battery looks
+outside, where it may, and the attacks try to get at exactly that.
+"""
+
+import glob
+import os
+import subprocess
+import sys
+
+from ringfence.errors import BoundaryError
+from ringfence.host.model import Host
+from ringfence.workspace import tables
+
+_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user")
+_FIRST_ORDINARY_UID, _NOBODY = 1000, 60000
+
+
+def read_plan(options: tuple[str, ...]) -> dict[str, object]:
+    """Ask `ringfence plan` what a session with these options is to be."""
+    import json
+
+    argv = [sys.executable, "-m", "ringfence.cli", "plan", "--json", *options, "--", "true"]
+    done = subprocess.run(argv, capture_output=True, timeout=120)  # noqa: PLW1510 - judged with the output
+    if done.returncode:
+        raise BoundaryError(f"the plan could not be made:\n{done.stderr.decode('utf-8', 'replace').strip()}")
+    plan = json.loads(done.stdout)
+    if not isinstance(plan, dict):
+        raise BoundaryError("`ringfence plan --json` did not print an object")
+    return plan
+
+
+def gather(plan: dict, host: Host) -> dict[str, object]:  # type: ignore[type-arg]  # JSON
+    """Return the facts for one plan on this machine."""
+    root = plan["workspace"]["root"]
+    visible = _bound(plan)
+    return {
+        "root": root,
+        "home": plan["home"],
+        "environment": [name for name, _ in plan["environment"]],
+        "placeholders": [name for one in plan["policy"]["credentials"] for name in one["environment"]],
+        "limits": _limits(plan),
+        "gate": [plan["wire"]["gate_address"], plan["wire"]["proxy_port"]] if plan["wire"]["kind"] != "none" else None,
+        "writable": [one["target"] for one in plan["mounts"] if one["kind"] == "rw"],
+        "protected": [_below(root, path) for path in plan["workspace"]["protected"]],
+        "existing": [os.path.join(root, name) for name in os.listdir(root)],
+        "credentials": _identified([*(_below(root, one["path"]) for one in plan["workspace"]["hidden"]), *_keys(host.home, visible)]),
+        "invisible": _identified(_home_entries(host.home, visible)),
+        "policy_files": _policy_files(plan, host, root),
+        "own_folders": [host.state_dir, host.config_dir, host.cache_dir],
+        "own_identities": {one["path"]: [one["device"], one["inode"]] for one in _identified([host.state_dir, host.config_dir, host.cache_dir])},
+        "authority": _authorities(host.state_dir),
+        "private_paths": [os.path.join(host.state_dir, "sessions"), host.config_dir],
+        "users": _users(host.user),
+        "host_pids": [os.getpid(), os.getppid()],
+        "namespaces": {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in _NAMESPACES},
+        **_listening(),
+    }
+
+
+def _below(root: str, path: str) -> str:
+    return os.path.join(root, path)  # an absolute path stays as it is
+
+
+def _bound(plan: dict) -> tuple[str, ...]:  # type: ignore[type-arg]  # JSON
+    return tuple(one["source"] for one in plan["mounts"] if one["kind"] in {"ro", "rw"} and one["source"])
+
+
+def _limits(plan: dict) -> list[dict[str, object]]:  # type: ignore[type-arg]  # JSON
+    """Join what the policy asks for, in numbers, with how firmly the plan says it holds."""
+    held = {one["name"]: one["held"] for one in plan["limits"]}
+    asked = plan["policy"]["limits"]
+    return [{"name": name, "value": value, "held": held.get(name, "none")} for name, value in asked.items() if value]
+
+
+def _identified(paths: list[str]) -> list[dict[str, object]]:
+    found = []
+    for path in dict.fromkeys(paths):
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        found.append({"path": path, "device": status.st_dev, "inode": status.st_ino})
+    return found
+
+
+def _keys(home: str, visible: tuple[str, ...]) -> list[str]:
+    """Return the usual places of keys in a home directory, those inside a visible folder included."""
+    names = [*tables.CREDENTIAL_FILES, *tables.CREDENTIAL_FOLDERS, *(f"{parent}/{name}" for parent, name in tables.CREDENTIAL_PAIRS)]
+    paths = [os.path.join(home, name) for name in names] + glob.glob(f"{glob.escape(home)}/.env*")
+    return sorted(path for path in paths if path not in visible)
+
+
+def _home_entries(home: str, visible: tuple[str, ...]) -> list[str]:
+    """Return what lies in the home directory and is not bound into the boundary."""
+    try:
+        names = os.listdir(home)
+    except OSError:
+        return []
+    paths = [os.path.join(home, name) for name in names]
+    return sorted(path for path in paths if not any(path == one or path.startswith(one.rstrip("/") + "/") for one in visible))
+
+
+def _policy_files(plan: dict, host: Host, root: str) -> list[str]:  # type: ignore[type-arg]  # JSON
+    named = [file for _, file in plan["policy"].get("origins", ())]
+    usual = [host.managed_policy, os.path.join(host.config_dir, "policy.toml"), os.path.join(root, "ringfence.toml")]
+    return [path for path in dict.fromkeys([*named, *usual]) if path.startswith("/")]
+
+
+def _authorities(state_dir: str) -> list[str]:
+    sessions = sorted(glob.glob(f"{glob.escape(state_dir)}/sessions/*/authority"))[-5:]
+    return [*sessions, os.path.join(state_dir, "authority", "ready"), os.path.join(state_dir, "authority")]
+
+
+def _users(own: str) -> list[str]:
+    import pwd
+
+    rows = [one for one in pwd.getpwall() if _FIRST_ORDINARY_UID <= one.pw_uid < _NOBODY]
+    return [one.pw_name for one in rows if one.pw_name != own]
+
+
+def _listening() -> dict[str, object]:
+    """Return every Unix socket that something on the host listens at."""
+    paths, abstract = set(), set()
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        for line in list(file)[1:]:
+            fields = line.rstrip("\n").split(" ", 7)
+            name = line.split(None, 7)[7].rstrip("\n") if len(line.split(None, 7)) > 7 else ""  # noqa: PLR2004 - the columns
+            accepting = int(fields[3], 16) & 0x10000  # __SO_ACCEPTCON
+            if name.startswith("@") and accepting:
+                abstract.add(name[1:])
+            elif name.startswith("/") and accepting:
+                paths.add(name)
+    return {"sockets": sorted(paths)[:300], "abstract": sorted(abstract)[:300]}
