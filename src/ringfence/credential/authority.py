@@ -114,7 +114,7 @@ def _check_owner(ready_dir: str) -> None:
         return
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o022:
         raise HostError(
-            f"{ready_dir!r} is not a folder that only you can write: no certificate authority can be kept there",
+            f"{ready_dir!r} is not a folder that only you can write: no authority can be kept there",
             hint="remove it, and see who created it; ringfence makes it anew",
         )
 

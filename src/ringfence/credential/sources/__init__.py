@@ -62,7 +62,7 @@ def gather(credentials: "Iterable[Credential]") -> dict[str, str]:
     wanted: set[str] = set()
     for credential in credentials:
         kind, rest = split(credential.source)
-        wanted.update((rest,) if kind == "env" else COMMAND_VARIABLES)
+        wanted.update({"env": (rest,), "file": ("HOME",), "command": COMMAND_VARIABLES}[kind])
     return {name: os.environ[name] for name in sorted(wanted) if os.environ.get(name)}
 
 
