@@ -19,6 +19,7 @@ Private file systems (tmpfs) do not exist: the launcher plans a scratch director
 
 from ringfence.boundary.model import Mount, Plan
 from ringfence.errors import BoundaryError
+from ringfence.workspace import tables
 
 # What any program needs to start: the dynamic linker's cache, system libraries, time zones, devices.
 BASE_READS = (
@@ -50,6 +51,19 @@ SYSCTLS = (
     "sysctl.proc_native", "sysctl.proc_translated", "vm.loadavg",
 )  # fmt: skip
 SYSCTL_PREFIXES = ("hw.optional.", "hw.perflevel")
+
+
+_READING = "file-read* file-test-existence file-map-executable process-exec"
+_EVERYTHING = f"{_READING} file-write*"
+# What the host runs or obeys later, wherever it appears: a pattern needs no file that exists.
+_BUILT_IN = (
+    *(f"**/{name}" for name in sorted(tables.PROTECTED_FILES | tables.PROTECTED_FOLDERS)),
+    *(f"**/.git/{name}" for name in tables.PROTECTED_IN_GIT),
+)
+_OF_A_ROOT = frozenset({"symlink", "text", "directory", "pin"})  # made for a root of one's own, which there is none of here
+_COVERS = frozenset({"tmpfs", "mask"})  # what is below cannot be seen
+_SHOWS_WRITABLE = frozenset({"rw"})
+_SHOWS = frozenset({"ro", "rw", "masked"})
 
 
 def render(plan: Plan) -> str:
@@ -143,7 +157,7 @@ def _base() -> list[str]:
     terminals = f"(regex {quote(_TERMINALS)})"
     reads = [_subpath(path) for path in BASE_READS]
     return [
-        _rule("allow", "file-read* file-test-existence process-exec file-map-executable", *reads),
+        _rule("allow", _READING, *reads),
         _rule("allow", "file-read-metadata", *map(_literal, BASE_METADATA)),
         _rule("allow", "file-read-data", _literal("/")),
         _rule("allow", "file-read* file-write-data file-ioctl", *devices, terminals),
@@ -153,22 +167,22 @@ def _base() -> list[str]:
 def _mounts(mounts: tuple[Mount, ...]) -> list[str]:
     rules = []
     for mount in mounts:
-        if mount.kind in {"symlink", "text", "directory"}:
-            continue  # made for a root of its own, which there is none of here
+        if mount.kind in _OF_A_ROOT:
+            continue
         here = _subpath(mount.target)
-        if mount.kind == "tmpfs":
-            rules.append(_rule("deny", "file-read* file-write* file-test-existence process-exec file-map-executable", here))
+        if mount.kind in _COVERS:
+            rules.append(_rule("deny", _EVERYTHING, here))
             continue
         if mount.source != mount.target:
             raise BoundaryError(
                 f"macOS cannot show {mount.source!r} at {mount.target!r}: Seatbelt judges paths and moves none",
                 hint="use the same path inside and outside",
             )
-        rules.append(_rule("allow", "file-read* file-test-existence file-map-executable", here))
-        rules.append(_rule("deny" if mount.noexec else "allow", "process-exec", here))
-        rules.append(_rule("allow" if mount.kind == "rw" else "deny", "file-write*", here))
-        if mount.kind == "rw":
-            rules.append(_rule("deny", "file-write-setugid", here))
+        rules.append(_rule("allow", _READING, here))
+        if mount.kind in _SHOWS_WRITABLE:
+            rules += [_rule("allow", "file-write*", here), _rule("deny", "file-write-setugid", here)]
+        else:
+            rules.append(_rule("deny", "file-write*", here))
     return rules
 
 
@@ -176,7 +190,7 @@ def _ancestors(mounts: tuple[Mount, ...]) -> list[str]:
     """Let programs find their way: realpath(3) and getcwd(3) look at every folder above."""
     found: dict[str, None] = {}
     for mount in mounts:
-        if mount.kind in {"ro", "rw"}:
+        if mount.kind in _SHOWS:
             found.update(dict.fromkeys(_above(mount.target)))
     return [_rule("allow", "file-read-metadata", *map(_literal, sorted(found)))] if found else []
 
@@ -196,17 +210,12 @@ def _absolute(plan: Plan, path: str) -> str:
 
 
 def _hidden(plan: Plan) -> list[str]:
-    operations = "file-read* file-write* file-test-existence process-exec file-map-executable"
-    rules = []
-    for one in plan.workspace.hidden:
-        path = _absolute(plan, one.path)
-        rules.append(_rule("deny", operations, _subpath(path)))
-    return rules
+    return [_rule("deny", _EVERYTHING, _subpath(_absolute(plan, one.path))) for one in plan.workspace.hidden]
 
 
 def _protected(plan: Plan) -> list[str]:
     rules = [_rule("deny", "file-write*", _subpath(_absolute(plan, path))) for path in plan.workspace.protected]
-    for glob in plan.workspace.watched:
+    for glob in (*_BUILT_IN, *plan.workspace.watched) if plan.workspace.mode == "direct" else ():
         rules.append(_rule("deny", "file-write*", f"(regex {quote(pattern(plan.workspace.root, glob))})"))
     return rules
 
@@ -216,7 +225,7 @@ def _pinned(plan: Plan) -> list[str]:
     roots = [mount.target for mount in plan.mounts if mount.kind == "rw"]
     bound = [_absolute(plan, one.path) for one in plan.workspace.hidden]
     bound += [_absolute(plan, path) for path in plan.workspace.protected]
-    bound += [mount.target for mount in plan.mounts if mount.kind in {"ro", "rw", "tmpfs"}]
+    bound += [mount.target for mount in plan.mounts if mount.kind in _SHOWS | _COVERS]
     names: dict[str, None] = dict.fromkeys(roots)
     names.update(dict.fromkeys(_absolute(plan, path) for path in plan.workspace.pinned))
     for path in bound:
