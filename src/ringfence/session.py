@@ -346,7 +346,7 @@ class _Session:
                 reason=outcome.reason if outcome else "the boundary was not completed",
                 seconds=round(time.monotonic() - self._started, 3),
             )
-            heads.record(self._host.state_dir, self._folder.id, log.seq, log.head)
+            heads.append(self._host.state_dir, self._folder.id, log.seq - 1, log.head)
 
     def _set_aside(self) -> "tuple[object, ...]":
         if self._plan.workspace.mode != "direct" or not self._prepared.survey.writable:

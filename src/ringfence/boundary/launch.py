@@ -4,6 +4,7 @@
 `start_egress` starts the gate's process when somebody first knocks.
 """
 
+import _socket
 import marshal
 import os
 import sys
@@ -124,8 +125,6 @@ def _reserve_ready_fd() -> None:
 
 
 def _pair() -> tuple[int, int]:
-    import _socket
-
     one, other = _socket.socketpair(1, _SOCK_SEQPACKET | _CLOEXEC, 0)
     return one.detach(), other.detach()
 

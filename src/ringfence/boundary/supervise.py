@@ -6,9 +6,11 @@ and a session that never talks to anybody costs neither its memory nor its start
 """
 
 import _signal
+import _socket
 import errno
 import os
 import select
+import struct
 import time
 
 from ringfence.boundary.limits import Group
@@ -230,9 +232,6 @@ def _ignore(_number: int, _frame: object) -> None:
 
 def _receive(ready: int) -> tuple[int | None, bytes]:
     """Read what the entry program says, and the listener it may pass."""
-    import _socket
-    import struct
-
     channel = _socket.socket(1, 5, 0, fileno=ready)
     try:
         said, control, _flags, _address = channel.recvmsg(64, 64, 0x40000040)  # MSG_CMSG_CLOEXEC | MSG_DONTWAIT
