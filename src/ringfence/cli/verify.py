@@ -4,6 +4,8 @@ import json
 import sys
 import time
 
+from ringfence.cli import options
+from ringfence.cli.request import OPTIONS, request
 from ringfence.errors import UsageError
 from ringfence.value import plain
 
@@ -11,38 +13,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.verify.battery import Result
 
-USAGE = """usage: ringfence verify [--json] [options of `ringfence run`]
-
-Starts real sessions under the policy that holds here, makes every attack of the battery from inside,
-and prints one line for each with its evidence. It reads names and metadata, never contents of
-yours, writes nothing into your files, and takes away what it plants.
-
-Exits with 0 if everything held, 1 if anything got through, 125 if no boundary could be started.
-"""
+USAGE = "ringfence verify [--json] [OPTION …]"
+ABOUT = (
+    "Attack the boundary: start real sessions under the policy that holds here, make every attack of the\n"
+    "battery from inside, and print one line for each with its evidence. It reads names and metadata,\n"
+    "never your contents, writes nothing into your files, and takes away what it plants.\n"
+    "The options are those of `run`; `--use claude` attacks the boundary that `run -- claude` gets.\n"
+    "The status is 0 if everything held, 1 if anything got through, 125 if no boundary could be started."
+)
+_OWN = (options.Option(name="--json", help="print one JSON object"), options.Option(name="--help", help="this text"))
 _MARKS = {True: "held", False: "GOT THROUGH", None: "not attempted"}
 
 
 def main(arguments: list[str]) -> int:
     """Run the battery; 1 when anything got through."""
-    if "-h" in arguments or "--help" in arguments:
-        sys.stdout.write(USAGE)
+    given = options.read(arguments, (*OPTIONS, *_OWN), USAGE)
+    if "--help" in given.switches:
+        sys.stdout.write(options.help_text(USAGE, ABOUT, (*OPTIONS, *_OWN)))
         return 0
-    as_json = "--json" in arguments
-    options = tuple(one for one in arguments if one != "--json")
-    if "--" in options:
-        raise UsageError("`verify` takes no command: it starts its own attacks", hint=f"ringfence verify {' '.join(options[: options.index('--')])}".rstrip())
-    if sys.platform != "linux":
-        raise UsageError("the battery is for the Linux sandbox tier; the macOS profile has no test on a real Mac yet")
-    return _attack(options, as_json=as_json)
+    if given.rest:
+        raise UsageError("`verify` takes no command: it starts its own attacks", hint=f"usage: {USAGE}")
+    passed = tuple(one for one in arguments if one not in {"--json", "--"})
+    return _attack(passed, given)
 
 
-def _attack(options: tuple[str, ...], *, as_json: bool) -> int:
-    from ringfence.host.probe import probe
+def _attack(passed: tuple[str, ...], given: options.Given) -> int:
+    from ringfence.host import probe
     from ringfence.verify.battery import run
 
+    host = probe.host()
     began = time.monotonic()
     results = []
-    for result in run(options, probe()):
+    as_json = "--json" in given.switches
+    for result in run(passed, request(given, host, ("sh",)), host):
         results.append(result)
         if not as_json:
             print(_line(result), flush=True)

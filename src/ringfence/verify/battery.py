@@ -3,6 +3,7 @@
 import os
 
 from ringfence.host.model import Host
+from ringfence.session import Request
 from ringfence.value import Struct
 from ringfence.verify import facts as facts_of
 from ringfence.verify import outside, session
@@ -26,12 +27,12 @@ class Result(Struct):
     tries: int = 0
 
 
-def run(options: tuple[str, ...], host: Host) -> "Iterator[Result]":
-    """Attack a session started with the `run` options given; yield results in the table's order.
+def run(options: tuple[str, ...], request: Request, host: Host) -> "Iterator[Result]":
+    """Attack sessions started with these options of `run`, which say `request`; yield results in the table's order.
 
     Raises BoundaryError if there is no boundary to attack.
     """
-    plan = facts_of.read_plan(options)
+    plan = facts_of.read_plan(request, host)
     with Canaries() as canaries:
         known = {**facts_of.gather(plan, host), **canaries.facts, "variables": _planted_variables()}
         known["abstract"] = [*known["abstract"], canaries.facts["canary_abstract"]]  # type: ignore[misc]

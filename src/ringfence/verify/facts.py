@@ -6,50 +6,46 @@ outside, where it may, and the attacks try to get at exactly that.
 
 import glob
 import os
-import subprocess
-import sys
 
-from ringfence.errors import BoundaryError
+from ringfence import session
+from ringfence.boundary.model import Plan
 from ringfence.host.model import Host
+from ringfence.session import Request
 from ringfence.workspace import tables
 
-_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user")
+_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user", "time")
 _FIRST_ORDINARY_UID, _NOBODY = 1000, 60000
 
 
-def read_plan(options: tuple[str, ...]) -> dict[str, object]:
-    """Ask `ringfence plan` what a session with these options is to be."""
-    import json
-
-    argv = [sys.executable, "-m", "ringfence.cli", "plan", "--json", *options, "--", "true"]
-    done = subprocess.run(argv, capture_output=True, timeout=120)  # noqa: PLW1510 - judged with the output
-    if done.returncode:
-        raise BoundaryError(f"the plan could not be made:\n{done.stderr.decode('utf-8', 'replace').strip()}")
-    plan = json.loads(done.stdout)
-    if not isinstance(plan, dict):
-        raise BoundaryError("`ringfence plan --json` did not print an object")
-    return plan
+def read_plan(request: Request, host: Host) -> Plan:
+    """Return what a session for this request is to be. Nothing of it is started."""
+    prepared = session.prepare(request, host)
+    try:
+        return session.decide(request, host, prepared)
+    finally:
+        prepared.child.abandon()
 
 
-def gather(plan: dict, host: Host) -> dict[str, object]:  # type: ignore[type-arg]  # JSON
+def gather(plan: Plan, host: Host) -> dict[str, object]:
     """Return the facts for one plan on this machine."""
-    root = plan["workspace"]["root"]
+    root = plan.workspace.root
     visible = _bound(plan)
+    own = [host.state_dir, host.config_dir, host.cache_dir]
     return {
         "root": root,
-        "home": plan["home"],
-        "environment": [name for name, _ in plan["environment"]],
-        "placeholders": [name for one in plan["policy"]["credentials"] for name in one["environment"]],
+        "home": plan.home,
+        "environment": [name for name, _ in plan.environment],
+        "placeholders": [name for one in plan.policy.credentials for name in one.environment],
         "limits": _limits(plan),
-        "gate": [plan["wire"]["gate_address"], plan["wire"]["proxy_port"]] if plan["wire"]["kind"] != "none" else None,
-        "writable": [one["target"] for one in plan["mounts"] if one["kind"] == "rw"],
-        "protected": [_below(root, path) for path in plan["workspace"]["protected"]],
+        "gate": [plan.wire.gate_address, plan.wire.proxy_port] if plan.wire.kind != "none" else None,
+        "writable": [one.target for one in plan.mounts if one.kind == "rw"],
+        "protected": list(plan.workspace.protected),
         "existing": [os.path.join(root, name) for name in os.listdir(root)],
-        "credentials": _identified([*(_below(root, one["path"]) for one in plan["workspace"]["hidden"]), *_keys(host.home, visible)]),
+        "credentials": _identified([*(one.path for one in plan.workspace.hidden), *_masked(plan), *_keys(host.home, visible)]),
         "invisible": _identified(_home_entries(host.home, visible)),
         "policy_files": _policy_files(plan, host, root),
-        "own_folders": [host.state_dir, host.config_dir, host.cache_dir],
-        "own_identities": {one["path"]: [one["device"], one["inode"]] for one in _identified([host.state_dir, host.config_dir, host.cache_dir])},
+        "own_folders": own,
+        "own_identities": {one["path"]: [one["device"], one["inode"]] for one in _identified(own)},
         "authority": _authorities(host.state_dir),
         "private_paths": [os.path.join(host.state_dir, "sessions"), host.config_dir],
         "users": _users(host.user),
@@ -59,18 +55,18 @@ def gather(plan: dict, host: Host) -> dict[str, object]:  # type: ignore[type-ar
     }
 
 
-def _below(root: str, path: str) -> str:
-    return os.path.join(root, path)  # an absolute path stays as it is
+def _bound(plan: Plan) -> tuple[str, ...]:
+    return tuple(one.source for one in plan.mounts if one.kind in {"ro", "rw", "masked"} and one.source)
 
 
-def _bound(plan: dict) -> tuple[str, ...]:  # type: ignore[type-arg]  # JSON
-    return tuple(one["source"] for one in plan["mounts"] if one["kind"] in {"ro", "rw"} and one["source"])
+def _masked(plan: Plan) -> list[str]:
+    return [one.target for one in plan.mounts if one.kind == "mask"]
 
 
-def _limits(plan: dict) -> list[dict[str, object]]:  # type: ignore[type-arg]  # JSON
+def _limits(plan: Plan) -> list[dict[str, object]]:
     """Join what the policy asks for, in numbers, with how firmly the plan says it holds."""
-    held = {one["name"]: one["held"] for one in plan["limits"]}
-    asked = plan["policy"]["limits"]
+    held = {one.name: one.held for one in plan.limits}
+    asked = plan.policy.limits.__dict__
     return [{"name": name, "value": value, "held": held.get(name, "none")} for name, value in asked.items() if value]
 
 
@@ -102,8 +98,8 @@ def _home_entries(home: str, visible: tuple[str, ...]) -> list[str]:
     return sorted(path for path in paths if not any(path == one or path.startswith(one.rstrip("/") + "/") for one in visible))
 
 
-def _policy_files(plan: dict, host: Host, root: str) -> list[str]:  # type: ignore[type-arg]  # JSON
-    named = [file for _, file in plan["policy"].get("origins", ())]
+def _policy_files(plan: Plan, host: Host, root: str) -> list[str]:
+    named = [file for _, file in plan.policy.origins]
     usual = [host.managed_policy, os.path.join(host.config_dir, "policy.toml"), os.path.join(root, "ringfence.toml")]
     return [path for path in dict.fromkeys([*named, *usual]) if path.startswith("/")]
 
@@ -125,8 +121,8 @@ def _listening() -> dict[str, object]:
     paths, abstract = set(), set()
     with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
         for line in list(file)[1:]:
-            fields = line.rstrip("\n").split(" ", 7)
-            name = line.split(None, 7)[7].rstrip("\n") if len(line.split(None, 7)) > 7 else ""  # noqa: PLR2004 - the columns
+            fields = line.rstrip("\n").split(None, 7)
+            name = fields[7] if len(fields) > 7 else ""  # noqa: PLR2004 - the columns of that file
             accepting = int(fields[3], 16) & 0x10000  # __SO_ACCEPTCON
             if name.startswith("@") and accepting:
                 abstract.add(name[1:])
