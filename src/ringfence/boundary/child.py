@@ -137,7 +137,9 @@ def _become(
     """Make the mounts, give up root, take the terminal, and become bubblewrap."""
     with open(fds[0], "rb") as file:
         order = marshal.load(file)  # noqa: S302 - from our own launcher
-    terminal = fds[1] if len(fds) > 1 else None
+    terminal = fds[-1] if order["terminal"] else None
+    if order["vend"]:
+        _vend(fds[1])
     if networked:
         _mount_all(order, owner)
     if os.geteuid() == 0 and owner:
@@ -182,6 +184,26 @@ def _drop(owner: int, *, networked: bool) -> None:
     syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
     _map_to_root(owner, owner)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+
+
+def _vend(requests: int) -> None:
+    """Leave a process behind that makes sockets in the boundary's network, for published ports.
+
+    It lives outside the sandbox's process and mount namespaces, holds nothing, and ends with us.
+    """
+    parent = os.getpid()
+    if os.fork():
+        os.close(requests)
+        return
+    try:
+        _follow(parent)
+        channel = _socket.socket(1, 5, 0, fileno=requests)
+        while wanted := channel.recv(1):
+            made = _socket.socket(10 if wanted == b"6" else 2, 1, 0)
+            channel.sendmsg([wanted], [(1, 1, struct.pack("=i", made.fileno()))])
+            made.close()
+    finally:
+        os._exit(0)
 
 
 def _take_terminal(terminal: int, replaced: object) -> None:

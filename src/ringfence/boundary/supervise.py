@@ -67,6 +67,8 @@ class Supervisor:
         self._force_at: float | None = None
         self._status = 0
         self.gate = 0  # pid of its process, once started
+        self.gate_died = False  # while the session was alive
+        self._gate_end = -1
 
     def run(self) -> Outcome:
         """Watch until the session is over."""
@@ -82,6 +84,8 @@ class Supervisor:
             watch.terminal.restore()
             self._release_signals()
             os.close(self._end)
+            if self._gate_end >= 0:
+                os.close(self._gate_end)
         return Outcome(status=status, reason=self._reason, stood=self._stood)
 
     def _register(self) -> None:
@@ -138,6 +142,9 @@ class Supervisor:
         elif fd == 0:
             if not watch.terminal.input():
                 self._poll.unregister(0)
+        elif fd == self._gate_end:
+            self._poll.unregister(fd)
+            self.gate_died = True
         else:
             self._gate()
 
@@ -165,6 +172,8 @@ class Supervisor:
             except KeyError:
                 continue
         self.gate = self._start_gate(self._inside_listener)
+        self._gate_end = os.pidfd_open(self.gate)
+        self._poll.register(self._gate_end, select.POLLIN)
 
     # --- ending --------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ class Server:
             gate=gate,
             keys=Keys(Vault(environment), lambda text: record.event("note", text=text)),
             upstreams=Upstreams(handover, gate.rules, registry, record),
-            contexts=leaf.Contexts(leaf.load(handover.authority_dir)),
+            contexts=leaf.Contexts(leaf.load(handover.authority_dir) if handover.authority_dir else None),
             names=names,
             record=record,
             registry=registry,
