@@ -39,7 +39,8 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "limits": _limits(plan),
         "gate": [plan.wire.gate_address, plan.wire.proxy_port] if plan.wire.kind != "none" else None,
         "writable": [one.target for one in plan.mounts if one.kind == "rw"],
-        "protected": list(plan.workspace.protected),
+        "bound": [one.target for one in plan.mounts if one.kind in {"ro", "rw"}],
+        "protected": sorted({*plan.workspace.protected, *_obeyed(root)} if plan.workspace.mode == "direct" else ()),
         "existing": [os.path.join(root, name) for name in os.listdir(root)],
         "credentials": _identified([*(one.path for one in plan.workspace.hidden), *_masked(plan), *_keys(host.home, visible)]),
         "invisible": _identified(_home_entries(host.home, visible)),
@@ -70,6 +71,14 @@ def _limits(plan: Plan) -> list[dict[str, object]]:
     return [{"name": name, "value": value, "held": held.get(name, "none")} for name, value in asked.items() if value]
 
 
+def _obeyed(root: str) -> set[str]:
+    """Find what git on the host obeys in the project, whatever the plan says of it."""
+    below = glob.escape(f"{root}/.git")
+    names = (*tables.PROTECTED_IN_GIT, "modules/*/config", "modules/*/hooks", "modules/*/*/config", "worktrees/*/commondir")
+    names += ("worktrees/*/config.worktree", "info/attributes")
+    return {path for name in names for path in glob.glob(f"{below}/{name}")}
+
+
 def _identified(paths: list[str]) -> list[dict[str, object]]:
     found = []
     for path in dict.fromkeys(paths):
@@ -77,7 +86,8 @@ def _identified(paths: list[str]) -> list[dict[str, object]]:
             status = os.stat(path)
         except OSError:
             continue
-        found.append({"path": path, "device": status.st_dev, "inode": status.st_ino})
+        identity = {"device": status.st_dev, "inode": status.st_ino}
+        found.append({"path": path, **identity, "size": status.st_size, "changed": status.st_mtime_ns})
     return found
 
 

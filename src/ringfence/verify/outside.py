@@ -156,46 +156,53 @@ def planted(start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object
     """Let a session plant files in the project; judge by what the host finds afterwards; clean up."""
     root = str(facts["root"])
     before = set(os.listdir(root))
+    inside_git = {path for path in (f"{root}/.git/commondir", f"{root}/.git/config.worktree") if os.path.lexists(path)}
     try:
         found = session.make(start, attacks, facts)
-        return {name: _judged(name, finding, root) for name, finding in found.items()}
+        return {name: _judged(name, finding, root, str(facts["token"])) for name, finding in found.items()}
     finally:
-        _clean(root, before)
+        _clean(root, before, inside_git)
 
 
-def _judged(name: str, finding: Finding, root: str) -> Finding:
+def _judged(name: str, finding: Finding, root: str, token: str) -> Finding:
     made = finding.get("made")
     if not isinstance(made, list):
         return finding
-    left = _obeyed(root) if name == "git_takeover" else [path for path in made if os.path.lexists(path)]
-    if left:
-        return _finding(False, f"the host finds {', '.join(os.path.relpath(path, root) for path in left[:5])}")
-    return _finding(True, f"{len(made)} files could be made inside, none that the host obeys is left in the project")
+    obeyed = _obeyed(root, made, token) if name == "git_takeover" else [path for path in made if os.path.lexists(path)]
+    if obeyed:
+        return _finding(False, f"the host finds {', '.join(os.path.relpath(path, root) for path in obeyed[:6])}")
+    return _finding(True, f"{len(made)} files could be made inside; none of them is there or obeyed outside")
 
 
-def _obeyed(root: str) -> list[str]:
-    """Return what git on this machine would obey of the planted files."""
-    places = [root, f"{root}/ringfence-verify-bare", f"{root}/.git/modules/ringfence-verify"]
-    bare = [place for place in places if all(os.path.lexists(f"{place}/{name}") for name in _BARE) and _has_planted(place)]
-    files = ("commondir", "config.worktree", "hooks/ringfence-verify")
-    return bare + [path for name in files if _is_planted(path := f"{root}/.git/{name}")]
+def _obeyed(root: str, made: list[str], token: str) -> list[str]:
+    """Ask git of this machine, where there is one, in every folder of a planted file, what it reads there."""
+    places = {os.path.dirname(path.rstrip("/")) for path in made}
+    places |= {os.path.dirname(place) for place in places if place.endswith("/.git")}
+    hooks = [path for path in made if "/hooks/" in path and os.path.lexists(path)]
+    return sorted(place for place in places if os.path.isdir(place) and _git_reads(place) == token) + hooks
 
 
-def _has_planted(place: str) -> bool:
-    return os.path.lexists(f"{place}/objects/ringfence-verify")
+def _git_reads(place: str) -> str:
+    """Return the planted setting as git sees it from there. Reading one setting runs nothing."""
+    git = shutil.which("git")
+    if not git:
+        return _reads_without_git(place)
+    argv = [git, "-c", "core.fsmonitor=false", "-C", place, "config", "--get", "ringfence.verify"]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=20).stdout.strip()  # noqa: PLW1510
 
 
-def _is_planted(path: str) -> bool:
-    """Tell our own file from one that was there: ours is all of a few bytes and mentions the battery or a bare core."""
+def _reads_without_git(place: str) -> str:
+    """Without git: what stands in the config of a folder that git would take for a repository."""
+    if not all(os.path.lexists(f"{place}/{name}") for name in _BARE):
+        return ""
     try:
-        with open(path, "rb") as file:
-            text = file.read(4096)
+        with open(f"{place}/config", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition("verify = ")[2].strip()
     except OSError:
-        return False
-    return b"ringfence-verify" in text or text == b"#!/bin/sh\n" or text.startswith(b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tfsmonitor")
+        return ""
 
 
-def _clean(root: str, before: set[str]) -> None:
+def _clean(root: str, before: set[str], inside_git: set[str]) -> None:
     """Take away what this battery planted and the session left: only names that it uses, and that were free."""
     ours = {*_BARE, "config", *(name.split("/", maxsplit=1)[0] for name in new_files.NAMES)}
     for name in set(os.listdir(root)) - before:
@@ -203,9 +210,12 @@ def _clean(root: str, before: set[str]) -> None:
             _remove(os.path.join(root, name))
     for path in (".git/modules/ringfence-verify", ".git/worktrees/ringfence-verify", ".git/hooks/ringfence-verify"):
         _remove(os.path.join(root, path))
+    for path in (".git/modules", ".git/worktrees"):
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.join(root, path))  # only if nothing but ours was in it
     for path in (".git/commondir", ".git/config.worktree"):
         full = os.path.join(root, path)
-        if _is_planted(full):
+        if full not in inside_git:
             _remove(full)
 
 

@@ -48,7 +48,8 @@ def program(argument: str) -> tuple[str, ...]:
     """Return the command that runs inside: finds a Python, then makes the attacks."""
     with open(os.path.join(_HERE, "inside.py"), encoding="utf-8") as file:
         text = file.read()
-    pythons = ("python3", "/usr/bin/python3", "/usr/local/bin/python3", sys.executable)
+    # a name on PATH may be a wrapper that changes the environment, so it is not the first choice
+    pythons = ("/usr/bin/python3", "/usr/local/bin/python3", "python3", sys.executable)
     return ("/bin/sh", "-c", _FIND_PYTHON, "sh", text, argument, *pythons)
 
 
