@@ -1,0 +1,1 @@
+"""The record of a session: append-only, hash-chained, checked and queried."""

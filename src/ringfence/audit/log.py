@@ -1,0 +1,90 @@
+"""Writing a session's log: append-only, hash-chained, one writer at a time.
+
+The launcher writes the first records and closes; the egress process resumes, appends while it lives
+and closes; the launcher resumes for the end. Each continues the count and the chain from the tail.
+"""
+
+import fcntl
+import os
+import time
+
+from ringfence.audit.chain import AuditError, hash_of, member_of, open_file, tail, write_line
+from ringfence.audit.event import END, GENESIS, KINDS, line, timestamp
+
+__all__ = ["AuditError", "Writer"]
+
+_SESSION_CHARACTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.")
+
+
+class Writer:
+    """The one writer of a session's log at this time."""
+
+    def __init__(self, path: str, session: str, fd: int, *, seq: int = 0, head: str = GENESIS) -> None:
+        """Use `create` or `resume`."""
+        self.path = path
+        self.session = session
+        self.seq = seq  # of the next record
+        self.head = head  # hash of the last record
+        self._fd = fd
+        self._size = os.fstat(fd).st_size
+        self._failed = ""
+
+    @classmethod
+    def create(cls, path: str, session: str) -> "Writer":
+        """Start a session's log; an existing file is refused."""
+        if not session or not _SESSION_CHARACTERS.issuperset(session):
+            raise ValueError(f"not a session id: {session!r}")
+        return cls(path, session, open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+
+    @classmethod
+    def resume(cls, path: str) -> "Writer":
+        """Continue a log after its last record, which must be whole and unchanged."""
+        fd = open_file(path, os.O_RDWR)
+        try:
+            return cls._continue(path, fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def _continue(cls, path: str, fd: int) -> "Writer":
+        last = tail(fd, path)
+        if not last:
+            raise AuditError(f"the audit log {path!r} is empty", hint="`ringfence log --verify` says more")
+        if member_of(last, "kind") == END:
+            raise AuditError(f"the session of {path!r} has ended: nothing can be added to its log")
+        seq = int(last[len('{"seq":') : last.index(",")])
+        return cls(path, member_of(last, "session"), fd, seq=seq + 1, head=hash_of(last))
+
+    def append(self, kind: str, **fields: object) -> str:
+        """Write one record and return its hash. After a failure every further call fails."""
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind of event: {kind}")
+        if self._failed:
+            raise AuditError(self._failed)
+        now = timestamp(time.time_ns())
+        text, made = line(self.seq, now, self.session, kind, prev=self.head, fields=fields)
+        try:
+            self._size = write_line(self._fd, self.path, text, self._size)
+        except AuditError as error:
+            self._failed = error.message
+            raise
+        self.seq += 1
+        self.head = made
+        return made
+
+    def close(self) -> None:
+        """Let the next writer take over. May be called twice."""
+        if self._fd < 0:
+            return
+        # Unlocked by name: closing alone keeps the lock while a forked child still has the descriptor.
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        os.close(self._fd)
+        self._fd = -1
+        self._failed = "the audit log is closed"
+
+    def __enter__(self) -> "Writer":  # noqa: PYI034 - typing.Self costs the launcher 8 ms
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

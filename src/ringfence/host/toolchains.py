@@ -1,0 +1,77 @@
+"""The toolchains on the operator's PATH: which folders outside the system's own must be visible.
+
+Only the operator's PATH and fixed places under the home folder decide, never the workspace: a
+cloned repository could otherwise name ~/.ssh as its toolchain.
+"""
+
+import os
+
+from ringfence.value import Struct
+
+# PATH folder under ~ -> what must be visible for its programs to run, under ~
+_KNOWN = {
+    ".pyenv/shims": (".pyenv",),
+    ".pyenv/bin": (".pyenv",),
+    ".cargo/bin": (".cargo/bin", ".rustup"),
+    ".local/bin": (".local/bin", ".local/share/uv/python", ".local/share/uv/tools", ".local/share/pipx",
+                   ".local/share/claude", ".local/lib"),
+    ".bun/bin": (".bun/bin", ".bun/install/global"),
+    ".deno/bin": (".deno/bin",),
+    ".volta/bin": (".volta/bin", ".volta/tools"),
+    ".asdf/shims": (".asdf",),
+    ".rbenv/shims": (".rbenv",),
+    ".nodenv/shims": (".nodenv",),
+    ".local/share/mise/shims": (".local/share/mise",),
+    "go/bin": ("go/bin",),
+    ".dotnet/tools": (".dotnet",),
+    ".poetry/bin": (".poetry",),
+    "bin": ("bin",),
+}  # fmt: skip
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store")
+_NEVER_A_PREFIX = ("", "/", "/home", "/root", "/tmp", "/var", "/etc", "/run", "/mnt", "/media", "/srv")
+
+
+class Toolchain(Struct):
+    """One folder that is made visible, read-only."""
+
+    path: str
+    why: str
+
+
+def find(path: tuple[str, ...], home: str) -> tuple[Toolchain, ...]:
+    """Return the folders that PATH's programs need and that exist, outermost only."""
+    wanted: dict[str, str] = {}
+    for entry in path:
+        if not entry.startswith("/") or _below(entry, SYSTEM):
+            continue
+        for folder in _needed(os.path.normpath(entry), home):
+            if folder not in wanted and os.path.isdir(folder):
+                wanted[folder] = f"{entry} is on PATH"
+    folders = tuple(wanted)
+    return tuple(
+        Toolchain(path=folder, why=wanted[folder])
+        for folder in folders
+        if not _below(folder, tuple(other for other in folders if other != folder))
+    )
+
+
+def visible_path(path: tuple[str, ...], visible: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the PATH entries that exist inside, in order and once each; the system's own come last."""
+    entries = [entry for entry in path if entry.startswith("/") and _below(entry, visible)]
+    usual = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
+    return tuple(dict.fromkeys((*entries, *usual)))
+
+
+def _needed(entry: str, home: str) -> tuple[str, ...]:
+    if home and entry.startswith(home + "/"):
+        inner = entry[len(home) + 1 :]
+        if inner in _KNOWN:
+            return tuple(f"{home}/{folder}" for folder in _KNOWN[inner])
+    prefix, last = os.path.split(entry)
+    if last in {"bin", "sbin", "shims"} and prefix not in {*_NEVER_A_PREFIX, home, f"{home}/.local"}:
+        return (prefix,)
+    return (entry,)
+
+
+def _below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == folder or path.startswith(folder + "/") for folder in folders)

@@ -1,0 +1,102 @@
+"""Direct mode's end: what appeared where the host would later run or obey it is set aside.
+
+A protected path that existed at the start is bound read-only inside. One that did not exist cannot
+be bound without leaving a stub file in the project, so it is looked for when the session is over
+and moved out of the project, into the session's folder, and reported.
+"""
+
+import os
+
+from ringfence.value import Struct
+from ringfence.workspace.scan import Found, Names, walk
+
+
+class Identity(Struct):
+    """Which file stood at a protected path when the session began."""
+
+    path: str
+    device: int
+    inode: int
+
+
+class Moved(Struct):
+    """One path that was set aside."""
+
+    path: str
+    to: str  # "" when it could not be moved; then `problem` says why
+    problem: str = ""
+
+
+def identities(root: str, protected: tuple[Found, ...]) -> tuple[Identity, ...]:
+    """Note which files stand at the protected paths."""
+    out = []
+    for found in protected:
+        try:
+            status = os.lstat(f"{root}/{found.path}")
+        except OSError:
+            continue
+        out.append(Identity(path=found.path, device=status.st_dev, inode=status.st_ino))
+    return tuple(out)
+
+
+def set_aside(root: str, before: tuple[Identity, ...], names: Names, folder: str) -> tuple[Moved, ...]:
+    """Move every protected path that was not there `before` into `folder`."""
+    known = {(one.path, one.device, one.inode) for one in before}
+    moved = []
+    for found in walk(root, names).protected:
+        try:
+            status = os.lstat(f"{root}/{found.path}")
+        except OSError:
+            continue
+        if (found.path, status.st_dev, status.st_ino) not in known:
+            moved.append(_move(root, found.path, folder, len(moved)))
+    return tuple(moved)
+
+
+def _move(root: str, path: str, folder: str, number: int) -> Moved:
+    target = f"{folder}/{number:03d}-{os.path.basename(path)}"
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        parent = _open_parent(root, path)
+        try:
+            _rename_or_copy(parent, os.path.basename(path), target)
+        finally:
+            os.close(parent)
+    except OSError as error:
+        return Moved(path=path, to="", problem=error.strerror or str(error))
+    return Moved(path=path, to=target)
+
+
+def _open_parent(root: str, path: str) -> int:
+    """Open the folder of `path` without following a link in any component."""
+    fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in path.split("/")[:-1]:
+        try:
+            inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = inner
+    return fd
+
+
+def _rename_or_copy(parent: int, name: str, target: str) -> None:
+    try:
+        os.rename(name, target, src_dir_fd=parent)
+    except OSError as error:
+        import errno
+
+        if error.errno != errno.EXDEV:
+            raise
+        _copy_and_remove(parent, name, target)
+
+
+def _copy_and_remove(parent: int, name: str, target: str) -> None:
+    import shutil
+
+    source = f"/proc/self/fd/{parent}/{name}"
+    if os.path.isdir(source) and not os.path.islink(source):
+        shutil.copytree(source, target, symlinks=True)
+        shutil.rmtree(name, dir_fd=parent)
+        return
+    shutil.copy2(source, target, follow_symlinks=False)
+    os.unlink(name, dir_fd=parent)
