@@ -106,9 +106,7 @@ def main() -> int:
         print(f"\n{len(account.wrong)} of {account.checks} came out differently:", file=sys.stderr)
         print("\n".join(f"  {one}" for one in account.wrong), file=sys.stderr)
         return 1
-    print(
-        f"\nAll {account.checks} as they should be, in {seconds:.1f} s. Nothing of it is left on this machine."
-    )
+    print(f"\nAll {account.checks} as they should be, in {seconds:.1f} s. Nothing of the demo is left.")
     return 0
 
 
