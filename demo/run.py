@@ -101,6 +101,10 @@ def main() -> int:
         stage = Stage(folder)
         try:
             account = show(stage)
+            if account.wrong:
+                for path in files(stage.state):
+                    if path.endswith("egress.log"):
+                        print(open_bytes(path).decode("utf-8", "replace"), file=sys.stderr)
         finally:
             stage.close()
     seconds = time.monotonic() - began
