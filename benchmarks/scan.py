@@ -12,6 +12,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
 
 from measure import RINGFENCE, Budgets, Case, over, stage, table
 
@@ -79,7 +80,7 @@ def filling(folder: str, environment: dict[str, str], rounds: int) -> float:
 
 
 def grow(project: str, size: int) -> None:
-    """Make a tree with this many entries, folders included."""
+    """Make a tree with this many entries, folders included, that has not been touched for a day."""
     os.makedirs(project)
     made = 0
     while made < size:
@@ -89,6 +90,9 @@ def grow(project: str, size: int) -> None:
         for number in range(min(FILES_A_FOLDER, size - made)):
             os.close(os.open(os.path.join(folder, f"source_{number}.py"), os.O_WRONLY | os.O_CREAT, 0o644))
             made += 1
+    yesterday = time.time() - 86400
+    for folder, _, _ in os.walk(project):
+        os.utime(folder, (yesterday, yesterday))
 
 
 if __name__ == "__main__":
