@@ -10,8 +10,11 @@ As root:              unshare(mount, network, time) first, mounts as root, then 
                       unshare(user, mount): nothing that the agent runs is ever root's uid.
 """
 
+import _socket
+import fcntl
 import marshal
 import os
+import struct
 
 from ringfence.boundary import syscalls, wire
 from ringfence.boundary.model import Mount
@@ -26,8 +29,6 @@ class Channel:
     """Messages of plain values, with descriptors, between the launcher and the child."""
 
     def __init__(self, fd: int) -> None:
-        import _socket
-
         self._socket = _socket.socket(1, 5, 0, fileno=fd)  # AF_UNIX, SOCK_SEQPACKET
 
     def fileno(self) -> int:
@@ -36,15 +37,11 @@ class Channel:
 
     def send(self, message: dict[str, object], fds: tuple[int, ...] = ()) -> None:
         """Send one message."""
-        import struct
-
         control = [(1, 1, struct.pack(f"={len(fds)}i", *fds))] if fds else []
         self._socket.sendmsg([marshal.dumps(message)], control)
 
     def receive(self) -> tuple[dict[str, object], tuple[int, ...]]:
         """Return the next message and its descriptors; an empty one at the end."""
-        import struct
-
         data, control, _flags, _address = self._socket.recvmsg(65536, 512, 0x40000000)  # MSG_CMSG_CLOEXEC
         fds: tuple[int, ...] = ()
         for _level, _kind, payload in control:
@@ -140,7 +137,9 @@ def _become(
     """Make the mounts, give up root, take the terminal, and become bubblewrap."""
     with open(fds[0], "rb") as file:
         order = marshal.load(file)  # noqa: S302 - from our own launcher
-    terminal = fds[1] if len(fds) > 1 else None
+    terminal = fds[-1] if order["terminal"] else None
+    if order["vend"]:
+        _vend(fds[1])
     if networked:
         _mount_all(order, owner)
     if os.geteuid() == 0 and owner:
@@ -187,9 +186,27 @@ def _drop(owner: int, *, networked: bool) -> None:
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
 
 
-def _take_terminal(terminal: int, replaced: object) -> None:
-    import fcntl
+def _vend(requests: int) -> None:
+    """Leave a process behind that makes sockets in the boundary's network, for published ports.
 
+    It lives outside the sandbox's process and mount namespaces, holds nothing, and ends with us.
+    """
+    parent = os.getpid()
+    if os.fork():
+        os.close(requests)
+        return
+    try:
+        _follow(parent)
+        channel = _socket.socket(1, 5, 0, fileno=requests)
+        while wanted := channel.recv(1):
+            made = _socket.socket(10 if wanted == b"6" else 2, 1, 0)
+            channel.sendmsg([wanted], [(1, 1, struct.pack("=i", made.fileno()))])
+            made.close()
+    finally:
+        os._exit(0)
+
+
+def _take_terminal(terminal: int, replaced: object) -> None:
     fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY: ours, so job control and resizing work inside
     for fd in replaced:  # type: ignore[attr-defined]
         os.dup2(terminal, fd)

@@ -21,6 +21,7 @@ def start(
     kind: str,
     dns: int | None,
     credentials: tuple[Credential, ...],
+    vend: int | None,
 ) -> tuple[int, int]:
     """Start the gate's process; return its pid and our end of its control pipe."""
     control, ours = os.pipe2(os.O_CLOEXEC)
@@ -33,7 +34,7 @@ def start(
         dns_fd=dns,
         control_fd=control,
         secrets_fd=secrets,
-        vend_fd=None,
+        vend_fd=vend,
         audit_path=folder.log,
         authority_dir=authority,
         ready_dir=f"{host.state_dir}/authority/ready",
@@ -50,7 +51,7 @@ def start(
         proxy_port=plan.wire.proxy_port,
     )
     sealed = syscalls.memfd("handover", encode(handover).encode())
-    passed = [*listeners, control, *(fd for fd in (dns, secrets) if fd is not None)]
+    passed = [*listeners, control, *(fd for fd in (dns, secrets, vend) if fd is not None)]
     pid = launch.start_egress(sealed, tuple(passed), f"{folder.path}/egress.log")
     for fd in (sealed, control, *(() if secrets is None else (secrets,))):
         os.close(fd)

@@ -13,6 +13,7 @@ import ctypes
 import os
 import stat
 import struct
+import time
 
 from ringfence.boundary import syscalls
 from ringfence.boundary.model import Mount
@@ -202,8 +203,6 @@ def root_map(kernel_uid: int) -> int:
 
 
 def _wait_for_namespace(pid: int) -> None:
-    import time
-
     own = os.readlink("/proc/self/ns/user")
     deadline = time.monotonic() + 5
     while os.readlink(f"/proc/{pid}/ns/user") == own:

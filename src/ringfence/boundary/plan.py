@@ -47,7 +47,7 @@ def plan(
         *_system(survey),
         *_etc(survey, host, wire, uid=uid, gid=gid, user=user),
         *_private(policy, host),
-        *_trust(survey, authority, wire),
+        *_trust(survey, authority),
         *_tools(survey, host),
         *_files(policy, survey, host, homes),
         *_project(workspace, policy, survey),
@@ -63,7 +63,15 @@ def plan(
         uid=uid,
         gid=gid,
         environment=environment.variables(
-            policy, host, path, wire, credentials, kept, shell=_shell(survey), user=user
+            policy,
+            host,
+            path,
+            wire,
+            credentials,
+            kept,
+            trusts=bool(authority),
+            shell=_shell(survey),
+            user=user,
         ),
         mounts=mounts,
         workspace=workspace,
@@ -173,8 +181,8 @@ def _private(policy: Policy, host: Host) -> tuple[Mount, ...]:
     )
 
 
-def _trust(survey: Survey, authority: str, wire: Wire) -> tuple[Mount, ...]:
-    if not authority or wire.kind == "none":
+def _trust(survey: Survey, authority: str) -> tuple[Mount, ...]:
+    if not authority:
         return ()
     own = (
         Mount(kind="ro", source=f"{authority}/ca.pem", target=TRUST.certificate, why="the session's authority"),

@@ -1,0 +1,477 @@
+"""From files and the command line to the one policy that holds.
+
+    defaults < presets < managed < user < project < command line
+
+The project's file is `ringfence.toml` (or `ringfence.json`) in the workspace or, where the workspace lies
+within a repository, the first one on the way up to the folder that holds `.git`. Folders above a
+repository, and above a workspace that is in none, are not the project's. The file may only narrow until
+`ringfence trust` has recorded its exact bytes, and so may any other policy file that lies inside the
+workspace, where the agent of an earlier session could have written it. The managed file stands above:
+`layers` says how.
+"""
+
+import os
+
+from ringfence.canonical import digest
+from ringfence.diagnostic import Diagnostic
+from ringfence.errors import PolicyError, UsageError
+from ringfence.policy import layers, model, preset, read
+from ringfence.value import Struct, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Protocol
+
+    from ringfence.policy.layers import Combined, Layer
+
+    class _Host(Protocol):
+        @property
+        def home(self) -> str: ...
+        @property
+        def path(self) -> tuple[str, ...]: ...
+        @property
+        def config_dir(self) -> str: ...
+        @property
+        def state_dir(self) -> str: ...
+        @property
+        def cache_dir(self) -> str: ...
+        @property
+        def managed_policy(self) -> str: ...
+
+    Indexes = Callable[[tuple[str, ...]], Any]  # `host.indexes.reader(host)`: tools -> Found
+
+PROJECT_FILES = ("ringfence.toml", "ringfence.json")
+NONE = "none"  # `--use none`: no presets at all
+
+
+class Overrides(Struct):
+    """What the command line says about the policy; everything else comes from files."""
+
+    policy_file: str = ""  # stands in for the project's file
+    use: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()  # egress rules in their short form
+    deny: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    mode: str = ""
+    tier: tuple[str, ...] = ()
+    accept: tuple[str, ...] = ()
+    memory: str = ""
+    cpus: str = ""
+    processes: str = ""
+    wall_time: str = ""
+    credentials: tuple[str, ...] = ()  # "NAME=SOURCE": another source for a credential that a layer declares
+
+
+class _File(Struct):
+    """One file that was read: its layer, and whether it may widen."""
+
+    source: read.Source
+    layer: "Layer"
+    free: bool
+
+
+def effective(
+    host: "_Host",
+    workspace: str,
+    *,
+    command: str = "",
+    overrides: Overrides = Overrides(),  # noqa: B008 - frozen
+    indexes: "Indexes | None" = None,
+) -> model.Policy:
+    """Return the policy for running `command` in `workspace`, or raise PolicyError with every problem.
+
+    `indexes` is `host.indexes.reader(host)`: without it the public package indexes are meant.
+    """
+    found = _files(host, workspace, overrides)
+    line = _command_line(overrides)
+    state, notes = _combined(host, workspace, found, line, command=command, indexes=indexes)
+    policy = _built(state.layer, found)
+    origins = tuple((one.source.kind, one.source.path) for one in found)
+    settled = digest(replace(policy, notes=(), origins=(), digest=""))
+    return replace(policy, origins=origins, notes=tuple(notes), digest=settled)
+
+
+def project_file(host: "_Host", workspace: str) -> str:
+    """Return the path of the project's policy file, or "" where there is none."""
+    for folder in _project_folders(host, workspace):
+        present = [name for name in PROJECT_FILES if os.path.lexists(os.path.join(folder, name))]
+        if len(present) > 1:
+            raise PolicyError(f"{folder} holds both {' and '.join(present)}", hint="keep one of them")
+        if present:
+            return os.path.join(folder, present[0])
+    return ""
+
+
+def _project_folders(host: "_Host", workspace: str) -> list[str]:
+    """Return the workspace and the folders above it that belong to the same repository."""
+    folders = [workspace]
+    while not os.path.lexists(folders[-1] + "/.git"):
+        above = os.path.dirname(folders[-1])
+        if above == "/" or f"{host.home}/".startswith(above + "/"):
+            return folders[:1]
+        folders.append(above)
+    return folders
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def _files(host: "_Host", workspace: str, overrides: Overrides) -> tuple[_File, ...]:
+    """Read every file there is; raise with the problems of all of them."""
+    places = [
+        (host.managed_policy, "managed"),
+        (_user_file(host), "user"),
+        *_project(host, workspace, overrides),
+    ]
+    found: list[_File] = []
+    problems: list[Diagnostic] = []
+    for path, kind in places:
+        try:
+            source = read.source(path, kind) if path else None
+            if source:
+                layer, wrong = read.layer(source, host.cache_dir)
+                problems.extend((*wrong, *unknown_presets(source, layer)))
+                free = kind == "managed" or _may_widen(host, workspace, source)
+                found.append(_File(source=source, layer=layer, free=free))
+        except read.Failure as failure:
+            problems.append(failure.diagnostic)
+    if problems:
+        raise PolicyError("the policy cannot be used", diagnostics=tuple(problems))
+    return tuple(found)
+
+
+def _user_file(host: "_Host") -> str:
+    usual, machine = host.config_dir + "/policy.toml", host.config_dir + "/policy.json"
+    return machine if not os.path.lexists(usual) and os.path.lexists(machine) else usual
+
+
+def _project(host: "_Host", workspace: str, overrides: Overrides) -> list[tuple[str, str]]:
+    if not overrides.policy_file:
+        return [(project_file(host, workspace), "project")]
+    path = os.path.abspath(overrides.policy_file)
+    if not os.path.exists(path):
+        raise PolicyError(f"there is no policy file {path}")
+    return [(path, "project" if inside(path, workspace) else "named")]
+
+
+def _may_widen(host: "_Host", workspace: str, source: read.Source) -> bool:
+    if source.kind != "project" and not inside(source.path, workspace):
+        return True
+    from ringfence.policy import trust
+
+    return trust.trusted(host.state_dir, os.path.realpath(source.path), source.digest)
+
+
+def inside(path: str, folder: str) -> bool:
+    """Say whether a file lies in a folder, by the names given or by what they lead to."""
+    pairs = ((path, folder), (os.path.realpath(path), os.path.realpath(folder)))
+    return any(one.startswith(other.rstrip("/") + "/") for one, other in pairs)
+
+
+# --- the command line --------------------------------------------------------------------------
+
+
+def _command_line(given: Overrides) -> "Layer":
+    """Turn the command line into a layer, checked like a file."""
+    data: dict[str, Any] = {
+        "use": list(given.use),
+        "tier": list(given.tier),
+        "accept": list(given.accept),
+        "workspace": {"mode": given.mode},
+        "files": {"read": [_absolute(path) for path in given.read],
+                  "write": [_absolute(path) for path in given.write]},
+        "egress": {"allow": list(given.allow), "deny": list(given.deny)},
+        "limits": {"memory": given.memory, "cpus": _number(given.cpus), "processes": _number(given.processes),
+                   "wall_time": given.wall_time},
+        "credentials": {},
+    }  # fmt: skip
+    for credential in given.credentials:
+        name, mark, source = credential.partition("=")
+        if not mark:
+            raise UsageError(f"--credential {name}: write NAME=SOURCE, such as anthropic=env:MY_KEY")
+        data["credentials"][name] = {"source": source}
+    said = _said(data)
+    return _checked(said) if said else {}
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("~") else os.path.abspath(path)
+
+
+def _said(data: "dict[str, Any]") -> "dict[str, Any]":
+    """Leave out what the command line does not mention."""
+    kept = {name: _said(value) if isinstance(value, dict) else value for name, value in data.items()}
+    return {name: value for name, value in kept.items() if value not in ({}, [], "")}
+
+
+def _number(text: str) -> "float | str":
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        return text
+
+
+def _checked(data: "dict[str, Any]") -> "Layer":
+    from ringfence.policy.decode import decode
+
+    layer, problems = decode(data, "user")
+    if problems:
+        told = "\n".join(
+            f"error: --{_option(problem.path)}: {problem.message}"
+            + (f" ({problem.hint})" if problem.hint else "")
+            for problem in problems
+        )
+        raise UsageError(told.removeprefix("error: "))
+    return layer
+
+
+def _option(path: "tuple[str | int, ...]") -> str:
+    words = [word for word in path if isinstance(word, str)]
+    if words[0] == "credentials":
+        return "credential"
+    return words[min(1, len(words) - 1)].replace("_", "-")
+
+
+# --- merging -----------------------------------------------------------------------------------
+
+
+def _combined(
+    host: "_Host",
+    workspace: str,
+    found: tuple[_File, ...],
+    line: "Layer",
+    *,
+    command: str,
+    indexes: "Indexes | None",
+) -> "tuple[Combined, list[str]]":
+    managed = next((one.layer for one in found if one.source.kind == "managed"), {})
+    locks = frozenset(managed.get("lock", ()))
+    state = layers.Combined(layer=layers.DEFAULTS, fixed=managed)
+    notes: list[str] = []
+    auto = preset.chosen(command, host.path, workspace)
+    used = _used(auto, found, line, locks, notes)
+    for name, above in used:
+        content = _preset(host, name, indexes, notes)
+        state = layers.combine(state, content, f"preset {name}", frozenset() if above else locks)
+        notes.extend(_note(f"preset {name}", state.ignored, "the managed policy locks this"))
+    if managed:
+        state = layers.combine(replace(state, fixed={}), managed, "managed policy", frozenset())
+        state = replace(state, fixed=managed)
+    for one in found:
+        if one.source.kind != "managed":
+            state = _add_file(state, one, locks, notes)
+    state = layers.combine(state, line, "command line", locks)
+    notes.extend(_note("command line", state.ignored, "the managed policy does not permit it"))
+    state.layer["use"] = tuple(name for name, _ in used)
+    return state, notes
+
+
+def _add_file(state: "Combined", one: _File, locks: "frozenset[str]", notes: list[str]) -> "Combined":
+    origin = f"{'project' if one.source.kind == 'named' else one.source.kind} policy"
+    state = layers.combine(state, one.layer, origin, locks if one.free else layers.EVERYTHING)
+    if one.free:
+        notes.extend(
+            _note(f"{origin} {one.source.path}", state.ignored, "the managed policy does not permit it")
+        )
+        return state
+    vain = (*(f"use {name}" for name in one.layer.get("use", ())), *state.ignored)
+    if vain:
+        file = _quoted(one.source.path)
+        why = f"nobody has trusted this file as it stands now; to do so: ringfence trust {file}"
+        notes.extend(_note(f"{origin} {one.source.path}", vain, why))
+    return state
+
+
+def _note(who: str, ignored: tuple[str, ...], why: str) -> list[str]:
+    if not ignored:
+        return []
+    shown = ", ".join(ignored[:12]) + (f" and {len(ignored) - 12} more" if len(ignored) > 12 else "")
+    told = f"{who}: ignored {shown}: {why}"
+    return ["".join(char if char.isprintable() else "\ufffd" for char in told)]
+
+
+def _quoted(path: str) -> str:
+    """Quote a path for a shell; `shlex` would import `re`."""
+    plain = all(char.isalnum() or char in "/._-+@%" for char in path)
+    return path if plain else "'" + path.replace("'", "'\"'\"'") + "'"
+
+
+def _used(
+    auto: tuple[str, ...], found: tuple[_File, ...], line: "Layer", locks: "frozenset[str]", notes: list[str]
+) -> list[tuple[str, bool]]:
+    """Return (preset, whether the managed policy names it), in an order that no file can change."""
+    named: dict[str, bool] = {}
+    said = False
+    for one in found:
+        if "use" in one.layer and one.free:
+            above = one.source.kind == "managed"
+            if "use" in locks and not above:
+                notes.extend(_note(one.source.path, one.layer["use"], "the managed policy locks `use`"))
+                continue
+            said = True
+            named |= {name: named.get(name, False) or above for name in one.layer["use"]}
+    if "use" in locks:
+        return sorted(named.items())
+    if "use" in line:
+        said = True
+        named |= {name: named.get(name, False) for name in line["use"]}
+    if not said:
+        named = dict.fromkeys(auto, False)
+    return sorted((name, above) for name, above in named.items() if name != NONE)
+
+
+def _preset(host: "_Host", name: str, indexes: "Indexes | None", notes: list[str]) -> "Layer":
+    source = preset.source(name)
+    if not source:
+        raise UsageError(f"there is no preset `{name}`", hint=_near(name))  # files were checked before
+    layer, problems = read.layer(source, host.cache_dir)
+    if problems:
+        raise PolicyError(f"preset {name} is broken", diagnostics=problems)
+    if "indexes" not in layer:
+        return layer
+    told = indexes(tuple(layer["indexes"])) if indexes else None
+    if told:
+        notes.extend(told.notes)
+    return _with_indexes(layer, name, told)
+
+
+def _with_indexes(layer: "Layer", name: str, told: "Any") -> "Layer":
+    """Add read-only rules for package indexes to a preset: the operator's own, else the public ones."""
+    public = layer["indexes"]
+    rules = [
+        {"host": host, "methods": ("GET", "HEAD"), "origin": f"preset {name}"}
+        for tool in public
+        if not told or tool not in told.replaced
+        for host in public[tool]
+    ]
+    if not told:
+        return _with(layer, ("egress", "allow"), tuple(rules))
+    rules += [_index_rule(one, name) for one in told.indexes]
+    layer = _with(layer, ("egress", "allow"), tuple(rules))
+    layer = _with(layer, ("files", "read"), told.folders)
+    variables = layer.get("environment", {}).get("set", {})
+    return {
+        **layer,
+        "environment": {**layer.get("environment", {}), "set": {**variables, **dict(told.environment)}},
+    }
+
+
+def _with(layer: "Layer", place: tuple[str, str], added: "tuple[Any, ...]") -> "Layer":
+    section = layer.get(place[0], {})
+    return {**layer, place[0]: {**section, place[1]: (*section.get(place[1], ()), *added)}}
+
+
+def _index_rule(index: "Any", name: str) -> "Layer":
+    rule: Layer = {
+        "host": index.host,
+        "schemes": (index.scheme,),
+        "methods": ("GET", "HEAD"),
+        "private": True,  # the operator's own setting vouches for it
+        "origin": f"preset {name} (your {index.tool} index)",
+    }
+    if index.port != (443 if index.scheme == "https" else 80):
+        rule["ports"] = (index.port,)
+    if index.paths:
+        rule["paths"] = index.paths
+    return rule
+
+
+def unknown_presets(source: read.Source, layer: "Layer") -> tuple[Diagnostic, ...]:
+    """Return a problem for each preset that a file names and that does not exist."""
+    wrong = [(index, name) for index, name in enumerate(layer.get("use", ())) if not _known(name)]
+    if not wrong:
+        return ()
+    from ringfence.policy.decode import Problem
+
+    return tuple(
+        read.point(
+            source, Problem(path=("use", index), message=f"there is no preset `{name}`", hint=_near(name))
+        )
+        for index, name in wrong
+    )
+
+
+def _known(name: str) -> bool:
+    return name == NONE or os.access(f"{preset.FOLDER}/{name}.toml", os.R_OK)
+
+
+def _near(name: str) -> str:
+    from ringfence.policy.decode import near
+
+    known = preset.names()
+    return near(name, known) or "there are " + ", ".join(known)
+
+
+# --- building ----------------------------------------------------------------------------------
+
+
+def _built(layer: "Layer", found: tuple[_File, ...]) -> model.Policy:
+    _check_whole(layer, found)
+    egress = dict(layer.get("egress", {}))
+    for effect in ("allow", "ask", "deny"):
+        egress[effect] = tuple([model.EgressRule(**rule) for rule in egress.get(effect, ())])
+    egress["static"] = tuple(sorted(egress.get("static", {}).items()))
+    environment = dict(layer.get("environment", {}))
+    environment["set"] = tuple(sorted(environment.get("set", {}).items()))
+    credentials, gateways = layer.get("credentials", {}), layer.get("gateways", {})
+    return model.Policy(
+        use=layer.get("use", ()),
+        tier=layer.get("tier", model.TIERS[:1]),
+        accept=layer.get("accept", ()),
+        workspace=model.Workspace(**layer.get("workspace", {})),
+        files=model.Files(**layer.get("files", {})),
+        egress=model.Egress(**egress),
+        credentials=tuple([model.Credential(name=name, **credentials[name]) for name in sorted(credentials)]),
+        gateways=tuple([model.Gateway(name=name, **gateways[name]) for name in sorted(gateways)]),
+        environment=model.Environment(**environment),
+        limits=model.Limits(**layer.get("limits", {})),
+    )
+
+
+def _check_whole(layer: "Layer", found: tuple[_File, ...]) -> None:
+    """Refuse what is wrong only once all layers are one."""
+    problems = [
+        (
+            ("credentials", name),
+            f"credential `{name}` has no `{field}`",
+            f"add `{field}` to `[credentials.{name}]`",
+        )
+        for name, credential in layer.get("credentials", {}).items()
+        for field in ("source", "host")
+        if field not in credential
+    ]
+    keep = layer.get("environment", {}).get("keep", ())
+    problems += [
+        (
+            ("environment", "keep"),
+            f"`keep` would take {source[4:]} inside, the source of credential `{name}`",
+            "the gate puts it into requests: leave it out of `keep`",
+        )
+        for name, source in _env_sources(layer)
+        if any(_kept(pattern, source[4:]) for pattern in keep)
+    ]
+    if problems:
+        raise PolicyError(
+            "the policy cannot be used", diagnostics=tuple(_placed(found, *one) for one in problems)
+        )
+
+
+def _env_sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
+    pairs = ((name, one.get("source", "")) for name, one in layer.get("credentials", {}).items())
+    return ((name, source) for name, source in pairs if source[:4] == "env:")
+
+
+def _kept(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern[-1] == "*" else name == pattern
+
+
+def _placed(found: tuple[_File, ...], path: tuple[str, str], message: str, hint: str) -> Diagnostic:
+    """Point at the last file that speaks of the thing."""
+    from ringfence.policy.decode import Problem
+
+    for one in reversed(found):
+        if path[1] in one.layer.get(path[0], {}):
+            return read.point(one.source, Problem(path=path, message=message, hint=hint, at_name=True))
+    return Diagnostic(message=message, hint=hint)
