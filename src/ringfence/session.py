@@ -266,7 +266,7 @@ class _Session:
             wall_time=made.policy.limits.wall_time,
             memory=memory,
             group=self._group,
-            early=speaks(self._prepared.policy) and (made.policy.egress.start == "early" or bool(made.publish)),
+            early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
         )
         self._supervisor = Supervisor(watch, self._start_gate)
         return self._supervisor.run()

@@ -71,6 +71,7 @@ class Child:
             "terminal": terminal is not None,
             "terminal_fds": replaced,
             "vend": vend is not None,
+            "cpus": invocation.cpus,
         }
         fd = syscalls.memfd("invocation", marshal.dumps(order))
         given = [fd, *(() if vend is None else (vend[1],)), *(() if terminal is None else (terminal,))]
