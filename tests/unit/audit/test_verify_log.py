@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -115,7 +116,15 @@ def test_a_log_rolled_back_and_ended_anew_is_caught_by_the_anchor(path, anchor):
 def test_a_torn_line_is_named(path):
     with open(path, "a") as file:
         file.write('{"seq":6,')
-    assert messages(path)[:2] == ["7: error: the last line is torn", "7: error: is not a record"]
+    assert messages(path)[0] == "7: error: is not a record: its line is torn"
+
+
+def test_a_line_without_end_does_not_fill_the_memory(path):
+    with open(path, "a") as file:
+        file.truncate(64 << 20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert messages(path)[0] == "7: error: is not a record: its line is torn"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
 
 
 def test_an_empty_and_a_missing_log_are_errors(path):
@@ -155,6 +164,16 @@ def test_a_running_session_needs_no_end(tmp_path):
         log.append("start")
         report = verify(path, SESSION)
         assert (report.running, report.ok, report.findings) == (True, True, ())
+    assert not verify(path, SESSION).ok
+
+
+def test_a_record_just_being_written_is_no_fault_of_a_running_session(tmp_path):
+    path = str(tmp_path / "running.jsonl")
+    with Writer.create(path, SESSION) as log:
+        log.append("start")
+        with open(path, "a") as file:
+            file.write('{"seq":1,"ti')
+        assert verify(path, SESSION).ok
     assert not verify(path, SESSION).ok
 
 
