@@ -263,6 +263,36 @@ def test_a_session_named_twice_in_heads_is_an_error(tmp_path):
     assert "twice" in verify_heads(str(tmp_path))[0].findings[0].message
 
 
+def test_heads_that_cannot_be_read_are_an_error(tmp_path):
+    (tmp_path / "heads").mkdir()
+    report, known = verify_heads(str(tmp_path))
+    assert (report.ok, known) == (False, {})
+    assert "cannot be read: Is a directory" in report.findings[0].message
+
+
+@pytest.mark.parametrize("body", ["[1", '{"seq":0', '{"seq":"0"', "nonsense"])
+def test_what_is_no_record_is_named_even_with_the_right_hash(path, body):
+    from ringfence.canonical import sha256
+
+    made = sha256(("0" * 64 + body + "}").encode())
+    write(path, [f'{body},"hash":"{made}"}}\n'])
+    assert messages(path)[0].startswith("1: error: is not a record: ")
+
+
+def test_a_log_that_does_not_begin_with_a_start_is_an_error(path):
+    first, _ = encoded(0, "2026-01-31T12:00:00.000000Z", SESSION, "note", prev="0" * 64, fields={})
+    write(path, [first + "\n"])
+    assert messages(path)[0] == "1: error: begins with a record of kind note, not start"
+
+
+def test_a_kind_from_a_newer_version_is_a_warning(path):
+    lines = lines_of(path)
+    common = {"seq": 1, "time": json.loads(lines[0])["time"], "session": SESSION}
+    newer, _ = encoded(**common, kind="hologram", prev=json.loads(lines[0])["hash"], fields={})
+    write(path, [lines[0], newer + "\n"])
+    assert "warning: unknown kind of record, hologram" in messages(path)[0]
+
+
 def test_a_copy_can_be_checked_elsewhere(path, anchor, tmp_path):
     copy = str(tmp_path / "copy.jsonl")
     shutil.copy(path, copy)
