@@ -1,5 +1,6 @@
 """The launcher's budgets: what it may import, and how long a start may take."""
 
+import compileall
 import os
 import subprocess
 import sys
@@ -18,6 +19,12 @@ TOO_SLOW = {
 BUDGET = 0.045  # seconds over a bare interpreter, on a quiet machine
 OF_BARE = 4  # on a slower or busier one, so many times what the bare interpreter takes there
 ROUNDS = 12
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    """Compile the sources, as an installation does: PYTHONDONTWRITEBYTECODE may keep a checkout from it."""
+    compileall.compile_dir(os.path.join(ROOT, "src"), quiet=2)
 
 
 @pytest.fixture

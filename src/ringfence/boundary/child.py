@@ -66,9 +66,10 @@ def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: boo
     `networked` False: leave namespaces alone, bubblewrap makes them all (the fallback).
     """
     status = 125
+    owner = owner if os.geteuid() == 0 else 0  # from here on: 0 means that there is nothing to give up
     try:
         _follow(parent)
-        _build(channel, owner=owner, networked=networked)
+        _build(channel, as_root=bool(owner), networked=networked)
         message, fds = channel.receive()
         if message:
             _become(message, fds, ready, parent=parent, owner=owner, networked=networked)
@@ -98,11 +99,11 @@ def _follow(parent: int) -> None:
         os._exit(125)
 
 
-def _build(channel: Channel, *, owner: int, networked: bool) -> None:
+def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
     if not networked:
         channel.send({"kind": "loopback"})
         return
-    if os.geteuid() != 0:
+    if not as_root:
         _At.name = "userns"
         uid, gid = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
@@ -142,7 +143,7 @@ def _become(
         _vend(fds[1])
     if networked:
         _mount_all(order, owner)
-    if os.geteuid() == 0 and owner:
+    if owner:
         _At.name = "uid"
         _drop(owner, networked=networked)
         _follow(parent)
@@ -156,11 +157,10 @@ def _become(
 
 def _mount_all(order: dict[str, object], owner: int) -> None:
     _At.name = "mounts"
-    as_root = os.geteuid() == 0 and bool(owner)
     builder = Builder(
         str(order["staging"]),
-        owner=owner if as_root else 0,
-        idmap=root_map(owner) if as_root else None,
+        owner=owner,
+        idmap=root_map(owner) if owner else None,
         workspace=str(order["workspace"]),
     )
     builder.write(str(order["entry_path"]), order["entry"], 0o555)  # type: ignore[arg-type]
