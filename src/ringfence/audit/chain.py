@@ -12,7 +12,8 @@ from ringfence.audit.event import GENESIS, HASH_MEMBER, MAX_LINE
 from ringfence.canonical import sha256
 from ringfence.errors import HostError
 
-LOCK_TRIES = 50  # a reader that looks whether a log is in use holds the lock for microseconds
+READER = 0.1  # seconds: a reader that looks whether a log is in use holds the lock for microseconds
+WRITERS = 5.0  # seconds: several sessions that end together write their heads one after the other
 LOCK_PAUSE = 0.002  # seconds between two tries
 
 
@@ -20,8 +21,8 @@ class AuditError(HostError):
     """The log cannot be written or is not what we wrote: the session must stop."""
 
 
-def open_file(path: str, flags: int) -> int:
-    """Open a log for appending and lock it; a second writer is refused."""
+def open_file(path: str, flags: int, *, patience: float = READER) -> int:
+    """Open a log for appending and lock it; a second writer is refused after `patience` seconds."""
     flags |= os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         fd = os.open(path, flags, 0o600)
@@ -30,28 +31,35 @@ def open_file(path: str, flags: int) -> int:
             f"cannot open the audit log {path!r}: {error.strerror}", hint=_hint(error)
         ) from error
     try:
-        lock(fd, path)
+        _lock(fd, path, patience)
     except BaseException:
         os.close(fd)
         raise
     return fd
 
 
-def lock(fd: int, path: str, tries: int = LOCK_TRIES) -> None:
+def _lock(fd: int, path: str, patience: float) -> None:
     """Take the writer's lock or say that somebody holds it."""
-    for _ in range(tries):
-        try:
-            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(LOCK_PAUSE)
-        except OSError as error:
+    until = time.monotonic() + patience
+    while not _locked(fd, path):
+        if time.monotonic() > until:
             raise AuditError(
-                f"cannot lock the audit log {path!r}: {error.strerror}", hint=_hint(error)
-            ) from error
-    raise AuditError(
-        f"another process is writing the audit log {path!r}",
-        hint="one session has one writer at a time; `ringfence log` reads without it",
-    )
+                f"another process is writing the audit log {path!r}",
+                hint="one session has one writer at a time; `ringfence log` reads without it",
+            )
+        time.sleep(LOCK_PAUSE)
+
+
+def _locked(fd: int, path: str) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise AuditError(
+            f"cannot lock the audit log {path!r}: {error.strerror}", hint=_hint(error)
+        ) from error
+    return True
 
 
 def write_line(fd: int, path: str, text: str, size: int) -> int:
@@ -91,7 +99,7 @@ def tail(fd: int, path: str) -> str:
         raise AuditError(
             f"the audit log {path!r} ends in a torn line", hint="`ringfence log --verify` says more"
         )
-    last = data[data.rfind(b"\n", 0, -1) + 1 : -1].decode("ascii", "replace")
+    last = data[data.rfind(b"\n", 0, -1) + 1 : -1].decode("latin-1")
     if not sealed(last):
         raise AuditError(
             f"the last record of {path!r} was changed", hint="`ringfence log --verify` says more"
@@ -100,9 +108,12 @@ def tail(fd: int, path: str) -> str:
 
 
 def sealed(text: str) -> bool:
-    """Tell whether a line carries the hash of its own bytes and of the `prev` it names."""
+    """Tell whether a line carries the hash of its own bytes and of the `prev` it names.
+
+    Lines that are read back are decoded as latin-1, one character a byte, so that none is lost here.
+    """
     body, made = body_of(text), hash_of(text)
-    return made != "" and sha256((prev_of(text) + body).encode("ascii", "replace")) == made
+    return made != "" and sha256((prev_of(text) + body).encode("latin-1")) == made
 
 
 def body_of(text: str) -> str:

@@ -26,7 +26,7 @@ START, END = "start", "end"
 KINDS = {
     START: "a session began: command, tier, policy digest",
     "plan": "what was decided before the start: guarantees held and not held, credentials by name",
-    "verdict": "the gate decided on a request or a connection",
+    "verdict": "the gate decided on a request or a connection: effect, rule, reason",
     "dial": "a connection to an upstream was opened, or failed",
     "inject": "a credential was put into a request (its name, never its value)",
     "dns": "a name was asked for",
@@ -66,8 +66,15 @@ class Event(Struct):
 def line(
     seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
 ) -> tuple[str, str]:
-    """Return a record's text without newline, and its hash."""
-    own = "".join(f",{encode(name)}:{encode(value)}" for name, value in sorted(limited(fields).items()))
+    """Return a record's text without newline, and its hash. Values that are too long are cut."""
+    return encoded(seq, time, session, kind, prev=prev, fields=limited(fields))
+
+
+def encoded(
+    seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
+) -> tuple[str, str]:
+    """Return the one spelling of a record, and its hash."""
+    own = "".join([f",{encode(name)}:{encode(value)}" for name, value in sorted(fields.items())])
     text = f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}'
     text = text.replace("\x7f", "\\u007f")  # the one control character that JSON encoders leave raw
     made = sha256((prev + text + "}").encode("ascii"))
@@ -108,3 +115,8 @@ def timestamp(nanoseconds: int) -> str:
     at = gmtime(seconds)
     day = f"{at.tm_year:04}-{at.tm_mon:02}-{at.tm_mday:02}"
     return f"{day}T{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}.{rest // 1000:06}Z"
+
+
+def printable(text: str) -> str:
+    """Return a text with everything escaped that a terminal could obey or that hides what stands there."""
+    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]

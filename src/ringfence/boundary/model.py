@@ -11,13 +11,16 @@ from ringfence.value import Struct
 class Mount(Struct):
     """One step in building the file system inside, done in order."""
 
-    kind: str  # "ro", "rw" (recursive binds), "tmpfs", "symlink", "text" (a small read-only file), "directory"
+    # "ro", "rw": recursive binds · "pin": a folder inside a "rw" bound onto itself · "mask": our empty file
+    # or folder bound over what is there · "masked": the read-only workspace without its hidden files ·
+    # "tmpfs" · "symlink" · "text": a small read-only file · "directory"
+    kind: str
     target: str  # absolute path inside
     source: str = ""  # path on the host; for "symlink" what it points to
     text: str = ""  # content of a "text" file
     size: int | None = None  # bytes, for "tmpfs"
     mode: int = 0o755
-    noexec: bool = False
+    directory: bool = True  # whether the target is a folder
     why: str = ""
 
 

@@ -65,6 +65,13 @@ class Store(Struct):
     value: int
 
 
+class Copy(Struct):
+    """Copy one slot to another."""
+
+    source: Slot
+    target: Slot
+
+
 class Execute(Struct):
     """Try to execute each path in turn; leave with 126 or 127 as shells do."""
 
@@ -75,7 +82,7 @@ class Execute(Struct):
     not_executable: str
 
 
-Step = Call | Store | Execute
+Step = Call | Store | Copy | Execute
 
 _NUMBERS = {  # name: (x86_64, aarch64)
     "write": (1, 64),
@@ -141,6 +148,8 @@ def _emit(machine: "_X86 | _Arm", steps: tuple[Step, ...], constants: _Constants
     for step in steps:
         if isinstance(step, Store):
             code += machine.store(step.slot.offset, step.value)
+        elif isinstance(step, Copy):
+            code += machine.copy(step.source.offset, step.target.offset)
         elif isinstance(step, Execute):
             code += _execute(machine, step, constants)
         else:
@@ -209,6 +218,9 @@ class _X86:
     def store(self, offset: int, value: int) -> bytes:
         return b"\x48\xb8" + struct.pack("<Q", value) + self.keep(offset)
 
+    def copy(self, source: int, target: int) -> bytes:
+        return b"\x48\xa1" + struct.pack("<Q", _SLOTS_BASE + source) + self.keep(target)
+
     def unless_error(self, skip: int) -> bytes:
         return b"\x48\x3d" + struct.pack("<i", -4096) + b"\x0f\x86" + struct.pack("<i", skip)  # cmp; jbe
 
@@ -242,6 +254,10 @@ class _Arm:
 
     def store(self, offset: int, value: int) -> bytes:
         return self._load(10, value) + self._load(9, _SLOTS_BASE + offset) + struct.pack("<I", 0xF900012A)
+
+    def copy(self, source: int, target: int) -> bytes:
+        load = self._load(9, _SLOTS_BASE + source) + struct.pack("<I", 0xF940012A)  # ldr x10, [x9]
+        return load + self._load(9, _SLOTS_BASE + target) + struct.pack("<I", 0xF900012A)  # str x10, [x9]
 
     def unless_error(self, skip: int) -> bytes:
         return struct.pack("<II", 0xB100001F | 0xFFF << 10, self._branch(3, skip))  # cmn x0, #4095; b.lo

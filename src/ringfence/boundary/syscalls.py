@@ -4,6 +4,7 @@ Numbers above 423 are the same on every architecture (include/uapi/asm-generic/u
 """
 
 import ctypes
+import fcntl
 import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -30,10 +31,10 @@ PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 
-_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR, _OPENAT2 = 428, 429, 442, 437
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, 0x80000
 _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
-_MOVE_MOUNT_F_EMPTY_PATH = 4
+_MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 0x04, 0x40
 _MOUNT_ATTR_IDMAP = 0x00100000
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 _AT_FDCWD = -100
@@ -82,6 +83,17 @@ def move_mount(fd: int, target: str | bytes) -> None:
     )
 
 
+def move_mount_to(fd: int, place: int) -> None:
+    """Attach a detached mount on the file or folder that `place` has open."""
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH
+    _check(_libc.syscall(_MOVE_MOUNT, fd, b"", place, b"", flags))
+
+
+def check_call(number: int, *arguments: object, path: object = None) -> int:
+    """Make a system call by number; raise OSError where it fails."""
+    return _check(_libc.syscall(number, *arguments), path)
+
+
 def _setattr(fd: int, set_: int, clear: int, userns_fd: int, flags: int) -> None:
     attributes = (ctypes.c_uint64 * 4)(set_, clear, 0, userns_fd)
     _check(_libc.syscall(_MOUNT_SETATTR, fd, b"", _AT_EMPTY_PATH | flags, attributes, 32))
@@ -99,8 +111,6 @@ def idmap_mount(fd: int, userns_fd: int) -> None:
 
 def memfd(name: str, content: bytes) -> int:
     """Return an inheritable, sealed, anonymous file at offset 0 that holds `content`."""
-    import fcntl
-
     fd = os.memfd_create(name, os.MFD_ALLOW_SEALING)
     os.write(fd, content) if len(content) < 1 << 20 else _write_all(fd, content)
     fcntl.fcntl(fd, 1033, 0x1F & ~0x10)  # F_ADD_SEALS: seal, shrink, grow, write

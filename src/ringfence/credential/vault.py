@@ -8,7 +8,7 @@ value this session ever held.
 import threading
 import time
 
-from ringfence.credential.secret import Secret, SourceError
+from ringfence.credential.secret import Secret
 from ringfence.credential.sources import fetch, split
 from ringfence.credential.sources.file import stamp
 from ringfence.policy.model import Credential
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COMMAND_LIFETIME = 300.0  # seconds until a command is asked again
-MAX_FORMER = 64  # earlier values kept for scrubbing
+MAX_FORMER = 256  # earlier values kept for scrubbing; what is older has long expired
 
 
 class _Held:
@@ -39,11 +39,11 @@ class Vault:
         self._workspace = workspace
         self._held: dict[str, _Held] = {}
         self._former: list[Secret] = []
-        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}  # one a credential: a slow program holds up only its own
 
     def get(self, credential: Credential) -> Secret:
-        """Return the present secret, fetched now where none is fresh. One fetch at a time."""
-        with self._lock:
+        """Return the present secret, fetched now where none is fresh. One fetch at a time for each."""
+        with self._lock(credential):
             held = self._held.get(credential.name)
             if held is None or not self._is_fresh(credential, held):
                 held = self._fetched(credential)
@@ -56,15 +56,18 @@ class Vault:
 
     def forget(self, credential: Credential) -> None:
         """Fetch again at the next use: the upstream refused the present value."""
-        with self._lock:
-            held = self._held.pop(credential.name, None)
+        with self._lock(credential):
+            held = self._held.get(credential.name)
             if held is not None:
                 self._retire(held.secret)
+                del self._held[credential.name]
 
     def every(self) -> tuple[Secret, ...]:
         """Return all values this session has held, the present ones first."""
-        with self._lock:
-            return (*(held.secret for held in self._held.values()), *self._former)
+        return (*(held.secret for held in list(self._held.values())), *self._former)
+
+    def _lock(self, credential: Credential) -> threading.Lock:
+        return self._locks.setdefault(credential.name, threading.Lock())
 
     def _is_fresh(self, credential: Credential, held: _Held) -> bool:
         kind, rest = split(credential.source)
@@ -77,13 +80,13 @@ class Vault:
         before = stamp(rest, self._environment) if kind == "file" else ()
         secret = fetch(credential, self._environment, workspace=self._workspace)
         until = time.monotonic() + COMMAND_LIFETIME if kind == "command" else float("inf")
+        held = _Held(secret, before, until)
         old = self._held.get(credential.name)
         if old is not None and old.secret != secret:
-            self._retire(old.secret)
-        held = self._held[credential.name] = _Held(secret, before, until)
+            self._retire(old.secret)  # before it is replaced: at no moment is a value unknown
+        self._held[credential.name] = held
         return held
 
     def _retire(self, secret: Secret) -> None:
-        if len(self._former) >= MAX_FORMER:
-            raise SourceError("a credential changed too often in one session", hint="start a new session")
-        self._former.append(secret)
+        if secret not in self._former:
+            self._former = [*self._former, secret][-MAX_FORMER:]

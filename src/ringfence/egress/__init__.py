@@ -1,0 +1,1 @@
+"""The egress process: the only way out of a boundary, and the only holder of secrets."""

@@ -1,0 +1,1 @@
+"""Decides: pure functions of requests, addresses and rules."""

@@ -1,0 +1,61 @@
+# Every target sets up what it needs in .venv; nothing outside the checkout changes.
+#   make PYTHON=/path/to/python3   an interpreter of your choice
+#   make test T=tests/unit         a part of the tests
+
+PYTHON ?=
+VENV   ?= .venv
+T      ?=
+
+BOOTSTRAP = $(firstword $(PYTHON) python3) scripts/bootstrap.py --venv $(VENV) $(if $(PYTHON),--python $(PYTHON))
+IN        = $(VENV)/bin
+PYTEST    = $(IN)/python -m pytest
+SOURCES   = src tests demo benchmarks scripts
+
+.DEFAULT_GOAL := help
+.PHONY: help run-time dev check lint test parts demo golden contain bench docs lock clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+run-time:
+	@$(BOOTSTRAP)
+
+dev: ## set up .venv with all that tests and checks need
+	@$(BOOTSTRAP) --dev
+
+check: lint ## format, lint, types and the fast tests: a minute or two
+	$(PYTEST) $(wildcard tests/unit tests/property tests/golden tests/verdicts)
+
+lint: dev
+	$(IN)/ruff format --check $(SOURCES)
+	$(IN)/ruff check $(SOURCES)
+	$(IN)/mypy
+
+parts:
+	@$(if $(T),,scripts/install-test-parts)
+
+test: dev parts ## run the whole suite, or a part: make test T=tests/unit
+	$(PYTEST) $(T)
+
+demo: run-time ## watch an agent work, then try to break out
+	@$(IN)/python demo/run.py
+
+golden: dev ## write the golden outputs anew, for review with git diff
+	$(PYTEST) tests/golden --refresh-golden
+	git --no-pager diff --stat -- tests/golden
+
+contain: dev ## attack the boundary on this machine
+	$(PYTEST) tests/containment
+
+bench: dev ## measure start, memory and scan against the budgets
+	$(IN)/python benchmarks/start.py
+	$(IN)/python benchmarks/scan.py
+
+docs: dev ## write the generated pages anew
+	$(IN)/python -m ringfence.policy.schema > docs/policy.schema.json
+
+lock: ## pin the dependencies anew (needs uv)
+	scripts/lock
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage src/*.egg-info

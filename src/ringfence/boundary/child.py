@@ -1,0 +1,233 @@
+"""The child that becomes the boundary: namespaces first, then the launcher's instructions, then bubblewrap.
+
+It is forked before the policy is read, so that its 3 ms of namespaces pass while the launcher thinks,
+and before anything secret is in memory. It talks to the launcher over one socket: what it built goes
+up (with the gate's sockets), the invocation comes down, and a failure goes up at any time. When
+bubblewrap has taken its place the socket closes by itself.
+
+As an ordinary user:  unshare(user, mount, network, time) mapping our uid to 0 there.
+As root:              unshare(mount, network, time) first, mounts as root, then an unprivileged uid, then
+                      unshare(user, mount): nothing that the agent runs is ever root's uid.
+"""
+
+import _socket
+import fcntl
+import marshal
+import os
+import struct
+
+from ringfence.boundary import syscalls, wire
+from ringfence.boundary.model import Mount
+from ringfence.boundary.mounts import Builder, root_map
+
+READY_FD = 3
+_CLONE_NEWTIME = 0x80
+_SIGKILL = 9
+
+
+class Channel:
+    """Messages of plain values, with descriptors, between the launcher and the child."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = _socket.socket(1, 5, 0, fileno=fd)  # AF_UNIX, SOCK_SEQPACKET
+
+    def fileno(self) -> int:
+        """Return the descriptor, for poll."""
+        return self._socket.fileno()
+
+    def send(self, message: dict[str, object], fds: tuple[int, ...] = ()) -> None:
+        """Send one message."""
+        control = [(1, 1, struct.pack(f"={len(fds)}i", *fds))] if fds else []
+        self._socket.sendmsg([marshal.dumps(message)], control)
+
+    def receive(self) -> tuple[dict[str, object], tuple[int, ...]]:
+        """Return the next message and its descriptors; an empty one at the end."""
+        data, control, _flags, _address = self._socket.recvmsg(65536, 512, 0x40000000)  # MSG_CMSG_CLOEXEC
+        fds: tuple[int, ...] = ()
+        for _level, _kind, payload in control:
+            fds += struct.unpack(f"={len(payload) // 4}i", payload)
+        return (marshal.loads(data) if data else {}), fds  # noqa: S302 - from our own child or parent
+
+    def close(self) -> None:
+        """Close this end."""
+        self._socket.close()
+
+
+class _At:
+    """The step the child is at."""
+
+    name = "start"
+    what = ""
+
+
+def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: bool) -> None:
+    """Be the child. Never returns. `owner` is the uid to become when started as root.
+
+    `networked` False: leave namespaces alone, bubblewrap makes them all (the fallback).
+    """
+    status = 125
+    owner = owner if os.geteuid() == 0 else 0  # from here on: 0 means that there is nothing to give up
+    try:
+        _follow(parent)
+        _build(channel, as_root=bool(owner), networked=networked)
+        message, fds = channel.receive()
+        if message:
+            _become(message, fds, ready, parent=parent, owner=owner, networked=networked)
+    except OSError as error:
+        channel.send({
+            "step": _At.name,
+            "errno": error.errno or 0,
+            "text": f"{error.strerror or error}",
+            "what": _shown(error.filename) or _At.what,
+        })
+    except BaseException as error:  # noqa: BLE001 - the parent must hear of it, whatever it is
+        channel.send({"step": _At.name, "errno": 0, "text": f"{type(error).__name__}: {error}", "what": _At.what})
+    finally:
+        os._exit(status)
+
+
+def _shown(name: object) -> str:
+    if isinstance(name, bytes):
+        name = os.fsdecode(name)
+    return name if isinstance(name, str) else ""
+
+
+def _follow(parent: int) -> None:
+    """Die with the launcher, even when it died before we could say so."""
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, _SIGKILL)
+    if os.getppid() != parent:
+        os._exit(125)
+
+
+def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
+    if not networked:
+        channel.send({"kind": "loopback"})
+        return
+    if not as_root:
+        _At.name = "userns"
+        uid, gid = os.geteuid(), os.getegid()
+        syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+        _At.name = "uid_map"
+        _map_to_root(uid, gid)
+    else:
+        _At.name = "mountns"
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    _At.name = "timens"
+    syscalls.unshare(_CLONE_NEWTIME)
+    _At.name = "wire"
+    gate = wire.build()
+    channel.send({"kind": gate.kind, "listeners": len(gate.listeners)}, (*gate.listeners, gate.dns))
+    for fd in (*gate.listeners, gate.dns):
+        os.close(fd)
+    _At.name = "instructions"
+
+
+def _map_to_root(uid: int, gid: int) -> None:
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        fd = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
+def _become(
+    message: dict[str, object], fds: tuple[int, ...], ready: int, *, parent: int, owner: int, networked: bool
+) -> None:
+    """Make the mounts, give up root, take the terminal, and become bubblewrap."""
+    with open(fds[0], "rb") as file:
+        order = marshal.load(file)  # noqa: S302 - from our own launcher
+    terminal = fds[-1] if order["terminal"] else None
+    if order["vend"]:
+        _vend(fds[1])
+    if networked:
+        _mount_all(order, owner)
+    if owner:
+        _At.name = "uid"
+        _drop(owner, networked=networked)
+        _follow(parent)
+    _At.name = "terminal"
+    os.setsid()
+    if terminal is not None:
+        _take_terminal(terminal, order["terminal_fds"])
+    _At.name = "bubblewrap"
+    _exec(order, ready)
+
+
+def _mount_all(order: dict[str, object], owner: int) -> None:
+    _At.name = "mounts"
+    builder = Builder(
+        str(order["staging"]),
+        owner=owner,
+        idmap=root_map(owner) if owner else None,
+        workspace=str(order["workspace"]),
+    )
+    builder.write(str(order["entry_path"]), order["entry"], 0o555)  # type: ignore[arg-type]
+    hidden = order["hidden"]
+    for values in order["mounts"]:  # type: ignore[attr-defined]
+        mount = Mount(**values)
+        _At.what = mount.target
+        builder.put(mount, hidden)  # type: ignore[arg-type]
+    _At.what = ""
+    os.close(builder.root)
+
+
+def _drop(owner: int, *, networked: bool) -> None:
+    """Become an unprivileged user, for good, and get a user namespace in which bubblewrap can work."""
+    os.setgroups([])
+    os.setresgid(owner, owner, owner)
+    os.setresuid(owner, owner, owner)
+    if not networked:
+        return
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root and the maps cannot be written
+    syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+    _map_to_root(owner, owner)
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+
+
+def _vend(requests: int) -> None:
+    """Leave a process behind that makes sockets in the boundary's network, for published ports.
+
+    It lives outside the sandbox's process and mount namespaces, holds nothing, and ends with us.
+    """
+    parent = os.getpid()
+    if os.fork():
+        os.close(requests)
+        return
+    try:
+        _follow(parent)
+        channel = _socket.socket(1, 5, 0, fileno=requests)
+        while wanted := channel.recv(1):
+            made = _socket.socket(10 if wanted == b"6" else 2, 1, 0)
+            channel.sendmsg([wanted], [(1, 1, struct.pack("=i", made.fileno()))])
+            made.close()
+    finally:
+        os._exit(0)
+
+
+def _take_terminal(terminal: int, replaced: object) -> None:
+    fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY: ours, so job control and resizing work inside
+    for fd in replaced:  # type: ignore[attr-defined]
+        os.dup2(terminal, fd)
+
+
+def _exec(order: dict[str, object], ready: int) -> None:
+    """Hand over to bubblewrap: options by descriptor and an empty environment, since pid 1 inside is it.
+
+    Nothing but what it needs stays open: the agent can follow the links in /proc/1/fd, and one to a
+    folder of the host would lead out.
+    """
+    _close_on_exec_all()
+    texts = [syscalls.memfd("text", content) for content in order["texts"]]  # type: ignore[attr-defined]
+    filter_fd = syscalls.memfd("filter", order["filter"])  # type: ignore[arg-type]
+    names = {"{root}": f"{order['staging']}/root", "{seccomp}": str(filter_fd)}
+    names.update({f"{{text:{number}}}": str(fd) for number, fd in enumerate(texts)})
+    options = [names.get(option, option) for option in order["options"]]  # type: ignore[attr-defined]
+    arguments = syscalls.memfd("options", b"".join(os.fsencode(option) + b"\0" for option in options))
+    os.dup2(ready, READY_FD)
+    os.execve(str(order["bwrap"]), ["bwrap", "--args", str(arguments), "--", str(order["entry_path"])], {})
+
+
+def _close_on_exec_all() -> None:
+    syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11

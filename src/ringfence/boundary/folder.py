@@ -1,0 +1,142 @@
+"""A session's folder on the host: its log, its authority, its staging mount; and what is left when it ends.
+
+    STATE/sessions/ID/   audit.jsonl, plan.json, egress.log, authority/ (while it runs), set-aside/
+    STATE/live/ID        "PID STARTTIME" of the launcher; gone when the session ended in order
+
+A launcher that was killed could not tidy up; the next one does it for it.
+"""
+
+import os
+import time
+
+from ringfence.errors import HostError
+from ringfence.host.model import Host
+from ringfence.value import Struct
+
+_PRIVATE = 0o700
+
+
+class Folder(Struct):
+    """Where one session's files are."""
+
+    id: str
+    path: str
+    staging: str
+    live: str
+
+    @property
+    def log(self) -> str:
+        """The audit log."""
+        return f"{self.path}/audit.jsonl"
+
+
+def create(host: Host) -> Folder:
+    """Make a new session's folder. Raises HostError where the state folder cannot be written."""
+    now = time.gmtime()
+    try:
+        for name in ("", "/sessions", "/live", "/authority", "/authority/ready", "/homes"):
+            _private(host.state_dir + name)
+        while True:
+            session = f"{time.strftime('%Y%m%d-%H%M%S', now)}-{os.urandom(2).hex()}"
+            path = f"{host.state_dir}/sessions/{session}"
+            try:
+                os.mkdir(path, _PRIVATE)
+            except FileExistsError:
+                continue
+            break
+        staging = _staging(path, session, host)
+        live = f"{host.state_dir}/live/{session}"
+        _write(live, f"{os.getpid()} {_start_time(os.getpid())} {staging}\n")
+    except OSError as error:
+        raise HostError(
+            f"the state folder {host.state_dir} cannot be written: {error.strerror}",
+            hint="free some space or mend its owner, or name another with RINGFENCE_STATE_DIR",
+        ) from None
+    return Folder(id=session, path=path, staging=staging, live=live)
+
+
+def _private(path: str) -> None:
+    try:
+        os.mkdir(path, _PRIVATE)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        os.makedirs(path, _PRIVATE)
+
+
+def _staging(path: str, session: str, host: Host) -> str:
+    """Return where the new root is mounted: bubblewrap, no longer root then, must get there by path."""
+    if host.uid:
+        staging = f"{path}/root"
+        os.mkdir(staging, _PRIVATE)
+        return staging
+    os.makedirs("/run/ringfence", 0o711, exist_ok=True)
+    staging = f"/run/ringfence/{session}"
+    os.mkdir(staging, 0o711)
+    return staging
+
+
+def home_for(host: Host, workspace: str, folders: tuple[str, ...], owner: int) -> str:
+    """Make the folders kept for this workspace; return what they lie in."""
+    from ringfence.canonical import sha256
+
+    key = sha256(workspace.encode("utf-8", "surrogateescape"))[:24]
+    base = f"{host.state_dir}/homes/{key}"
+    for folder in ("", *(f"/{one.removeprefix('~/')}" for one in folders)):
+        if not os.path.isdir(base + folder):
+            os.makedirs(base + folder, _PRIVATE)
+            if not host.uid:
+                os.chown(base + folder, owner, owner)
+    return base
+
+
+def finish(folder: Folder) -> None:
+    """Remove what only a running session needs."""
+    for remove, path in ((os.rmdir, folder.staging), (os.unlink, folder.live)):
+        try:
+            remove(path)
+        except OSError:
+            continue
+
+
+def sweep(host: Host) -> None:
+    """Tidy up after launchers that were killed."""
+    try:
+        names = os.listdir(f"{host.state_dir}/live")
+    except OSError:
+        return
+    for name in names:
+        live = f"{host.state_dir}/live/{name}"
+        try:
+            with open(live) as file:
+                pid, started, staging = file.read().rstrip("\n").split(" ", 2)
+        except (OSError, ValueError):
+            continue
+        if _start_time(int(pid)) != started:
+            _bury(host, name, staging, live)
+
+
+def _bury(host: Host, name: str, staging: str, live: str) -> None:
+    from ringfence.boundary import limits
+    from ringfence.credential.authority import Authority, discard
+
+    discard(Authority(folder=f"{host.state_dir}/sessions/{name}/authority"))
+    limits.remove_leftover(name)
+    finish(Folder(id=name, path=f"{host.state_dir}/sessions/{name}", staging=staging, live=live))
+
+
+def _start_time(pid: int) -> str:
+    """Return when a process started, in clock ticks since boot; with its pid this names it for good."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return "gone"
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)

@@ -1,0 +1,93 @@
+"""Which guarantees a session holds, and for one it does not: why, and what would mend it.
+
+GUARANTEES.md lists them all. Most hold in every session of the sandbox tier; here are the ones that
+depend on the machine or the policy.
+"""
+
+from ringfence.boundary.model import Guarantee, LimitPlan, Wire, WorkspacePlan
+from ringfence.policy.model import Policy
+
+# A loss that a policy has to name under `accept` before a session starts without the protection
+ACCEPTABLE = {
+    "no-landlock": "P9",
+    "no-wire": "N2",
+}
+
+
+def assess(
+    policy: Policy, workspace: WorkspacePlan, limits: tuple[LimitPlan, ...], wire: Wire, landlock: int
+) -> tuple[Guarantee, ...]:
+    """Return the guarantees that depend on this session's policy and machine."""
+    return (
+        _wire(wire),
+        _unseen(policy),
+        _credentials_hidden(workspace),
+        _set_aside(workspace),
+        _landlock(landlock),
+        _limits(limits),
+    )
+
+
+def _wire(wire: Wire) -> Guarantee:
+    text = "every TCP connection ends at the gate, with or without proxy variables"
+    if wire.kind == "private":
+        return Guarantee(id="N2", text=text, held=True)
+    return Guarantee(
+        id="N2",
+        text=text,
+        held=False,
+        why=f"{wire.why}; programs that ignore proxy variables get no network at all. `ringfence doctor` says how to mend it",
+    )
+
+
+def _unseen(policy: Policy) -> Guarantee:
+    text = "method and path rules hold for every request"
+    if not policy.egress.splice:
+        return Guarantee(id="N8", text=text, held=True)
+    hosts = ", ".join(policy.egress.splice)
+    return Guarantee(
+        id="N8",
+        text=text,
+        held=False,
+        why=f"`splice` passes TLS to {hosts} through unseen: methods, paths and the Host header are not judged there",
+    )
+
+
+def _credentials_hidden(workspace: WorkspacePlan) -> Guarantee:
+    text = "credential files are hidden wherever they are visible"
+    if workspace.mode != "direct":
+        return Guarantee(id="F3", text=text, held=True)
+    return Guarantee(
+        id="F3",
+        text=text,
+        held=True,
+        why="in direct mode this covers files that exist at the start; one that you create during the session is visible",
+    )
+
+
+def _set_aside(workspace: WorkspacePlan) -> Guarantee:
+    text = "files that the host would run or obey cannot be written"
+    if workspace.mode != "direct":
+        return Guarantee(id="F6", text=text, held=True)
+    return Guarantee(
+        id="F6",
+        text=text,
+        held=True,
+        why="in direct mode one that did not exist at the start can be created, and is moved out of the project when "
+        "the session ends; until then tools of yours in this folder would see it",
+    )
+
+
+def _landlock(abi: int) -> Guarantee:
+    text = "Landlock holds the file rules a second time"
+    if abi:
+        return Guarantee(id="P9", text=text, held=True, why=f"ABI {abi}")
+    return Guarantee(id="P9", text=text, held=False, why="this kernel has no Landlock")
+
+
+def _limits(limits: tuple[LimitPlan, ...]) -> Guarantee:
+    text = "limits hold for the session as a whole"
+    weak = [one.name for one in limits if one.held not in {"enforced"}]
+    if not weak:
+        return Guarantee(id="L1", text=text, held=True)
+    return Guarantee(id="L1", text=text, held=False, why=f"held per process or by sampling only: {', '.join(weak)}")

@@ -1,0 +1,200 @@
+"""Starting a session: the only place on the host that starts processes.
+
+`begin` forks the child at once; `start` sends it the invocation and waits until the boundary stands;
+`start_egress` starts the gate's process when somebody first knocks.
+"""
+
+import _socket
+import marshal
+import os
+import sys
+
+from ringfence.boundary import syscalls
+from ringfence.boundary.child import Channel, run
+from ringfence.boundary.model import Plan
+from ringfence.boundary.plan import ENTRY
+from ringfence.boundary.tiers.sandbox import Invocation
+from ringfence.errors import BoundaryError
+from ringfence.value import Struct
+
+_SOCK_SEQPACKET, _CLOEXEC = 5, 0o2000000
+
+
+class Refused(Struct):
+    """What the machine refused the child, and at which step."""
+
+    step: str
+    errno: int
+    text: str
+    what: str = ""
+
+
+class Child:
+    """The child on the launcher's side."""
+
+    def __init__(self, pid: int, channel: Channel, ready: int, *, networked: bool) -> None:
+        self.pid = pid
+        self.networked = networked
+        self.ready = ready
+        self.kind = ""
+        self.listeners: tuple[int, ...] = ()
+        self.dns: int | None = None
+        self._channel = channel
+
+    def built(self) -> Refused | None:
+        """Wait until the namespaces stand; return what was refused, if anything."""
+        message, fds = self._channel.receive()
+        if "kind" not in message:
+            self.abandon()
+            return _refused(message)
+        self.kind = str(message["kind"])
+        if self.networked:
+            self.listeners, self.dns = fds[:-1], fds[-1]
+        return None
+
+    def start(
+        self, invocation: Invocation, plan: Plan, staging: str, terminal: int | None, replaced: tuple[int, ...]
+    ) -> int | None:
+        """Send the invocation; return a socket to ask for sockets made inside, where ports are published."""
+        vend = _pair() if plan.publish else None
+        order = {
+            "staging": staging,
+            "workspace": plan.workspace.root,
+            "entry": invocation.entry,
+            "entry_path": ENTRY,
+            "filter": invocation.filter,
+            "bwrap": invocation.bwrap,
+            "options": invocation.options,
+            "mounts": [mount.__dict__ for mount in invocation.mounts],
+            "hidden": invocation.hidden,
+            "texts": [content for _target, content in invocation.texts],
+            "terminal": terminal is not None,
+            "terminal_fds": replaced,
+            "vend": vend is not None,
+        }
+        fd = syscalls.memfd("invocation", marshal.dumps(order))
+        given = [fd, *(() if vend is None else (vend[1],)), *(() if terminal is None else (terminal,))]
+        self._channel.send({"go": 1}, tuple(given))
+        os.close(fd)
+        if vend is None:
+            return None
+        os.close(vend[1])
+        return vend[0]
+
+    def failure(self) -> Refused | None:
+        """Return what went wrong before bubblewrap took over, waiting until it did or something has."""
+        message, _fds = self._channel.receive()
+        return _refused(message) if message else None
+
+    def release(self) -> None:
+        """Close our copies of the gate's sockets: when the gate's process dies, nobody listens any more."""
+        for fd in (*self.listeners, *(() if self.dns is None else (self.dns,))):
+            os.close(fd)
+        self.listeners, self.dns = (), None
+
+    def abandon(self) -> None:
+        """End a child that has not become a boundary."""
+        self._channel.close()
+        os.close(self.ready)
+        self.release()
+        try:
+            os.kill(self.pid, 9)
+        except ProcessLookupError:
+            pass
+        os.waitpid(self.pid, 0)
+
+
+def _refused(message: dict[str, object]) -> Refused:
+    if not message:
+        return Refused(step="start", errno=0, text="the child ended without a word")
+    number = message["errno"]
+    return Refused(
+        step=str(message["step"]),
+        errno=number if isinstance(number, int) else 0,
+        text=str(message["text"]),
+        what=str(message["what"]),
+    )
+
+
+def begin(*, owner: int, networked: bool) -> Child:
+    """Fork the child. `owner` is the unprivileged uid that root's agent gets (ignored for others)."""
+    _reserve_ready_fd()
+    parent = os.getpid()
+    up, down = _pair(), _pair()
+    pid = os.fork()
+    if pid == 0:
+        os.close(up[0])
+        os.close(down[0])
+        run(Channel(up[1]), down[1], parent=parent, owner=owner, networked=networked)
+        os._exit(125)
+    os.close(up[1])
+    os.close(down[1])
+    return Child(pid, Channel(up[0]), down[0], networked=networked)
+
+
+def _reserve_ready_fd() -> None:
+    """Keep descriptor 3 taken, so that none of ours gets the number that the entry program writes to."""
+    fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    if fd > 3:
+        os.close(fd)
+
+
+def _pair() -> tuple[int, int]:
+    one, other = _socket.socketpair(1, _SOCK_SEQPACKET | _CLOEXEC, 0)
+    return one.detach(), other.detach()
+
+
+def start_egress(handover: int, passed: tuple[int, ...], errors: str) -> int:
+    """Start the egress process on a sealed handover; return its pid.
+
+    Descriptors in `passed` keep their numbers. Its environment is empty: secrets arrive by
+    descriptor. It dies with the launcher, and its complaints go to the file `errors`.
+    """
+    argv = [sys.executable, "-I", "-c", _EGRESS, str(handover), os.path.dirname(os.path.dirname(_HERE))]
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        if os.getppid() != parent:
+            os._exit(125)
+        os.setsid()
+        _own_streams(errors)
+        syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
+        for fd in (handover, *passed):
+            os.set_inheritable(fd, True)  # noqa: FBT003 - the only form there is
+        os.execve(sys.executable, argv, {"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {})
+    finally:
+        os._exit(125)
+
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_EGRESS = (
+    "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "
+    "from ringfence.egress.__main__ import main; sys.exit(main(sys.argv[1:]))"
+)
+_MINT = (
+    "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "
+    "from ringfence.egress import mint; mint.mint(sys.argv[1])"
+)
+
+
+def mint_authority(ready_dir: str) -> None:
+    """Mint a certificate authority now, in a process of its own, because none is ready."""
+    argv = [sys.executable, "-I", "-c", _MINT, ready_dir, os.path.dirname(os.path.dirname(_HERE))]
+    pid = os.posix_spawn(sys.executable, argv, {})
+    _pid, status = os.waitpid(pid, 0)
+    if status:
+        raise BoundaryError(
+            "the session's certificate authority could not be made",
+            hint="the lines above say why; `ringfence doctor` checks what it needs",
+        )
+
+
+def _own_streams(errors: str) -> None:
+    null = os.open("/dev/null", os.O_RDONLY)
+    log = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)

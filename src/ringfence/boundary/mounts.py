@@ -1,0 +1,216 @@
+"""Building the file system inside, by the child, in a mount namespace of its own.
+
+A tmpfs at the session's staging folder becomes the new root's parent: `root/` is what bubblewrap
+binds as `/`, `mask/` and `lower/` stay outside it. Every target is opened relative to `root/` with
+openat2(2) and RESOLVE_IN_ROOT, so no link in it leads anywhere else; below the workspace no link is
+followed at all. Sources are detached copies (open_tree), attributes are set before anything shows.
+
+As root, sources that belong to root and are written to are id-mapped: inside they belong to the
+agent's unprivileged identity, on disk to root.
+"""
+
+import ctypes
+import os
+import stat
+import struct
+import time
+
+from ringfence.boundary import syscalls
+from ringfence.boundary.model import Mount
+from ringfence.value import Struct
+
+_READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
+_READ_WRITE = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
+_OPENAT2 = 437
+_RESOLVE_NO_SYMLINKS, _RESOLVE_IN_ROOT = 0x04, 0x10
+# Hidden in a read-only workspace also when they appear later
+_LATER = (".env", ".env.local", ".env.production", ".npmrc", ".pypirc", ".netrc", ".git-credentials", ".aws", ".ssh")
+
+
+class Builder:
+    """Builds the new root below a staging folder."""
+
+    def __init__(self, staging: str, *, owner: int, idmap: int | None, workspace: str) -> None:
+        """`owner` is the agent's uid as this process's user namespace counts; `idmap` is for root's files."""
+        self._staging = staging
+        self._owner = owner
+        self._idmap = idmap
+        self._workspace = workspace
+        syscalls.mount("ringfence", staging, "tmpfs", syscalls.MS_NOSUID, "mode=0755,size=64m")
+        for name in ("root", "mask", "lower"):
+            os.mkdir(f"{staging}/{name}", 0o755)
+        self.root = os.open(f"{staging}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        for name in ("proc", "dev"):
+            os.mkdir(f"{staging}/root/{name}", 0o755)
+
+    def put(self, mount: Mount, hidden: tuple[tuple[str, bool], ...]) -> None:
+        """Do one step of the plan. Raises OSError with the target as its filename."""
+        kind = mount.kind
+        if kind == "symlink":
+            self._parents(mount.target)
+            os.symlink(mount.source, self._path(mount.target))
+        elif kind == "text":
+            self.write(mount.target, mount.text.encode("utf-8", "surrogateescape"), 0o444)
+        elif kind == "directory":
+            self._folder(mount.target, mount.mode)
+        elif kind == "tmpfs":
+            self._tmpfs(mount)
+        elif kind == "masked":
+            self._masked(mount, hidden)
+        else:
+            self._bind(mount)
+
+    def write(self, target: str, content: bytes, mode: int) -> None:
+        """Make a file of ours in the new root."""
+        self._parents(target)
+        fd = os.open(self._path(target), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            os.write(fd, content)
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+
+    def _path(self, target: str) -> str:
+        return f"{self._staging}/root{target}"
+
+    def _parents(self, target: str) -> None:
+        self._folders(os.path.dirname(target))
+
+    def _folder(self, target: str, mode: int) -> None:
+        self._folders(target)
+        os.chmod(self._path(target), mode)
+
+    def _folders(self, target: str) -> None:
+        """Make a folder and those above it; in a folder of the agent's they are the agent's."""
+        path = self._path(target)
+        if os.path.isdir(path):
+            return
+        self._folders(os.path.dirname(target))
+        os.mkdir(path, 0o755)
+        if os.stat(os.path.dirname(path)).st_uid == self._owner:
+            os.chown(path, self._owner, self._owner)
+
+    def _tmpfs(self, mount: Mount) -> None:
+        self._folder(mount.target, 0o755)
+        owner = f"uid={self._owner},gid={self._owner}"
+        size = f",size={mount.size}" if mount.size else ""
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        syscalls.mount("tmpfs", self._path(mount.target), "tmpfs", flags, f"mode={mount.mode:o},{owner}{size}")
+
+    def _bind(self, mount: Mount) -> None:
+        inner = mount.kind in {"mask", "pin"}
+        source = self._path(mount.source) if inner else mount.source
+        tree = syscalls.open_tree(source)
+        try:
+            is_folder = stat.S_ISDIR(os.fstat(tree).st_mode)
+            if mount.kind == "rw" and self._idmap is not None and os.fstat(tree).st_uid == 0:
+                syscalls.idmap_mount(tree, self._idmap)
+            syscalls.restrict_mount(tree, _READ_WRITE if mount.kind in {"rw", "pin"} else _READ_ONLY)
+            self._attach(tree, mount.target, is_folder=is_folder)
+        finally:
+            os.close(tree)
+
+    def _attach(self, tree: int, target: str, *, is_folder: bool) -> None:
+        in_workspace = target.startswith(self._workspace + "/")
+        try:
+            place = self._open(target, follow=not in_workspace)
+        except FileNotFoundError:
+            if in_workspace:
+                raise
+            self._mount_point(target, is_folder=is_folder)
+            place = self._open(target, follow=False)
+        try:
+            syscalls.move_mount_to(tree, place)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, target) from None
+        finally:
+            os.close(place)
+
+    def _mount_point(self, target: str, *, is_folder: bool) -> None:
+        if is_folder:
+            self._folders(target)
+            return
+        self.write(target, b"", 0o444)
+
+    def _open(self, target: str, *, follow: bool) -> int:
+        resolve = _RESOLVE_IN_ROOT if follow else _RESOLVE_IN_ROOT | _RESOLVE_NO_SYMLINKS
+        return open_beneath(self.root, target, resolve)
+
+    def _masked(self, mount: Mount, hidden: tuple[tuple[str, bool], ...]) -> None:
+        """Mount the workspace read-only under a layer of whiteouts: hidden files do not exist at all."""
+        mask = f"{self._staging}/mask"
+        tree = syscalls.open_tree(mount.source)
+        if self._idmap is not None and os.fstat(tree).st_uid == 0:
+            syscalls.idmap_mount(tree, self._idmap)
+        syscalls.move_mount(tree, f"{self._staging}/lower")
+        os.close(tree)
+        os.chmod(mask, stat.S_IMODE(os.stat(mount.source).st_mode))
+        for path in (*(path for path, _folder in hidden), *_LATER):
+            self._whiteout(mask, mount.source, path)
+        self._folders(mount.target)
+        target = self._path(mount.target)
+        layers = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (mask, f"{self._staging}/lower")]
+        lower = ":".join(f"/proc/self/fd/{fd}" for fd in layers)
+        flags = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
+        option = "" if _in_initial_namespace() else "userxattr,"
+        syscalls.mount("overlay", target, "overlay", flags, f"{option}lowerdir={lower}")
+        for fd in layers:
+            os.close(fd)
+
+    def _whiteout(self, mask: str, source: str, path: str) -> None:
+        parts = path.split("/")
+        for end in range(1, len(parts)):
+            folder = "/".join(parts[:end])
+            if not os.path.isdir(f"{mask}/{folder}"):
+                status = os.lstat(f"{source}/{folder}")
+                os.mkdir(f"{mask}/{folder}", stat.S_IMODE(status.st_mode))
+                os.utime(f"{mask}/{folder}", ns=(status.st_atime_ns, status.st_mtime_ns))
+        if not os.path.lexists(f"{mask}/{path}"):
+            os.mknod(f"{mask}/{path}", stat.S_IFCHR | 0o000, 0)
+
+
+def open_beneath(root: int, path: str, resolve: int) -> int:
+    """Open a path inside `root` with openat2(2), as O_PATH."""
+    how = struct.pack("=QQQ", os.O_PATH | os.O_CLOEXEC, 0, resolve)
+    return syscalls.check_call(_OPENAT2, root, os.fsencode(path), ctypes.c_char_p(how), len(how), path=path)
+
+
+def root_map(kernel_uid: int) -> int:
+    """Return a user namespace that maps files of root to `kernel_uid` and leaves others alone.
+
+    For mount_setattr(2) only: nobody ever runs in it. Called as root.
+    """
+    reader, writer = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        try:
+            os.close(writer)
+            syscalls.unshare(syscalls.CLONE_NEWUSER)
+            os.read(reader, 1)  # until the parent has what it needs and closes
+        finally:
+            os._exit(0)
+    os.close(reader)
+    try:
+        _wait_for_namespace(holder)
+        lines = f"0 {kernel_uid} 1\n" + (f"1 1 {kernel_uid - 1}\n" if kernel_uid > 1 else "")
+        for name in ("uid_map", "gid_map"):
+            with open(f"/proc/{holder}/{name}", "w") as file:
+                file.write(lines)
+        return os.open(f"/proc/{holder}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(writer)
+        os.waitpid(holder, 0)
+
+
+def _wait_for_namespace(pid: int) -> None:
+    own = os.readlink("/proc/self/ns/user")
+    deadline = time.monotonic() + 5
+    while os.readlink(f"/proc/{pid}/ns/user") == own:
+        if time.monotonic() > deadline:
+            raise TimeoutError("a user namespace did not appear within 5 s")
+        time.sleep(0.0002)
+
+
+def _in_initial_namespace() -> bool:
+    with open("/proc/self/uid_map") as file:
+        return file.read().split() == ["0", "0", "4294967295"]

@@ -1,0 +1,296 @@
+"""Deciding: policy, host and survey in, plan out. Pure; what it returns is all that launching needs."""
+
+from ringfence.boundary import environment, guarantees, limits
+from ringfence.boundary.environment import INSIDE, TRUST
+from ringfence.boundary.model import Hidden, Mount, Plan, Wire, WorkspacePlan
+from ringfence.boundary.survey import Entry, Survey
+from ringfence.credential import sources
+from ringfence.errors import BoundaryError, HostError, PolicyError
+from ringfence.handover import Publication
+from ringfence.host import toolchains
+from ringfence.host.model import Host
+from ringfence.policy.model import Credential, Policy
+from ringfence.workspace.tables import CREDENTIAL_FOLDERS
+
+NOBODY = 65534
+_AGENT = 1000  # who root's agent is inside
+MASKED_FILE, MASKED_FOLDER = f"{INSIDE}/hidden", f"{INSIDE}/hidden.d"
+ENTRY = f"{INSIDE}/enter"
+_NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+
+
+def plan(
+    policy: Policy,
+    host: Host,
+    survey: Survey,
+    argv: tuple[str, ...],
+    *,
+    cwd: str,
+    wire: Wire,
+    authority: str = "",
+    homes: str = "",
+    publish: tuple[Publication, ...] = (),
+    kept: tuple[tuple[str, str], ...] = (),
+) -> Plan:
+    """Decide everything about one session.
+
+    `authority` is the folder of the session's public certificates, `homes` the folder in which
+    `files.state` is kept for this workspace; both on the host.
+    """
+    _check_workspace(survey.workspace, host)
+    _check_accepted(policy, survey, wire)
+    uid, gid = inside_identity(host, survey)
+    user = host.user if host.uid else "agent"
+    credentials = usable_credentials(policy, host)
+    workspace = _workspace(policy, survey)
+    mounts = (
+        *_system(survey),
+        *_etc(survey, host, wire, uid=uid, gid=gid, user=user),
+        *_private(policy, host),
+        *_trust(survey, authority),
+        *_tools(survey, host),
+        *_files(policy, survey, host, homes),
+        *_project(workspace, policy, survey),
+    )
+    visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
+    path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
+    limit_plans = limits.plan(policy.limits, survey.cgroup)
+    return Plan(
+        tier="sandbox",
+        argv=argv,
+        cwd=cwd,
+        home=host.home,
+        uid=uid,
+        gid=gid,
+        environment=environment.variables(
+            policy,
+            host,
+            path,
+            wire,
+            credentials,
+            kept,
+            trusts=bool(authority),
+            shell=_shell(survey),
+            user=user,
+        ),
+        mounts=mounts,
+        workspace=workspace,
+        limits=limit_plans,
+        wire=wire,
+        publish=publish,
+        policy=policy,
+        guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
+        notes=(*policy.notes, *_notes(policy, survey, host)),
+    )
+
+
+def usable_credentials(policy: Policy, host: Host) -> tuple[Credential, ...]:
+    """Return the credentials whose source has something; a required one that has not is an error."""
+    out, missing = [], []
+    for credential in policy.credentials:
+        if sources.available(credential, host.set_variables, host.path, host.home):
+            out.append(credential)
+        elif not credential.optional:
+            missing.append(credential)
+    if missing:
+        what = ", ".join(f"`{one.name}` ({one.source})" for one in missing)
+        raise PolicyError(
+            f"no secret for the credential {what}",
+            hint="set the variable or write the file that the source names, or say `optional = true`",
+        )
+    return tuple(out)
+
+
+def inside_identity(host: Host, survey: Survey) -> tuple[int, int]:
+    """Return uid and gid inside. Never 0: root's agent is the workspace's owner, or an ordinary user."""
+    if host.uid:
+        return host.uid, host.gid
+    return (survey.owner, survey.owner) if survey.owner else (_AGENT, _AGENT)
+
+
+def _check_workspace(workspace: str, host: Host) -> None:
+    forbidden = {"/": "the whole file system", host.home: "the home folder"}
+    above_home = host.home.startswith(workspace.rstrip("/") + "/")
+    if workspace in forbidden or above_home or workspace in toolchains.SYSTEM or workspace == "/etc":
+        what = forbidden.get(workspace, "a folder above the home folder" if above_home else "a system folder")
+        raise BoundaryError(
+            f"{workspace} is {what}: as a workspace it would show the agent everything in it",
+            hint="change into a project folder, or name one with --workspace DIR",
+        )
+
+
+def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
+    if not survey.landlock and "no-landlock" not in policy.accept:
+        raise HostError(
+            "this kernel has no Landlock (guarantee P9)",
+            hint="boot with `lsm=landlock,…` in the kernel's command line, or accept the loss: `accept = [\"no-landlock\"]`",
+        )
+    if wire.kind == "none" and "no-wire" not in policy.accept:
+        raise HostError(f"there is no way to build the boundary's network: {wire.why}", hint="run `ringfence doctor`")
+
+
+def _system(survey: Survey) -> tuple[Mount, ...]:
+    return tuple(_bind_or_link(entry, "system") for entry in survey.system)
+
+
+def _bind_or_link(entry: Entry, why: str) -> Mount:
+    if entry.link:
+        return Mount(kind="symlink", source=entry.link, target=entry.path, why=why)
+    return Mount(kind="ro", source=entry.path, target=entry.path, why=why)
+
+
+def _etc(survey: Survey, host: Host, wire: Wire, *, uid: int, gid: int, user: str) -> tuple[Mount, ...]:
+    shell = _shell(survey)
+    texts = {
+        "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\n{user}:x:{uid}:{gid}:{user}:{host.home}:{shell}\n"
+        f"nobody:x:{NOBODY}:{NOBODY}:nobody:/nonexistent:/usr/sbin/nologin\n",
+        "group": f"root:x:0:\n{user}:x:{gid}:\nnogroup:x:{NOBODY}:\n",
+        "hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost\n",
+        "hostname": "ringfence\n",
+        "nsswitch.conf": _NSSWITCH,
+        "resolv.conf": _resolver(wire),
+        "gitconfig": _gitconfig(survey),
+    }
+    own = tuple(Mount(kind="text", target=f"/etc/{name}", text=text, why="ours") for name, text in texts.items())
+    return (*(_bind_or_link(entry, "system configuration") for entry in survey.etc), *own)
+
+
+def _resolver(wire: Wire) -> str:
+    if wire.kind != "private":
+        return "# no resolver: names are resolved by the gate, see HTTPS_PROXY\n"
+    return f"nameserver {wire.gate_address}\noptions timeout:2 attempts:2\n"
+
+
+def _gitconfig(survey: Survey) -> str:
+    name, email = survey.git_user
+    lines = ["[safe]", f"\tdirectory = {survey.workspace}", "[init]", "\tdefaultBranch = main"]
+    if name or email:
+        lines += ["[user]", *([f"\tname = {name}"] if name else []), *([f"\temail = {email}"] if email else [])]
+    return "\n".join(line.replace("\n", " ") for line in lines) + "\n"
+
+
+def _private(policy: Policy, host: Host) -> tuple[Mount, ...]:
+    size = policy.limits.scratch
+    return (
+        Mount(kind="tmpfs", target="/tmp", size=size, mode=0o1777, why="private"),  # noqa: S108
+        Mount(kind="tmpfs", target="/var/tmp", size=size, mode=0o1777, why="private"),  # noqa: S108
+        Mount(kind="tmpfs", target=host.home, size=size, mode=0o700, why="a home of its own; yours is not visible"),
+        Mount(kind="directory", target="/run", why="no sockets of the host"),
+        Mount(kind="text", target=MASKED_FILE, text="# hidden by ringfence: a credential file\n", why="mask"),
+        Mount(kind="directory", target=MASKED_FOLDER, mode=0o555, why="mask"),
+    )
+
+
+def _trust(survey: Survey, authority: str) -> tuple[Mount, ...]:
+    if not authority:
+        return ()
+    own = (
+        Mount(kind="ro", source=f"{authority}/ca.pem", target=TRUST.certificate, why="the session's authority"),
+        Mount(kind="ro", source=f"{authority}/bundle.pem", target=TRUST.bundle, why="the session's trust store"),
+        Mount(kind="ro", source=f"{authority}/truststore.jks", target=TRUST.keystore, why="the same for Java"),
+    )
+    files = {"bundle": f"{authority}/bundle.pem", "keystore": f"{authority}/truststore.jks"}
+    over = tuple(
+        Mount(kind="ro", source=files[kind], target=path, why="programs that read the system's trust store")
+        for path, kind in survey.trust
+        if _is_visible(path, survey)
+    )
+    return (*own, *over)
+
+
+def _is_visible(path: str, survey: Survey) -> bool:
+    roots = [entry.path for entry in (*survey.system, *survey.etc) if not entry.link]
+    roots += [one.path for one in survey.toolchains]
+    return any(path == root or path.startswith(root + "/") for root in roots)
+
+
+def _tools(survey: Survey, host: Host) -> tuple[Mount, ...]:
+    return tuple(
+        Mount(kind="ro", source=one.path, target=one.path, why=one.why)
+        for one in survey.toolchains
+        if not CREDENTIAL_FOLDERS.intersection(one.path.split("/"))
+        and one.path != host.home
+        and not survey.workspace.startswith(one.path + "/")
+    )
+
+
+def _files(policy: Policy, survey: Survey, host: Host, homes: str) -> tuple[Mount, ...]:
+    mounts = [
+        Mount(kind=kind, source=path, target=path, directory=path not in survey.plain_files, why=why)
+        for kind, why, paths in (
+            ("ro", "files.read", survey.readable),
+            ("rw", "files.write", survey.writable_paths),
+        )
+        for path in paths
+    ]
+    for folder in policy.files.state:
+        inner = folder.removeprefix("~/")
+        mounts.append(
+            Mount(
+                kind="rw",
+                source=f"{homes}/{inner}",
+                target=f"{host.home}/{inner}",
+                why="kept for this workspace between sessions",
+            )
+        )
+    mounts += [_mask(path, directory=folder) for path, _rule, folder in survey.hidden_elsewhere]
+    return tuple(mounts)
+
+
+def _mask(path: str, *, directory: bool) -> Mount:
+    return Mount(kind="mask", source=MASKED_FOLDER if directory else MASKED_FILE, target=path, why="credentials")
+
+
+def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
+    root, mode = survey.workspace, policy.workspace.mode
+    hidden = tuple(
+        Hidden(path=f"{root}/{one.path}", rule=one.rule, directory=one.directory) for one in survey.findings.hidden
+    )
+    if mode == "scratch":
+        return WorkspacePlan(root=root, mode=mode)
+    if mode == "readonly":
+        return WorkspacePlan(root=root, mode=mode, hidden=hidden)
+    protected = tuple(one.path for one in survey.findings.protected if one.rule != "bare repository")
+    return WorkspacePlan(
+        root=root,
+        mode=mode,
+        hidden=hidden,
+        protected=tuple(f"{root}/{path}" for path in protected),
+        pinned=tuple(f"{root}/{path}" for path in _ancestors(protected)),
+        watched=policy.workspace.protect,
+    )
+
+
+def _ancestors(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Return every folder above the paths, outermost first: bound onto themselves they cannot be renamed."""
+    out = set()
+    for path in paths:
+        parts = path.split("/")[:-1]
+        out.update("/".join(parts[: end + 1]) for end in range(len(parts)))
+    return tuple(sorted(out, key=lambda path: (path.count("/"), path)))
+
+
+def _project(workspace: WorkspacePlan, policy: Policy, survey: Survey) -> tuple[Mount, ...]:
+    root = workspace.root
+    if workspace.mode == "scratch":
+        return (Mount(kind="tmpfs", target=root, size=policy.limits.scratch, mode=0o755, why="scratch workspace"),)
+    if workspace.mode == "readonly":
+        return (Mount(kind="masked", source=root, target=root, why="the project, read-only"),)
+    kind = "rw" if survey.writable else "ro"
+    return (
+        Mount(kind=kind, source=root, target=root, why="the project"),
+        *(Mount(kind="pin", source=path, target=path, why="holds protected files") for path in workspace.pinned),
+        *(Mount(kind="ro", source=path, target=path, why="the host runs or obeys it") for path in workspace.protected),
+        *(_mask(one.path, directory=one.directory) for one in workspace.hidden),
+    )
+
+
+def _shell(survey: Survey) -> str:
+    return "/bin/bash" if any(entry.path == "/bin" for entry in survey.system) else "/bin/sh"
+
+
+def _notes(policy: Policy, survey: Survey, host: Host) -> tuple[str, ...]:
+    notes = [f"{path} does not exist and is not mounted" for path in survey.missing]
+    if policy.workspace.mode == "direct" and not survey.writable:
+        notes.append(f"{survey.workspace} is not writable for {host.user}, so it is not for the agent")
+    return tuple(notes)

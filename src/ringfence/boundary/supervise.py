@@ -1,0 +1,309 @@
+"""Watching over a session from the moment the boundary is built until nothing of it is left.
+
+One loop over poll(2): the child's end, the first knock at the gate, the terminal, signals, and the
+clock. The gate's process starts at the first knock: until then the kernel keeps connections waiting,
+and a session that never talks to anybody costs neither its memory nor its start.
+"""
+
+import _signal
+import _socket
+import errno
+import os
+import select
+import struct
+import time
+
+from ringfence.boundary.limits import Group
+from ringfence.boundary.terminal import Terminal
+from ringfence.errors import BoundaryError
+from ringfence.value import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM, SIGWINCH = 1, 2, 3, 9, 15, 28
+_FORWARDED = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
+GRACE = 1.0  # seconds between a forwarded signal and the end by force
+_SAMPLE = 0.2  # seconds between two looks at the memory used
+_READY_WAIT = 30.0  # seconds for bubblewrap to get as far as the command
+
+
+class Watch(Struct):
+    """What the loop looks after."""
+
+    pid: int  # bubblewrap, the child
+    ready: int  # the entry program says here that the boundary stands, and passes its listener
+    listeners: tuple[int, ...]  # of the gate, while its process has not started
+    terminal: Terminal
+    wall_time: float | None
+    memory: int | None  # bytes, where the launcher has to watch it itself
+    group: Group | None
+    early: bool  # start the gate's process at once
+
+
+class Outcome(Struct):
+    """How the session ended."""
+
+    status: int  # for the shell
+    reason: str = ""  # when it did not end by itself
+    stood: bool = True  # whether the boundary was ever complete
+
+
+class Supervisor:
+    """The loop, and what it knows."""
+
+    def __init__(self, watch: Watch, start_gate: "Callable[[int | None], int]") -> None:
+        """`start_gate` gets the listener made inside (or None) and returns the gate's pid."""
+        self._watch = watch
+        self._start_gate = start_gate
+        self._poll = select.poll()
+        self._end = os.pidfd_open(watch.pid)
+        self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._handlers: dict[int, object] = {}
+        self._inside_listener: int | None = None
+        self._stood = False
+        self._reason = ""
+        self._force_at: float | None = None
+        self._status = 0
+        self.gate = 0  # pid of its process, once started
+        self.gate_died = False  # while the session was alive
+        self._gate_end = -1
+
+    def run(self) -> Outcome:
+        """Watch until the session is over."""
+        watch = self._watch
+        self._catch_signals()
+        try:
+            self._register()
+            watch.terminal.start()
+            if watch.early and watch.listeners:
+                self._gate()
+            status = self._loop()
+        finally:
+            watch.terminal.restore()
+            self._release_signals()
+            os.close(self._end)
+            if self._gate_end >= 0:
+                os.close(self._gate_end)
+        return Outcome(status=status, reason=self._reason, stood=self._stood)
+
+    def _register(self) -> None:
+        watch = self._watch
+        for fd in (self._end, self._wakeup[0], watch.ready, *watch.listeners):
+            self._poll.register(fd, select.POLLIN)
+        if watch.terminal.master >= 0:
+            self._poll.register(watch.terminal.master, select.POLLIN)
+        if watch.terminal.relay_input():
+            self._poll.register(0, select.POLLIN)
+
+    def _loop(self) -> int:
+        started = time.monotonic()
+        while True:
+            for fd, _events in self._poll.poll(self._timeout(started)):
+                if fd == self._end:
+                    return self._ended()
+                self._handle(fd)
+            self._check_clock(started)
+
+    def _timeout(self, started: float) -> float | None:
+        now = time.monotonic()
+        until = [self._force_at] if self._force_at is not None else []
+        if self._watch.wall_time is not None:
+            until.append(started + self._watch.wall_time)
+        if self._watch.memory is not None:
+            until.append(now + _SAMPLE)
+        if not self._stood:
+            until.append(started + _READY_WAIT)
+        return max(0.0, min(until) - now) * 1000 + 1 if until else None
+
+    def _check_clock(self, started: float) -> None:
+        now, watch = time.monotonic(), self._watch
+        if self._force_at is not None and now >= self._force_at:
+            self._kill(self._reason)
+        if watch.wall_time is not None and now >= started + watch.wall_time:
+            self._kill(f"the session's wall time of {watch.wall_time:g} s is over")
+        if not self._stood and now >= started + _READY_WAIT:
+            self._kill(f"the boundary did not stand within {_READY_WAIT:g} s")
+        if watch.memory is not None and not self._reason:
+            used = memory_of(watch.pid)
+            if used > watch.memory:
+                self._kill(f"the session used {used} bytes of memory, more than its {watch.memory}")
+
+    def _handle(self, fd: int) -> None:
+        watch = self._watch
+        if fd == self._wakeup[0]:
+            self._signals()
+        elif fd == watch.ready:
+            self._ready()
+        elif fd == watch.terminal.master:
+            if not watch.terminal.output():
+                self._poll.unregister(fd)
+        elif fd == 0:
+            if not watch.terminal.input():
+                self._poll.unregister(0)
+        elif fd == self._gate_end:
+            self._poll.unregister(fd)
+            self.gate_died = True
+        else:
+            self._gate()
+
+    def _ready(self) -> None:
+        listener, said = _receive(self._watch.ready)
+        if not said:
+            self._poll.unregister(self._watch.ready)
+            return
+        if listener is not None:
+            self._inside_listener = listener
+            if self._watch.early:
+                self._gate()
+            else:
+                self._poll.register(listener, select.POLLIN)
+        if b"R" in said:
+            self._stood = True
+            self._poll.unregister(self._watch.ready)
+
+    def _gate(self) -> None:
+        if self.gate:
+            return
+        for fd in (*self._watch.listeners, *(() if self._inside_listener is None else (self._inside_listener,))):
+            try:
+                self._poll.unregister(fd)
+            except KeyError:
+                continue
+        self.gate = self._start_gate(self._inside_listener)
+        self._gate_end = os.pidfd_open(self.gate)
+        self._poll.register(self._gate_end, select.POLLIN)
+
+    # --- ending --------------------------------------------------------------------------------
+
+    def _ended(self) -> int:
+        while self._watch.terminal.master >= 0 and _readable(self._watch.terminal.master):
+            if not self._watch.terminal.output():
+                break
+        _pid, status = os.waitpid(self._watch.pid, 0)
+        if not self._stood and _readable(self._watch.ready):
+            _listener, said = _receive(self._watch.ready)
+            self._stood = b"R" in said
+        code = os.waitstatus_to_exitcode(status)
+        return self._status or (128 - code if code < 0 else code)
+
+    def _kill(self, reason: str) -> None:
+        """End everything at once: bubblewrap's death takes its process namespace along."""
+        self._reason = self._reason or reason
+        self._force_at = None
+        self._status = self._status or 128 + SIGKILL
+        if self._watch.group is not None:
+            self._watch.group.kill()
+        try:
+            os.kill(self._watch.pid, SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _signals(self) -> None:
+        for number in os.read(self._wakeup[0], 64):
+            if number == SIGWINCH:
+                self._watch.terminal.resize()
+            elif self._force_at is not None:
+                self._kill(self._reason)  # asked twice
+            else:
+                self._forward(number)
+
+    def _forward(self, number: int) -> None:
+        """Pass a signal on to the command; what is left after the grace time ends by force."""
+        if number in {SIGTERM, SIGHUP}:
+            self._status = 128 + number
+            self._reason = f"signal {number}"
+            self._force_at = time.monotonic() + GRACE
+        command = command_of(self._watch.pid)
+        try:
+            os.kill(command or self._watch.pid, number if command else SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _catch_signals(self) -> None:
+        os.set_blocking(self._wakeup[1], False)
+        _signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
+        for number in (*_FORWARDED, SIGWINCH):
+            self._handlers[number] = _signal.signal(number, _ignore)
+
+    def _release_signals(self) -> None:
+        _signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            _signal.signal(number, handler)  # type: ignore[arg-type]
+        for fd in self._wakeup:
+            os.close(fd)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Do nothing: the wakeup descriptor tells the loop."""
+
+
+def _receive(ready: int) -> tuple[int | None, bytes]:
+    """Read what the entry program says, and the listener it may pass."""
+    channel = _socket.socket(1, 5, 0, fileno=ready)
+    try:
+        said, control, _flags, _address = channel.recvmsg(64, 64, 0x40000040)  # MSG_CMSG_CLOEXEC | MSG_DONTWAIT
+    except OSError:
+        return None, b""
+    finally:
+        channel.detach()
+    for _level, _kind, payload in control:
+        return int(struct.unpack_from("=i", payload)[0]), said
+    return None, said
+
+
+def _readable(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return any(events & select.POLLIN for _fd, events in poll.poll(0))
+
+
+def children_of(pid: int) -> tuple[int, ...]:
+    """Return the children of a process."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return tuple(map(int, file.read().split()))
+    except OSError:
+        return ()
+
+
+def command_of(bwrap: int) -> int:
+    """Return the command's process: below bubblewrap and the first process of its namespace. 0: not there."""
+    pid = bwrap
+    for _ in range(2):
+        below = children_of(pid)
+        if not below:
+            return 0
+        pid = below[0]
+    return pid
+
+
+def memory_of(pid: int) -> int:
+    """Return the resident memory of a process and all below it, in bytes; shared pages count for each."""
+    total, todo = 0, [pid]
+    while todo:
+        one = todo.pop()
+        todo += children_of(one)
+        try:
+            with open(f"/proc/{one}/statm") as file:
+                total += int(file.read().split()[1])
+        except (OSError, IndexError):
+            continue
+    return total * os.sysconf("SC_PAGESIZE")
+
+
+def stop_gate(pid: int, control: int, seconds: float = 2.0) -> None:
+    """Close the gate's control pipe and wait for it to finish its records; end it by force after that."""
+    os.close(control)
+    end = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(end, select.POLLIN)
+    if not poll.poll(int(seconds * 1000)):
+        os.kill(pid, SIGKILL)
+    os.close(end)
+    try:
+        os.waitpid(pid, 0)
+    except OSError as error:
+        if error.errno != errno.ECHILD:
+            raise BoundaryError(f"the egress process could not be waited for: {error.strerror}") from None

@@ -1,0 +1,186 @@
+"""What the planner must know of this machine's file system: asked once, before anything is decided.
+
+Everything here is a question; `plan.py` decides. Together with the policy a survey determines the
+plan, so a golden test can pin a plan without this machine.
+"""
+
+import os
+import stat
+
+from ringfence.boundary import landlock
+from ringfence.credential.authority import mount_points
+from ringfence.host import identity, toolchains
+from ringfence.host.model import Host
+from ringfence.host.toolchains import Toolchain
+from ringfence.policy.model import Policy
+from ringfence.value import Struct
+from ringfence.workspace import aside, scan
+from ringfence.workspace.aside import Identity
+from ringfence.workspace.scan import Findings, Found, Names
+
+# Of /etc only what programs need to run; /etc/shadow, sudoers, pip.conf, npmrc and the like stay out
+ETC = (
+    "alternatives", "bash.bashrc", "bash_completion", "ca-certificates", "ca-certificates.conf", "crypto-policies",
+    "debian_version", "default/locale", "fonts", "host.conf", "inputrc", "java", "java-11-openjdk",
+    "java-17-openjdk", "java-21-openjdk", "java-25-openjdk", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
+    "locale.alias", "localtime", "lsb-release", "magic", "magic.mime", "maven", "mime.types", "os-release",
+    "perl", "pki/ca-trust", "pki/tls", "pki/java", "profile", "profile.d", "protocols", "python3",
+    "python3.11", "python3.12", "python3.13", "R", "redhat-release", "alpine-release", "services", "sgml", "shells",
+    "ssl/certs", "ssl/openssl.cnf", "ssl/ca-bundle.pem", "ssl/cert.pem", "terminfo", "timezone", "xml",
+    "zsh", "ImageMagick-6", "ImageMagick-7", "rpc", "ethertypes", "gai.conf", "emacs", "vim",
+)  # fmt: skip
+
+
+class Entry(Struct):
+    """One path of the system: a folder or file to bind, or a link to make again."""
+
+    path: str
+    link: str = ""
+
+
+class Survey(Struct):
+    """The answers."""
+
+    workspace: str
+    owner: int  # uid that owns the workspace
+    writable: bool  # by the operator
+    system: tuple[Entry, ...]
+    etc: tuple[Entry, ...]
+    toolchains: tuple[Toolchain, ...]
+    readable: tuple[str, ...]  # policy's files.read that exist, real paths
+    writable_paths: tuple[str, ...]  # policy's files.write that exist, real paths
+    missing: tuple[str, ...]  # policy paths that do not exist
+    plain_files: frozenset[str]  # those of the readable and writable paths that are no folders
+    findings: Findings  # in the workspace; `findings.hidden` with links replaced by what they lead to
+    identities: tuple[Identity, ...]  # which files stand at protected paths
+    hidden_elsewhere: tuple[tuple[str, str, bool], ...]  # (path, rule, is a folder) in the other visible paths
+    git_user: tuple[str, str]
+    landlock: int  # ABI
+    trust: tuple[tuple[str, str], ...]  # (system file, "bundle" or "keystore")
+    cgroup: str  # "v2", "v1" or "": where this process may make limits
+    command: str  # the command's absolute path on the host, or as given
+
+
+def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) -> Survey:
+    """Ask this machine everything that a plan for `argv` in `workspace` depends on."""
+    names = Names(mask=policy.workspace.mask, unmask=policy.workspace.unmask, protect=policy.workspace.protect)
+    status = os.stat(workspace)
+    readable, missing_read = _real(policy.files.read, host.home)
+    writable, missing_write = _real(policy.files.write, host.home)
+    found = toolchains.find(host.path, host.home)
+    raw = _scan(workspace, names, host)
+    return Survey(
+        workspace=workspace,
+        owner=status.st_uid,
+        writable=os.access(workspace, os.W_OK),
+        system=_entries(toolchains.SYSTEM),
+        etc=_entries(tuple(f"/etc/{name}" for name in ETC)),
+        toolchains=tuple(one for one in found if not _overlaps(one.path, workspace)),
+        readable=readable,
+        writable_paths=writable,
+        missing=missing_read + missing_write,
+        plain_files=frozenset(path for path in readable + writable if not os.path.isdir(path)),
+        findings=_without_links(workspace, raw),
+        identities=aside.identities(workspace, raw.protected),
+        hidden_elsewhere=_hidden_elsewhere(readable + writable, names),
+        git_user=identity.git_user(host.home),
+        landlock=landlock.abi(),
+        trust=mount_points(_java(host.path)),
+        cgroup=_cgroup(),
+        command=_command(argv, host.path, workspace),
+    )
+
+
+def _scan(workspace: str, names: Names, host: Host) -> Findings:
+    if names == Names() and _is_empty(workspace):
+        return Findings(hidden=(), protected=(), entries=0)
+    from ringfence.canonical import sha256
+
+    key = sha256(workspace.encode("utf-8", "surrogateescape"))[:24]
+    return scan.walk(workspace, names, f"{host.cache_dir}/scan/{key}" if host.cache_dir else "")
+
+
+def _without_links(workspace: str, findings: Findings) -> Findings:
+    """Replace hidden links by what they lead to inside the workspace; drop protected ones.
+
+    A mount cannot cover a link. One that leads outside leads to nothing inside the boundary; a
+    protected link that is replaced shows at the end by its identity.
+    """
+    hidden = []
+    for found in findings.hidden:
+        full = f"{workspace}/{found.path}"
+        if not os.path.islink(full):
+            hidden.append(found)
+            continue
+        real = os.path.realpath(full)
+        if real.startswith(workspace + "/") and os.path.exists(real):
+            inner = real[len(workspace) + 1 :]
+            hidden.append(Found(path=inner, rule=found.rule, directory=os.path.isdir(real)))
+    protected = tuple(one for one in findings.protected if not os.path.islink(f"{workspace}/{one.path}"))
+    unique = {one.path: one for one in hidden}
+    return Findings(hidden=tuple(unique.values()), protected=protected, entries=findings.entries)
+
+
+def _is_empty(path: str) -> bool:
+    with os.scandir(path) as entries:
+        return next(entries, None) is None
+
+
+def _hidden_elsewhere(paths: tuple[str, ...], names: Names) -> tuple[tuple[str, str, bool], ...]:
+    out = []
+    for path in paths:
+        if os.path.isdir(path):
+            found = scan.walk(path, Names(mask=names.mask, unmask=names.unmask)).hidden
+            out += [(f"{path}/{one.path}", one.rule, one.directory) for one in found]
+    return tuple(out)
+
+
+def _real(paths: tuple[str, ...], home: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    present, missing = [], []
+    for path in paths:
+        full = home + path[1:] if path == "~" or path.startswith("~/") else path
+        if os.path.exists(full):
+            present.append(os.path.realpath(full))
+        else:
+            missing.append(path)
+    return tuple(dict.fromkeys(present)), tuple(missing)
+
+
+def _entries(paths: tuple[str, ...]) -> tuple[Entry, ...]:
+    out = []
+    for path in paths:
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError:
+            continue
+        out.append(Entry(path=path, link=os.readlink(path) if stat.S_ISLNK(mode) else ""))
+    return tuple(out)
+
+
+def _overlaps(path: str, workspace: str) -> bool:
+    """Tell whether a toolchain folder lies in the workspace: the workspace's own mount shows it."""
+    return path == workspace or path.startswith(workspace + "/")
+
+
+def _java(path: tuple[str, ...]) -> tuple[str, ...]:
+    candidates = [f"{entry}/java" for entry in path if entry.startswith("/")]
+    return tuple(one for one in candidates if os.access(one, os.X_OK))[:1]
+
+
+def _command(argv: tuple[str, ...], path: tuple[str, ...], workspace: str) -> str:
+    """Return where the command lies; relative names with a slash count from the workspace."""
+    name = argv[0]
+    if "/" in name:
+        return name if name.startswith("/") else os.path.normpath(f"{workspace}/{name}")
+    for entry in path:
+        candidate = f"{entry}/{name}"
+        if entry.startswith("/") and os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
+            return candidate
+    return name
+
+
+def _cgroup() -> str:
+    """Return which cgroup hierarchy this process may make a group in."""
+    from ringfence.boundary import limits
+
+    return limits.hierarchy()

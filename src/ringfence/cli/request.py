@@ -1,0 +1,96 @@
+"""The options that `run`, `plan` and `verify` share: from the command line to a request."""
+
+import os
+
+from ringfence.cli.options import Given, Option
+from ringfence.errors import BoundaryError, UsageError
+from ringfence.handover import Publication
+from ringfence.host.model import Host
+from ringfence.policy.load import Overrides
+from ringfence.session import Request, workspace_of
+
+OPTIONS = (
+    Option(name="--use", value="PRESET", help="presets in place of those chosen by the command; repeat, or a,b", many=True),
+    Option(name="--allow", value="HOST", help="let requests to this host out", many=True),
+    Option(name="--deny", value="HOST", help="never let requests to this host out", many=True),
+    Option(name="--read", value="PATH", help="show this path, read-only", many=True),
+    Option(name="--write", value="PATH", help="let this path be written", many=True),
+    Option(name="--mode", value="MODE", help="workspace: direct, readonly or scratch"),
+    Option(name="--workspace", value="DIR", help="the project; default: the repository around this folder, or it"),
+    Option(name="--policy", value="FILE", help="this file in place of the project's ringfence.toml"),
+    Option(name="--accept", value="NAME", help="give up a protection by name", many=True),
+    Option(name="--credential", value="NAME=SOURCE", help="another source for a credential", many=True),
+    Option(name="--memory", value="SIZE", help="limit, such as 2G"),
+    Option(name="--cpus", value="N", help="limit"),
+    Option(name="--processes", value="N", help="limit"),
+    Option(name="--time", value="DURATION", help="end the session after, such as 30m"),
+    Option(name="--publish", value="[HOST:]INSIDE", help="reach a port inside on 127.0.0.1", many=True),
+    Option(name="--quiet", help="say nothing on standard error"),
+)
+
+
+def request(given: Given, host: Host, default: tuple[str, ...] = ()) -> Request:
+    """Return the request that the options describe."""
+    argv = given.rest or default
+    if not argv:
+        raise UsageError("no command to run", hint="ringfence run -- COMMAND [ARGUMENT …]")
+    cwd = _cwd()
+    workspace = _workspace(given.one("--workspace"), cwd, host)
+    inside = cwd == workspace or cwd.startswith(workspace + "/")
+    return Request(
+        argv=argv,
+        workspace=workspace,
+        cwd=cwd if inside else workspace,
+        overrides=_overrides(given),
+        publish=tuple(map(_publication, given.all("--publish"))),
+        quiet="--quiet" in given.switches,
+    )
+
+
+def _cwd() -> str:
+    try:
+        return os.path.realpath(os.getcwd())
+    except OSError as error:
+        raise BoundaryError(f"the current folder cannot be used: {error.strerror}", hint="change into a folder that exists") from None
+
+
+def _workspace(named: str, cwd: str, host: Host) -> str:
+    if not named:
+        return workspace_of(cwd, host.home)
+    if not os.path.isdir(named):
+        raise BoundaryError(f"the workspace {named} is not a folder")
+    return os.path.realpath(named)
+
+
+def _overrides(given: Given) -> Overrides:
+    return Overrides(
+        policy_file=given.one("--policy"),
+        use=tuple(name for value in given.all("--use") for name in value.split(",") if name),
+        allow=given.all("--allow"),
+        deny=given.all("--deny"),
+        read=tuple(map(_absolute, given.all("--read"))),
+        write=tuple(map(_absolute, given.all("--write"))),
+        mode=given.one("--mode"),
+        accept=given.all("--accept"),
+        credentials=given.all("--credential"),
+        memory=given.one("--memory"),
+        cpus=given.one("--cpus"),
+        processes=given.one("--processes"),
+        wall_time=given.one("--time"),
+    )
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("~") else os.path.abspath(path)
+
+
+def _publication(text: str) -> Publication:
+    outside, _, inside = text.rpartition(":")
+    try:
+        port = int(inside)
+        host_port = int(outside) if outside else port
+    except ValueError:
+        port = host_port = 0
+    if not 0 < port < 65536 or not 0 < host_port < 65536:
+        raise UsageError(f"`--publish {text}` is not a port", hint="write --publish 5173, or --publish 8080:5173 (here:inside)")
+    return Publication(host_address="127.0.0.1", host_port=host_port, inside_port=port)

@@ -1,0 +1,100 @@
+"""`python -I -m ringfence.egress FD`: the gate's process. FD holds the handover.
+
+Hardened before anything secret is read: no core dumps, not traceable by others of the same user, dead
+when its parent is. It ends when the launcher's end of the control pipe closes, or at SIGTERM.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_SET_DUMPABLE = 1, 2, 4  # linux/prctl.h
+OPEN_FILES = 8192
+
+
+def main() -> None:
+    """Serve one session and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Serve one session; returns the exit status."""
+    harden()
+    from ringfence.errors import RingfenceError
+
+    if len(arguments) != 1 or not arguments[0].isdigit():
+        sys.stderr.write("usage: python -I -m ringfence.egress FD\n\nhint: `ringfence run` starts this\n")
+        return 2
+    try:
+        return _serve(int(arguments[0]))
+    except RingfenceError as error:
+        sys.stderr.write(error.render())
+        return error.status
+
+
+def harden() -> None:
+    """Close this process to others before it knows anything."""
+    import resource
+    import signal
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal's; the launcher decides when this ends
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":
+        _prctl(signal.SIGKILL)
+    os.umask(0o077)
+
+
+def _prctl(death_signal: int) -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise SystemExit("error: this process cannot be closed to others (prctl PR_SET_DUMPABLE)")
+    present = ctypes.c_int(0)
+    libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(present), 0, 0, 0)
+    if present.value == 0:
+        libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+
+
+def _serve(fd: int) -> int:
+    import asyncio
+
+    from ringfence.egress import configuration
+
+    handover = configuration.read(fd)
+    environment = configuration.environment(handover.secrets_fd)
+
+    async def work() -> int:
+        import signal
+
+        from ringfence.egress.server import Server
+
+        server = Server(handover, environment)
+        environment.clear()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
+        await server.run()
+        return server.status
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(work())
+
+
+def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
+    """Return uvloop's loop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,285 @@
+"""The gate: from a request's head to where it goes, whether it may, and the head that is sent instead.
+
+Pure. The string judged is the string resolved is the name verified in the certificate is the name in
+Host is the key for injection: `target` finds that one name, from the connection and the head, and
+refuses where two places disagree. Everything after it uses the Target and never the client's spelling.
+"""
+
+from ringfence.credential.inject import header as inject_header
+from ringfence.credential.secret import Secret
+from ringfence.egress.http1 import (
+    CHUNKED,
+    Fields,
+    MalformedError,
+    RequestHead,
+    ResponseHead,
+    end_to_end,
+    write_head,
+)
+from ringfence.egress.path import Path, canonical_path
+from ringfence.egress.refusal import CREDENTIAL, DENIED, MALFORMED, Refusal, denied, malformed, mismatch
+from ringfence.handover import Handover
+from ringfence.policy.model import Credential, Gateway
+from ringfence.subject import canonical_host, host_matches, is_address, split_authority
+from ringfence.value import Struct
+from ringfence.verdict import request as verdict_request
+from ringfence.verdict.request import USUAL_PORT, Request, Rules, Verdict
+
+GATEWAY_SUFFIX = ".gateway.internal"
+PROXY, TUNNEL, WIRE = "proxy", "tunnel", "wire"  # how a connection came to name its destination
+
+# What a client says to proxies or about itself, and our own headers: never sent on.
+_TO_PROXIES = frozenset(
+    {
+        *(b"proxy-authorization", b"proxy-authenticate", b"proxy-authentication-info", b"forwarded", b"via"),
+        *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-real-ip"),
+        *(b"x-forwarded-server", b"x-ringfence-denied", b"x-ringfence-session"),
+    }
+)
+_NOT_FORWARDED = _TO_PROXIES | {b"host", b"expect", b"http2-settings"}
+# Alt-Svc would send the next request around the gate by QUIC (facts/egress.md §4.14).
+_NOT_RETURNED = _TO_PROXIES - {b"via"} | {b"alt-svc", b"alternates"}
+_HOST_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_*")
+
+
+class Origin(Struct):
+    """What a connection has already said about its destination."""
+
+    kind: str
+    scheme: str
+    host: str = ""  # canonical; "" where each request has to say it
+    port: int = 0
+    address: str = ""  # WIRE: the address that was dialled, where no name stands for it
+
+
+class Target(Struct):
+    """Where a request goes, in the only spelling used from here on."""
+
+    scheme: str
+    host: str
+    port: int
+    path: Path
+    gateway: str = ""
+
+
+class Gate:
+    """Everything about a policy that deciding on a request needs."""
+
+    def __init__(self, handover: Handover) -> None:
+        self.rules = Rules(handover.allow, handover.ask, handover.deny)
+        self.gateways = {f"{one.name.lower()}{GATEWAY_SUFFIX}": one for one in handover.gateways}
+        self.splice = handover.splice
+        self.credentials: dict[tuple[str, int], tuple[Credential, ...]] = {}
+        for one in handover.credentials:
+            key = (canonical_host(one.host), one.port)
+            self.credentials[key] = (*self.credentials.get(key, ()), one)
+
+    # --- where to
+
+    def target(self, head: RequestHead, origin: Origin) -> Target | Refusal:
+        """Find the one destination of a request, or refuse it."""
+        if head.method in {"TRACE", "TRACK", "CONNECT"}:
+            return malformed(f"{head.method} is not allowed here", 405)
+        authority, rest = _split_target(head.target, origin.scheme)
+        if head.host is None and (authority is None or head.minor == 1):
+            return malformed("the request has no Host")
+        places = [text for text in (authority, head.host) if text is not None]
+        found: list[tuple[str, int]] = []
+        for text in places:
+            place = read_authority(text, USUAL_PORT[origin.scheme])
+            if isinstance(place, Refusal):
+                return place
+            found.append(place)
+        if found[0] != found[-1]:
+            return mismatch("the request's target and its Host name different hosts", found[0][0])
+        host, port = found[0]
+        if authority is None and origin.kind == PROXY and host not in self.gateways:
+            return malformed("this is a proxy: send absolute-form requests or CONNECT")
+        disagreement = _disagreement(origin, host, port)
+        if disagreement:
+            return mismatch(disagreement, host)
+        return self._located(origin.scheme, host, port, rest)
+
+    def _located(self, scheme: str, host: str, port: int, rest: bytes) -> Target | Refusal:
+        try:
+            path = canonical_path(rest)
+        except MalformedError as error:
+            return malformed(error.message, error.answer)
+        if not host.endswith(GATEWAY_SUFFIX):
+            return Target(scheme=scheme, host=host, port=port, path=path)
+        gateway = self.gateways.get(host)
+        if gateway is None or (scheme, port) != ("http", 80):
+            known = ", ".join(f"http://{name}" for name in self.gateways) or "none"
+            return Refusal(
+                status=403,
+                kind=DENIED,
+                message=f"no gateway answers here; there are: {known}",
+                host=host,
+            )
+        return _behind(gateway, path)
+
+    # --- whether
+
+    def connect(self, host: str, port: int) -> Verdict:
+        """Decide on a connection whose requests are not known yet."""
+        return verdict_request.connect(host, port, self.rules)
+
+    def connect_plain(self, host: str, port: int) -> Verdict:
+        """Decide on a connection that does not begin with TLS."""
+        return verdict_request.connect(host, port, self.rules, ("http",))
+
+    def resolvable(self, host: str) -> bool:
+        """Say whether a name exists inside the boundary."""
+        return host in self.gateways or verdict_request.reachable(host, self.rules)
+
+    def decide(self, target: Target, method: str) -> Verdict:
+        """Decide on a request."""
+        request = Request(
+            scheme=target.scheme,
+            host=target.host,
+            port=target.port,
+            method=method,
+            paths=target.path.readings,
+        )
+        return verdict_request.decide(request, self.rules)
+
+    def spliced(self, host: str) -> bool:
+        """Say whether the operator wants a host's TLS passed through unseen."""
+        return any(host_matches(pattern, host) for pattern in self.splice)
+
+    # --- with what
+
+    def credentials_for(self, target: Target) -> tuple[Credential, ...]:
+        """Return the credentials bound to a target; none without TLS."""
+        if target.scheme != "https":
+            return ()
+        return self.credentials.get((target.host, target.port), ())
+
+    def forward(
+        self, head: RequestHead, target: Target, credential: Credential | None, secret: Secret | None
+    ) -> bytes:
+        """Write the head that goes upstream. The credential comes last, after every removal."""
+        bound = self.credentials_for(target)
+        drop = _NOT_FORWARDED | carried_by(bound) if bound else _NOT_FORWARDED
+        fields = end_to_end(head.fields, head.nominated, drop)
+        if credential is not None and secret is not None:
+            fields = inject_header.apply(fields, credential, secret)
+        fields.insert(0, (b"Host", authority_text(target.host, target.port, target.scheme)))
+        if head.framing == CHUNKED:
+            fields.append((b"Transfer-Encoding", b"chunked"))
+        elif head.framing or head.method in {"POST", "PUT", "PATCH"}:
+            fields.append((b"Content-Length", b"%d" % head.framing))
+        if head.upgrade == b"websocket":
+            fields += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
+        start = f"{head.method} {target.path.text}{target.path.query} HTTP/1.1".encode("ascii")
+        return write_head(start, fields)
+
+    def unbound(self, head: RequestHead, target: Target) -> Refusal | None:
+        """Refuse a request that carries a credential where the gate has none to put in its place."""
+        bound = self.credentials_for(target)
+        carried = carried_by(bound)
+        if not any(name.lower() in carried for name, _ in head.fields):
+            return None
+        names = ", ".join(one.name for one in bound)
+        variables = [one.source.removeprefix("env:") for one in bound if one.source.startswith("env:")]
+        source = " or ".join(variables) or "its source"
+        return Refusal(
+            status=401,
+            kind=CREDENTIAL,
+            message=f"there is no secret for {target.host}: nothing is in the source of credential {names}",
+            host=target.host,
+            how=f"the operator has to set {source} before `ringfence run`; a key from inside is never sent",
+        )
+
+
+def denial(verdict: Verdict, target: Target, method: str) -> Refusal:
+    """Tell the agent about a request that was decided against."""
+    what = f"{method} {target.scheme}://{authority_text(target.host, target.port, target.scheme).decode()}"
+    return denied(verdict, target.scheme, target.host, target.port, what + target.path.text)
+
+
+def response_fields(head: ResponseHead) -> Fields:
+    """Return the fields of an answer that travel on to the agent."""
+    return end_to_end(head.fields, head.nominated, _NOT_RETURNED)
+
+
+def carried_by(credentials: tuple[Credential, ...]) -> frozenset[bytes]:
+    """Return the names of all fields that carry one of these credentials."""
+    names = {name for one in credentials for name in (one.header, *one.strip)}
+    return frozenset(name.lower().encode("ascii") for name in names)
+
+
+def read_authority(raw: bytes, default_port: int | None) -> tuple[str, int] | Refusal:
+    """Read `host[:port]` strictly: 400 for what is no host at all, 403 for a host no rule could name."""
+    text = raw.decode("latin-1")
+    try:
+        return split_authority(text, default_port)
+    except ValueError as error:
+        host = text.rpartition(":")[0] if text.rpartition(":")[2].isdigit() else text
+        odd = not host or not _HOST_CHARACTERS.issuperset(host) or _bad_port(text, default_port)
+        status, kind = (400, MALFORMED) if odd else (403, DENIED)
+        message = f"the destination is not a host: {error}"
+        return Refusal(status=status, kind=kind, message=message, host=_shown(text))
+
+
+def _bad_port(text: str, default_port: int | None) -> bool:
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        return default_port is None
+    return not (
+        port.isascii() and port.isdigit() and port[0] != "0" and len(port) <= 5 and int(port) < 65536 and host
+    )
+
+
+def _shown(text: str) -> str:
+    return "".join(char if " " < char <= "~" else "?" for char in text[:300])
+
+
+def authority_text(host: str, port: int, scheme: str) -> bytes:
+    """Write a host, with its port where it is not the scheme's usual one."""
+    name = f"[{host}]" if ":" in host else host
+    return (name if port == USUAL_PORT.get(scheme) else f"{name}:{port}").encode("ascii")
+
+
+def _split_target(target: bytes, scheme: str) -> tuple[bytes | None, bytes]:
+    """Split an absolute-form target into authority and the rest; origin-form has no authority."""
+    if target.startswith(b"/"):
+        return None, target
+    mark = scheme.encode("ascii") + b"://"
+    if target[: len(mark)].lower() != mark:
+        raise MalformedError("the request's target is neither a path nor a URL that belongs here")
+    rest = target[len(mark) :]
+    cut = next((at for at, byte in enumerate(rest) if byte in b"/?#"), len(rest))
+    authority, path = rest[:cut], rest[cut:]
+    return authority, path if path.startswith(b"/") else b"/" + path
+
+
+def _disagreement(origin: Origin, host: str, port: int) -> str:
+    """Say how a request's host and port contradict its connection, or return ""."""
+    if origin.host and (host, port) != (origin.host, origin.port):
+        return f"the connection is for {origin.host}:{origin.port}, the request for {host}:{port}"
+    if origin.kind == WIRE and not origin.host:
+        if port != origin.port:
+            return f"the connection is for port {origin.port}, the request for port {port}"
+        if is_address(host) and host != origin.address:
+            return f"the connection is for {origin.address}, the request for {host}"
+    return ""
+
+
+def _behind(gateway: Gateway, path: Path) -> Target | Refusal:
+    """Return the target behind a gateway: its upstream, with the upstream's prefix before the path."""
+    scheme, host, port, prefix = split_upstream(gateway.upstream)
+    joined = Path(
+        text=prefix + path.text,
+        readings=tuple(prefix + reading for reading in path.readings),
+        query=path.query,
+    )
+    return Target(scheme=scheme, host=host, port=port, path=joined, gateway=gateway.name)
+
+
+def split_upstream(url: str) -> tuple[str, str, int, str]:
+    """Split a gateway's upstream into scheme, host, port and path prefix; the policy has been checked."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, prefix = rest.partition("/")
+    host, port = split_authority(authority, USUAL_PORT[scheme])
+    return scheme, host, port, (slash + prefix).rstrip("/")

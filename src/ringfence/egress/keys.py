@@ -1,0 +1,72 @@
+"""Chooses the secret for a request: the first of a host's credentials whose source has one.
+
+Sources may block (a program that asks a keyring), so anything not at hand is fetched in a thread. A
+source that had nothing is not asked again for a while.
+"""
+
+import asyncio
+
+from ringfence.credential.secret import Secret, SourceError
+from ringfence.credential.vault import Vault
+from ringfence.egress import limits
+from ringfence.egress.scrub import SHORTEST
+from ringfence.policy.model import Credential
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ASK_AGAIN = 10.0  # seconds until an empty source is asked again
+REFETCH = 60.0  # seconds between two fetches because an upstream answered 401
+
+
+class Keys:
+    """The session's secrets as the gate uses them."""
+
+    def __init__(self, vault: Vault, note: "Callable[[str], None]") -> None:
+        self._vault = vault
+        self._note = note  # puts a failing source on record
+        self._loop = asyncio.get_running_loop()
+        self._empty_until: dict[str, float] = {}
+        self._refetched: dict[str, float] = {}
+        self.values: tuple[bytes, ...] = ()  # all that were ever fetched, to be scrubbed
+
+    async def choose(self, credentials: tuple[Credential, ...]) -> tuple[Credential, Secret] | None:
+        """Return the first credential that has a secret, and the secret."""
+        for one in credentials:
+            secret = self._vault.ready(one)
+            if secret is None:
+                secret = await self._fetched(one)
+            if secret is not None:
+                return one, secret
+        return None
+
+    async def _fetched(self, credential: Credential) -> Secret | None:
+        now = self._loop.time()
+        if self._empty_until.get(credential.name, 0.0) > now:
+            return None
+        try:
+            async with asyncio.timeout(limits.SECRET_TIME):
+                secret = await asyncio.to_thread(self._vault.get, credential)
+        except (SourceError, TimeoutError) as error:
+            self._empty_until[credential.name] = now + ASK_AGAIN
+            if not credential.optional:
+                self._note(f"credential {credential.name}: {error or 'its source took too long'}")
+            return None
+        self.values = tuple(
+            value
+            for one in self._vault.every()
+            if len(value := one.reveal_for_injection().encode("latin-1")) >= SHORTEST
+        )
+        return secret
+
+    def rejected(self, credential: Credential) -> None:
+        """Take note that an upstream answered 401: the value may have been rotated."""
+        now = self._loop.time()
+        if (
+            credential.source.startswith("env:")
+            or self._refetched.get(credential.name, -REFETCH) + REFETCH > now
+        ):
+            return
+        self._refetched[credential.name] = now
+        self._vault.forget(credential)

@@ -1,0 +1,46 @@
+"""Every limit of the gate, with its name: sizes in bytes, times in seconds."""
+
+CONNECTIONS = 1024  # from the boundary at one time; one more is closed at once
+DIALS = 128  # upstream connections being made at one time
+
+HEAD = 64 * 1024  # a request's or response's head; Claude Code's longest is 3 KB, GitHub's answer 6 KB
+TARGET = 32 * 1024  # a request's target
+FIELDS = 200  # header lines in one head
+CHUNK_LINE = 1024  # a chunk's size and extension
+CHUNK_EXTENSIONS = 16 * 1024  # all extensions of one body together
+TRAILERS = 8 * 1024
+INFORMATIONAL = 16  # 1xx answers before the real one
+HELLO = 64 * 1024  # a ClientHello; post-quantum key shares need 2 KB
+BUFFER = 128 * 1024  # read and not yet taken, per connection, before reading pauses
+WRITE_BUFFER = 256 * 1024  # written and not yet taken by the kernel, before the sender waits
+DRAIN = 256 * 1024  # of a refused request's body, read so that the refusal arrives
+
+HEAD_TIME = 30.0  # from a head's first byte to its end
+IDLE_TIME = 300.0  # between two requests of one connection
+HELLO_TIME = 30.0  # from CONNECT or accept to the end of the ClientHello
+HANDSHAKE_TIME = 15.0
+BODY_TIME = 120.0  # between two pieces of a request's body
+ANSWER_TIME = 1200.0  # until an upstream answers: a model may think for a quarter of an hour
+STREAM_TIME = 1200.0  # between two pieces of an answer
+WRITE_TIME = 600.0  # until a slow reader takes what is written
+TUNNEL_TIME = 3600.0  # between two bytes in either direction of a spliced tunnel or WebSocket
+DIAL_TIME = 10.0  # one address
+DIAL_STAGGER = 0.3  # before the next address is tried beside the first
+DIAL_ADDRESSES = 6  # tried for one host
+RESOLVE_TIME = 15.0
+REFUSE_TIME = 2.0  # for a refused request's body to drain
+
+RESOLVED_KEPT = 30.0  # how long an answer of the resolver is used
+RESOLVED_NAMES = 1024
+POOL_IDLE = 55.0  # an upstream connection waiting for the next request
+POOL_IDLE_ONCE = 20.0  # the same, for a request that could not be repeated if it met a dying connection
+POOL_HOST = 16  # waiting connections per host and credential
+CONTEXTS = 1000  # certificates kept, least recently used out
+
+DNS_NAMES = 65536  # addresses handed out in one session
+SECRET_TIME = 30.0  # for a credential's source
+
+STOP_TIME = 1.0  # for exchanges under way when the session ends
+REFUSALS_BURST = 1000  # refusal records at once, before they are counted instead of written
+REFUSALS_RATE = 100.0  # and per second thereafter
+RECORDED_TEXT = 2048  # of any one string the agent chose, in the audit log

@@ -1,0 +1,79 @@
+"""What the gate puts on record, and how much of it when an agent tries to flood the log.
+
+Requests that were allowed are always recorded, one by one. Refusals cost the agent nothing, so they are
+recorded in full up to a rate; beyond it they are counted, and the count becomes a record of its own. A
+record that cannot be written stops the gate: nothing passes unseen.
+"""
+
+import asyncio
+
+from ringfence.audit.log import Writer
+from ringfence.egress import limits
+from ringfence.policy.model import ALLOW
+from ringfence.verdict.request import Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Record:
+    """The session's log, as the gate writes it."""
+
+    def __init__(self, writer: Writer, on_failure: "Callable[[Exception], None]") -> None:
+        self._writer = writer
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._allowance = float(limits.REFUSALS_BURST)
+        self._counted_at = self._loop.time()
+        self._left_out = 0
+
+    def verdict(self, verdict: Verdict, **fields: object) -> None:
+        """Record one decision; a rule is named by where it comes from and its host."""
+        if verdict.effect != ALLOW and not self._room():
+            return
+        rule = verdict.rule
+        named = f"{rule.origin or 'policy'}: {rule.host}" if rule else "no rule"
+        self._write("verdict", effect=verdict.effect, rule=named, reason=verdict.reason, **fields)
+
+    def event(self, kind: str, **fields: object) -> None:
+        """Record something that happened to an allowed request."""
+        self._write(kind, **fields)
+
+    def flood(self, kind: str, **fields: object) -> None:
+        """Record something that an agent can cause at will."""
+        if self._room():
+            self._write(kind, **fields)
+
+    def close(self) -> None:
+        """Write what was left out and let go of the log."""
+        self._tell_gap()
+        self._writer.close()
+
+    def _room(self) -> bool:
+        """Take one from the allowance for refusals, or count what is left out."""
+        now = self._loop.time()
+        grown = self._allowance + (now - self._counted_at) * limits.REFUSALS_RATE
+        self._allowance, self._counted_at = min(grown, float(limits.REFUSALS_BURST)), now
+        if self._allowance < 1:
+            self._left_out += 1
+            return False
+        self._allowance -= 1
+        self._tell_gap()
+        return True
+
+    def _tell_gap(self) -> None:
+        if self._left_out:
+            count, self._left_out = self._left_out, 0
+            self._write("gap", left_out=count, reason="too many refusals to record each")
+
+    def _write(self, kind: str, **fields: object) -> None:
+        cut = {
+            name: value[: limits.RECORDED_TEXT] if isinstance(value, str) else value
+            for name, value in fields.items()
+        }
+        try:
+            self._writer.append(kind, **cut)
+        except Exception as error:
+            self._on_failure(error)
+            raise

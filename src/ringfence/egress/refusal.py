@@ -1,0 +1,132 @@
+"""What the agent is told when something is refused: what, by which rule, and what would allow it.
+
+Agents read these messages and act on them, so each has a machine's form (JSON, a header) and says in
+words how the operator could allow it. Nothing in it comes from a secret or from an address that a name
+resolved to.
+"""
+
+import json
+
+from ringfence.egress.http1 import Fields, write_head
+from ringfence.policy.model import ASK, EgressRule
+from ringfence.value import Struct
+from ringfence.verdict.request import USUAL_PORT, Verdict
+
+DENIED, MISMATCH, MALFORMED = "ringfence_denied", "ringfence_mismatch", "ringfence_malformed"
+UPSTREAM, CREDENTIAL = "ringfence_upstream", "ringfence_credential"
+
+_PHRASES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    414: "URI Too Long",
+    417: "Expectation Failed",
+    421: "Misdirected Request",
+    431: "Request Header Fields Too Large",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+}
+
+
+class Refusal(Struct):
+    """An answer of ours instead of an upstream's."""
+
+    status: int
+    kind: str  # the `type` of the error
+    message: str
+    host: str = ""
+    rule: str = ""
+    how: str = ""
+
+
+def malformed(message: str, status: int = 400) -> Refusal:
+    """Refuse what cannot be read."""
+    return Refusal(status=status, kind=MALFORMED, message=message)
+
+
+def mismatch(message: str, host: str) -> Refusal:
+    """Refuse a request whose destinations disagree (RFC 9110 §15.5.20)."""
+    return Refusal(status=421, kind=MISMATCH, message=message, host=host)
+
+
+def denied(verdict: Verdict, scheme: str, host: str, port: int, what: str) -> Refusal:
+    """Refuse what the policy does not allow; `what` names the request or connection."""
+    rule = verdict.rule
+    return Refusal(
+        status=403,
+        kind=DENIED,
+        message=f"{what} was refused: {_why(verdict)}",
+        host=host,
+        rule=rule_name(rule),
+        how=_how(verdict, scheme, host, port),
+    )
+
+
+def rule_name(rule: EgressRule | None) -> str:
+    """Name a rule by where it comes from and its host."""
+    return f"{rule.origin or 'policy'}: {rule.host}" if rule else "no rule"
+
+
+def _why(verdict: Verdict) -> str:
+    if verdict.effect == ASK:
+        return verdict.reason or "the policy says that somebody has to be asked first"
+    return verdict.reason
+
+
+def _how(verdict: Verdict, scheme: str, host: str, port: int) -> str:
+    line = _policy_line(scheme, host, port)
+    if verdict.effect == ASK:
+        return f"nobody can be asked in this session; the operator can allow it in the policy: {line}"
+    if verdict.rule is not None:
+        named = rule_name(verdict.rule)
+        return f"a deny rule wins over every allow rule: the operator has to change it ({named})"
+    if (scheme, port) == ("https", 443):
+        return f"the operator can allow it: `ringfence run --allow {host}`, or in the policy: {line}"
+    return f"the operator can allow it in the policy: {line}"
+
+
+def _policy_line(scheme: str, host: str, port: int) -> str:
+    ports = "" if port == USUAL_PORT.get(scheme) else f", ports = [{port}]"
+    schemes = "" if scheme == "https" else f', schemes = ["{scheme}"]'
+    return f'[[egress.allow]] host = "{host}"{ports}{schemes}'
+
+
+def render(refusal: Refusal, *, close: bool, body: bool = True) -> bytes:
+    """Return the whole response; `body=False` for a request that takes none back (HEAD)."""
+    error = {name: value for name, value in _error(refusal).items() if value}
+    content = json.dumps({"error": error}).encode("ascii") + b"\n"
+    fields: Fields = [
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", b"%d" % len(content)),
+        (b"Cache-Control", b"no-store"),
+        (b"x-ringfence-denied", b"1"),
+    ]
+    if close:
+        fields.append((b"Connection", b"close"))
+    start = b"HTTP/1.1 %d %b" % (refusal.status, _phrase(refusal))
+    return write_head(start, fields) + (content if body else b"")
+
+
+def _error(refusal: Refusal) -> dict[str, str]:
+    return {
+        "type": refusal.kind,
+        "message": refusal.message,
+        "host": refusal.host,
+        "rule": refusal.rule,
+        "how": refusal.how,
+    }
+
+
+def _phrase(refusal: Refusal) -> bytes:
+    """Return the reason phrase: clients that show nothing else of a refused CONNECT show this."""
+    if refusal.kind in {DENIED, CREDENTIAL}:
+        text = f"Denied by ringfence: {refusal.message}"
+    else:
+        text = _PHRASES.get(refusal.status, "Refused")
+    shown = "".join(char if " " <= char <= "~" else "?" for char in text[:200])
+    return shown.encode("ascii")

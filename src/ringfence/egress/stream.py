@@ -1,0 +1,221 @@
+"""One connected socket as a stream of bytes, with back-pressure both ways and a deadline on every wait.
+
+asyncio's own streams and TLS cost too much (256 KiB per TLS connection, `facts/egress.md` §4.2) and hide
+what a gate has to know: whether the peer has gone while nobody reads. A stream reads ahead up to a
+limit, so the end of a connection is noticed at once, and `on_gone` is called; then reading pauses.
+
+Deadlines are kept by one sweep a second over all streams instead of a timer per wait: setting one is an
+assignment, and a wait may last up to a second longer than said.
+"""
+
+import asyncio
+
+from ringfence.egress import limits
+from ringfence.errors import PeerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from typing import Any
+
+NEVER = float("inf")
+
+
+class GoneError(PeerError):
+    """The peer has closed or reset the connection."""
+
+
+class LateError(PeerError):
+    """The peer took longer than a limit allows."""
+
+
+class Registry:
+    """All open streams of the process, for the sweep and for the end."""
+
+    def __init__(self) -> None:
+        self.streams: set[Stream] = set()
+
+    def sweep(self, now: float) -> None:
+        """Wake every wait whose deadline has passed."""
+        for stream in [one for one in self.streams if one.read_deadline < now or one.write_deadline < now]:
+            stream.expire(now)
+
+    def abort(self) -> None:
+        """Close everything now."""
+        for stream in list(self.streams):
+            stream.abort()
+
+
+class Stream(asyncio.Protocol):
+    """A connected socket. `accepted` is called with a stream that a listener made."""
+
+    def __init__(self, registry: Registry, accepted: "Callable[[Stream], None] | None" = None) -> None:
+        self._registry = registry
+        self._accepted = accepted
+        self._loop = asyncio.get_running_loop()
+        self._transport: Any = None  # asyncio's and uvloop's transports share no type
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._reading = True
+        self._writing = True
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self.ended = False  # the peer sends nothing more
+        self.lost = False  # the connection is gone both ways
+        self.reset = False  # and it did not end properly
+        self.read_deadline = NEVER
+        self.write_deadline = NEVER
+        self.on_gone: Callable[[], None] | None = None
+        self.received = 0
+        self.sent = 0
+
+    # --- called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, and hand an accepted connection to the server."""
+        self._transport = transport
+        self._transport.set_write_buffer_limits(high=limits.WRITE_BUFFER)
+        self._registry.streams.add(self)
+        if self._accepted is not None:
+            self._accepted(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what arrived and wake the reader."""
+        self._chunks.append(data)
+        self._held += len(data)
+        self.received += len(data)
+        if self._held > limits.BUFFER and self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+        _wake(self._reader)
+
+    def eof_received(self) -> bool:
+        """Take note of the end of what the peer sends; the other direction stays open."""
+        self.ended = True
+        _wake(self._reader)
+        self._tell_gone()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
+        """Take note of the end of the connection and wake everybody."""
+        self.reset = self.reset or not self.ended
+        self.ended = self.lost = True
+        self._registry.streams.discard(self)
+        _wake(self._reader)
+        _wake(self._writer)
+        self._tell_gone()
+
+    def pause_writing(self) -> None:
+        """Make senders wait."""
+        self._writing = False
+
+    def resume_writing(self) -> None:
+        """Let senders go on."""
+        self._writing = True
+        _wake(self._writer)
+
+    # --- for those who read and write
+
+    async def read(self) -> bytes:
+        """Return what has arrived, waiting for something; b"" is the end. A reset raises `GoneError`."""
+        while not self._chunks:
+            if self.ended:
+                if self.reset:
+                    raise GoneError("the connection was reset")
+                return b""
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return what has arrived, without waiting."""
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        self._held = 0
+        if not self._reading and not self.ended:
+            self._reading = True
+            self._transport.resume_reading()
+        return data
+
+    def unread(self, data: bytes) -> None:
+        """Put back bytes that belong to whoever reads next."""
+        if data:
+            self._chunks.insert(0, data)
+            self._held += len(data)
+
+    def write(self, data: bytes) -> None:
+        """Send; follow with `drain` where much may follow."""
+        if self.lost:
+            raise GoneError("the connection is closed")
+        self.sent += len(data)
+        self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough of what was written."""
+        while not self._writing:
+            if self.lost:
+                raise GoneError("the connection is closed")
+            self.write_deadline = self._loop.time() + limits.WRITE_TIME
+            self._writer = self._loop.create_future()
+            try:
+                await self._writer
+            finally:
+                self._writer = None
+                self.write_deadline = NEVER
+
+    def expect(self, seconds: float) -> None:
+        """Set the deadline for the reads that follow."""
+        self.read_deadline = self._loop.time() + seconds
+
+    def expire(self, now: float) -> None:
+        """End the present waits whose deadline has passed."""
+        if self.read_deadline < now:
+            self.read_deadline = NEVER
+            _fail(self._reader)
+        if self.write_deadline < now:
+            self.write_deadline = NEVER
+            _fail(self._writer)
+
+    def quiet(self) -> bool:
+        """Say whether the connection is open and nothing unasked for has arrived."""
+        return not self.ended and not self._chunks
+
+    def write_eof(self) -> None:
+        """End our direction, keep the other."""
+        if not self.lost and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def close(self) -> None:
+        """Close after what was written has been sent."""
+        if self._transport is not None and not self.lost:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close now; what was not sent yet is dropped."""
+        if self._transport is not None and not self.lost:
+            self._transport.abort()
+
+    @property
+    def socket(self) -> "socket.socket":
+        """The socket, to ask it for addresses."""
+        found: socket.socket = self._transport.get_extra_info("socket")
+        return found
+
+    def _tell_gone(self) -> None:
+        if self.on_gone is not None:
+            self.on_gone()
+
+
+def _wake(waiter: "asyncio.Future[None] | None") -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
+def _fail(waiter: "asyncio.Future[None] | None") -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_exception(LateError("the peer took too long"))

