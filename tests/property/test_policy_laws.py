@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ringfence.policy import layers
 from ringfence.policy.layers import EVERYTHING, Combined, combine, rule_covers
-from ringfence.policy.model import TIERS, Limits
+from ringfence.policy.model import TIERS, EgressRule, Limits
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -15,6 +15,7 @@ from ringfence.subject import (
     path_matches,
     pattern_covers,
 )
+from ringfence.verdict.request import Request, Rules, decide
 
 HOSTS = st.sampled_from(
     [
@@ -68,7 +69,13 @@ LAYERS = st.fixed_dictionaries(
         "accept": LISTS,
         "tier": st.just(TIERS),
         "workspace": st.fixed_dictionaries(
-            {}, optional={"mode": st.sampled_from(layers.STRICTNESS), "mask": LISTS, "unmask": LISTS, "protect": LISTS}
+            {},
+            optional={
+                "mode": st.sampled_from(layers.STRICTNESS),
+                "mask": LISTS,
+                "unmask": LISTS,
+                "protect": LISTS,
+            },
         ),
         "files": st.fixed_dictionaries({}, optional={"read": LISTS, "write": LISTS, "state": LISTS}),
         "egress": st.fixed_dictionaries(
@@ -81,11 +88,14 @@ LAYERS = st.fixed_dictionaries(
                 "extra_ca": LISTS,
                 "start": st.sampled_from(["early", "first-connection"]),
                 "proxy_variables": st.booleans(),
-                "static": st.dictionaries(st.sampled_from(["a.test", "b.test"]), st.sampled_from(["1.1.1.1:1", "2.2.2.2:2"])),
+                "static": st.dictionaries(
+                    st.sampled_from(["a.test", "b.test"]), st.sampled_from(["1.1.1.1:1", "2.2.2.2:2"])
+                ),
             },
         ),
         "credentials": st.dictionaries(
-            st.sampled_from(["k", "l"]), st.fixed_dictionaries({}, optional={"host": HOSTS, "source": st.just("env:K")})
+            st.sampled_from(["k", "l"]),
+            st.fixed_dictionaries({}, optional={"host": HOSTS, "source": st.just("env:K")}),
         ),
         "environment": st.fixed_dictionaries(
             {}, optional={"keep": LISTS, "set": st.dictionaries(st.sampled_from("AB"), st.sampled_from("12"))}
@@ -98,32 +108,36 @@ LAYERS = st.fixed_dictionaries(
             },
         ),
     },
-)  # fmt: skip
+)
 EMPTY = Combined(layer={}, fixed={})
-ORDER = ("deny", "ask", "allow")
 OPENNESS = {"deny": 0, "ask": 1, "allow": 2}
 
 
-def matches(rule, request):
-    scheme, host, port, method, path = request
-    schemes = rule.get("schemes", ("https",))
-    ports = rule.get("ports") or tuple({"https": 443, "http": 80}[one] for one in schemes)
+def request_of(given_request):
+    scheme, host, port, method, path = given_request
+    return Request(scheme=scheme, host=host, port=port, method=method, paths=(path,))
+
+
+def rules_of(layer):
+    egress = layer.get("egress", {})
+    return Rules(**{effect: [EgressRule(**rule) for rule in egress.get(effect, ())] for effect in OPENNESS})
+
+
+def matches(rule, given_request):
+    """Say whether a rule on its own would allow a request."""
+    return decide(request_of(given_request), Rules(allow=[EgressRule(**rule)])).effect == "allow"
+
+
+def denies(rule, given_request):
+    everything = EgressRule(host=given_request[1], schemes=("https", "http"), ports=(80, 443, 8443))
     return (
-        host_matches(rule["host"], host)
-        and scheme in schemes
-        and port in ports
-        and (not rule.get("methods") or method in rule["methods"])
-        and (not rule.get("paths") or any(path_matches(glob, path) for glob in rule["paths"]))
+        decide(request_of(given_request), Rules(allow=[everything], deny=[EgressRule(**rule)])).effect
+        == "deny"
     )
 
 
-def verdict(layer, request):
-    """Decide in the plainest way there is: deny beats ask beats allow, and nothing is deny."""
-    egress = layer.get("egress", {})
-    for effect in ORDER:
-        if any(matches(rule, request) for rule in egress.get(effect, ())):
-            return effect
-    return "deny"
+def verdict(layer, given_request):
+    return decide(request_of(given_request), rules_of(layer)).effect
 
 
 def after(*given_layers, locked=frozenset()):
@@ -161,7 +175,7 @@ def test_a_layer_with_everything_locked_only_narrows(below, layer, request_made)
 def test_what_the_managed_layer_denies_stays_denied(managed, layer, request_made):
     state = combine(EMPTY, managed, "", frozenset())
     state = combine(Combined(layer=state.layer, fixed=managed), layer, "", frozenset())
-    if any(matches(rule, request_made) for rule in managed.get("egress", {}).get("deny", ())):
+    if any(denies(rule, request_made) for rule in managed.get("egress", {}).get("deny", ())):
         assert verdict(state.layer, request_made) == "deny"
     bounds = managed.get("limits", {})
     for name, bound in bounds.items():

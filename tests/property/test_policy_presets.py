@@ -19,10 +19,22 @@ def test_the_order_of_presets_does_not_matter(names):
     with tempfile.TemporaryDirectory() as root:
         os.mkdir(root + "/w")
         host = Host(
-            system="linux", arch="x86_64", uid=0, gid=0, user="ada", home=root + "/h", path=(), set_variables=frozenset(),
-            variables=(), config_dir=root, state_dir=root, cache_dir=CACHE, managed_policy=root + "/m", bwrap="",
+            system="linux",
+            arch="x86_64",
+            uid=0,
+            gid=0,
+            user="ada",
+            home=root + "/h",
+            path=(),
+            set_variables=frozenset(),
+            variables=(),
+            config_dir=root,
+            state_dir=root,
+            cache_dir=CACHE,
+            managed_policy=root + "/m",
+            bwrap="",
             system_bwrap="",
-        )  # fmt: skip
+        )
         digests = set()
         for order in (names, names[::-1]):
             with open(root + "/policy.toml", "w", encoding="utf-8") as file:
