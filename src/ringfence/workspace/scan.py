@@ -24,6 +24,8 @@ from ringfence.workspace.tables import (
     is_protected,
 )
 
+# The rule of what `git worktree add` makes: not to be written once it is there, but harmless when new
+WORKTREE = "worktree"
 _SETTLED = 2.0  # seconds
 _FORMAT = 2
 
@@ -127,12 +129,13 @@ def _look(where: str, folder: str, names: Names, *, dependency: bool) -> _Folder
             elif is_folder and not (parent == ".git" and name == "objects"):
                 visit.append(path)
     if parent != ".git" and "HEAD" in seen:
-        rule = git_rule(folder)
-        protected += [(prefix + name, rule, name == "hooks") for name in _obeyed_by_git(where, folder, seen)]
+        own = _is_worktree(where, folder)
+        rule = WORKTREE if own else git_rule(folder)
+        protected += [(prefix + name, rule, name == "hooks") for name in _obeyed_by_git(seen)]
     return visit, hidden, protected, count
 
 
-def _obeyed_by_git(where: str, folder: str, seen: set[str]) -> list[str]:
+def _obeyed_by_git(seen: set[str]) -> list[str]:
     """Return what git would obey in a folder that is a repository, but not the project's own `.git`.
 
     A folder with HEAD is one when objects and refs lie there too, whatever its name, or where a
@@ -143,7 +146,7 @@ def _obeyed_by_git(where: str, folder: str, seen: set[str]) -> list[str]:
         found = [name for name in PROTECTED_IN_GIT if name in seen]
     elif "config.worktree" in seen:
         found = ["config.worktree"]
-    if "commondir" in seen and "commondir" not in found and not _is_worktree(where, folder):
+    if "commondir" in seen and "commondir" not in found:
         found.append("commondir")
     return found
 
