@@ -44,7 +44,7 @@ def set_aside(root: str, before: tuple[Identity, ...], names: Names, folder: str
     known = {(one.path, one.device, one.inode) for one in before}
     moved = []
     for found in walk(root, names).protected:
-        if found.rule == WORKTREE:
+        if found.rule == WORKTREE and found.path.endswith("/commondir"):
             continue
         try:
             status = os.lstat(f"{root}/{found.path}")
