@@ -223,7 +223,7 @@ class _Session:
                 "plan",
                 accepted=list(made.policy.accept),
                 not_held=[f"{one.id}: {one.why}" for one in made.guarantees if not one.held],
-                credentials=[one.name for one in usable_credentials(made.policy, self._host)],
+                credentials=[one.name for one in usable_credentials(made.policy, self._host, made.workspace.root)],
                 hidden=len(made.workspace.hidden),
                 protected=len(made.workspace.protected),
             )
@@ -313,7 +313,7 @@ class _Session:
             listeners,
             kind,
             self._prepared.child.dns,
-            usable_credentials(self._plan.policy, self._host),
+            usable_credentials(self._plan.policy, self._host, self._plan.workspace.root),
             self._vend,
         )
         self._prepared.child.release()

@@ -177,7 +177,7 @@ _EGRESS = (
 )
 _MINT = (
     "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "
-    "from ringfence.egress import mint; mint.mint(sys.argv[1])"
+    "from ringfence.egress import mint; sys.exit(mint.main([sys.argv[1]]))"
 )
 
 
