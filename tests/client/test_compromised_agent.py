@@ -155,7 +155,9 @@ def test_without_a_boundary_the_same_agent_finds_and_sends_everything(authority:
         shutil.copytree(os.path.join(HERE, "agent"), os.path.join(world.project, "agent"))
         targets = {**_targets(world, evil, places), "only": only + homes}
         world.write("targets.json", json.dumps(targets))
-        done = world.bare("python3", "agent", "targets.json", pass_fds=places["fds"])
+        variables = {"TMPDIR": world.folder}
+        argv = ("python3", "agent", "targets.json")
+        done = world.bare(*argv, pass_fds=places["fds"], variables=variables)
         assert done.code == 0, done.told()
         assert {f"{world.home}/.aws/credentials", ".env", "inherited descriptor"} <= set(
             world.leaks(done.out)

@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from world import Running, Upstream, Upstreams
+from gates import Running, Upstream, Upstreams
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The main path, end to end."""
 
 import pytest
-from world import Refused, credential, parse, rule
+from gates import Refused, credential, parse, rule
 
 
 @pytest.fixture(scope="module")

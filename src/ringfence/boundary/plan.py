@@ -250,7 +250,8 @@ def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
         return WorkspacePlan(root=root, mode=mode)
     if mode == "readonly":
         return WorkspacePlan(root=root, mode=mode, hidden=hidden)
-    protected = tuple(one.path for one in survey.findings.protected if one.rule != "bare repository")
+    masked = {one.path for one in survey.findings.hidden}
+    protected = tuple(one.path for one in survey.findings.protected if one.path not in masked)
     return WorkspacePlan(
         root=root,
         mode=mode,

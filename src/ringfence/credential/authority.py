@@ -81,9 +81,14 @@ def claim(ready_dir: str, session_dir: str) -> Authority | None:
 
 
 def give_back(authority: Authority, ready_dir: str) -> None:
-    """Put back an authority whose key was never used: no egress process was started for it."""
+    """Put back an authority whose key was never used: no egress process was started for it.
+
+    One that is no longer whole (the egress process takes the key off the disk) is removed instead.
+    """
+    if not _usable(authority.folder):
+        return discard(authority)
     name = os.urandom(8).hex()
-    os.rename(authority.folder, f"{ready_dir}/{name}")
+    return os.rename(authority.folder, f"{ready_dir}/{name}")
 
 
 def discard(authority: Authority) -> None:

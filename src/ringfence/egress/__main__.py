@@ -16,7 +16,12 @@ PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_SET_DUMPABLE = 1, 2, 4  # linux/prctl.h
 OPEN_FILES = 8192
 
 
-def main(arguments: list[str]) -> int:
+def main() -> None:
+    """Serve one session and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
     """Serve one session; returns the exit status."""
     harden()
     from ringfence.errors import RingfenceError
@@ -92,4 +97,4 @@ def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

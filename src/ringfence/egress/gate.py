@@ -17,7 +17,7 @@ from ringfence.egress.http1 import (
     write_head,
 )
 from ringfence.egress.path import Path, canonical_path
-from ringfence.egress.refusal import CREDENTIAL, Refusal, denied, malformed, mismatch
+from ringfence.egress.refusal import CREDENTIAL, DENIED, MALFORMED, Refusal, denied, malformed, mismatch
 from ringfence.handover import Handover
 from ringfence.policy.model import Credential, Gateway
 from ringfence.subject import canonical_host, host_matches, is_address, split_authority
@@ -112,7 +112,7 @@ class Gate:
             known = ", ".join(f"http://{name}" for name in self.gateways) or "none"
             return Refusal(
                 status=403,
-                kind="ringfence_denied",
+                kind=DENIED,
                 message=f"no gateway answers here; there are: {known}",
                 host=host,
             )
@@ -217,10 +217,9 @@ def read_authority(raw: bytes, default_port: int | None) -> tuple[str, int] | Re
     except ValueError as error:
         host = text.rpartition(":")[0] if text.rpartition(":")[2].isdigit() else text
         odd = not host or not _HOST_CHARACTERS.issuperset(host) or _bad_port(text, default_port)
+        status, kind = (400, MALFORMED) if odd else (403, DENIED)
         message = f"the destination is not a host: {error}"
-        return Refusal(
-            status=400 if odd else 403, kind="ringfence_denied", message=message, host=_shown(text)
-        )
+        return Refusal(status=status, kind=kind, message=message, host=_shown(text))
 
 
 def _bad_port(text: str, default_port: int | None) -> bool:

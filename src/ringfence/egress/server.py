@@ -6,6 +6,7 @@ name in the ClientHello or in Host is judged, and dialled at the address *we* re
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -24,7 +25,7 @@ from ringfence.egress.services import Services
 from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
 from ringfence.egress.upstream import Upstreams
-from ringfence.errors import PeerError
+from ringfence.errors import HostError, PeerError
 from ringfence.handover import Handover, Listener
 from ringfence.policy.model import ALLOW, EgressRule
 from ringfence.subject import canonical_host
@@ -133,14 +134,12 @@ class Server:
 
     async def _mint(self) -> None:
         """Mint the next session's authority when this one has been served first."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MINT_AFTER):
                 await self._services.served.wait()
-        except TimeoutError:
-            pass
         try:
             await asyncio.to_thread(_mint_quietly, self._handover.ready_dir)
-        except OSError as error:
+        except (OSError, HostError) as error:
             self._record.event("note", text=f"no authority could be minted for the next session: {error}")
 
     # --- taking connections
@@ -282,12 +281,14 @@ class Server:
     def _dns_datagrams(self, sock: socket.socket) -> None:
         for _ in range(DATAGRAMS):
             try:
-                datagram, peer = sock.recvfrom(4096)
-                reply = self._dns_reply(datagram)
-                if reply:
-                    sock.sendto(reply, peer)
+                datagram, asked, _, peer = sock.recvmsg(4096, 256)
             except OSError:
                 return
+            reply = self._dns_reply(datagram)
+            with contextlib.suppress(OSError):  # the asker may be gone
+                if reply:
+                    # What came with it says which address was asked: the answer has to come from there.
+                    sock.sendmsg([reply], asked, 0, peer)
 
     async def _dns_stream(self, stream: Stream) -> None:
         """Answer questions over TCP (RFC 7766): two bytes of length before each."""

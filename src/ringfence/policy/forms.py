@@ -341,4 +341,4 @@ def rule_from_text(text: str) -> "dict[str, Any]":
 
 def _is_network(text: str) -> bool:
     base, slash, length = text.partition("/")
-    return bool(slash) and length.isdigit() and (":" in base or base.replace(".", "").isdigit())
+    return bool(slash) and length.isdigit() and (base.count(":") > 1 or base.replace(".", "").isdigit())

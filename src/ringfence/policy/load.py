@@ -287,7 +287,7 @@ def _add_file(state: "Combined", one: _File, locks: "frozenset[str]", notes: lis
 def _note(who: str, ignored: tuple[str, ...], why: str) -> list[str]:
     if not ignored:
         return []
-    shown = ", ".join(ignored[:12]) + (f" and {len(ignored) - 12} more" if len(ignored) > 12 else "")
+    shown = ", ".join(ignored[:24]) + (f" and {len(ignored) - 24} more" if len(ignored) > 24 else "")
     told = f"{who}: ignored {shown}: {why}"
     return ["".join(char if char.isprintable() else "\ufffd" for char in told)]
 

@@ -43,7 +43,7 @@ class Credential(Struct):
     name: str
     source: str  # "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENT…" (split into words, no shell)
     host: str  # the exact host it is sent to
-    port: int = 443
+    port: int = 443  # and the exact port
     header: str = "authorization"  # the header that carries it
     prefix: str = ""  # put before the value, such as "Bearer "
     strip: tuple[str, ...] = ()  # headers removed from what the agent sends, beside `header`
@@ -74,8 +74,8 @@ class Workspace(Struct):
 class Files(Struct):
     """Paths outside the workspace."""
 
-    read: tuple[str, ...] = ()
-    write: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()  # files and folders the agent may also read
+    write: tuple[str, ...] = ()  # and may also change
     state: tuple[
         str, ...
     ] = ()  # folders under ~ kept for this workspace between sessions, apart from the real ones

@@ -96,9 +96,9 @@ def _check_owner(path: str, kind: str, facts: os.stat_result) -> None:
 def _unreadable(path: str, error: OSError) -> Diagnostic:
     if error.errno == 40:  # ELOOP, from O_NOFOLLOW
         return Diagnostic(
-            message="the project's policy is a symbolic link, and is not followed",
+            message="this policy is a symbolic link into or within the project, and is not followed",
             file=path,
-            hint="put the file itself there, or name it with --policy",
+            hint="put the file itself in its place",
         )
     reason = (error.strerror or "it cannot be read").lower()
     return Diagnostic(message=f"the policy cannot be read: {reason}", file=path)

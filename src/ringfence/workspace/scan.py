@@ -16,14 +16,15 @@ import time
 from ringfence.subject import file_matches
 from ringfence.value import Struct
 from ringfence.workspace.tables import (
-    BARE_REPOSITORY,
     DEPENDENCY_FOLDERS,
+    PROTECTED_IN_GIT,
     credential_rule,
     is_protected,
+    is_repository,
 )
 
 _SETTLED = 2.0  # seconds
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Found(Struct):
@@ -104,7 +105,7 @@ def _look(where: str, folder: str, names: Names, *, dependency: bool) -> _Folder
     protected: list[tuple[str, str, bool]] = []
     prefix = f"{folder}/" if folder else ""
     count = 0
-    seen = set()
+    seen: set[str] = set()
     with os.scandir(where) as entries:
         for entry in entries:
             count += 1
@@ -116,14 +117,13 @@ def _look(where: str, folder: str, names: Names, *, dependency: bool) -> _Folder
             rule = _judge(path, rule, names)
             if rule:
                 hidden.append((path, rule, is_folder))
-            elif (not dependency and is_protected(name, parent)) or _any(names.protect, path):
+            kept = (not dependency and is_protected(name, parent)) or _any(names.protect, path)
+            if kept:
                 protected.append((path, name, is_folder))
-                if is_folder and parent != ".git":
-                    visit.append(path)  # credentials inside protected folders stay hidden
-            elif is_folder and not (parent == ".git" and name == "objects"):
-                visit.append(path)
-    if seen >= BARE_REPOSITORY and parent != ".git" and not folder.endswith(".git"):
-        protected.append((prefix + "config", "bare repository", False))
+            if is_folder and not rule and not (parent.endswith(".git") and name in {"objects", "hooks"}):
+                visit.append(path)  # credentials inside protected folders stay hidden
+    if parent != ".git" and is_repository(seen):
+        protected += [(prefix + name, "git", name == "hooks") for name in PROTECTED_IN_GIT if name in seen]
     return visit, hidden, protected, count
 
 

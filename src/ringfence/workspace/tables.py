@@ -53,8 +53,8 @@ PROTECTED_FOLDERS = frozenset({
     ".cargo", ".mvn",
 })  # fmt: skip
 PROTECTED_IN_GIT = ("hooks", "config", "config.worktree", "commondir")
-# A folder that holds all of these is a bare repository: git in it obeys its `config`
-BARE_REPOSITORY = frozenset({"HEAD", "objects", "refs"})
+_REPOSITORY = frozenset({"HEAD", "objects", "refs"})
+_LINKED_REPOSITORY = frozenset({"HEAD", "commondir"})
 
 # Installed dependencies: the user's own secrets do not lie here, packages' test fixtures do, by the
 # thousand. Masks that the policy itself names are looked for here too.
@@ -74,6 +74,15 @@ def credential_rule(name: str, parent: str) -> str:
     if name.startswith(CREDENTIAL_PREFIXES):
         return "**/.env*"
     return ""
+
+
+def is_repository(names: "set[str]") -> bool:
+    """Tell whether a folder with these entries is one that git obeys, whatever its own name.
+
+    A bare repository, a submodule's or a worktree's folder: git looks for these entries alone
+    (setup.c, is_git_directory) and then runs what `config` and `hooks` say.
+    """
+    return names >= _REPOSITORY or names >= _LINKED_REPOSITORY
 
 
 def is_protected(name: str, parent: str) -> bool:

@@ -9,6 +9,7 @@ as a line of JSON, keeps what it found in `loot.txt`, and prints it: whoever run
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 
@@ -30,7 +31,11 @@ def main() -> None:
         if only is None or f"{group}.{name}" in only:
             _attempt(f"{group}.{name}", action, targets, loot)
     found = loot.data()
-    for path in ("loot.txt", os.path.expanduser("~/loot.txt"), "/tmp/loot.txt"):
+    for path in (
+        "loot.txt",
+        os.path.expanduser("~/loot.txt"),
+        os.path.join(tempfile.gettempdir(), "loot.txt"),
+    ):
         _keep(path, found)
     sys.stdout.write("LOOT " + json.dumps(found.decode("utf-8", "backslashreplace")) + "\n")
 

@@ -219,6 +219,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.guarantee("A4")
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_what_an_agent_chose_stays_in_its_record(path, name):
     value = HOSTILE[name]

@@ -114,7 +114,8 @@ class Upstream:
     def __init__(self, context=None, answer=OK, family=socket.AF_INET):
         self.context = context
         self.answer = answer
-        self.connections = []  # one bytearray of plain bytes per connection
+        self.requests = []  # (head, body as sent) of every whole request
+        self.pieces = []  # every piece of plain bytes as it arrived
         self.handshakes = 0
         self.ended = 0  # connections whose end was seen
         self._stop = False
@@ -129,15 +130,16 @@ class Upstream:
 
     @property
     def seen(self):
-        return b"".join(bytes(one) for one in self.connections)
+        return b"".join(self.pieces)
 
     @property
     def heads(self):
-        """Return the request heads seen, in order of connections."""
-        return [part for one in self.connections for part in bytes(one).split(b"\r\n\r\n") if b" HTTP/1." in part]
+        """Return the heads of the whole requests seen, without the empty line."""
+        return [head.removesuffix(b"\r\n\r\n") for head, _ in self.requests]
 
     def clear(self):
-        self.connections.clear()
+        self.requests.clear()
+        self.pieces.clear()
         self.ended = self.handshakes = 0
 
     def close(self):
@@ -157,55 +159,53 @@ class Upstream:
 
     def _serve(self, raw):
         raw.settimeout(WAIT)
-        seen = bytearray()
         try:
-            self.connections.append(seen)
             sock = raw if self.context is None else self.context.wrap_socket(raw, server_side=True)
             self.handshakes += 1
             with sock:
-                self._converse(sock, seen)
+                self._converse(sock)
         except (OSError, ssl.SSLError):
             raw.close()
         finally:
             self.ended += 1
 
-    def _converse(self, sock, seen):
-        used = 0
+    def _converse(self, sock):
+        held = b""
         while True:
-            end = seen.find(b"\r\n\r\n", used)
-            if end < 0:
-                data = sock.recv(65536)
+            while b"\r\n\r\n" not in held:
+                data = self._more(sock)
                 if not data:
                     return
-                seen += data
-                continue
-            head = bytes(seen[used : end + 4])
-            body_end = self._body(sock, seen, head, end + 4)
+                held += data
+            head, _, held = held.partition(b"\r\n\r\n")
+            head += b"\r\n\r\n"
+            body, held = self._body(sock, head, held)
+            self.requests.append((head, body))
             if callable(self.answer):
-                if self.answer(sock, head, bytes(seen[end + 4 : body_end])) is False:
+                if self.answer(sock, head, body) is False:
                     return
             else:
                 sock.sendall(self.answer)
-            used = body_end
 
-    def _body(self, sock, seen, head, start):
-        """Read the body's bytes, by the simplest honest reading of the head."""
+    def _body(self, sock, head, held):
+        """Return the body's bytes and what follows, by the simplest honest reading of the head."""
         lower = head.lower()
         if b"transfer-encoding: chunked" in lower:
-            while (end := seen.find(b"0\r\n\r\n", start)) < 0 or not (end == start or seen[end - 2 : end] == b"\r\n"):
-                self._more(sock, seen)
-            return end + 5
+            while not (held.startswith(b"0\r\n\r\n") or b"\r\n0\r\n\r\n" in held):
+                held += self._more(sock, needed=True)
+            end = 5 if held.startswith(b"0\r\n") else held.index(b"\r\n0\r\n\r\n") + 7
+            return held[:end], held[end:]
         length = int(lower.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-        while len(seen) < start + length:
-            self._more(sock, seen)
-        return start + length
+        while len(held) < length:
+            held += self._more(sock, needed=True)
+        return held[:length], held[length:]
 
-    @staticmethod
-    def _more(sock, seen):
+    def _more(self, sock, needed=False):
         data = sock.recv(65536)
-        if not data:
+        self.pieces.append(data)
+        if needed and not data:
             raise OSError("cut")
-        seen += data
+        return data
 
 
 class Running:
