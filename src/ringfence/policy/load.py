@@ -116,7 +116,7 @@ def _files(host: "_Host", workspace: str, overrides: Overrides) -> tuple[_File, 
             source = read.source(path, kind) if path else None
             if source:
                 layer, wrong = read.layer(source, host.cache_dir)
-                problems.extend((*wrong, *unknown_presets(source, layer)))
+                problems.extend(sorted((*wrong, *unknown_presets(source, layer)), key=read.place))
                 free = kind == "managed" or _may_widen(host, workspace, source)
                 found.append(_File(source=source, layer=layer, free=free))
         except read.Failure as failure:

@@ -105,7 +105,7 @@ def _unreadable(path: str, error: OSError) -> Diagnostic:
 
 
 def layer(origin: Source, cache_dir: str) -> "tuple[dict[str, Any], tuple[Diagnostic, ...]]":
-    """Return what a file says, or every problem in it."""
+    """Return what a file says, and every problem in it: with one, what it says is for messages only."""
     stamp = cache.stamp(*_DECODERS)
     dialect = b"json" if origin.path.endswith(".json") else b"toml"
     name = cache.key(stamp, origin.kind.encode(), dialect, origin.data)
@@ -141,7 +141,7 @@ def _decode(origin: Source) -> "tuple[dict[str, Any], tuple[Diagnostic, ...]]":
         return found, ()
     places = (positions.json if json else positions.toml)(text)
     told = [*wrong, *(_told(places, origin.path, problem) for problem in problems)]
-    return {}, tuple(sorted(told, key=_line))
+    return found, tuple(sorted(told, key=place))
 
 
 def point(origin: Source, problem: "Problem") -> Diagnostic:
@@ -161,7 +161,8 @@ def _told(places: "Positions", file: str, problem: "Problem") -> Diagnostic:
     return Diagnostic(message=problem.message, span=where, hint=problem.hint, file=file)
 
 
-def _line(problem: Diagnostic) -> tuple[int, int]:
+def place(problem: Diagnostic) -> tuple[int, int]:
+    """Return where a problem stands, to sort by."""
     return (problem.span.line, problem.span.column) if problem.span else (0, 0)
 
 
@@ -230,6 +231,8 @@ def _syntax(text: str, file: str, message: str) -> Diagnostic:
 
 
 def _syntax_hint(reason: str) -> str:
+    if "Cannot mutate immutable namespace" in reason:
+        return "a list in brackets and `[[…]]` of the same name cannot both be there: write all in one of the ways"
     if "Cannot overwrite a value" in reason or "Cannot declare" in reason:
         return "the same name is given twice"
     if "Invalid value" in reason:

@@ -335,7 +335,8 @@ def test_the_problems_of_all_files_come_at_once(machine):
     machine.project("z = 1")
     with pytest.raises(PolicyError) as error:
         machine.policy()
-    assert messages(error) == ["unknown key `x`", "unknown key `y`", "unknown key `z`"]
+    told = ["unknown key `x`", "there is no preset `pyhton`", "unknown key `y`", "unknown key `z`"]
+    assert messages(error) == told
     assert error.value.status == 125
 
 
