@@ -232,7 +232,7 @@ def _syntax(text: str, file: str, message: str) -> Diagnostic:
 
 def _syntax_hint(reason: str) -> str:
     if "Cannot mutate immutable namespace" in reason:
-        return "a list in brackets and `[[…]]` of the same name cannot both be there: write all in one of the ways"
+        return "`name = […]` and `[[name]]` cannot both be there: write all of it in one of the two ways"
     if "Cannot overwrite a value" in reason or "Cannot declare" in reason:
         return "the same name is given twice"
     if "Invalid value" in reason:

@@ -192,12 +192,12 @@ def test_a_wrong_value_is_told_with_its_place(text, path, message):
 
 
 def test_a_wrong_lock_is_told():
+    choices = ", ".join(f"`{one}`" for one in forms.LOCKABLE[:-1])
     assert wrong("[managed]\nlock = ['x']\nopen = 1", "managed") == [
         (("managed", "open"), "unknown key `open`"),
         (
             ("managed", "lock", 0),
-            "`x`: expected `use`, `tier`, `accept`, `workspace`, `files`, `egress`, `credentials`, "
-            "`gateways`, `environment` or `limits`",
+            f"`x`: expected {choices} or `limits`",
         ),
     ]
     assert wrong("managed = 1", "managed") == [(("managed",), "expected a table, found a number")]
