@@ -223,7 +223,7 @@ class _Session:
                 "plan",
                 accepted=list(made.policy.accept),
                 not_held=[f"{one.id}: {one.why}" for one in made.guarantees if not one.held],
-                credentials=[one.name for one in usable_credentials(made.policy, self._host)],
+                credentials=[one.name for one in usable_credentials(made.policy, self._host, made.workspace.root)],
                 hidden=len(made.workspace.hidden),
                 protected=len(made.workspace.protected),
             )
@@ -266,7 +266,7 @@ class _Session:
             wall_time=made.policy.limits.wall_time,
             memory=memory,
             group=self._group,
-            early=speaks(self._prepared.policy) and (made.policy.egress.start == "early" or bool(made.publish)),
+            early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
         )
         self._supervisor = Supervisor(watch, self._start_gate)
         return self._supervisor.run()
@@ -313,7 +313,7 @@ class _Session:
             listeners,
             kind,
             self._prepared.child.dns,
-            usable_credentials(self._plan.policy, self._host),
+            usable_credentials(self._plan.policy, self._host, self._plan.workspace.root),
             self._vend,
         )
         self._prepared.child.release()
@@ -391,8 +391,16 @@ class _Session:
         if self._supervisor is not None and self._supervisor.gate_died:
             self._say(f"ringfence: the gate ended before the session; see {self._folder.path}/egress.log")
         if self._supervisor is not None and self._supervisor.gate:
+            self._tell_complaints()
             self._tell_refusals()
         return outcome.status
+
+    def _tell_complaints(self) -> None:
+        """Pass on what the gate's process wrote on its standard error, such as a port that is taken."""
+        with open(f"{self._folder.path}/egress.log", encoding="utf-8", errors="backslashreplace") as file:
+            text = file.read(1 << 16).strip()
+        if text:
+            self._say(text)
 
     def _tell_refusals(self) -> None:
         count = 0

@@ -75,7 +75,7 @@ def _obeyed(root: str) -> set[str]:
     """Find what git on the host obeys in the project, whatever the plan says of it."""
     below = glob.escape(f"{root}/.git")
     names = (*tables.PROTECTED_IN_GIT, "modules/*/config", "modules/*/hooks", "modules/*/*/config", "worktrees/*/commondir")
-    names += ("worktrees/*/config.worktree", "info/attributes")
+    names += ("worktrees/*/config.worktree",)
     return {path for name in names for path in glob.glob(f"{below}/{name}")}
 
 
