@@ -169,7 +169,11 @@ def _told_list(
 
 
 def _shown(item: "Any") -> str:
-    return str(item["host"]) if isinstance(item, dict) else str(item)
+    if not isinstance(item, dict):
+        return str(item)
+    ports = ":" + ",".join(map(str, item["ports"])) if item.get("ports") else ""
+    methods = ",".join(item.get("methods", ())) + " " if item.get("methods") else ""
+    return f"{methods}{item['host']}{ports}{'|'.join(item.get('paths', ()))}"
 
 
 def _asks(merged: "Layer", layer: "Layer", origin: str, ignored: list[str], *, locked: bool) -> None:

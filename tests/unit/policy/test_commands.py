@@ -100,6 +100,14 @@ def test_a_file_that_is_wrong_is_not_trusted(here, capsys):
     assert "root:" not in capsys.readouterr().err
 
 
+def test_a_store_beside_the_file_records_nothing(here, capsys, monkeypatch):
+    here.project(WIDE)
+    monkeypatch.setenv("RINGFENCE_STATE_DIR", str(here.workspace / "state"))
+    assert run(["trust", "--yes"]) == 125
+    assert "where an agent could write it" in capsys.readouterr().err
+    assert not (here.workspace / "state").exists()
+
+
 def test_a_file_that_only_narrows_says_so(here, capsys):
     here.project('[workspace]\nmode = "readonly"')
     assert run(["trust", "--yes"]) == 0

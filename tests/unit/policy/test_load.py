@@ -177,6 +177,15 @@ def test_a_named_file_counts_unless_it_lies_in_the_workspace(machine):
         machine.policy(policy_file="/nowhere.toml")
 
 
+def test_a_cache_or_a_trust_store_inside_the_workspace_counts_for_nothing(machine):
+    path = machine.project('[egress]\nallow = ["a.test"]')
+    inside = machine.workspace / "state"
+    machine.host = replace(machine.host, state_dir=str(inside), cache_dir=str(inside))
+    machine.trust(path)
+    assert hosts(machine.policy()) == []
+    assert not (inside / "parsed").exists()
+
+
 def test_the_projects_file_is_found_within_its_repository_only(machine):
     (machine.home / "work" / "ringfence.toml").write_text('[workspace]\nmode = "readonly"')
     assert machine.policy().workspace.mode == "direct"
