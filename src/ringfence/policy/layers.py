@@ -145,7 +145,10 @@ def _append(merged: "Layer", section: str, field: str, added: "tuple[Any, ...]")
     if not added:
         return
     present = _get(merged, section, field) or ()
-    _put(merged, section, field, present + tuple(item for item in added if not _present(item, present)))
+    for item in added:
+        if not _present(item, present):
+            present = (*present, item)
+    _put(merged, section, field, present)
 
 
 def _present(item: "Any", present: "tuple[Any, ...]") -> bool:

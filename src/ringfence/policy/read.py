@@ -5,6 +5,7 @@ descriptor. A file of the project is never reached through a symbolic link: a re
 at any file of the operator's, and error messages quote lines.
 """
 
+import errno
 import os
 import stat
 
@@ -94,7 +95,7 @@ def _check_owner(path: str, kind: str, facts: os.stat_result) -> None:
 
 
 def _unreadable(path: str, error: OSError) -> Diagnostic:
-    if error.errno == 40:  # ELOOP, from O_NOFOLLOW
+    if error.errno == errno.ELOOP:  # from O_NOFOLLOW
         return Diagnostic(
             message="this policy is a symbolic link into or within the project, and is not followed",
             file=path,
