@@ -65,7 +65,10 @@ def run(gate, *argv, **more):
         "PATH": os.environ["PATH"],
         "HOME": gate.folder,
         **{name: proxy for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")},
-        **{name: gate.ca for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")},
+        **{
+            name: gate.ca
+            for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+        },
         **more.pop("environment", {}),
     }
     return subprocess.run(
@@ -102,8 +105,6 @@ const second = await fetch('https://api.example.com/again');
 console.log(second.status, await second.text());
 try { await fetch('https://evil.test/'); } catch (error) { console.log('refused'); }
 """
-
-
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="no node on this machine")
@@ -176,7 +177,20 @@ def repository(tmp_path_factory):
         ["git", "init", "-q", "--bare", "-b", "main", bare],
         ["git", "-C", bare, "config", "http.receivepack", "true"],
         ["git", "init", "-q", "-b", "main", work],
-        ["git", "-C", work, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "one"],
+        [
+            "git",
+            "-C",
+            work,
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@t",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "one",
+        ],
         ["git", "-C", work, "push", "-q", bare, "main"],
     ):
         subprocess.run(argv, check=True, env=quiet, timeout=30)
@@ -187,7 +201,8 @@ def repository(tmp_path_factory):
 def forge(repository, certificates):
     """Serve the repository over TLS with git's own http-backend; returns its address."""
     backend = os.path.join(
-        subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip(), "git-http-backend"
+        subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip(),
+        "git-http-backend",
     )
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -202,13 +217,25 @@ def forge(repository, certificates):
                     self.rfile.readline()
                 self.rfile.readline()
             environment = {
-                **{"GIT_PROJECT_ROOT": repository, "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path, "QUERY_STRING": query},
+                **{
+                    "GIT_PROJECT_ROOT": repository,
+                    "GIT_HTTP_EXPORT_ALL": "1",
+                    "PATH_INFO": path,
+                    "QUERY_STRING": query,
+                },
                 **{"REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", "")},
-                **{"CONTENT_LENGTH": str(len(body)), "PATH": os.environ["PATH"], "REMOTE_USER": "t", "REMOTE_ADDR": "::1"},
+                **{
+                    "CONTENT_LENGTH": str(len(body)),
+                    "PATH": os.environ["PATH"],
+                    "REMOTE_USER": "t",
+                    "REMOTE_ADDR": "::1",
+                },
                 **{"HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", "")},
                 **{"GIT_PROTOCOL": self.headers.get("Git-Protocol", "")},
             }
-            out = subprocess.run([backend], input=body, env=environment, capture_output=True, timeout=30).stdout
+            out = subprocess.run(
+                [backend], input=body, env=environment, capture_output=True, timeout=30
+            ).stdout
             head, _, content = out.partition(b"\r\n\r\n")
             fields = [line.split(": ", 1) for line in head.decode().split("\r\n")]
             status = next((int(value[:3]) for name, value in fields if name == "Status"), 200)
@@ -244,13 +271,28 @@ def test_git_clones_pushes_where_it_may_and_is_told_where_it_may_not(start, forg
     safe = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
     done = run(gate, "git", "clone", "-q", "https://git.example.com/project.git", clone, environment=safe)
     assert done.returncode == 0, done.stderr
-    argv = ["git", "-C", clone, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "two"]
+    argv = [
+        "git",
+        "-C",
+        clone,
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@t",
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        "two",
+    ]
     assert run(gate, *argv, environment=safe).returncode == 0
     done = run(gate, "git", "-C", clone, "push", "-q", "origin", "main", environment=safe)
     assert done.returncode == 0, done.stderr
     done = run(gate, "git", "clone", "-q", "https://git.example.com/other.git", clone + "2", environment=safe)
     assert done.returncode == 128
     assert "403" in done.stderr
-    methods = [(one["method"], one["path"].partition("?")[0], one["effect"]) for one in gate.records("verdict")]
+    methods = [
+        (one["method"], one["path"].partition("?")[0], one["effect"]) for one in gate.records("verdict")
+    ]
     assert ("POST", "/project.git/git-receive-pack", "allow") in methods
     assert ("GET", "/other.git/info/refs", "deny") in methods
