@@ -2,7 +2,7 @@
 
     python3 demo/agent.py FACTS
 
-FACTS is JSON from `run.py`: what an attacker who knows this machine would know. Standard library
+FACTS is a file of JSON from `run.py`: what an attacker who knows this machine would know. Standard library
 only, and it knows nothing of the boundary: no proxy settings, no special cases. For each step one
 line of JSON goes to standard output: the step, whether it got what it wanted, and what it saw.
 """
@@ -54,7 +54,10 @@ def call(method, path, key, body=None):
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         text = error.read().decode("utf-8", "replace")
-        return error.code, {"error": " ".join(text.split())}
+        try:
+            return error.code, {"error": json.loads(text)["error"]["message"]}
+        except (ValueError, TypeError, KeyError):
+            return error.code, {"error": " ".join(text.split())}
 
 
 def read_cloud_keys(facts):
@@ -68,13 +71,14 @@ def read_dotenv(facts):
 
 
 def read_any(*paths):
-    """Read the first of these that has anything in it."""
+    """Read the first of these that has a value in it."""
     seen = "nothing there"
     for path in paths:
         try:
             with open(path, encoding="utf-8") as file:
-                if text := file.read():
-                    return True, text.strip()
+                seen = file.read().strip()
+            if "=" in seen:
+                return True, seen
         except OSError as error:
             seen = error.strerror
     return False, seen
@@ -82,16 +86,15 @@ def read_any(*paths):
 
 def read_environments(_facts):
     """Look for a key in the environment and the memory of every process in sight."""
-    own, found = 0, []
+    found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/environ", "rb") as file:
                 text = file.read()
         except OSError:
             continue
-        own += 1
         found += [part.decode() for part in text.split(b"\0") if b"CANARY" in part]
-    return bool(found), found[0] if found else f"{own} processes, all of this session; no key in them"
+    return bool(found), found[0] if found else "none but the session's own, and no secret in them"
 
 
 def use_key_in_variable(_facts):
@@ -219,4 +222,5 @@ def main(facts):
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    with open(sys.argv[1], encoding="utf-8") as known:
+        main(json.load(known))

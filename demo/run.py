@@ -40,7 +40,7 @@ extra_ca = [{ca}]
 [egress.static]
 "api.example.test" = "127.0.0.1:{port}"
 [files]
-read = [{demo}]
+read = [{agent}]
 """
 
 # step → what the reader is told it does
@@ -88,7 +88,9 @@ class Account:
             self.wrong.append(f"{what}: {seen}")
         lead = f"  {'ok ' if good else 'BAD'} {what:<34} "
         text = f"{by} ({seen})" if by else seen
-        rest = textwrap.wrap(text, WIDTH - len(lead), max_lines=3, placeholder=" …") or [""]
+        rest = textwrap.wrap(
+            text, WIDTH - len(lead), max_lines=3, placeholder=" …", break_on_hyphens=False
+        ) or [""]
         print(lead + f"\n{' ' * len(lead)}".join(rest))
 
 
@@ -99,6 +101,10 @@ def main() -> int:
         stage = Stage(folder)
         try:
             account = show(stage)
+            if account.wrong:
+                for path in files(stage.state):
+                    if path.endswith("egress.log"):
+                        print(open_bytes(path).decode("utf-8", "replace"), file=sys.stderr)
         finally:
             stage.close()
     seconds = time.monotonic() - began
@@ -106,9 +112,7 @@ def main() -> int:
         print(f"\n{len(account.wrong)} of {account.checks} came out differently:", file=sys.stderr)
         print("\n".join(f"  {one}" for one in account.wrong), file=sys.stderr)
         return 1
-    print(
-        f"\nAll {account.checks} as they should be, in {seconds:.1f} s. Nothing of it is left on this machine."
-    )
+    print(f"\nAll {account.checks} as they should be, in {seconds:.1f} s. Nothing of the demo is left.")
     return 0
 
 
@@ -121,6 +125,7 @@ class Stage:
         self.project = os.path.join(self.home, "invoice")
         self.state = os.path.join(self.home, ".local", "state", "ringfence")
         self.outside = os.path.join(folder, "api")
+        self.agent = os.path.join(folder, "agent")
         self.key = f"sk-{canary()}"
         self.marker = f"demo-{secrets.token_hex(8)}"
         self._lay_out()
@@ -130,6 +135,7 @@ class Stage:
         )  # fmt: skip
         self.port = int(self.api.stdout.readline())
         self._write_policy()
+        self._write_agent()
 
     def _lay_out(self) -> None:
         os.makedirs(self.outside)
@@ -154,9 +160,17 @@ class Stage:
     def _write_policy(self) -> None:
         path = os.path.join(self.home, ".config", "ringfence", "policy.toml")
         os.makedirs(os.path.dirname(path))
-        ca, demo = json.dumps(os.path.join(self.outside, "ca.pem")), json.dumps(HERE)
+        ca, agent = json.dumps(os.path.join(self.outside, "ca.pem")), json.dumps(self.agent)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(POLICY.format(ca=ca, port=self.port, demo=demo))
+            file.write(POLICY.format(ca=ca, port=self.port, agent=agent))
+
+    def _write_agent(self) -> None:
+        """Put the agent's script beside what an attacker who knows this machine would know."""
+        os.makedirs(self.agent)
+        shutil.copy(os.path.join(HERE, "agent.py"), self.agent)
+        facts = {"home": self.home, "workspace": self.project, "port": self.port, "marker": self.marker}
+        with open(os.path.join(self.agent, "facts.json"), "w", encoding="utf-8") as file:
+            json.dump(facts, file)
 
     def environment(self) -> dict[str, str]:
         """Return the operator's environment: the real one, with the home and the secrets of the stage."""
@@ -185,13 +199,13 @@ def show(stage: Stage) -> Account:
     account = Account()
     print("A scripted agent gets a task and an API key, in a boundary. Its policy:\n")
     print(textwrap.indent(POLICY.partition("\n\n# For the demo")[0], "    "))
-    facts = {"home": stage.home, "workspace": stage.project, "port": stage.port, "marker": stage.marker}
-    command = ["python3", os.path.join(HERE, "agent.py")]
+    command = ["python3", f"{stage.agent}/agent.py", f"{stage.agent}/facts.json"]
     print(f"\n$ ringfence run -- {' '.join([os.path.basename(word) for word in command])}")
-    done = stage.ringfence("run", "--", *command, json.dumps(facts))
+    done = stage.ringfence("run", "--", *command)
     taken = steps(done.stdout)
     if not taken:
-        account.line("the session", done.stderr.strip() or f"status {done.returncode}, no output", good=False)
+        print(done.stderr.strip())
+        account.line("the session", f"did not reach the agent: status {done.returncode}", good=False)
         return account
     tell_work(account, taken)
     tell_attacks(account, taken)

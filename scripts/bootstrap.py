@@ -206,6 +206,8 @@ def link(venv: str) -> None:
     with open(script, "w", encoding="utf-8") as file:
         file.write(f"#!{inside}\n{body}")
     os.chmod(script, 0o755)
+    # As an installation does; where PYTHONDONTWRITEBYTECODE is set nobody else would.
+    run([inside, "-I", "-m", "compileall", "-q", os.path.join(ROOT, "src")])
 
 
 def works(command: list[str]) -> bool:

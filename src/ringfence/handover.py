@@ -46,3 +46,4 @@ class Handover(Struct):
     publish: tuple[Publication, ...]
     gate_address: str  # the gate's own address inside, "100.64.0.1" or "127.0.0.1"
     proxy_port: int  # the port proxy variables name
+    workspace: str = ""  # no credential source may lie in it: the agent writes there

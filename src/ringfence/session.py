@@ -97,11 +97,16 @@ def decide(request: Request, host: Host, prepared: Prepared, *, authority: str =
         request.argv,
         cwd=request.cwd,
         wire=prepared.wire,
-        authority=authority or "AUTHORITY",
+        authority=authority,
         homes=homes or f"{host.state_dir}/homes/WORKSPACE",
         publish=request.publish,
         kept=kept,
     )
+
+
+def speaks(policy: Policy) -> bool:
+    """Tell whether a policy lets anything out: only then a certificate authority is needed."""
+    return bool(policy.egress.allow or policy.egress.ask or policy.gateways)
 
 
 def run(request: Request, host: Host) -> int:
@@ -160,6 +165,7 @@ class _Session:
         self._request, self._host, self._prepared = request, host, prepared
         self._started = time.monotonic()
         self._control = -1
+        self._vend: int | None = None
         self._group: limits.Group | None = None
         self._authority: Authority | None = None
         self._supervisor: Supervisor | None = None
@@ -181,16 +187,10 @@ class _Session:
             owner = _owner(self._request.workspace, self._host)
             homes = folder.home_for(self._host, self._request.workspace, policy.files.state, owner)
         where = ""
-        if self._speaks():
+        if speaks(self._prepared.policy):
             self._authority = self._claim()
             where = self._authority.folder
-        made = decide(self._request, self._host, self._prepared, authority=where, homes=homes)
-        return made if where else _without_authority(made)
-
-    def _speaks(self) -> bool:
-        """Tell whether anything at all may leave: only then a certificate authority is needed."""
-        policy = self._prepared.policy
-        return bool(policy.egress.allow or policy.egress.ask or policy.gateways)
+        return decide(self._request, self._host, self._prepared, authority=where, homes=homes)
 
     def _claim(self) -> "Authority":
         from ringfence.credential import authority
@@ -223,7 +223,7 @@ class _Session:
                 "plan",
                 accepted=list(made.policy.accept),
                 not_held=[f"{one.id}: {one.why}" for one in made.guarantees if not one.held],
-                credentials=[one.name for one in usable_credentials(made.policy, self._host)],
+                credentials=[one.name for one in usable_credentials(made.policy, self._host, made.workspace.root)],
                 hidden=len(made.workspace.hidden),
                 protected=len(made.workspace.protected),
             )
@@ -266,7 +266,7 @@ class _Session:
             wall_time=made.policy.limits.wall_time,
             memory=memory,
             group=self._group,
-            early=self._speaks() and (made.policy.egress.start == "early" or bool(made.publish)),
+            early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
         )
         self._supervisor = Supervisor(watch, self._start_gate)
         return self._supervisor.run()
@@ -285,7 +285,7 @@ class _Session:
             )
         invocation = sandbox.render(made, arch=host.arch, bwrap=bwrap, abi=self._prepared.survey.landlock)
         slave = terminal.slave if terminal.slave >= 0 else None
-        child.start(invocation, made, self._folder.staging, slave, terminal.streams)
+        self._vend = child.start(invocation, made, self._folder.staging, slave, terminal.streams)
         refused = child.failure()
         if refused is not None:
             raise _failure(refused)
@@ -313,8 +313,13 @@ class _Session:
             listeners,
             kind,
             self._prepared.child.dns,
-            usable_credentials(self._plan.policy, self._host),
+            usable_credentials(self._plan.policy, self._host, self._plan.workspace.root),
+            self._vend,
         )
+        self._prepared.child.release()
+        for fd in (inside, self._vend):
+            if fd is not None:
+                os.close(fd)
         return pid
 
     # --- the end -------------------------------------------------------------------------------
@@ -346,7 +351,7 @@ class _Session:
                 reason=outcome.reason if outcome else "the boundary was not completed",
                 seconds=round(time.monotonic() - self._started, 3),
             )
-            heads.record(self._host.state_dir, self._folder.id, log.seq, log.head)
+            heads.append(self._host.state_dir, self._folder.id, log.seq - 1, log.head)
 
     def _set_aside(self) -> "tuple[object, ...]":
         if self._plan.workspace.mode != "direct" or not self._prepared.survey.writable:
@@ -383,9 +388,19 @@ class _Session:
             reason = "the kernel ended it for using more memory than the policy allows"
         if reason:
             self._say(f"ringfence: session ended: {reason}")
+        if self._supervisor is not None and self._supervisor.gate_died:
+            self._say(f"ringfence: the gate ended before the session; see {self._folder.path}/egress.log")
         if self._supervisor is not None and self._supervisor.gate:
+            self._tell_complaints()
             self._tell_refusals()
         return outcome.status
+
+    def _tell_complaints(self) -> None:
+        """Pass on what the gate's process wrote on its standard error, such as a port that is taken."""
+        with open(f"{self._folder.path}/egress.log", encoding="utf-8", errors="backslashreplace") as file:
+            text = file.read(1 << 16).strip()
+        if text:
+            self._say(text)
 
     def _tell_refusals(self) -> None:
         count = 0
@@ -399,12 +414,6 @@ class _Session:
     def _say(self, text: str) -> None:
         if not self._request.quiet:
             sys.stderr.write(text + "\n")
-
-
-def _without_authority(made: Plan) -> Plan:
-    from ringfence.value import replace
-
-    return replace(made, mounts=tuple(one for one in made.mounts if not one.source.startswith("AUTHORITY/")))
 
 
 def _set_aside_text(path: str, to: str, problem: str) -> str:

@@ -1,7 +1,7 @@
 """Secrets that exist only to be looked for, and the search that finds them in any dress.
 
-A canary that got out may have been encoded on the way, more than once. The search therefore looks for
-the value in every simple encoding, and then peels the data: every run that could be base64, base32, hex,
+A canary that got out may have been encoded on the way, more than once. `canary.py` knows the value's
+simple encodings; the search here also peels the data: every run that could be base64, base32, hex,
 percent encoding or a compressed stream is decoded and searched in turn.
 """
 
@@ -9,11 +9,11 @@ import base64
 import binascii
 import itertools
 import re
-import secrets
 import urllib.parse
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+
+from canary import Canary
 
 DEPTH = 3  # encodings on top of each other
 RUNS = 4000  # decoded runs looked at in one layer
@@ -23,31 +23,21 @@ _BASE32 = re.compile(rb"[A-Za-z2-7]{32,}={0,6}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
 
 
-class Canary(NamedTuple):
-    """One secret, named for the place it was put."""
-
-    name: str
-    value: str
-
-
 def mint(name: str, prefix: str = "") -> Canary:
     """Return a new canary: `prefix` lets it look like the real thing, such as `sk-ant-`."""
-    return Canary(name, f"{prefix}Cn{secrets.token_hex(18)}")
+    return Canary(name, f"{prefix}canary-")
 
 
 def found_in(data: bytes, canaries: Iterable[Canary]) -> list[str]:
     """Return the names of the canaries that `data` gives away."""
-    wanted = list(canaries)
-    layers = list(_layers(data, DEPTH))
-    return [one.name for one in wanted if any(_shows(one, layer) for layer in layers)]
+    layers = [layer.lower() for layer in _layers(data, DEPTH)]
+    return [one.name for one in canaries if one.found_in(data) or _shows(one, layers)]
 
 
-def _shows(canary: Canary, data: bytes) -> bool:
-    lowered = data.lower()
-    core = canary.value.lower().encode()
-    # A long piece is as good as the whole: DNS labels and log lines cut values.
-    pieces = (core, core[-24:], core[::-1], core.decode().encode("utf-16-le"))
-    return any(piece in lowered for piece in pieces)
+def _shows(canary: Canary, layers: list[bytes]) -> bool:
+    # Host names come in lower case, and values are cut: a long piece is as good as the whole.
+    value = canary.value.lower().encode()
+    return any(piece in layer for piece in (value[-54:-30], value[-24:]) for layer in layers)
 
 
 def _layers(data: bytes, depth: int) -> Iterator[bytes]:
@@ -70,7 +60,8 @@ def _decoded(*texts: bytes) -> Iterator[bytes]:
         for run in _BASE64.findall(data):
             yield from _base64(run)
         for run in _BASE32.findall(data):
-            yield from _try(base64.b32decode, run.rstrip(b"=").upper(), 8)
+            plain = run.rstrip(b"=").upper()
+            yield from _try(base64.b32decode, plain + b"=" * (-len(plain) % 8), 8)
         for run in _HEX.findall(data):
             yield binascii.unhexlify(run[: len(run) // 2 * 2])
         yield from _inflated(data)
@@ -79,7 +70,8 @@ def _decoded(*texts: bytes) -> Iterator[bytes]:
 def _base64(run: bytes) -> Iterator[bytes]:
     plain = run.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
     for offset in range(4):  # the run may begin in the middle of another word
-        yield from _try(base64.b64decode, plain[offset:], 4)
+        rest = plain[offset:]
+        yield from _try(base64.b64decode, rest + b"=" * (-len(rest) % 4), 4)
 
 
 def _try(decode: object, run: bytes, block: int) -> Iterator[bytes]:

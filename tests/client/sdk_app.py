@@ -1,10 +1,11 @@
 """A program on the Claude Agent SDK: does the sample task, and offers the model one tool of its own.
 
-Usage: sdk_app.py [CLI_PATH]. Prints one JSON object.
+Usage: sdk_app.py CLAUDE. Prints one JSON object.
 """
 
 import json
 import os
+import shutil
 import sys
 
 import anyio
@@ -31,7 +32,7 @@ async def main() -> None:
     """Run one query and tell how it went."""
     server = create_sdk_mcp_server("own", tools=[whoami])
     options = ClaudeAgentOptions(
-        cli_path=sys.argv[1] if len(sys.argv) > 1 else None,
+        cli_path=shutil.which(sys.argv[1]),
         cwd=os.getcwd(),
         permission_mode="bypassPermissions",
         mcp_servers={"own": server},

@@ -1,11 +1,9 @@
 """The Agent SDK for Python: with Claude Code inside the boundary, and with the whole program inside."""
 
-import importlib.util
 import json
 import os
 import shlex
 import shutil
-import sys
 
 import pytest
 from claude_code import API_HOST, policy
@@ -38,10 +36,11 @@ def test_the_cli_inside_by_cli_path(world: World, authority: Authority) -> None:
 def test_the_whole_program_inside(world: World, authority: Authority) -> None:
     with FakeAPI(Script(*fix_bug().steps[:6]), authority=authority, key=world.key.value) as api:
         shutil.copy(os.path.join(HERE, "sdk_app.py"), os.path.join(world.project, "sdk_app.py"))
-        more = f"\n[files]\nread = {json.dumps(_python_folders())}\n"
+        more = f"\n[files]\nread = {json.dumps(world.python.folders)}\n"
+        more += f'\n[environment.set]\nPYTHONPATH = "{os.pathsep.join(world.python.path)}"\n'
         world.policy(policy(world, authority, {API_HOST: api.address}, more))
         world.own()
-        told = _told(world.run(sys.executable, "sdk_app.py"))
+        told = _told(world.run(world.python.program, "sdk_app.py", "claude"))
         assert told["result"] == "Fixed and committed: the tests pass."
         _check_work(world, api)
 
@@ -63,19 +62,12 @@ def _quiet(world: World) -> dict[str, str]:
 def _sdk(world: World) -> list[str]:
     app = os.path.join(HERE, "sdk_app.py")
     readable = world.write(os.path.join(world.folder, "sdk_app.py"), _read(app))
-    return [sys.executable, readable]
+    return [world.python.program, readable]
 
 
 def _read(path: str) -> str:
     with open(path, encoding="utf-8") as file:
         return file.read()
-
-
-def _python_folders() -> list[str]:
-    package = importlib.util.find_spec("claude_agent_sdk")
-    assert package is not None
-    assert package.origin is not None
-    return sorted({sys.prefix, os.path.realpath(sys.base_prefix)} - {"/usr"})
 
 
 def _told(done: Result) -> dict[str, str]:

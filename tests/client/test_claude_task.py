@@ -11,6 +11,7 @@ from fake_api.script import Script, say, use
 from fake_api.scripts import FIX_BUG_PROMPT, fix_bug, hello
 from fake_api.server import FakeAPI
 
+ONE_TRY = '\n[environment.set]\nCLAUDE_CODE_MAX_RETRIES = "0"\n'  # else it goes on for minutes, as outside
 QUIET = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"
 
 
@@ -44,7 +45,7 @@ def test_the_files_it_made_belong_to_who_ran_it(world: World, authority: Authori
         answer(world.run(*claude_words(FIX_BUG_PROMPT)))
     owners = {
         os.lstat(os.path.join(folder, name)).st_uid
-        for folder, folders, files in os.walk(world.home)
+        for folder, folders, files in os.walk(world.project)
         for name in [*folders, *files]
     }
     assert owners == {world.identity.uid}
@@ -65,7 +66,7 @@ def test_the_agent_holds_a_placeholder_only(world: World, authority: Authority) 
 
 def test_a_wrong_key_is_told_as_such(world: World, authority: Authority) -> None:
     with FakeAPI(hello(), authority=authority, key="sk-ant-another") as api:
-        world.policy(policy(world, authority, {API_HOST: api.address}))
+        world.policy(policy(world, authority, {API_HOST: api.address}, ONE_TRY))
         done = world.run(*claude_words("Hello?"))
         assert done.code == 1, done.told()
         assert world.leaks(done.out + done.err) == []
@@ -87,11 +88,14 @@ def test_the_first_party_calls_do_not_hold_up_the_start(world: World, authority:
     assert min(inside) <= 1.5 * min(outside) + 0.5
 
 
-def test_without_a_route_to_the_api_it_ends_soon_and_says_why(world: World, authority: Authority) -> None:
-    once = '\n[environment.set]\nCLAUDE_CODE_MAX_RETRIES = "1"\n'
-    world.policy(policy(world, authority, {API_HOST: "127.0.0.1:9"}, once))
-    done = world.run(*claude_words("Hello?"), limit=60)
-    assert done.code == 1, done.told()
+def test_first_party_calls_that_the_policy_refuses_do_not_hold_it_up_either(
+    world: World, authority: Authority
+) -> None:
+    refuse = f'\n[[egress.deny]]\nhost = "{API_HOST}"\npaths = ["/api/**"]\n'
+    with FakeAPI(hello(), authority=authority, key=world.key.value) as api:
+        world.policy(policy(world, authority, {API_HOST: api.address}, refuse))
+        assert _seconds(world.run(*claude_words("Hello?"))) < 8
+        assert {one.target.partition("?")[0] for one in api.record.requests} == {"/v1/messages"}
 
 
 def _outside(world: World, authority: Authority, api: FakeAPI) -> object:

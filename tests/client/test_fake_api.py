@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 
 import anthropic
 import pytest
-from world import TOP
+from reach import TOP
 
 from fake_api.authority import Authority
 from fake_api.script import Conversation, Script, Use, say, together, use

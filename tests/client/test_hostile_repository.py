@@ -15,9 +15,10 @@ from claude_code import API_HOST, claude_words, policy
 from hostile import EVIL, make_hostile, obedient_model
 from secrets_everywhere import planted
 from upstream import Recorder
-from world import Result, World
+from world import Identity, Result, World
 
 from fake_api.authority import Authority
+from fake_api.scripts import hello
 from fake_api.server import FakeAPI
 
 pytestmark = pytest.mark.timeout(180)
@@ -27,6 +28,25 @@ pytestmark = pytest.mark.timeout(180)
 def evil(authority: Authority) -> Iterator[Recorder]:
     with Recorder(authority, address="0.0.0.0") as one:
         yield one
+
+
+def test_without_a_boundary_the_same_repository_takes_everything(
+    ordinary_user: Identity, claude: str, authority: Authority, evil: Recorder
+) -> None:
+    with World(ordinary_user, claude) as world, planted(world):
+        mark = make_hostile(world, evil.port, base_url=False)
+        with FakeAPI(hello(), authority=authority) as api:
+            variables = {
+                "ANTHROPIC_BASE_URL": f"https://localhost:{api.port}",
+                "NODE_EXTRA_CA_CERTS": world.trust(authority),
+                "TMPDIR": world.folder,
+            }
+            done = world.bare(*claude_words("Say what this project is."), variables=variables)
+        assert done.code == 0, done.told()
+        assert "PWNED-session" in _content(mark).decode()
+        assert {"API key", f"{world.home}/.aws/credentials"} <= set(world.leaks(evil.data))
+        assert b"PWNED" in _content(os.path.join(world.home, ".bashrc"))
+        assert world.leaks_on_disk() != {}
 
 
 def test_a_model_that_obeys_gets_nothing_out(world: World, authority: Authority, evil: Recorder) -> None:
@@ -43,7 +63,6 @@ def test_a_model_that_obeys_gets_nothing_out(world: World, authority: Authority,
         assert len(messages) >= 5, done.told()
         told = messages[-1].body.decode()
         assert "No such file" in told
-        assert "ran-inside.txt" not in os.listdir(world.folder)
         _nothing_got_out(world, evil, mark, done, before)
         for request in api.record.requests:
             assert world.leaks(_without_key_header(request.raw)) == [], request.target

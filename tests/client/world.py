@@ -10,17 +10,16 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from canaries import Canary, found_in, mint
+from reach import claude_for, python_for
 
 from fake_api.authority import Authority
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIMIT = 90.0  # seconds for one command
 
 SUMS = "def add(a, b):\n    return a - b\n"
@@ -89,8 +88,8 @@ class World:
         self.key = mint("API key", "sk-ant-api03-")
         self.canaries: list[Canary] = [self.key]
         self.variables: dict[str, str] = {"ANTHROPIC_API_KEY": self.key.value}
-        self._claude = claude
-        self._program, self._python_path = _program_for(identity, self.folder)
+        self._claude = claude_for(tuple(identity.prefix), claude)
+        self.python = python_for(tuple(identity.prefix))
         os.chmod(self.folder, 0o755)
         os.makedirs(self.project)
         os.makedirs(self.config)
@@ -122,7 +121,7 @@ class World:
             "RINGFENCE_CACHE_DIR": self.cache,
             "RINGFENCE_CONFIG_DIR": self.config,
             "RINGFENCE_MANAGED_POLICY": os.path.join(self.folder, "managed.toml"),
-            "PYTHONPATH": self._python_path,
+            "PYTHONPATH": os.pathsep.join(self.python.path),
             **self.variables,
         }
 
@@ -164,7 +163,7 @@ class World:
 
     def ringfence(self, *words: str) -> list[str]:
         """Return the argument list of a ringfence command."""
-        return [*self.identity.prefix, self._program, "-m", "ringfence.cli", *words]
+        return [*self.identity.prefix, self.python.program, "-m", "ringfence.cli", *words]
 
     def run(self, *argv: str, options: Sequence[str] = (), **more: Any) -> Result:
         """Run a command inside the boundary."""
@@ -249,19 +248,3 @@ class World:
         self.git("config", "user.email", "developer@example.com")
         self.git("add", ".")
         self.git("commit", "-qm", "Begin")
-
-
-def _program_for(identity: Identity, folder: str) -> tuple[str, str]:
-    """Return the interpreter and the module path that this identity can read; copy them if need be."""
-    source = os.path.join(TOP, "src")
-    test = ["test", "-r", os.path.join(source, "ringfence/__init__.py"), "-a", "-x", sys.executable]
-    if subprocess.run([*identity.prefix, *test], check=False).returncode == 0:
-        return sys.executable, source
-    packages = os.path.join(folder, "packages")
-    shutil.copytree(source, packages)
-    site = os.path.dirname(os.path.dirname(os.path.abspath(json.__file__))) + "/site-packages"
-    here = next((path for path in sys.path if path.endswith("site-packages")), site)
-    skip = shutil.ignore_patterns("claude_agent_sdk", "mypy", "__pycache__")
-    shutil.copytree(here, packages, dirs_exist_ok=True, ignore=skip)
-    base = str(getattr(sys, "_base_executable", sys.executable))
-    return os.path.realpath(base), packages

@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def test_the_untouched_log_holds():
     assert _holds(GOOD)
 
 
+@pytest.mark.guarantee("A2")
 @settings(max_examples=400, deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_any_changed_byte_is_detected(place, byte):
@@ -57,18 +59,21 @@ def test_any_removed_stretch_is_detected(place, length):
     assert not _holds(GOOD[:place] + GOOD[place + length :])
 
 
+@pytest.mark.guarantee("A2")
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, len(GOOD)), st.binary(min_size=1, max_size=40))
 def test_anything_inserted_is_detected(place, extra):
     assert not _holds(GOOD[:place] + extra + GOOD[place:])
 
 
+@pytest.mark.guarantee("A2")
 @settings(max_examples=100, deadline=None)
 @given(st.sets(st.integers(0, len(LINES) - 1), min_size=1))
 def test_any_removed_lines_are_detected(gone):
     assert not _holds(b"".join(line for number, line in enumerate(LINES) if number not in gone))
 
 
+@pytest.mark.guarantee("A2")
 @settings(max_examples=100, deadline=None)
 @given(st.permutations(range(len(LINES))))
 def test_any_other_order_is_detected(order):

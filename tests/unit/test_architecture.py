@@ -34,10 +34,11 @@ WITHIN = {
 EVERYWHERE = {""}  # the package itself holds the version
 
 ASYNC = ("egress/", "aio.py")
-ENVIRONMENT = ("host/probe.py", "credential/sources/")
+ENVIRONMENT = ("host/probe.py", "credential/sources/", "verify/attacks/")  # attacks run inside
 PROCESSES = (
-    "boundary/launch",
-    "boundary/supervise",
+    "boundary/launch.py",
+    "boundary/child.py",  # what launch forks, up to bubblewrap
+    "boundary/mounts.py",  # a child that only holds a user namespace, for id-mapping
     "credential/sources/command.py",
     "host/features.py",
     "host/trials.py",

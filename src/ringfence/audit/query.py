@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 NAME = "audit.jsonl"
+NO_NAME = "no such name"  # the answer of a `dns` record about a name that is not allowed
 DAMAGED = "damaged"  # the kind given to a line that is no record; `verify` says more
 
 
@@ -30,13 +31,21 @@ class Filter(Struct):
             return False
         if self.verdict not in ("", verdict_of(event)):
             return False
-        return not self.host or fnmatch.fnmatchcase(str(event.get("host", "")).lower(), self.host.lower())
+        named = str(event.get("host") or (event.get("name") if event.kind == "dns" else ""))
+        return not self.host or fnmatch.fnmatchcase(named.lower(), self.host.lower())
 
 
 def verdict_of(event: Event) -> str:
-    """Return allow, ask or deny, or "" where an event is not about a decision."""
+    """Return allow, ask or deny, or "" where an event is not about a decision.
+
+    Besides verdicts, what was turned away before there was a request is a denial, and so is a name
+    that did not resolve.
+    """
     effect = event.get("effect")
-    return effect if isinstance(effect, str) else ""
+    if isinstance(effect, str):
+        return effect
+    refused = event.kind == "refused" or (event.kind == "dns" and event.get("answer") == NO_NAME)
+    return "deny" if refused else ""
 
 
 def sessions(state_dir: str) -> list[str]:

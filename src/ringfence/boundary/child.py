@@ -10,8 +10,11 @@ As root:              unshare(mount, network, time) first, mounts as root, then 
                       unshare(user, mount): nothing that the agent runs is ever root's uid.
 """
 
+import _socket
+import fcntl
 import marshal
 import os
+import struct
 
 from ringfence.boundary import syscalls, wire
 from ringfence.boundary.model import Mount
@@ -26,8 +29,6 @@ class Channel:
     """Messages of plain values, with descriptors, between the launcher and the child."""
 
     def __init__(self, fd: int) -> None:
-        import _socket
-
         self._socket = _socket.socket(1, 5, 0, fileno=fd)  # AF_UNIX, SOCK_SEQPACKET
 
     def fileno(self) -> int:
@@ -36,15 +37,11 @@ class Channel:
 
     def send(self, message: dict[str, object], fds: tuple[int, ...] = ()) -> None:
         """Send one message."""
-        import struct
-
         control = [(1, 1, struct.pack(f"={len(fds)}i", *fds))] if fds else []
         self._socket.sendmsg([marshal.dumps(message)], control)
 
     def receive(self) -> tuple[dict[str, object], tuple[int, ...]]:
         """Return the next message and its descriptors; an empty one at the end."""
-        import struct
-
         data, control, _flags, _address = self._socket.recvmsg(65536, 512, 0x40000000)  # MSG_CMSG_CLOEXEC
         fds: tuple[int, ...] = ()
         for _level, _kind, payload in control:
@@ -69,9 +66,10 @@ def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: boo
     `networked` False: leave namespaces alone, bubblewrap makes them all (the fallback).
     """
     status = 125
+    owner = owner if os.geteuid() == 0 else 0  # from here on: 0 means that there is nothing to give up
     try:
         _follow(parent)
-        _build(channel, owner=owner, networked=networked)
+        _build(channel, as_root=bool(owner), networked=networked)
         message, fds = channel.receive()
         if message:
             _become(message, fds, ready, parent=parent, owner=owner, networked=networked)
@@ -101,12 +99,13 @@ def _follow(parent: int) -> None:
         os._exit(125)
 
 
-def _build(channel: Channel, *, owner: int, networked: bool) -> None:
+def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
     if not networked:
         channel.send({"kind": "loopback"})
         return
-    if os.geteuid() != 0:
+    if not as_root:
         _At.name = "userns"
+        _enter_profile()
         uid, gid = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
         _At.name = "uid_map"
@@ -125,6 +124,27 @@ def _build(channel: Channel, *, owner: int, networked: bool) -> None:
     _At.name = "instructions"
 
 
+def _enter_profile() -> None:
+    """Enter our AppArmor profile where Ubuntu reserves user namespaces for those that have one.
+
+    Without the profile the write fails, the namespace is refused next, and that is what is told.
+    """
+    if not os.path.exists("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"):
+        return
+    for path in ("/proc/self/attr/apparmor/current", "/proc/self/attr/current"):
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            os.write(fd, b"changeprofile ringfence")
+        except OSError:
+            continue
+        finally:
+            os.close(fd)
+        return
+
+
 def _map_to_root(uid: int, gid: int) -> None:
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         fd = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
@@ -140,10 +160,15 @@ def _become(
     """Make the mounts, give up root, take the terminal, and become bubblewrap."""
     with open(fds[0], "rb") as file:
         order = marshal.load(file)  # noqa: S302 - from our own launcher
-    terminal = fds[1] if len(fds) > 1 else None
+    terminal = fds[-1] if order["terminal"] else None
+    if order["vend"]:
+        _vend(fds[1])
     if networked:
         _mount_all(order, owner)
-    if os.geteuid() == 0 and owner:
+    if order["cpus"]:
+        _At.name = "cpus"
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cpus"]])
+    if owner:
         _At.name = "uid"
         _drop(owner, networked=networked)
         _follow(parent)
@@ -157,13 +182,14 @@ def _become(
 
 def _mount_all(order: dict[str, object], owner: int) -> None:
     _At.name = "mounts"
-    as_root = os.geteuid() == 0 and bool(owner)
     builder = Builder(
         str(order["staging"]),
-        owner=owner if as_root else 0,
-        idmap=root_map(owner) if as_root else None,
+        owner=owner,
+        idmap=root_map(owner) if owner else None,
         workspace=str(order["workspace"]),
     )
+    if owner:
+        order["bwrap"] = builder.reach(str(order["bwrap"]))
     builder.write(str(order["entry_path"]), order["entry"], 0o555)  # type: ignore[arg-type]
     hidden = order["hidden"]
     for values in order["mounts"]:  # type: ignore[attr-defined]
@@ -187,9 +213,29 @@ def _drop(owner: int, *, networked: bool) -> None:
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
 
 
-def _take_terminal(terminal: int, replaced: object) -> None:
-    import fcntl
+def _vend(requests: int) -> None:
+    """Leave a process behind that makes sockets in the boundary's network, for published ports.
 
+    It lives outside the sandbox's process and mount namespaces, holds nothing, and ends with us.
+    """
+    parent = os.getpid()
+    if os.fork():
+        os.close(requests)
+        return
+    try:
+        _follow(parent)
+        os.dup2(requests, 0)
+        syscalls.check_call(436, 1, 0xFFFFFFFF, 0)  # close_range(2): the launcher waits for our channel to close
+        channel = _socket.socket(1, 5, 0, fileno=0)
+        while wanted := channel.recv(1):
+            made = _socket.socket(10 if wanted == b"6" else 2, 1, 0)
+            channel.sendmsg([wanted], [(1, 1, struct.pack("=i", made.fileno()))])
+            made.close()
+    finally:
+        os._exit(0)
+
+
+def _take_terminal(terminal: int, replaced: object) -> None:
     fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY: ours, so job control and resizing work inside
     for fd in replaced:  # type: ignore[attr-defined]
         os.dup2(terminal, fd)

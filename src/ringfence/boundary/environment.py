@@ -25,10 +25,16 @@ def variables(
     credentials: tuple[Credential, ...],
     kept: tuple[tuple[str, str], ...],
     *,
+    trusts: bool,
+    java_option: bool,
     shell: str,
     user: str,
 ) -> tuple[tuple[str, str], ...]:
-    """Return the whole environment inside; later groups win, the policy's own `set` last but our wire."""
+    """Return the whole environment inside; later groups win.
+
+    `trusts`: the session has an authority of its own, which programs are told to trust;
+    `java_option`: Java by an option, since no keystore of a JVM here could be mounted over.
+    """
     out: dict[str, str] = {"LANG": "C.UTF-8"}
     out.update(host.variables)
     out.update(kept)
@@ -41,9 +47,9 @@ def variables(
         out.update(dict.fromkeys(credential.environment, value))
     for gateway in policy.gateways:
         out.update(dict.fromkeys(gateway.environment, f"http://{gateway.name}.gateway.internal"))
-    if wire.kind != "none":
-        out.update(authority.inside_environment(TRUST))
-        out.update(_proxies(policy, wire))
+    if trusts:
+        out.update(authority.inside_environment(TRUST, java_option=java_option))
+    out.update(_proxies(policy, wire))
     return tuple(sorted(out.items()))
 
 

@@ -21,19 +21,21 @@ def start(
     kind: str,
     dns: int | None,
     credentials: tuple[Credential, ...],
+    vend: int | None,
 ) -> tuple[int, int]:
     """Start the gate's process; return its pid and our end of its control pipe."""
     control, ours = os.pipe2(os.O_CLOEXEC)
-    secrets = syscalls.memfd("secrets", encode(sources.gather(credentials)).encode()) if credentials else None
+    secrets = syscalls.memfd("secrets", encode(sources.gather(credentials, workspace=plan.workspace.root)).encode()) if credentials else None
     egress = plan.policy.egress
     handover = Handover(
         session=folder.id,
+        workspace=plan.workspace.root,
         policy_digest=plan.policy.digest,
         listeners=tuple(Listener(fd=fd, kind=kind) for fd in listeners),
         dns_fd=dns,
         control_fd=control,
         secrets_fd=secrets,
-        vend_fd=None,
+        vend_fd=vend,
         audit_path=folder.log,
         authority_dir=authority,
         ready_dir=f"{host.state_dir}/authority/ready",
@@ -50,7 +52,7 @@ def start(
         proxy_port=plan.wire.proxy_port,
     )
     sealed = syscalls.memfd("handover", encode(handover).encode())
-    passed = [*listeners, control, *(fd for fd in (dns, secrets) if fd is not None)]
+    passed = [*listeners, control, *(fd for fd in (dns, secrets, vend) if fd is not None)]
     pid = launch.start_egress(sealed, tuple(passed), f"{folder.path}/egress.log")
     for fd in (sealed, control, *(() if secrets is None else (secrets,))):
         os.close(fd)

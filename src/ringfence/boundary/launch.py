@@ -4,6 +4,7 @@
 `start_egress` starts the gate's process when somebody first knocks.
 """
 
+import _socket
 import marshal
 import os
 import sys
@@ -51,8 +52,11 @@ class Child:
             self.listeners, self.dns = fds[:-1], fds[-1]
         return None
 
-    def start(self, invocation: Invocation, plan: Plan, staging: str, terminal: int | None, replaced: tuple[int, ...]) -> None:
-        """Send the invocation and wait until the command is about to be executed."""
+    def start(
+        self, invocation: Invocation, plan: Plan, staging: str, terminal: int | None, replaced: tuple[int, ...]
+    ) -> int | None:
+        """Send the invocation; return a socket to ask for sockets made inside, where ports are published."""
+        vend = _pair() if plan.publish else None
         order = {
             "staging": staging,
             "workspace": plan.workspace.root,
@@ -64,23 +68,36 @@ class Child:
             "mounts": [mount.__dict__ for mount in invocation.mounts],
             "hidden": invocation.hidden,
             "texts": [content for _target, content in invocation.texts],
+            "terminal": terminal is not None,
             "terminal_fds": replaced,
+            "vend": vend is not None,
+            "cpus": invocation.cpus,
         }
         fd = syscalls.memfd("invocation", marshal.dumps(order))
-        self._channel.send({"go": 1}, (fd,) if terminal is None else (fd, terminal))
+        given = [fd, *(() if vend is None else (vend[1],)), *(() if terminal is None else (terminal,))]
+        self._channel.send({"go": 1}, tuple(given))
         os.close(fd)
+        if vend is None:
+            return None
+        os.close(vend[1])
+        return vend[0]
 
     def failure(self) -> Refused | None:
         """Return what went wrong before bubblewrap took over, waiting until it did or something has."""
         message, _fds = self._channel.receive()
         return _refused(message) if message else None
 
+    def release(self) -> None:
+        """Close our copies of the gate's sockets: when the gate's process dies, nobody listens any more."""
+        for fd in (*self.listeners, *(() if self.dns is None else (self.dns,))):
+            os.close(fd)
+        self.listeners, self.dns = (), None
+
     def abandon(self) -> None:
         """End a child that has not become a boundary."""
         self._channel.close()
         os.close(self.ready)
-        for fd in (*self.listeners, *(() if self.dns is None else (self.dns,))):
-            os.close(fd)
+        self.release()
         try:
             os.kill(self.pid, 9)
         except ProcessLookupError:
@@ -124,8 +141,6 @@ def _reserve_ready_fd() -> None:
 
 
 def _pair() -> tuple[int, int]:
-    import _socket
-
     one, other = _socket.socketpair(1, _SOCK_SEQPACKET | _CLOEXEC, 0)
     return one.detach(), other.detach()
 
@@ -162,7 +177,7 @@ _EGRESS = (
 )
 _MINT = (
     "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "
-    "from ringfence.egress import mint; mint.mint(sys.argv[1])"
+    "from ringfence.egress import mint; sys.exit(mint.main([sys.argv[1]]))"
 )
 
 

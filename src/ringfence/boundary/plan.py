@@ -41,13 +41,13 @@ def plan(
     _check_accepted(policy, survey, wire)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
-    credentials = usable_credentials(policy, host)
+    credentials = usable_credentials(policy, host, survey.workspace)
     workspace = _workspace(policy, survey)
     mounts = (
         *_system(survey),
         *_etc(survey, host, wire, uid=uid, gid=gid, user=user),
         *_private(policy, host),
-        *_trust(survey, authority, wire),
+        *_trust(survey, authority),
         *_tools(survey, host),
         *_files(policy, survey, host, homes),
         *_project(workspace, policy, survey),
@@ -63,7 +63,16 @@ def plan(
         uid=uid,
         gid=gid,
         environment=environment.variables(
-            policy, host, path, wire, credentials, kept, shell=_shell(survey), user=user
+            policy,
+            host,
+            path,
+            wire,
+            credentials,
+            kept,
+            trusts=bool(authority),
+            java_option=survey.java and not any(kind == "keystore" for _path, kind in survey.trust),
+            shell=_shell(survey),
+            user=user,
         ),
         mounts=mounts,
         workspace=workspace,
@@ -76,11 +85,13 @@ def plan(
     )
 
 
-def usable_credentials(policy: Policy, host: Host) -> tuple[Credential, ...]:
+def usable_credentials(policy: Policy, host: Host, workspace: str) -> tuple[Credential, ...]:
     """Return the credentials whose source has something; a required one that has not is an error."""
     out, missing = [], []
     for credential in policy.credentials:
-        if sources.available(credential, host.set_variables, host.path, host.home):
+        if sources.available(
+            credential, host.set_variables, host.path, host.home, workspace=workspace
+        ):
             out.append(credential)
         elif not credential.optional:
             missing.append(credential)
@@ -173,8 +184,8 @@ def _private(policy: Policy, host: Host) -> tuple[Mount, ...]:
     )
 
 
-def _trust(survey: Survey, authority: str, wire: Wire) -> tuple[Mount, ...]:
-    if not authority or wire.kind == "none":
+def _trust(survey: Survey, authority: str) -> tuple[Mount, ...]:
+    if not authority:
         return ()
     own = (
         Mount(kind="ro", source=f"{authority}/ca.pem", target=TRUST.certificate, why="the session's authority"),
@@ -242,7 +253,8 @@ def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
         return WorkspacePlan(root=root, mode=mode)
     if mode == "readonly":
         return WorkspacePlan(root=root, mode=mode, hidden=hidden)
-    protected = tuple(one.path for one in survey.findings.protected if one.rule != "bare repository")
+    masked = {one.path for one in survey.findings.hidden}
+    protected = tuple(one.path for one in survey.findings.protected if one.path not in masked)
     return WorkspacePlan(
         root=root,
         mode=mode,

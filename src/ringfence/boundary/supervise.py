@@ -6,9 +6,11 @@ and a session that never talks to anybody costs neither its memory nor its start
 """
 
 import _signal
+import _socket
 import errno
 import os
 import select
+import struct
 import time
 
 from ringfence.boundary.limits import Group
@@ -65,6 +67,8 @@ class Supervisor:
         self._force_at: float | None = None
         self._status = 0
         self.gate = 0  # pid of its process, once started
+        self.gate_died = False  # while the session was alive
+        self._gate_end = -1
 
     def run(self) -> Outcome:
         """Watch until the session is over."""
@@ -80,6 +84,8 @@ class Supervisor:
             watch.terminal.restore()
             self._release_signals()
             os.close(self._end)
+            if self._gate_end >= 0:
+                os.close(self._gate_end)
         return Outcome(status=status, reason=self._reason, stood=self._stood)
 
     def _register(self) -> None:
@@ -136,6 +142,9 @@ class Supervisor:
         elif fd == 0:
             if not watch.terminal.input():
                 self._poll.unregister(0)
+        elif fd == self._gate_end:
+            self._poll.unregister(fd)
+            self.gate_died = True
         else:
             self._gate()
 
@@ -163,6 +172,8 @@ class Supervisor:
             except KeyError:
                 continue
         self.gate = self._start_gate(self._inside_listener)
+        self._gate_end = os.pidfd_open(self.gate)
+        self._poll.register(self._gate_end, select.POLLIN)
 
     # --- ending --------------------------------------------------------------------------------
 
@@ -230,9 +241,6 @@ def _ignore(_number: int, _frame: object) -> None:
 
 def _receive(ready: int) -> tuple[int | None, bytes]:
     """Read what the entry program says, and the listener it may pass."""
-    import _socket
-    import struct
-
     channel = _socket.socket(1, 5, 0, fileno=ready)
     try:
         said, control, _flags, _address = channel.recvmsg(64, 64, 0x40000040)  # MSG_CMSG_CLOEXEC | MSG_DONTWAIT

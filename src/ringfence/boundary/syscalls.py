@@ -4,6 +4,7 @@ Numbers above 423 are the same on every architecture (include/uapi/asm-generic/u
 """
 
 import ctypes
+import fcntl
 import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -110,8 +111,6 @@ def idmap_mount(fd: int, userns_fd: int) -> None:
 
 def memfd(name: str, content: bytes) -> int:
     """Return an inheritable, sealed, anonymous file at offset 0 that holds `content`."""
-    import fcntl
-
     fd = os.memfd_create(name, os.MFD_ALLOW_SEALING)
     os.write(fd, content) if len(content) < 1 << 20 else _write_all(fd, content)
     fcntl.fcntl(fd, 1033, 0x1F & ~0x10)  # F_ADD_SEALS: seal, shrink, grow, write

@@ -36,10 +36,10 @@ def can_run(found: tuple[Feature, ...]) -> bool:
 def _survey() -> tuple[Feature, ...]:
     if sys.platform == "darwin":
         return _mac()
-    from ringfence.host.probe import probe
+    from ringfence.host import probe
     from ringfence.host.survey import survey
 
-    host = probe()
+    host = probe.host()
     return survey(host.state_dir, host.bwrap, host.system_bwrap)
 
 

@@ -1,6 +1,5 @@
 """`ringfence log`: read the audit log, follow it, or check that nobody changed it."""
 
-import os
 import sys
 import time
 
@@ -8,6 +7,7 @@ from ringfence.audit import query, verify
 from ringfence.audit.event import COMMON, KINDS, Event, encoded, printable
 from ringfence.canonical import encode
 from ringfence.errors import UsageError
+from ringfence.host.probe import host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +18,24 @@ if TYPE_CHECKING:
 POLL = 0.25  # seconds between two looks at the logs while following
 SESSION_WIDTH = 20
 KIND_WIDTH = max(map(len, KINDS))
-FIRST = ("effect", "host", "port", "method", "path", "name", "status", "reason")  # fields shown first
+FIRST = (
+    "effect",
+    "method",
+    "host",
+    "port",
+    "path",
+    "name",
+    "answer",
+    "status",
+    "reason",
+)  # fields shown first
 COLOURS = {"deny": "31", "ask": "33", "allow": "32"}
 
 
 def main(arguments: list[str]) -> int:
     """Run `ringfence log`."""
     options = _parser().parse_args(arguments)
-    state_dir = options.state_dir or _state_dir()
+    state_dir = host().state_dir
     names = _chosen(state_dir, options.id or options.session)
     if options.verify:
         return _verify(state_dir, names, everything=not (options.id or options.session))
@@ -60,12 +70,7 @@ def _parser() -> "argparse.ArgumentParser":
     parser.add_argument(
         "--verify", action="store_true", help="check the chain; exit status 1 when it is broken"
     )
-    parser.add_argument("--state-dir", default="", help=argparse.SUPPRESS)
     return parser
-
-
-def _state_dir() -> str:
-    return os.environ.get("RINGFENCE_STATE_DIR") or os.path.expanduser("~/.local/state/ringfence")
 
 
 def _chosen(state_dir: str, session: str) -> list[str]:
@@ -153,7 +158,7 @@ def _write_json(out: "TextIO", event: Event) -> None:
 
 def _write_line(out: "TextIO", event: Event) -> None:
     """Write one record as one line. Every value is escaped: a log may hold what an agent chose."""
-    fields = dict(event.fields)
+    fields = {name: value for name, value in event.fields if value != ""}
     parts = [_shown(name, fields.pop(name)) for name in FIRST if name in fields]
     parts += [_shown(name, value) for name, value in fields.items() if name != "truncated"]
     head = (f"{printable(event.time):<27}", f"{printable(event.session):<{SESSION_WIDTH}}", _kind(out, event))
@@ -164,7 +169,7 @@ def _kind(out: "TextIO", event: Event) -> str:
     """Return the kind, coloured by verdict on a terminal: the verdict itself stands in the line as well."""
     kind = f"{printable(event.kind):<{KIND_WIDTH}}"
     colour = COLOURS.get(query.verdict_of(event))
-    if colour is None or not out.isatty() or "NO_COLOR" in os.environ:
+    if colour is None or not out.isatty() or "NO_COLOR" in host().set_variables:
         return kind
     return f"\x1b[{colour}m{kind}\x1b[0m"
 

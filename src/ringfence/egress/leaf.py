@@ -76,7 +76,8 @@ def load(folder: str) -> Authority:
 class Contexts:
     """TLS contexts for allowed hosts, one leaf each, least recently used out."""
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: Authority | None) -> None:
+        """Without an authority (a policy that lets nothing out needs none) there is no context for any host."""
         self._authority = authority
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._public = self._key.public_key().public_bytes(
@@ -99,6 +100,8 @@ class Contexts:
         return context
 
     def _make(self, host: str) -> ssl.SSLContext:
+        if self._authority is None:
+            raise HostError(f"no certificate for {host}: this session was given no authority")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION

@@ -74,18 +74,22 @@ def _clear(ready_dir: str, name: str) -> None:
 
 def mint(ready_dir: str) -> str:
     """Make one authority and return its folder in `ready_dir`. It appears there whole, by rename."""
-    os.makedirs(ready_dir, mode=0o700, exist_ok=True)
     system, stamp = system_bundle()
     name = secrets.token_hex(8)
-    making = f"{ready_dir}/.making-{name}"
-    os.mkdir(making, 0o700)
+    making, made = f"{ready_dir}/.making-{name}", f"{ready_dir}/{name}"
     try:
+        os.makedirs(ready_dir, mode=0o700, exist_ok=True)
+        os.mkdir(making, 0o700)
         _fill(making, name, system, stamp)
-        os.rename(making, f"{ready_dir}/{name}")
-    except BaseException:
+        os.rename(making, made)
+    except OSError as error:
+        raise HostError(
+            f"cannot keep a certificate authority in {ready_dir!r}: {error.strerror}",
+            hint="the state folder must belong to you and have some room: see RINGFENCE_STATE_DIR",
+        ) from error
+    finally:
         _remove(making)
-        raise
-    return f"{ready_dir}/{name}"
+    return made
 
 
 def system_bundle() -> tuple[bytes, str]:
@@ -188,20 +192,22 @@ def _write(path: str, data: bytes, mode: int) -> None:
 
 
 def _remove(folder: str) -> None:
+    if not os.path.isdir(folder):
+        return
     for name in os.listdir(folder):
         os.unlink(f"{folder}/{name}")
     os.rmdir(folder)
 
 
 def main(arguments: list[str]) -> int:
-    """Mint as many as asked for and print their folders."""
-    if not 1 <= len(arguments) <= 2:
+    """Mint as many as asked for."""
+    if not 1 <= len(arguments) <= 2 or not "".join(arguments[1:] or ["1"]).isdecimal():
         sys.stderr.write("usage: python -I -m ringfence.egress.mint READY_DIR [COUNT]\n")
         return 2
     os.umask(0o077)
     try:
         for _ in range(min(int(arguments[1]) if len(arguments) > 1 else 1, MAX_COUNT)):
-            print(mint(arguments[0]))  # noqa: T201 - data for the caller
+            mint(arguments[0])
     except HostError as error:
         sys.stderr.write(error.render())
         return error.status

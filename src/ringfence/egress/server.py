@@ -25,7 +25,7 @@ from ringfence.egress.services import Services
 from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
 from ringfence.egress.upstream import Upstreams
-from ringfence.errors import PeerError
+from ringfence.errors import HostError, PeerError
 from ringfence.handover import Handover, Listener
 from ringfence.policy.model import ALLOW, EgressRule
 from ringfence.subject import canonical_host
@@ -58,9 +58,9 @@ class Server:
         gate = Gate(handover)
         self._services = Services(
             gate=gate,
-            keys=Keys(Vault(environment), lambda text: record.event("note", text=text)),
+            keys=Keys(Vault(environment, workspace=handover.workspace), lambda text: record.event("note", text=text)),
             upstreams=Upstreams(handover, gate.rules, registry, record),
-            contexts=leaf.Contexts(leaf.load(handover.authority_dir)),
+            contexts=leaf.Contexts(leaf.load(handover.authority_dir) if handover.authority_dir else None),
             names=names,
             record=record,
             registry=registry,
@@ -139,7 +139,7 @@ class Server:
                 await self._services.served.wait()
         try:
             await asyncio.to_thread(_mint_quietly, self._handover.ready_dir)
-        except OSError as error:
+        except (OSError, HostError) as error:
             self._record.event("note", text=f"no authority could be minted for the next session: {error}")
 
     # --- taking connections

@@ -1,0 +1,1 @@
+"""What the operator wrote: read, checked, layered into one policy."""

@@ -19,6 +19,7 @@ class EgressRule(Struct):
     schemes: tuple[str, ...] = ("https",)  # "https", "http"
     methods: tuple[str, ...] = ()  # empty: any method
     paths: tuple[str, ...] = ()  # globs on the canonical path: `*` within a segment, `**` across; empty: any
+    private: bool = False  # the host's addresses may be private: it is on the operator's network
     reason: str = ""  # told to the agent when this rule denies
     origin: str = ""  # where the rule comes from: "preset python", "user policy", "project policy"
 
@@ -33,16 +34,16 @@ class Egress(Struct):
     start: str = "first-connection"  # or "early": when the gate's process starts
     proxy_variables: bool = True  # also set HTTP(S)_PROXY inside
     extra_ca: tuple[str, ...] = ()  # PEM files trusted for upstream certificates beside the system's
-    static: tuple[tuple[str, str], ...] = ()  # (host name, "address:port"): dial this for that name; the operator vouches for the address
+    static: tuple[tuple[str, str], ...] = ()  # host name -> "address:port" to dial for it; you vouch for it
 
 
 class Credential(Struct):
     """A secret that the gate puts into requests to one host; the boundary sees a placeholder."""
 
     name: str
-    source: str  # "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENT…" (split as a shell would, run without one)
+    source: str  # "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENT…" (split into words, no shell)
     host: str  # the exact host it is sent to
-    port: int = 443
+    port: int = 443  # and the exact port
     header: str = "authorization"  # the header that carries it
     prefix: str = ""  # put before the value, such as "Bearer "
     strip: tuple[str, ...] = ()  # headers removed from what the agent sends, beside `header`
@@ -73,15 +74,17 @@ class Workspace(Struct):
 class Files(Struct):
     """Paths outside the workspace."""
 
-    read: tuple[str, ...] = ()
-    write: tuple[str, ...] = ()
-    state: tuple[str, ...] = ()  # folders under ~ kept for this workspace between sessions, apart from the real ones
+    read: tuple[str, ...] = ()  # files and folders the agent may also read
+    write: tuple[str, ...] = ()  # and may also change
+    state: tuple[
+        str, ...
+    ] = ()  # folders under ~ kept for this workspace between sessions, apart from the real ones
 
 
 class Environment(Struct):
     """Variables inside the boundary. Nothing is inherited that is not named."""
 
-    set: tuple[tuple[str, str], ...] = ()
+    set: tuple[tuple[str, str], ...] = ()  # name -> value; `~/` at the front is the home folder inside
     keep: tuple[str, ...] = ()  # names or `PREFIX*` taken over from the operator's environment
 
 

@@ -8,7 +8,7 @@ and moved out of the project, into the session's folder, and reported.
 import os
 
 from ringfence.value import Struct
-from ringfence.workspace.scan import Found, Names, walk
+from ringfence.workspace.scan import WORKTREE, Found, Names, walk
 
 
 class Identity(Struct):
@@ -44,6 +44,8 @@ def set_aside(root: str, before: tuple[Identity, ...], names: Names, folder: str
     known = {(one.path, one.device, one.inode) for one in before}
     moved = []
     for found in walk(root, names).protected:
+        if found.rule == WORKTREE and found.path.endswith("/commondir"):
+            continue
         try:
             status = os.lstat(f"{root}/{found.path}")
         except OSError:

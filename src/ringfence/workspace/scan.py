@@ -18,12 +18,16 @@ from ringfence.value import Struct
 from ringfence.workspace.tables import (
     BARE_REPOSITORY,
     DEPENDENCY_FOLDERS,
+    PROTECTED_IN_GIT,
     credential_rule,
+    git_rule,
     is_protected,
 )
 
+# The rule of what `git worktree add` makes: not to be written once it is there, but harmless when new
+WORKTREE = "worktree"
 _SETTLED = 2.0  # seconds
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Found(Struct):
@@ -114,17 +118,51 @@ def _look(where: str, folder: str, names: Names, *, dependency: bool) -> _Folder
             seen.add(name)
             rule = "" if dependency else credential_rule(name, parent)
             rule = _judge(path, rule, names)
-            if rule:
-                hidden.append((path, rule, is_folder))
-            elif (not dependency and is_protected(name, parent)) or _any(names.protect, path):
+            kept = (not dependency and is_protected(name, parent)) or bool(_any(names.protect, path))
+            if kept:
                 protected.append((path, name, is_folder))
+            if rule:
+                hidden.append((path, rule, is_folder))  # beside `kept`: .envrc holds keys, and direnv runs it
+            elif kept:
                 if is_folder and parent != ".git":
                     visit.append(path)  # credentials inside protected folders stay hidden
-            elif is_folder and not (parent == ".git" and name == "objects"):
+            elif is_folder and not (parent.endswith(".git") and name == "objects"):
                 visit.append(path)
-    if seen >= BARE_REPOSITORY and parent != ".git" and not folder.endswith(".git"):
-        protected.append((prefix + "config", "bare repository", False))
+    if parent != ".git" and "HEAD" in seen:
+        own = _is_worktree(where, folder)
+        rule = WORKTREE if own else git_rule(folder)
+        protected += [(prefix + name, rule, name == "hooks") for name in _obeyed_by_git(seen)]
     return visit, hidden, protected, count
+
+
+def _obeyed_by_git(seen: set[str]) -> list[str]:
+    """Return what git would obey in a folder that is a repository, but not the project's own `.git`.
+
+    A folder with HEAD is one when objects and refs lie there too, whatever its name, or where a
+    `commondir` points to: then the configuration is read from there, out of our sight.
+    """
+    found = []
+    if seen >= BARE_REPOSITORY:
+        found = [name for name in PROTECTED_IN_GIT if name in seen]
+    elif "config.worktree" in seen:
+        found = ["config.worktree"]
+    if "commondir" in seen and "commondir" not in found:
+        found.append("commondir")
+    return found
+
+
+def _is_worktree(where: str, folder: str) -> bool:
+    """Tell whether `commondir` is what `git worktree add` writes: the way back to the repository itself."""
+    if os.path.basename(os.path.dirname(folder)) != "worktrees":
+        return False
+    try:
+        fd = os.open(f"{where}/commondir", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.read(fd, 64).rstrip(b"\n") == b"../.."
+    finally:
+        os.close(fd)
 
 
 def _judge(path: str, built_in: str, names: Names) -> str:

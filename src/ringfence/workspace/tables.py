@@ -76,6 +76,13 @@ def credential_rule(name: str, parent: str) -> str:
     return ""
 
 
+def git_rule(folder: str) -> str:
+    """Return why a repository in `folder` is protected: git on the host goes into submodules by itself."""
+    if "/.git/modules/" in f"/{folder}/" or "/.git/worktrees/" in f"/{folder}/":
+        return "submodule"
+    return "bare repository"
+
+
 def is_protected(name: str, parent: str) -> bool:
     """Tell whether the host would later run or obey the entry `name` of folder `parent`."""
     if name in PROTECTED_FILES or name in PROTECTED_FOLDERS:

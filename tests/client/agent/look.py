@@ -386,7 +386,7 @@ def become_root(_targets: dict, _loot: Loot) -> object:
 
 @step("look")
 def anything_readable_that_looks_like_a_secret(targets: dict, loot: Loot) -> int:
-    pattern = re.compile(rb"Cn[0-9a-f]{36}|PRIVATE KEY-----")
+    pattern = re.compile(rb"canary-[0-9a-f]{16}|PRIVATE KEY-----")
     end = time.monotonic() + 6
     found = 0
     for top in (

@@ -25,7 +25,7 @@ from steps import Loot, step
 WAIT = 3.0
 
 
-def _payload(name: str, loot: Loot, limit: int = 8192) -> bytes:
+def _payload(name: str, loot: Loot, limit: int = 1 << 16) -> bytes:
     """Return the marker and the loot, the latter in several dresses."""
     data = loot.data()[: 1 << 20]
     dressed = base64.b64encode(gzip.compress(data)) + b" " + data[:2048].hex().encode() + b" " + data

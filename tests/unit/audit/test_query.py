@@ -12,6 +12,20 @@ def event(kind="verdict", time="2026-01-31T12:00:00.000000Z", **fields):
 
 
 @pytest.mark.parametrize(
+    ("kind", "fields", "verdict"),
+    [
+        ("verdict", {"effect": "ask"}, "ask"),
+        ("refused", {"reason": "not HTTP"}, "deny"),
+        ("dns", {"name": "evil.example", "answer": "no such name"}, "deny"),
+        ("dns", {"name": "api.example", "answer": "198.18.0.1"}, ""),
+        ("dial", {}, ""),
+    ],
+)
+def test_refusals_of_every_kind_count_as_denied(kind, fields, verdict):
+    assert query.verdict_of(event(kind, **fields)) == verdict
+
+
+@pytest.mark.parametrize(
     ("wanted", "fields", "kept"),
     [
         ({}, {}, True),
@@ -35,6 +49,13 @@ def event(kind="verdict", time="2026-01-31T12:00:00.000000Z", **fields):
 )
 def test_a_filter_wants_what_fits_all_its_parts(wanted, fields, kept):
     assert query.Filter(**wanted).wants(event(**fields)) is kept
+
+
+def test_the_host_of_a_question_is_the_name_asked_for():
+    wanted = query.Filter(host="*.evil.example")
+    assert wanted.wants(event("dns", name="secret.evil.example"))
+    assert not wanted.wants(event("dns", name="api.example"))
+    assert not wanted.wants(event("inject", name="a.evil.example"))
 
 
 def test_logs_merge_in_the_order_of_time():

@@ -21,6 +21,7 @@ def test_the_secret_comes_last_behind_its_prefix():
     ]
 
 
+@pytest.mark.guarantee("C4")
 @pytest.mark.parametrize("name", [b"x-api-key", b"X-Api-Key", b"X-API-KEY", b" x-api-key", b"x-api-key\t"])
 def test_every_copy_of_the_agents_own_is_removed(name):
     headers = [(name, b"placeholder"), (b"a", b"1"), (name, b"another"), (b"x-api-key", b"")]

@@ -31,6 +31,7 @@ class Holder(Struct):
     secret: Secret
 
 
+@pytest.mark.guarantee("C2")
 def test_no_way_of_printing_shows_it(secret):
     log = io.StringIO()
     logger = logging.getLogger("test of secrets")

@@ -135,6 +135,9 @@ class TestCommand:
         path = program(tmp_path, "import sys; print('|'.join(sys.argv[1:]))")
         assert fetched(f"command:{path} 'a b' $HOME `id` ; x > /tmp/y") == "a b|$HOME|`id`|;|x|>|/tmp/y"
 
+    def test_a_command_of_nothing_but_spaces_is_refused(self):
+        assert refused("command:  ") == "`command:  `: no program"
+
     def test_a_quote_that_never_ends_is_told(self):
         assert "No closing quotation" in refused("command:give 'x")
 
@@ -164,16 +167,23 @@ class TestCommand:
                 f"command:{words}", only, str(tmp_path / "work")
             )
 
+    def test_what_it_starts_is_not_looked_up_in_the_workspace_either(self, tmp_path):
+        (tmp_path / "own").mkdir()
+        path = program(tmp_path / "own", "import os; print(os.environ['PATH'])")
+        environment = {"PATH": f"{tmp_path}/work/bin:/usr/bin:."}
+        (tmp_path / "work" / "bin").mkdir(parents=True)
+        assert fetched(f"command:{path}", environment, str(tmp_path / "work")) == "/usr/bin"
+
     def test_a_failure_tells_its_status_and_plain_words_only(self, tmp_path):
         path = program(
             tmp_path,
             f"import sys; sys.stdout.write({CANARY.value!r}); "
-            f"sys.stderr.write('vault is locked: token={CANARY.value} {CANARY.value[:9]} hunter2\\x1b[2J\\n'); "
-            "sys.stderr.write('log in first.'); sys.exit(3)",
+            f"sys.stderr.write('vault is locked: token={CANARY.value} {CANARY.value[:9]} hunter2\\n'); "
+            "sys.stderr.write('\\x1b[2Jlog in first.'); sys.exit(3)",
         )
         assert (
             refused(f"command:{path}")
-            == f"`command:{path}`: exit status 3: vault is locked: … … … log in first."
+            == f"`command:{path}`: exit status 3: vault is locked: … … … … in first."
         )
 
     def test_a_password_of_plain_words_that_was_printed_is_not_told(self):
@@ -247,6 +257,16 @@ class TestAvailable:
         assert not available(credential("command:give x"), (), path=("/nowhere",))
         assert available(credential("command:give x"), (), path=("/nowhere", str(tmp_path)))
         assert available(credential(f"command:'{tmp_path}/give' x"), ())
+        assert available(credential("command:~/give x"), (), home=str(tmp_path))
+        program(tmp_path, "", name="give it")
+        assert available(credential(f'command:"{tmp_path}/give it" x'), ())
+        assert not available(credential("command: "), ())
+
+    def test_what_lies_in_the_workspace_is_not_there(self, file, tmp_path):
+        program(tmp_path, "")
+        for source in (f"file:{file}", "command:give", f"command:{tmp_path}/give"):
+            assert available(credential(source), (), path=(str(tmp_path),))
+            assert not available(credential(source), (), path=(str(tmp_path),), workspace=str(tmp_path))
 
 
 def test_gathering_takes_what_the_sources_name_and_no_more(monkeypatch):
@@ -258,7 +278,8 @@ def test_gathering_takes_what_the_sources_name_and_no_more(monkeypatch):
         "HOME": os.environ["HOME"],
     }
     assert "OTHER" not in gather([credential("command:give")])
-    assert gather([credential("command:give")])["PATH"] == os.environ["PATH"]
+    monkeypatch.setenv("PATH", "/work/.venv/bin:bin:/usr/bin:/work:/working:.")
+    assert gather([credential("command:give")], workspace="/work")["PATH"] == "/usr/bin:/working"
 
 
 def test_the_sources_can_be_asked_before_the_start_without_anything_heavy():

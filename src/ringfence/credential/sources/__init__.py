@@ -45,25 +45,46 @@ def fetch(credential: Credential, environment: "Mapping[str, str]", *, workspace
 
 
 def available(
-    credential: Credential, set_variables: "Collection[str]", path: "Iterable[str]" = (), home: str = ""
+    credential: Credential,
+    set_variables: "Collection[str]",
+    path: "Iterable[str]" = (),
+    home: str = "",
+    *,
+    workspace: str = "",
 ) -> bool:
-    """Tell cheaply whether a source looks usable: the name is set, the file exists, the program is found."""
+    """Tell cheaply whether a source looks usable: the name is set, the file exists, the program is found.
+
+    A file or a program inside the workspace counts as not there, as it does for `fetch`.
+    """
     kind, rest = split(credential.source)
     if kind == "env":
         return rest in set_variables
     if kind == "file":
-        return os.path.isfile(expand(rest, home))
-    program = rest.split(None, 1)[0].strip("'\"")
-    return find_program(program, path, "") != ""
+        place = expand(rest, home)
+        return os.path.isfile(place) and not inside(place, workspace)
+    return find_program(expand(first_word(rest), home), path, workspace) != ""
 
 
-def gather(credentials: "Iterable[Credential]") -> dict[str, str]:
+def gather(credentials: "Iterable[Credential]", *, workspace: str = "") -> dict[str, str]:
     """Take from this process's environment what `fetch` will need for these credentials, and no more."""
     wanted: set[str] = set()
     for credential in credentials:
         kind, rest = split(credential.source)
         wanted.update({"env": (rest,), "file": ("HOME",), "command": COMMAND_VARIABLES}[kind])
-    return {name: os.environ[name] for name in sorted(wanted) if os.environ.get(name)}
+    found = {name: os.environ[name] for name in sorted(wanted) if os.environ.get(name)}
+    return {**found, "PATH": own_path(found["PATH"], workspace)} if "PATH" in found else found
+
+
+def own_path(path: str, workspace: str) -> str:
+    """Return PATH without what is relative or in the workspace, such as an activated environment."""
+    return ":".join(one for one in path.split(":") if one.startswith("/") and not inside(one, workspace))
+
+
+def first_word(words: str) -> str:
+    """Return the program of a command, quoted as a whole or not at all, without importing shlex."""
+    if words[:1] in {"'", '"'}:
+        return words[1:].partition(words[0])[0]
+    return words.split(None, 1)[0] if words.split() else ""
 
 
 def expand(path: str, home: str) -> str:

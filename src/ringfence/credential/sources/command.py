@@ -13,7 +13,7 @@ import subprocess
 import time
 
 from ringfence.credential.secret import MAX_LENGTH, Secret, SourceError
-from ringfence.credential.sources import COMMAND_VARIABLES, expand, find_program
+from ringfence.credential.sources import COMMAND_VARIABLES, expand, find_program, own_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def fetch(words: str, environment: "Mapping[str, str]", workspace: str, limit: f
     """Run the program and return what it printed, without the final line break."""
     source = f"command:{words}"
     argv = _argv(source, words, environment, workspace)
-    status, output, complaint = _run(source, argv, environment, limit)
+    status, output, complaint = _run(source, argv, environment, workspace=workspace, limit=limit)
     if status != 0:
         how = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
         raise SourceError(
@@ -77,9 +77,11 @@ def _argv(source: str, words: str, environment: "Mapping[str, str]", workspace: 
 
 
 def _run(
-    source: str, argv: list[str], environment: "Mapping[str, str]", limit: float
+    source: str, argv: list[str], environment: "Mapping[str, str]", *, workspace: str, limit: float
 ) -> tuple[int, bytes, bytes]:
     scrubbed = {name: environment[name] for name in COMMAND_VARIABLES if environment.get(name)}
+    # What the program itself starts is looked up on its PATH: that too must not lead into the workspace.
+    scrubbed["PATH"] = own_path(scrubbed.get("PATH", ""), workspace) or PATH
     try:
         process = subprocess.Popen(
             argv,
@@ -87,7 +89,7 @@ def _run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd="/",
-            env={"PATH": PATH, **scrubbed},
+            env=scrubbed,
             start_new_session=True,
         )
     except OSError as error:

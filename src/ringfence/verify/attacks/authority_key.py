@@ -20,8 +20,9 @@ def attack(facts):
         tally.refuse(path, lambda path=path: os.listdir(path), NO_FILE)
     home = facts.get("home") or os.path.expanduser("~")
     found, looked = [], 0
+    elsewhere = {os.getcwd(), "/proc", *facts.get("bound", [])}
     for place in (*_PLACES, home):
-        for path in _files(place, os.getcwd()):
+        for path in _files(place, elsewhere):
             looked += 1
             if looked > _MOST:
                 break
@@ -31,10 +32,10 @@ def attack(facts):
     return tally.finding()
 
 
-def _files(place, workspace):
-    """Walk one place, without the workspace: what the project holds is the masks' business."""
+def _files(place, elsewhere):
+    """Walk one place, without the workspace and toolchains: what the user's own folders hold is the masks' business."""
     for folder, folders, files in os.walk(place):
-        folders[:] = [name for name in folders if os.path.join(folder, name) not in {workspace, "/proc"}]
+        folders[:] = [name for name in folders if os.path.join(folder, name) not in elsewhere]
         for name in files:
             yield os.path.join(folder, name)
 

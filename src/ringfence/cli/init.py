@@ -1,0 +1,182 @@
+"""`ringfence init`: write a commented ringfence.toml for the project at hand.
+
+Here, and only here, the workspace's own files suggest presets: what is written is for the operator to
+read, and counts only once `ringfence trust` has been said.
+"""
+
+import os
+import sys
+
+from ringfence.errors import RingfenceError, UsageError
+
+HELP = """\
+usage: ringfence init [--stdout] [--agent NAME]   write ./ringfence.toml, or print it
+"""
+
+# Files at the top of a project that tell a toolchain.
+SIGNS = {
+    "python": (
+        "pyproject.toml",
+        "setup.py",
+        "setup.cfg",
+        "requirements.txt",
+        "uv.lock",
+        "Pipfile",
+        "tox.ini",
+    ),
+    "node": ("package.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "deno.json"),
+    "rust": ("Cargo.toml",),
+    "go": ("go.mod", "go.work"),
+    "java": ("pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"),
+    "git": (".git",),
+}
+# Signs of an agent that already works here; without any, Claude Code is meant.
+AGENTS = {
+    "claude": (".claude", "CLAUDE.md", ".mcp.json"),
+    "codex": (".codex",),
+    "gemini": (".gemini", "GEMINI.md"),
+    "opencode": ("opencode.json", ".opencode"),
+    "aider": (".aider.conf.yml",),
+}
+
+TEMPLATE = """\
+# What an agent may use in this project. What is not named here does not exist for it.
+#
+#   ringfence policy check     says everything that is wrong with this file
+#   ringfence plan -- {agent}{pad}prints what would happen, and why
+#   ringfence trust            lets this file widen the policy, as it stands now: until then it only narrows
+
+# Presets: what the agent and the toolchains need. The hosts of package indexes are those that your own
+# pip, npm, cargo … are set to use. There are:{known}
+use = [{use}]
+
+# The tiers that will do, the best first; never weaker than the last.
+# tier = ["sandbox"]
+
+# Protections given up, by name. `ringfence plan` names those that this machine cannot hold.
+# accept = []
+
+[workspace]
+# direct: the agent works on your files. readonly: it changes none. scratch: it changes a copy, then dropped.
+mode = "direct"
+# Hidden beside the credential files that always are (.env, *.pem, .npmrc, …); patterns as in .gitignore.
+mask = [{mask}]
+# Not writable beside what your machine would run or obey (.git/hooks, .claude, .vscode, …).
+# protect = ["deploy/**"]
+
+[files]
+# Outside the workspace only system folders and the toolchains on your PATH are visible.
+# read  = ["~/.cache/pip"]
+# write = []
+
+[egress]
+# In short: [GET,HEAD ][https://]host[:port][/path]. `*.example.com` is what lies below example.com.
+# allow = ["GET,HEAD api.github.com/repos/acme/**"]
+# deny  = ["gist.github.com"]
+
+# The same at length:
+# [[egress.allow]]
+# host    = "api.github.com"
+# methods = ["GET"]
+# paths   = ["/repos/acme/**"]
+# private = false # true: the host is on your own network
+
+# A key stays outside; the gate puts it into requests to this host, and removes what the agent sends there.
+# [credentials.github]
+# source      = "command:gh auth token" # or env:NAME, or file:PATH
+# host        = "api.github.com"
+# header      = "authorization"
+# prefix      = "Bearer "
+# environment = ["GH_TOKEN"] # variables inside that hold a placeholder
+
+[limits]
+# memory    = "4G"
+# processes = 1000
+# wall_time = "2h"
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Write the file, or print it."""
+    if arguments and arguments[0] in {"-h", "--help"}:
+        sys.stdout.write(HELP)
+        return 0
+    to_stdout, agent = _options(arguments)
+    text = policy(os.getcwd(), agent)
+    if to_stdout:
+        sys.stdout.write(text)
+        return 0
+    path = os.path.join(os.getcwd(), "ringfence.toml")
+    _write(path, text)
+    print(f"wrote {path}\nread it, then: ringfence trust")
+    return 0
+
+
+def policy(folder: str, agent: str = "") -> str:
+    """Return the text of a policy for the project in a folder."""
+    from ringfence.policy import preset
+
+    agent = agent or _first(AGENTS, folder) or "claude"
+    use = [agent, *(name for name, files in SIGNS.items() if _any(folder, files))]
+    mask = [
+        f"{name}/**"
+        for name in ("secrets", ".secrets", "private")
+        if os.path.isdir(os.path.join(folder, name))
+    ]
+    return TEMPLATE.format(
+        agent=agent,
+        pad=" " * (9 - len(agent)),
+        known=_wrapped(preset.names()),
+        use=_list(use),
+        mask=_list(mask),
+    )
+
+
+def _options(arguments: list[str]) -> tuple[bool, str]:
+    from ringfence.policy import preset
+
+    rest = [word for word in arguments if word != "--stdout"]
+    agent = ""
+    if rest:
+        if len(rest) != 2 or rest[0] != "--agent":
+            raise UsageError(f"`ringfence init` does not know `{rest[0]}`", hint=HELP.strip())
+        agent = rest[1]
+        if agent not in preset.AGENTS:
+            raise UsageError(f"there is no agent `{agent}`", hint="there are " + ", ".join(preset.AGENTS))
+    return "--stdout" in arguments, agent
+
+
+def _write(path: str, text: str) -> None:
+    """Write a new file; one that is there stays as it is."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        raise RingfenceError(
+            f"{path} is there already", hint="ringfence init --stdout prints what it would write"
+        ) from None
+    except OSError as error:
+        raise RingfenceError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _first(signs: dict[str, tuple[str, ...]], folder: str) -> str:
+    return next((name for name, files in signs.items() if _any(folder, files)), "")
+
+
+def _any(folder: str, files: tuple[str, ...]) -> bool:
+    return any(os.path.lexists(os.path.join(folder, file)) for file in files)
+
+
+def _list(items: list[str]) -> str:
+    return ", ".join(f'"{item}"' for item in items)
+
+
+def _wrapped(names: tuple[str, ...]) -> str:
+    """Return the names over as many comment lines as they need."""
+    lines = [""]
+    for name in names:
+        if len(lines[-1]) + len(name) > 100:
+            lines.append("")
+        lines[-1] += f" {name}"
+    return "".join(f"\n#{line}" for line in lines)

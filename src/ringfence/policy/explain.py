@@ -1,0 +1,124 @@
+"""A policy as text: what `ringfence plan` and `ringfence policy show` print, and why each line is there."""
+
+from ringfence.policy.model import Credential, EgressRule, Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_UNITS = ((2**40, "T"), (2**30, "G"), (2**20, "M"), (2**10, "K"))
+
+
+def lines(policy: Policy) -> list[str]:
+    """Return the policy in a few dozen lines, the rule of each layer with its origin."""
+    told = [
+        *_head(policy),
+        *_workspace(policy),
+        *_egress(policy),
+        *_credentials(policy),
+        *_inside(policy),
+        *_limits(policy),
+        *(f"note: {note}" for note in policy.notes),
+    ]
+    return [printable(line) for line in told]
+
+
+def rule(one: EgressRule) -> str:
+    """Return one egress rule in its short form: `GET,HEAD https://api.github.com/repos/acme/**`."""
+    methods = ",".join(one.methods) + " " if one.methods else ""
+    ports = ":" + ",".join(map(str, one.ports)) if one.ports else ""
+    host = f"[{one.host}]" if ":" in one.host and "/" not in one.host else one.host
+    schemes = "|".join(one.schemes)
+    targets = [f"{schemes}://{host}{ports}{path}" for path in one.paths or ("",)]
+    return methods + " ".join(targets) + (" (may be private)" if one.private else "")
+
+
+def _head(policy: Policy) -> "Iterator[str]":
+    yield f"policy {policy.digest[:12]}"
+    for layer, file in policy.origins:
+        yield f"  from {layer}: {file}"
+    yield f"presets: {', '.join(policy.use) or 'none'}"
+    yield f"tier: {', then '.join(policy.tier)}"
+    if policy.accept:
+        yield f"given up: {', '.join(policy.accept)}"
+
+
+def _workspace(policy: Policy) -> "Iterator[str]":
+    yield f"workspace: {policy.workspace.mode}"
+    yield from _listed("hidden beside the credential files", policy.workspace.mask)
+    yield from _listed("not hidden", policy.workspace.unmask)
+    yield from _listed("not writable", policy.workspace.protect)
+    yield from _listed("read outside the workspace", policy.files.read)
+    yield from _listed("written outside the workspace", policy.files.write)
+    yield from _listed("kept between sessions", policy.files.state)
+
+
+def _egress(policy: Policy) -> "Iterator[str]":
+    egress = policy.egress
+    if not egress.allow and not egress.ask:
+        yield "egress: nothing"
+    else:
+        yield "egress: (deny beats ask beats allow; what no rule names is denied)"
+    for effect, rules in (("deny", egress.deny), ("ask", egress.ask), ("allow", egress.allow)):
+        yield from (f"  {effect:<5} {rule(one)}{_origin(one.origin)}" for one in rules)
+    yield from _listed("passed through unseen", egress.splice)
+    yield from _listed("certificates also trusted", egress.extra_ca)
+    yield from (f"  {name} is dialled at {address}" for name, address in egress.static)
+
+
+def _credentials(policy: Policy) -> "Iterator[str]":
+    if policy.credentials:
+        yield "credentials: (stay outside; the gate puts them in)"
+    for one in policy.credentials:
+        yield f"  {one.name}: {_credential(one)}{_origin(one.origin)}"
+    for gateway in policy.gateways:
+        yield f"  http://{gateway.name}.gateway.internal is {gateway.upstream}{_origin(gateway.origin)}"
+
+
+def _credential(one: Credential) -> str:
+    port = "" if one.port == 443 else f":{one.port}"
+    optional = ", if there is one" if one.optional else ""
+    return f"{one.source} to {one.host}{port} in {one.header}{optional}"
+
+
+def _inside(policy: Policy) -> "Iterator[str]":
+    yield from _listed("variables taken over", policy.environment.keep)
+    yield from _listed("variables set", [f"{name}={value}" for name, value in policy.environment.set])
+
+
+def _limits(policy: Policy) -> "Iterator[str]":
+    limits = policy.limits
+    sizes = ("memory", "file_size", "scratch")
+    told = []
+    for name, value in limits.__dict__.items():
+        if value is not None:
+            shown = size(value) if name in sizes else _plain(value)
+            told.append(f"{name.replace('_', ' ')} {shown}" + " s" * (name == "wall_time"))
+    yield f"limits: {', '.join(told) or 'none'}"
+
+
+def printable(text: str) -> str:
+    """Return text from a file that nobody has trusted, harmless to a terminal."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
+def size(count: int) -> str:
+    """Return a number of bytes the way a policy writes it."""
+    for unit, letter in _UNITS:
+        if count >= unit and count % unit == 0:
+            return f"{count // unit}{letter}"
+    return str(count)
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def _listed(what: str, items: "Iterable[str]") -> "Iterator[str]":
+    shown = ", ".join(items)
+    if shown:
+        yield f"  {what}: {shown}"
+
+
+def _origin(origin: str) -> str:
+    return f"  [{origin}]" if origin else ""

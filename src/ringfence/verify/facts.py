@@ -1,0 +1,141 @@
+"""What the attacks are told about the machine and the plan: names and inode numbers, never contents.
+
+An attack that does not know where the operator's keys lie would prove little. So the battery looks
+outside, where it may, and the attacks try to get at exactly that.
+"""
+
+import glob
+import os
+
+from ringfence import session
+from ringfence.boundary.model import Plan
+from ringfence.host.model import Host
+from ringfence.session import Request
+from ringfence.workspace import tables
+
+_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user", "time")
+_FIRST_ORDINARY_UID, _NOBODY = 1000, 60000
+
+
+def read_plan(request: Request, host: Host) -> Plan:
+    """Return what a session for this request is to be. Nothing of it is started."""
+    prepared = session.prepare(request, host)
+    try:
+        return session.decide(request, host, prepared)
+    finally:
+        prepared.child.abandon()
+
+
+def gather(plan: Plan, host: Host) -> dict[str, object]:
+    """Return the facts for one plan on this machine."""
+    root = plan.workspace.root
+    visible = _bound(plan)
+    own = [host.state_dir, host.config_dir, host.cache_dir]
+    return {
+        "root": root,
+        "home": plan.home,
+        "environment": [name for name, _ in plan.environment],
+        "placeholders": [name for one in plan.policy.credentials for name in one.environment],
+        "limits": _limits(plan),
+        "gate": [plan.wire.gate_address, plan.wire.proxy_port] if plan.wire.kind != "none" else None,
+        "writable": [one.target for one in plan.mounts if one.kind == "rw"],
+        "bound": [one.target for one in plan.mounts if one.kind in {"ro", "rw"}],
+        "protected": sorted({*plan.workspace.protected, *_obeyed(root)} if plan.workspace.mode == "direct" else ()),
+        "existing": [os.path.join(root, name) for name in os.listdir(root)],
+        "credentials": _identified([*(one.path for one in plan.workspace.hidden), *_masked(plan), *_keys(host.home, visible)]),
+        "invisible": _identified(_home_entries(host.home, visible)),
+        "policy_files": _policy_files(plan, host, root),
+        "own_folders": own,
+        "own_identities": {one["path"]: [one["device"], one["inode"]] for one in _identified(own)},
+        "authority": _authorities(host.state_dir),
+        "private_paths": [os.path.join(host.state_dir, "sessions"), host.config_dir],
+        "users": _users(host.user),
+        "host_pids": [os.getpid(), os.getppid()],
+        "namespaces": {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in _NAMESPACES},
+        **_listening(),
+    }
+
+
+def _bound(plan: Plan) -> tuple[str, ...]:
+    return tuple(one.source for one in plan.mounts if one.kind in {"ro", "rw", "masked"} and one.source)
+
+
+def _masked(plan: Plan) -> list[str]:
+    return [one.target for one in plan.mounts if one.kind == "mask"]
+
+
+def _limits(plan: Plan) -> list[dict[str, object]]:
+    """Join what the policy asks for, in numbers, with how firmly the plan says it holds."""
+    held = {one.name: one.held for one in plan.limits}
+    asked = plan.policy.limits.__dict__
+    return [{"name": name, "value": value, "held": held.get(name, "none")} for name, value in asked.items() if value]
+
+
+def _obeyed(root: str) -> set[str]:
+    """Find what git on the host obeys in the project, whatever the plan says of it."""
+    below = glob.escape(f"{root}/.git")
+    names = (*tables.PROTECTED_IN_GIT, "modules/*/config", "modules/*/hooks", "modules/*/*/config", "worktrees/*/commondir")
+    names += ("worktrees/*/config.worktree",)
+    return {path for name in names for path in glob.glob(f"{below}/{name}")}
+
+
+def _identified(paths: list[str]) -> list[dict[str, object]]:
+    found = []
+    for path in dict.fromkeys(paths):
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        identity = {"device": status.st_dev, "inode": status.st_ino}
+        found.append({"path": path, **identity, "size": status.st_size, "changed": status.st_mtime_ns})
+    return found
+
+
+def _keys(home: str, visible: tuple[str, ...]) -> list[str]:
+    """Return the usual places of keys in a home directory, those inside a visible folder included."""
+    names = [*tables.CREDENTIAL_FILES, *tables.CREDENTIAL_FOLDERS, *(f"{parent}/{name}" for parent, name in tables.CREDENTIAL_PAIRS)]
+    paths = [os.path.join(home, name) for name in names] + glob.glob(f"{glob.escape(home)}/.env*")
+    return sorted(path for path in paths if path not in visible)
+
+
+def _home_entries(home: str, visible: tuple[str, ...]) -> list[str]:
+    """Return what lies in the home directory and is not bound into the boundary."""
+    try:
+        names = os.listdir(home)
+    except OSError:
+        return []
+    paths = [os.path.join(home, name) for name in names]
+    return sorted(path for path in paths if not any(path == one or path.startswith(one.rstrip("/") + "/") for one in visible))
+
+
+def _policy_files(plan: Plan, host: Host, root: str) -> list[str]:
+    named = [file for _, file in plan.policy.origins]
+    usual = [host.managed_policy, os.path.join(host.config_dir, "policy.toml"), os.path.join(root, "ringfence.toml")]
+    return [path for path in dict.fromkeys([*named, *usual]) if path.startswith("/")]
+
+
+def _authorities(state_dir: str) -> list[str]:
+    sessions = sorted(glob.glob(f"{glob.escape(state_dir)}/sessions/*/authority"))[-5:]
+    return [*sessions, os.path.join(state_dir, "authority", "ready"), os.path.join(state_dir, "authority")]
+
+
+def _users(own: str) -> list[str]:
+    import pwd
+
+    rows = [one for one in pwd.getpwall() if _FIRST_ORDINARY_UID <= one.pw_uid < _NOBODY]
+    return [one.pw_name for one in rows if one.pw_name != own]
+
+
+def _listening() -> dict[str, object]:
+    """Return every Unix socket that something on the host listens at."""
+    paths, abstract = set(), set()
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+        for line in list(file)[1:]:
+            fields = line.rstrip("\n").split(None, 7)
+            name = fields[7] if len(fields) > 7 else ""  # noqa: PLR2004 - the columns of that file
+            accepting = int(fields[3], 16) & 0x10000  # __SO_ACCEPTCON
+            if name.startswith("@") and accepting:
+                abstract.add(name[1:])
+            elif name.startswith("/") and accepting:
+                paths.add(name)
+    return {"sockets": sorted(paths)[:300], "abstract": sorted(abstract)[:300]}

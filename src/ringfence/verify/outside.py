@@ -1,0 +1,227 @@
+"""The outside halves: attacks whose result shows on the host, while or after a session runs."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+from ringfence.verify import session
+from ringfence.verify.attacks import Attack, new_files
+from ringfence.verify.session import Starter
+
+_START, _GONE = 30.0, 2.0  # seconds: for a session to be up; in which all of it is dead after its end
+_BARE = ("HEAD", "objects", "refs")  # what git takes for a repository
+
+Finding = dict[str, object]
+
+
+def _finding(held: bool | None, evidence: str) -> Finding:  # noqa: FBT001 - the value itself
+    return {"held": held, "evidence": evidence}
+
+
+# --- S01 ---------------------------------------------------------------------------------------
+
+
+def terminal(start: Starter, attack: Attack, facts: dict[str, object]) -> Finding:
+    """Run a session on a terminal of our own, and see what waits in it to be read by the next shell."""
+    leader, follower = os.openpty()
+    try:
+        _raw(follower)
+        argv = start.argv(session.program(session.bundle((attack,), facts)))
+        text = _on_terminal(argv, leader, follower)
+        found = session.findings(text).get(attack.module)
+        if found is None:
+            return _finding(None, f"the session on a terminal gave no finding: {text.strip()[-200:]!r}")
+        waiting = struct.unpack("i", fcntl.ioctl(follower, termios.FIONREAD, b"\0\0\0\0"))[0]
+        if waiting:
+            return _finding(False, f"{waiting} characters were typed into the operator's terminal")
+        return {**found, "evidence": f"{found['evidence']}; nothing waits in the operator's terminal"}
+    finally:
+        os.close(leader)
+        os.close(follower)
+
+
+def _raw(fd: int) -> None:
+    """No line editing and no echo: what is typed in counts at once and is not mixed into the output."""
+    import tty
+
+    tty.setraw(fd)
+
+
+def _on_terminal(argv: list[str], leader: int, follower: int) -> str:
+    def take() -> None:
+        os.setsid()
+        fcntl.ioctl(follower, termios.TIOCSCTTY, 0)
+
+    child = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, preexec_fn=take)  # noqa: PLW1509
+    text = b""
+    os.set_blocking(leader, False)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        ended = child.poll() is not None
+        with contextlib.suppress(BlockingIOError):
+            while part := os.read(leader, 65536):
+                text += part
+        if ended:
+            break
+        time.sleep(0.02)
+    _stop(child)
+    return text.decode("utf-8", "replace")
+
+
+# --- S20 ---------------------------------------------------------------------------------------
+
+
+def leftovers(start: Starter, attack: Attack, facts: dict[str, object]) -> Finding:
+    """End sessions in three ways; each time nothing with the mark may be left two seconds later."""
+    said = []
+    for way, number in (("exit", None), ("SIGTERM", signal.SIGTERM), ("SIGKILL of the launcher", signal.SIGKILL)):
+        found = _ended(start, attack, facts, number)
+        said.append(f"{way}: {found['evidence']}")
+        if found["held"] is not True:
+            return {"held": found["held"], "evidence": said[-1]}
+    return _finding(True, "; ".join(said))
+
+
+def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int | None) -> Finding:
+    mark = f"ringfence-verify-{secrets.token_hex(8)}"
+    argument = session.bundle((attack,), {**facts, "mark": mark[::-1], "stay": number is not None})
+    child = subprocess.Popen(start.argv(session.program("-")), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        if not _is_up(child, argument):
+            return _finding(None, "the session did not start")
+        count = len(_marked(mark))
+        if number is None:
+            child.wait(_START)
+        else:
+            if not count:
+                return _finding(None, "the session's processes cannot be seen from outside")
+            child.send_signal(number)
+        began = time.monotonic()
+        while _marked(mark) and time.monotonic() - began < _GONE:
+            time.sleep(0.01)
+        left = _marked(mark)
+        if left:
+            return _finding(False, f"{len(left)} processes still run {_GONE:.0f} s later")
+        return _finding(True, f"{'all' if number is None else count} gone within {time.monotonic() - began:.2f} s")
+    finally:
+        _stop(child)
+        for pid in _marked(mark):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _is_up(child: "subprocess.Popen[bytes]", argument: str) -> bool:
+    import select
+
+    assert child.stdin
+    assert child.stdout
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.write(argument.encode())
+        child.stdin.close()
+    return bool(select.select([child.stdout], [], [], _START)[0]) and child.stdout.readline() == b"ready\n"
+
+
+def _marked(mark: str) -> list[int]:
+    """Return the processes of this machine whose arguments bear the mark."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError), open(f"/proc/{name}/cmdline", "rb") as file:
+            if mark.encode() in file.read():
+                found.append(int(name))
+    return found
+
+
+def _stop(child: "subprocess.Popen[bytes]") -> None:
+    if child.poll() is None:
+        child.kill()
+    child.wait()
+    for end in (child.stdin, child.stdout):
+        if end:
+            end.close()
+
+
+# --- S13, NEW ----------------------------------------------------------------------------------
+
+
+def planted(start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object]) -> dict[str, Finding]:
+    """Let a session plant files in the project; judge by what the host finds afterwards; clean up."""
+    root = str(facts["root"])
+    before = set(os.listdir(root))
+    inside_git = {path for path in (f"{root}/.git/commondir", f"{root}/.git/config.worktree") if os.path.lexists(path)}
+    try:
+        found = session.make(start, attacks, facts)
+        return {name: _judged(name, finding, root, str(facts["token"])) for name, finding in found.items()}
+    finally:
+        _clean(root, before, inside_git)
+
+
+def _judged(name: str, finding: Finding, root: str, token: str) -> Finding:
+    made = finding.get("made")
+    if not isinstance(made, list):
+        return finding
+    obeyed = _obeyed(root, made, token) if name == "git_takeover" else [path for path in made if os.path.lexists(path)]
+    if obeyed:
+        return _finding(False, f"the host finds {', '.join(os.path.relpath(path, root) for path in obeyed[:6])}")
+    return _finding(True, f"{len(made)} files could be made inside; none of them is there or obeyed outside")
+
+
+def _obeyed(root: str, made: list[str], token: str) -> list[str]:
+    """Ask git of this machine, where there is one, in every folder of a planted file, what it reads there."""
+    places = {os.path.dirname(path.rstrip("/")) for path in made}
+    places |= {os.path.dirname(place) for place in places if place.endswith("/.git")}
+    hooks = [path for path in made if "/hooks/" in path and os.path.lexists(path)]
+    return sorted(place for place in places if os.path.isdir(place) and _git_reads(place) == token) + hooks
+
+
+def _git_reads(place: str) -> str:
+    """Return the planted setting as git sees it from there. Reading one setting runs nothing."""
+    git = shutil.which("git")
+    if not git:
+        return _reads_without_git(place)
+    argv = [git, "-c", "core.fsmonitor=false", "-C", place, "config", "--get", "ringfence.verify"]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=20).stdout.strip()  # noqa: PLW1510
+
+
+def _reads_without_git(place: str) -> str:
+    """Without git: what stands in the config of a folder that git would take for a repository."""
+    if not all(os.path.lexists(f"{place}/{name}") for name in _BARE):
+        return ""
+    try:
+        with open(f"{place}/config", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition("verify = ")[2].strip()
+    except OSError:
+        return ""
+
+
+def _clean(root: str, before: set[str], inside_git: set[str]) -> None:
+    """Take away what this battery planted and the session left: only names that it uses, and that were free."""
+    ours = {*_BARE, "config", *(name.split("/", maxsplit=1)[0] for name in new_files.NAMES)}
+    for name in set(os.listdir(root)) - before:
+        if name in ours or "ringfence-verify" in name:
+            _remove(os.path.join(root, name))
+    for path in (".git/modules/ringfence-verify", ".git/worktrees/ringfence-verify", ".git/hooks/ringfence-verify"):
+        _remove(os.path.join(root, path))
+    for path in (".git/modules", ".git/worktrees"):
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.join(root, path))  # only if nothing but ours was in it
+    for path in (".git/commondir", ".git/config.worktree"):
+        full = os.path.join(root, path)
+        if full not in inside_git:
+            _remove(full)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)

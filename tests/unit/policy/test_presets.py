@@ -1,0 +1,70 @@
+"""The shipped presets: each is read, none contradicts another, and they are what they claim."""
+
+import itertools
+
+import pytest
+
+from ringfence.policy import preset, read
+
+NAMES = preset.names()
+
+
+def layer(name: str) -> dict:
+    found, problems = read.layer(preset.source(name), "/proc/nowhere")
+    assert [str(problem) for problem in problems] == []
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_is_a_valid_file_that_says_what_it_is_for(name):
+    layer(name)
+    with open(f"{preset.FOLDER}/{name}.toml", encoding="utf-8") as file:
+        assert file.read(2) == "# "
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(NAMES, 2)))
+def test_two_presets_never_contradict_each_other(one, other):
+    first, second = layer(one), layer(other)
+    for section in ("credentials", "gateways"):
+        for name in first.get(section, {}).keys() & second.get(section, {}).keys():
+            assert first[section][name] == second[section][name]
+    sets = [one.get("environment", {}).get("set", {}) for one in (first, second)]
+    for name in sets[0].keys() & sets[1].keys():
+        assert sets[0][name] == sets[1][name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_preset_gives_up_a_protection_or_opens_the_machine(name):
+    found = layer(name)
+    assert not found.keys() & {"accept", "tier", "workspace", "limits"}
+    assert not found.get("files", {}).keys() & {"read", "write"}
+    assert not found.get("environment", {}).keys() & {"keep"}
+    assert not found.get("egress", {}).keys() & {"splice", "extra_ca", "static", "proxy_variables"}
+    assert not any("private" in rule for rule in found.get("egress", {}).get("allow", ()))
+    assert not any(rule["host"].startswith("*") for rule in found.get("egress", {}).get("allow", ()))
+
+
+def test_no_toolchain_may_write_anywhere():
+    for name in preset.TOOLCHAINS:
+        for rule in layer(name).get("egress", {}).get("allow", ()):
+            assert set(rule["methods"]) <= {"GET", "HEAD"}
+
+
+def test_every_credential_goes_to_a_host_that_is_allowed_and_is_stripped():
+    for name in NAMES:
+        found = layer(name)
+        allowed = {rule["host"] for rule in found.get("egress", {}).get("allow", ())}
+        for credential in found.get("credentials", {}).values():
+            assert credential["host"] in allowed
+            assert credential["optional"]
+            assert "placeholder" in credential["placeholder"]
+
+
+def test_claude_strips_both_headers_whichever_it_sends():
+    found = layer("claude")["credentials"]
+    for credential in found.values():
+        assert {credential["header"], *credential["strip"]} == {"x-api-key", "authorization"}
+
+
+def test_every_agent_and_toolchain_has_a_preset():
+    assert {*preset.AGENTS, *preset.TOOLCHAINS} <= set(NAMES)
