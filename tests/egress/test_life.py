@@ -37,7 +37,10 @@ def running(tmp_path, certificates, serve):
 def test_started_by_hand_it_says_who_starts_it():
     for argument in ([], ["x"], ["9999"]):
         done = subprocess.run(
-            [sys.executable, "-I", "-c", START, SOURCE, *argument], capture_output=True, text=True, timeout=WAIT
+            [sys.executable, "-I", "-c", START, SOURCE, *argument],
+            capture_output=True,
+            text=True,
+            timeout=WAIT,
         )
         assert done.returncode in {2, 125}
         assert "ringfence run" in done.stderr
@@ -80,7 +83,9 @@ def test_it_dies_with_its_parent(tmp_path):
         f"p=subprocess.Popen([sys.executable,'-I','-c',{START_AND_WAIT!r},{SOURCE!r}])\n"
         "print(p.pid,flush=True); sys.stdin.read(); os.kill(os.getpid(),9)"
     )
-    parent = subprocess.Popen([sys.executable, "-I", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    parent = subprocess.Popen(
+        [sys.executable, "-I", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     child = int(parent.stdout.readline())
     until = time.monotonic() + WAIT
     while pdeathsig_not_yet(child) and time.monotonic() < until:
@@ -141,7 +146,9 @@ def test_the_next_sessions_authority_is_minted_when_this_ones_first_request_was_
 
 def test_the_log_it_leaves_is_whole_and_holds_each_step_of_a_request_once(running):
     gate = running(
-        credentials=(credential(HOST),), environment={"TEST_KEY": "canary-0123456789"}, allow=(rule(HOST, methods=("GET",)),)
+        credentials=(credential(HOST),),
+        environment={"TEST_KEY": "canary-0123456789"},
+        allow=(rule(HOST, methods=("GET",)),),
     )
     gate.ask(f"{HOST}:443", path="/a?b=c")
     gate.ask(f"{HOST}:443", method="PUT")
@@ -149,7 +156,12 @@ def test_the_log_it_leaves_is_whole_and_holds_each_step_of_a_request_once(runnin
     kinds = [one["kind"] for one in gate.records()]
     assert kinds == ["start", "verdict", "dial", "inject", "response", "verdict"]
     verdict = gate.records("verdict")[0]
-    assert (verdict["effect"], verdict["method"], verdict["path"], verdict["host"]) == ("allow", "GET", "/a?b=c", HOST)
+    assert (verdict["effect"], verdict["method"], verdict["path"], verdict["host"]) == (
+        "allow",
+        "GET",
+        "/a?b=c",
+        HOST,
+    )
     answered = gate.records("response")[0]
     assert (answered["status"], answered["down"]) == (200, 2)
     assert gate.records("verdict")[1]["effect"] == "deny"

@@ -20,10 +20,15 @@ def gate(policy):
         name: tuple(EgressRule(**{key: tuple(item) if isinstance(item, list) else item for key, item in one.items()}) for one in policy.get(name, ()))
         for name in ("allow", "ask", "deny")
     }  # fmt: skip
-    empty = {name: () for name in ("listeners", "splice", "static", "extra_ca", "publish", "credentials", "gateways")}
+    empty = {
+        name: ()
+        for name in ("listeners", "splice", "static", "extra_ca", "publish", "credentials", "gateways")
+    }
     nothing = {name: "" for name in ("session", "policy_digest", "audit_path", "authority_dir", "ready_dir")}
     absent = {name: None for name in ("dns_fd", "secrets_fd", "vend_fd")}
-    return Gate(Handover(**rules, **empty, **nothing, **absent, control_fd=0, gate_address="127.0.0.1", proxy_port=1))
+    return Gate(
+        Handover(**rules, **empty, **nothing, **absent, control_fd=0, gate_address="127.0.0.1", proxy_port=1)
+    )
 
 
 def cases():

@@ -11,7 +11,13 @@ from ringfence.egress import dns, limits
 
 def query(name, kind=1, flags=0x0100, count=1, kin=1, tail=b""):
     labels = b"".join(bytes((len(label),)) + label for label in name.encode("latin-1").split(b"."))
-    return struct.pack("!HHHHHH", 0x1234, flags, count, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", kind, kin) + tail
+    return (
+        struct.pack("!HHHHHH", 0x1234, flags, count, 0, 0, 0)
+        + labels
+        + b"\0"
+        + struct.pack("!HH", kind, kin)
+        + tail
+    )
 
 
 def ask(datagram, allowed=("a.example.com",), names=None):
@@ -22,7 +28,9 @@ def code(reply):
     return reply[3] & 15
 
 
-@pytest.mark.parametrize("name", ["evil.test", "example.com", "198.18.0.1", "-a.example.com", "a_b!.example.com"])
+@pytest.mark.parametrize(
+    "name", ["evil.test", "example.com", "198.18.0.1", "-a.example.com", "a_b!.example.com"]
+)
 def test_what_is_not_allowed_does_not_exist(name):
     reply, asked, found = ask(query(name))
     assert code(reply) == 3

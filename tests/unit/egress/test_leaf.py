@@ -42,12 +42,17 @@ def test_what_was_read_of_the_authority_is_what_stands_in_it(folder, authority):
     with open(f"{folder}/ca.pem", "rb") as file:
         real = x509.load_pem_x509_certificate(file.read())
     assert authority.name == real.subject.public_bytes()
-    assert authority.identifier == real.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    assert (
+        authority.identifier
+        == real.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    )
     assert authority.begins == real.not_valid_before_utc.timestamp()
     assert authority.ends == real.not_valid_after_utc.timestamp()
 
 
-@pytest.mark.parametrize("host", ["api.example.com", "10.9.8.7", "2001:db8::1", "a" * 63 + "." + "b" * 63 + ".example.com"])
+@pytest.mark.parametrize(
+    "host", ["api.example.com", "10.9.8.7", "2001:db8::1", "a" * 63 + "." + "b" * 63 + ".example.com"]
+)
 def test_a_leaf_says_what_strict_verifiers_ask_for(authority, host, tmp_path):
     made = minted(authority, host)
     now = dt.datetime.now(dt.UTC)

@@ -25,7 +25,9 @@ def test_what_turned_out_to_be_no_value_comes_after_all():
     assert scrubber.finish() == KEY[:3]
 
 
-VALUES = st.lists(st.binary(min_size=4, max_size=9).filter(lambda one: b"*" not in one), min_size=1, max_size=3)
+VALUES = st.lists(
+    st.binary(min_size=4, max_size=9).filter(lambda one: b"*" not in one), min_size=1, max_size=3
+)
 
 
 @given(VALUES, st.data())
