@@ -79,7 +79,7 @@ def _verdict(found: tuple[Feature, ...], *, able: bool) -> str:
         short = [feature.what for feature in found if feature.verdict != OK]
         rest = f", with less than everything: {', '.join(short)}" if short else ""
         return f"The sandbox tier can run here{rest}."
-    refused = any(feature.name == "bwrap" and feature.verdict == MISSING for feature in found)
+    refused = any(feature.name == "bwrap" and f"{container()} container whose own filter" in feature.detail for feature in found)
     inside = container() if refused else ""
     if inside:
         return (

@@ -36,6 +36,12 @@ STEPS = {
     "userns": "make a user namespace",
     "uid_map": "map its user inside a user namespace",
     "netns": "make a network namespace",
+    "timens": "make a time namespace",
+    "wire": "build the private wire",
+    "mounts": "build the file system inside",
+    "uid": "give up root",
+    "terminal": "take the terminal",
+    "bubblewrap": "start bubblewrap",
     "veth": "make the pair of interfaces that is the private wire",
     "nftables": "set the redirect at the gate",
     "mountns": "make a mount namespace",
@@ -52,7 +58,9 @@ STEPS = {
     "fork": "start a process",
     "state": "write its state directory",
 }
-_NAMESPACE_STEPS = frozenset({"userns", "uid_map", "netns", "mountns", "pidns", "mount", "bwrap", "veth", "nftables"})
+_NAMESPACE_STEPS = frozenset(
+    {"userns", "uid_map", "netns", "timens", "mountns", "pidns", "mount", "mounts", "bwrap", "veth", "nftables", "wire"}
+)
 _MODULES = {"veth": "veth", "nftables": "nf_tables nft_chain_nat nft_redir", "overlay": "overlay", "tun": "tun"}
 _ABSENT = frozenset({E.EOPNOTSUPP, E.EPROTONOSUPPORT, E.EAFNOSUPPORT, E.ENOENT, E.ENODEV})
 _REFUSED = frozenset({E.EPERM, E.EACCES})
@@ -74,7 +82,7 @@ def _cause(step: str, errno: int, root: str) -> tuple[str, str]:
         return _no_more_namespaces(root)
     if step in _NAMESPACE_STEPS and errno in _REFUSED:
         return _refused_namespace(step, root)
-    if errno == E.ENOSYS or (errno == E.EINVAL and step in {"userns", "netns", "mountns", "pidns"}):
+    if errno == E.ENOSYS or (errno == E.EINVAL and step in {"userns", "netns", "mountns", "pidns", "timens"}):
         return "this kernel was built without it, or a filter around us hides it", _kernel_hint(root)
     if step in _MODULES and errno in _ABSENT:
         modules = _MODULES[step]
@@ -107,15 +115,20 @@ def _no_more_namespaces(root: str) -> tuple[str, str]:
 
 
 def _refused_namespace(step: str, root: str) -> tuple[str, str]:
-    """Find who refused, the commonest first. A container is asked about first: its filter hides the rest."""
+    """Find who refused, the commonest first.
+
+    AppArmor lets the namespace be made and refuses what is done in it; a container's filter refuses
+    the namespace itself, and sees the sysctl of the machine around it all the same.
+    """
     inside = container(root)
+    restricted = _sysctl(root, "kernel/apparmor_restrict_unprivileged_userns") == "1"
+    if restricted and (step != "userns" or not inside):
+        return "AppArmor keeps programs without a profile from using user namespaces (Ubuntu 23.10 and later)", install_profile()
     if inside:
         return (
-            f"this is a {inside} container whose own filter refuses new namespaces: the container is the only boundary here",
+            f"this is a {inside} container whose own filter refuses it",
             f"start the container with {_container_options(inside)}, or run ringfence on the machine outside",
         )
-    if _sysctl(root, "kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return "AppArmor keeps programs without a profile from using user namespaces (Ubuntu 23.10 and later)", install_profile()
     if _sysctl(root, "kernel/unprivileged_userns_clone") == "0":
         return "this distribution gives user namespaces to root only", "sudo sysctl -w kernel.unprivileged_userns_clone=1"
     if _sysctl(root, "user/max_user_namespaces") == "0":

@@ -43,11 +43,20 @@ def survey(state_dir: str, bwrap: str, system_bwrap: str) -> tuple[Feature, ...]
     )
 
 
+# The steps whose refusal is a feature's own; any other belongs to what it stands on.
+_OWN_STEPS = {"userns": ("userns", "uid_map"), "netns": ("netns",), "mountns": ("mountns", "mount")}
+_NEEDED = {("userns", "uid_map"): "user", ("netns",): "network", ("mountns", "mount"): "mount"}
+
+
 def _tried(name: str, what: str, verdict: str, consequence: str, *steps: "trials.Step", needed: bool = False) -> Feature:
     """Make one attempt; where it is refused, say what `features.explain` knows."""
     step, number = trials.attempt(*steps)
     if not step:
         return Feature(name=name, what=what, verdict=OK, detail="tried, works", needed=needed)
+    if step not in _OWN_STEPS.get(name, (name,)):
+        needs = next(what for own, what in _NEEDED.items() if step in own)
+        detail = f"not tried: it needs a {needs} namespace, see there"
+        return Feature(name=name, what=what, verdict=verdict, detail=detail, consequence=consequence, needed=needed)
     message, hint = features.explain(step, number)
     return Feature(name=name, what=what, verdict=verdict, detail=message, consequence=consequence, mend=hint, needed=needed)
 

@@ -13,7 +13,7 @@ from ringfence.host.model import Host
 from ringfence.session import Request
 from ringfence.workspace import tables
 
-_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user", "time")
+_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user")
 _FIRST_ORDINARY_UID, _NOBODY = 1000, 60000
 
 
@@ -51,9 +51,15 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "private_paths": [os.path.join(host.state_dir, "sessions"), host.config_dir],
         "users": _users(host.user),
         "host_pids": [os.getpid(), os.getppid()],
-        "namespaces": {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in _NAMESPACES},
+        "namespaces": _namespaces(plan),
         **_listening(),
     }
+
+
+def _namespaces(plan: Plan) -> dict[str, str]:
+    """Name the host's namespaces. Where bubblewrap makes them all, in the fallback, the clock's is not among them."""
+    kinds = (*_NAMESPACES, "time") if plan.wire.kind == "private" else _NAMESPACES
+    return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in kinds}
 
 
 def _bound(plan: Plan) -> tuple[str, ...]:

@@ -31,7 +31,10 @@ def attack(facts):
     tally.expect("interfaces", names <= _LINKS, ", ".join(sorted(names)))
     tries = [*_tcp(), *((_silent, address, port) for address, port in _UDP), *_dns(), *_host(tally, facts)]
     _together(tally, tries)
-    return tally.finding()
+    finding = tally.finding()
+    if finding["held"] and facts.get("gate") and not any("refused with 4" in how for _, how in tally.held):
+        return {**finding, "held": None, "evidence": f"the gate never answered, so its decisions were not tried; {finding['evidence']}"}
+    return finding
 
 
 def _together(tally, tries):
