@@ -86,7 +86,7 @@ def session(project: str, environment: dict[str, str]) -> tuple[float, float]:
     )  # fmt: skip
     process.stdout.read(1)
     spoke = time.perf_counter()
-    status = process.wait(timeout=60)
+    status = process.wait()
     ended = time.perf_counter()
     process.stdout.close()
     if status:

@@ -223,7 +223,7 @@ class _Session:
                 "plan",
                 accepted=list(made.policy.accept),
                 not_held=[f"{one.id}: {one.why}" for one in made.guarantees if not one.held],
-                credentials=[one.name for one in usable_credentials(made.policy, self._host)],
+                credentials=[one.name for one in usable_credentials(made.policy, self._host, made.workspace.root)],
                 hidden=len(made.workspace.hidden),
                 protected=len(made.workspace.protected),
             )
@@ -266,7 +266,7 @@ class _Session:
             wall_time=made.policy.limits.wall_time,
             memory=memory,
             group=self._group,
-            early=speaks(self._prepared.policy) and (made.policy.egress.start == "early" or bool(made.publish)),
+            early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
         )
         self._supervisor = Supervisor(watch, self._start_gate)
         return self._supervisor.run()
@@ -313,7 +313,7 @@ class _Session:
             listeners,
             kind,
             self._prepared.child.dns,
-            usable_credentials(self._plan.policy, self._host),
+            usable_credentials(self._plan.policy, self._host, self._plan.workspace.root),
             self._vend,
         )
         self._prepared.child.release()

@@ -65,7 +65,7 @@ PROJECT = {
 }
 STATE = {
     "sessions/20250101-000000-aaaa/authority/ca.key": PEM,
-    "sessions/20250101-000000-aaaa/audit.jsonl": '{"seq": 0, "note": "{}"}\n',
+    "sessions/20250101-000000-aaaa/egress.log": "note: {}\n",
     "homes/0000000000000000/.claude/notes.md": "{}\n",
 }
 VARIABLES = (

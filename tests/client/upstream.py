@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+import urllib.parse
 from typing import NamedTuple, Self
 
 from fake_api.authority import Authority
@@ -128,7 +129,8 @@ def _complete(data: bytes) -> bool:
 
 def _answer(data: bytes) -> bytes:
     """Return a response that holds what was sent in the forms a reflecting service may give it."""
-    forms = [data, base64.b64encode(data), data.hex().encode(), data[::-1]]
+    quoted = urllib.parse.quote_from_bytes(data, safe="").encode()
+    forms = [data, base64.b64encode(data), data.hex().encode(), quoted]
     body = b"\n".join(forms) if len(data) > 16 else data
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
     return head % len(body) + body

@@ -324,8 +324,18 @@ def test_a_duration_that_is_none_is_refused(text: str) -> None:
 
 def test_sizes_and_durations_are_read() -> None:
     assert [size(text) for text in ("512M", "2G", "1.5g", "4096", "1KiB", "1kb")] == [
-        2**29, 2**31, 3 * 2**29, 4096, 1024, 1024,
-    ]  # fmt: skip
+        2**29,
+        2**31,
+        3 * 2**29,
+        4096,
+        1024,
+        1024,
+    ]
     assert [duration(text) for text in ("30m", "2h", "1h30m", "250ms", "90", "1d")] == [
-        1800, 7200, 5400, 0.25, 90, 86400,
-    ]  # fmt: skip
+        1800,
+        7200,
+        5400,
+        0.25,
+        90,
+        86400,
+    ]

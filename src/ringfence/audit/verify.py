@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 ERROR, WARNING = "error", "warning"
+TORN = "is not a record: its line is torn"
 
 
 class Finding(Struct):
@@ -62,33 +63,61 @@ class Report(Struct):
 
 def verify(path: str, session: str = "", anchor: Head | None = None) -> Report:
     """Check one session's log, with its anchor where there is one."""
-    lines, findings = _lines(path)
     running = _is_locked(path)
-    records = []
-    for found, record in _chain(path, lines, session):
-        findings.extend(found)
-        records.append(record)
-    findings.extend(_ends(path, records, running=running))
-    findings.extend(_anchored(path, records, anchor, running=running))
-    return Report(file=path, records=len(records), running=running, findings=tuple(findings))
+    seen = _Seen()
+    findings: list[Finding] = []
+    try:
+        for found, record in _chain(path, session):
+            findings.extend(found)
+            seen.add(record)
+    except OSError as error:
+        findings.append(_error(path, 0, f"cannot be read: {error.strerror}"))
+    if running and findings and (findings[-1].line, findings[-1].message) == (seen.count, TORN):
+        findings.pop()  # a record in the middle of being written
+    findings.extend(_ends(path, seen, running=running))
+    findings.extend(_anchored(path, seen, anchor, running=running))
+    return Report(file=path, records=seen.count, running=running, findings=tuple(findings))
 
 
 def verify_heads(state_dir: str) -> tuple[Report, dict[str, Head]]:
     """Check the file of heads; return what it says of each session."""
     path = f"{state_dir}/{heads.NAME}"
-    if not os.path.exists(path):
-        return Report(file=path, records=0), {}
-    lines, findings = _lines(path)
+    findings: list[Finding] = []
     known: dict[str, Head] = {}
-    for found, record in _chain(path, lines, "", kinds=(heads.KIND,)):
-        findings.extend(found)
-        head = _head(record)
-        if head is None:
-            continue
-        if head.session in known:
-            findings.append(_error(path, 0, f"names the session {head.session} twice"))
-        known[head.session] = head
-    return Report(file=path, records=len(lines), findings=tuple(findings)), known
+    count = 0
+    try:
+        for found, record in _chain(path, "", kinds=(heads.KIND,)):
+            count += 1
+            findings.extend(found)
+            head = _head(record)
+            if head is not None and head.session in known:
+                findings.append(_error(path, count, f"names the session {head.session} twice"))
+            if head is not None:
+                known[head.session] = head
+    except FileNotFoundError:
+        pass  # no session has ended yet
+    except OSError as error:
+        findings.append(_error(path, 0, f"cannot be read: {error.strerror}"))
+    return Report(file=path, records=count, findings=tuple(findings)), known
+
+
+class _Seen:
+    """What the end of the check needs to know of the records before, whatever their number."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: dict[str, Any] = {}
+        self.last: dict[str, Any] = {}
+        self.end = 0  # the line of the first `end`
+
+    def add(self, record: "dict[str, Any]") -> None:
+        """Take note of one line; {} for what is no record."""
+        self.count += 1
+        if self.count == 1:
+            self.first = record
+        self.last = record
+        if record.get("kind") == END and not self.end:
+            self.end = self.count
 
 
 def _head(record: "dict[str, Any]") -> Head | None:
@@ -98,25 +127,19 @@ def _head(record: "dict[str, Any]") -> Head | None:
     return Head(session=session, last=last, head=head)
 
 
-def _lines(path: str) -> tuple[list[str], list[Finding]]:
-    """Return the file's lines, one character a byte, and what is wrong with their ends."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        return [], [_error(path, 0, f"cannot be read: {error.strerror}")]
-    *lines, rest = data.decode("latin-1").split("\n")
-    if rest:
-        return [*lines, rest], [_error(path, len(lines) + 1, "the last line is torn")]
-    return lines, []
+def _lines(path: str) -> "Iterator[str]":
+    """Yield the file's lines with their ends, one character a byte; no more than a record at a time."""
+    with open(path, "rb") as file:
+        while data := file.readline(MAX_LINE):
+            yield data.decode("latin-1")
 
 
 def _chain(
-    path: str, lines: list[str], session: str, kinds: tuple[str, ...] = ()
+    path: str, session: str, kinds: tuple[str, ...] = ()
 ) -> "Iterator[tuple[list[Finding], dict[str, Any]]]":
     """Yield each line's findings and what it says; {} for what is no record at all."""
     before: dict[str, Any] = {"seq": -1, "hash": GENESIS, "time": "", "session": session}
-    for number, text in enumerate(lines, start=1):
+    for number, text in enumerate(_lines(path), start=1):
         record, problem = _parsed(text)
         if problem:
             yield [_error(path, number, problem)], {}
@@ -131,8 +154,9 @@ def _chain(
 
 def _parsed(text: str) -> "tuple[dict[str, Any], str]":
     """Return a line's members, or why it is not a record of ours."""
-    if len(text) > MAX_LINE:
-        return {}, "is longer than any record"
+    if not text.endswith("\n"):
+        return {}, TORN
+    text = text[:-1]
     if not hash_of(text):
         return {}, "is not a record"
     if not sealed(text):
@@ -179,38 +203,31 @@ def _oddities(
         yield Finding(file=path, line=number, level=WARNING, message=message)
 
 
-def _ends(path: str, records: "list[dict[str, Any]]", *, running: bool) -> "Iterator[Finding]":
+def _ends(path: str, seen: _Seen, *, running: bool) -> "Iterator[Finding]":
     """Say what is wrong with a log's first and last record."""
-    if not records:
+    if not seen.count:
         yield _error(path, 0, "is empty")
         return
-    if records[0] and records[0]["kind"] != START:
-        yield _error(path, 1, f"begins with a record of kind {records[0]['kind']}, not {START}")
-    ends = [number for number, record in enumerate(records, start=1) if record.get("kind") == END]
-    if ends and ends[0] != len(records):
-        yield _error(path, ends[0] + 1, "stands after the session's end")
-    if not ends and not running:
+    if seen.first and seen.first["kind"] != START:
+        yield _error(path, 1, f"begins with a record of kind {seen.first['kind']}, not {START}")
+    if seen.end and seen.end != seen.count:
+        yield _error(path, seen.end + 1, "stands after the session's end")
+    if not seen.end and not running:
         yield _error(
-            path, len(records), "the session has no end: the tail was cut off, or ringfence was killed"
+            path, seen.count, "the session has no end: the tail was cut off, or ringfence was killed"
         )
 
 
-def _anchored(
-    path: str, records: "list[dict[str, Any]]", anchor: Head | None, *, running: bool
-) -> "Iterator[Finding]":
+def _anchored(path: str, seen: _Seen, anchor: Head | None, *, running: bool) -> "Iterator[Finding]":
     """Compare the log's end with what the file of heads says."""
-    last = records[-1] if records else {}
     if anchor is None:
-        if last.get("kind") == END and not running:
+        if seen.last.get("kind") == END and not running:
             message = "its end is not in the file of heads"
             yield Finding(file=path, line=0, level=WARNING, message=message)
         return
-    if last.get("hash") != anchor.head or last.get("seq") != anchor.last:
-        yield _error(
-            path,
-            len(records),
-            f"ended with record {anchor.last} by the file of heads: cut off, replaced or rolled back",
-        )
+    if (seen.last.get("hash"), seen.last.get("seq")) != (anchor.head, anchor.last):
+        message = f"ended with record {anchor.last} by the file of heads: cut off, replaced or rolled back"
+        yield _error(path, seen.count, message)
 
 
 def _is_locked(path: str) -> bool:

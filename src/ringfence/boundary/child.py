@@ -105,6 +105,7 @@ def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
         return
     if not as_root:
         _At.name = "userns"
+        _enter_profile()
         uid, gid = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
         _At.name = "uid_map"
@@ -121,6 +122,27 @@ def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
     for fd in (*gate.listeners, gate.dns):
         os.close(fd)
     _At.name = "instructions"
+
+
+def _enter_profile() -> None:
+    """Enter our AppArmor profile where Ubuntu reserves user namespaces for those that have one.
+
+    Without the profile the write fails, the namespace is refused next, and that is what is told.
+    """
+    if not os.path.exists("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"):
+        return
+    for path in ("/proc/self/attr/apparmor/current", "/proc/self/attr/current"):
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            os.write(fd, b"changeprofile ringfence")
+        except OSError:
+            continue
+        finally:
+            os.close(fd)
+        return
 
 
 def _map_to_root(uid: int, gid: int) -> None:
@@ -143,6 +165,9 @@ def _become(
         _vend(fds[1])
     if networked:
         _mount_all(order, owner)
+    if order["cpus"]:
+        _At.name = "cpus"
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cpus"]])
     if owner:
         _At.name = "uid"
         _drop(owner, networked=networked)
@@ -163,6 +188,8 @@ def _mount_all(order: dict[str, object], owner: int) -> None:
         idmap=root_map(owner) if owner else None,
         workspace=str(order["workspace"]),
     )
+    if owner:
+        order["bwrap"] = builder.reach(str(order["bwrap"]))
     builder.write(str(order["entry_path"]), order["entry"], 0o555)  # type: ignore[arg-type]
     hidden = order["hidden"]
     for values in order["mounts"]:  # type: ignore[attr-defined]

@@ -26,12 +26,14 @@ def variables(
     kept: tuple[tuple[str, str], ...],
     *,
     trusts: bool,
+    java_option: bool,
     shell: str,
     user: str,
 ) -> tuple[tuple[str, str], ...]:
     """Return the whole environment inside; later groups win.
 
-    `trusts`: the session has an authority of its own, which programs are told to trust.
+    `trusts`: the session has an authority of its own, which programs are told to trust;
+    `java_option`: Java by an option, since no keystore of a JVM here could be mounted over.
     """
     out: dict[str, str] = {"LANG": "C.UTF-8"}
     out.update(host.variables)
@@ -46,7 +48,7 @@ def variables(
     for gateway in policy.gateways:
         out.update(dict.fromkeys(gateway.environment, f"http://{gateway.name}.gateway.internal"))
     if trusts:
-        out.update(authority.inside_environment(TRUST))
+        out.update(authority.inside_environment(TRUST, java_option=java_option))
     out.update(_proxies(policy, wire))
     return tuple(sorted(out.items()))
 

@@ -71,6 +71,7 @@ class Child:
             "terminal": terminal is not None,
             "terminal_fds": replaced,
             "vend": vend is not None,
+            "cpus": invocation.cpus,
         }
         fd = syscalls.memfd("invocation", marshal.dumps(order))
         given = [fd, *(() if vend is None else (vend[1],)), *(() if terminal is None else (terminal,))]
@@ -176,7 +177,7 @@ _EGRESS = (
 )
 _MINT = (
     "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "
-    "from ringfence.egress import mint; mint.mint(sys.argv[1])"
+    "from ringfence.egress import mint; sys.exit(mint.main([sys.argv[1]]))"
 )
 
 

@@ -60,6 +60,22 @@ class Builder:
         else:
             self._bind(mount)
 
+    def reach(self, program: str) -> str:
+        """Return a path by which an unprivileged user reaches a program that lies in a folder of root's.
+
+        Two folders above it are bound too: the bundled bubblewrap finds its library from there.
+        """
+        base = program
+        for _ in range(3):
+            base = os.path.dirname(base)
+        place = f"{self._staging}/program"
+        os.mkdir(place, 0o755)
+        tree = syscalls.open_tree(base or "/", recursive=False)
+        syscalls.restrict_mount(tree, _READ_ONLY)
+        syscalls.move_mount(tree, place)
+        os.close(tree)
+        return place + program[len(base.rstrip("/")) :]
+
     def write(self, target: str, content: bytes, mode: int) -> None:
         """Make a file of ours in the new root."""
         self._parents(target)
@@ -145,6 +161,7 @@ class Builder:
         syscalls.move_mount(tree, f"{self._staging}/lower")
         os.close(tree)
         os.chmod(mask, stat.S_IMODE(os.stat(mount.source).st_mode))
+        os.chown(mask, self._owner, self._owner)
         for path in (*(path for path, _folder in hidden), *_LATER):
             self._whiteout(mask, mount.source, path)
         self._folders(mount.target)
@@ -164,6 +181,7 @@ class Builder:
             if not os.path.isdir(f"{mask}/{folder}"):
                 status = os.lstat(f"{source}/{folder}")
                 os.mkdir(f"{mask}/{folder}", stat.S_IMODE(status.st_mode))
+                os.chown(f"{mask}/{folder}", self._owner, self._owner)
                 os.utime(f"{mask}/{folder}", ns=(status.st_atime_ns, status.st_mtime_ns))
         if not os.path.lexists(f"{mask}/{path}"):
             os.mknod(f"{mask}/{path}", stat.S_IFCHR | 0o000, 0)

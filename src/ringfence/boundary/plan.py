@@ -41,7 +41,7 @@ def plan(
     _check_accepted(policy, survey, wire)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
-    credentials = usable_credentials(policy, host)
+    credentials = usable_credentials(policy, host, survey.workspace)
     workspace = _workspace(policy, survey)
     mounts = (
         *_system(survey),
@@ -70,6 +70,7 @@ def plan(
             credentials,
             kept,
             trusts=bool(authority),
+            java_option=survey.java and not any(kind == "keystore" for _path, kind in survey.trust),
             shell=_shell(survey),
             user=user,
         ),
@@ -84,11 +85,13 @@ def plan(
     )
 
 
-def usable_credentials(policy: Policy, host: Host) -> tuple[Credential, ...]:
+def usable_credentials(policy: Policy, host: Host, workspace: str) -> tuple[Credential, ...]:
     """Return the credentials whose source has something; a required one that has not is an error."""
     out, missing = [], []
     for credential in policy.credentials:
-        if sources.available(credential, host.set_variables, host.path, host.home):
+        if sources.available(
+            credential, host.set_variables, host.path, host.home, workspace=workspace
+        ):
             out.append(credential)
         elif not credential.optional:
             missing.append(credential)
@@ -250,7 +253,8 @@ def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
         return WorkspacePlan(root=root, mode=mode)
     if mode == "readonly":
         return WorkspacePlan(root=root, mode=mode, hidden=hidden)
-    protected = tuple(one.path for one in survey.findings.protected if one.rule != "bare repository")
+    masked = {one.path for one in survey.findings.hidden}
+    protected = tuple(one.path for one in survey.findings.protected if one.path not in masked)
     return WorkspacePlan(
         root=root,
         mode=mode,

@@ -57,6 +57,7 @@ class Survey(Struct):
     git_user: tuple[str, str]
     landlock: int  # ABI
     trust: tuple[tuple[str, str], ...]  # (system file, "bundle" or "keystore")
+    java: bool  # whether a JVM is on PATH
     cgroup: str  # "v2", "v1" or "": where this process may make limits
     command: str  # the command's absolute path on the host, or as given
 
@@ -68,6 +69,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
     readable, missing_read = _real(policy.files.read, host.home)
     writable, missing_write = _real(policy.files.write, host.home)
     found = toolchains.find(host.path, host.home)
+    java = _java(host.path)
     raw = _scan(workspace, names, host)
     return Survey(
         workspace=workspace,
@@ -85,7 +87,8 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         hidden_elsewhere=_hidden_elsewhere(readable + writable, names),
         git_user=identity.git_user(host.home),
         landlock=landlock.abi(),
-        trust=mount_points(_java(host.path)),
+        trust=mount_points(java),
+        java=bool(java),
         cgroup=_cgroup(),
         command=_command(argv, host.path, workspace),
     )

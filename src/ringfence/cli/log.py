@@ -158,7 +158,7 @@ def _write_json(out: "TextIO", event: Event) -> None:
 
 def _write_line(out: "TextIO", event: Event) -> None:
     """Write one record as one line. Every value is escaped: a log may hold what an agent chose."""
-    fields = dict(event.fields)
+    fields = {name: value for name, value in event.fields if value != ""}
     parts = [_shown(name, fields.pop(name)) for name in FIRST if name in fields]
     parts += [_shown(name, value) for name, value in fields.items() if name != "truncated"]
     head = (f"{printable(event.time):<27}", f"{printable(event.session):<{SESSION_WIDTH}}", _kind(out, event))

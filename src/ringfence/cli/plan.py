@@ -119,7 +119,7 @@ def _network(made: Plan) -> list[str]:
 
 
 def _credentials(made: Plan, host: Host) -> list[str]:
-    usable = {one.name for one in usable_credentials(made.policy, host)}
+    usable = {one.name for one in usable_credentials(made.policy, host, made.workspace.root)}
     return [
         f"{one.name}: {one.source} → {one.host}:{one.port} in `{one.header}`; a placeholder inside"
         if one.name in usable

@@ -25,6 +25,8 @@ BUNDLES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/ssl/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
     "/var/lib/ca-certificates/ca-bundle.pem",
     "/etc/ssl/cert.pem",
@@ -33,6 +35,7 @@ KEYSTORES = (
     "/etc/ssl/certs/java/cacerts",
     "/etc/pki/ca-trust/extracted/java/cacerts",
     "/etc/pki/java/cacerts",
+    "/var/lib/ca-certificates/java-cacerts",  # SUSE
 )
 
 
@@ -208,6 +211,8 @@ _REPLACING = (
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",  # gRPC's C core, below Python, Ruby, PHP, C++
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",  # gcloud
     "BUNDLE_SSL_CA_CERT",  # bundler
+    "HTTPLIB2_CA_CERTS",  # httplib2, below older Google clients
+    "JULIA_SSL_CA_ROOTS_PATH",  # Julia
     "HEX_CACERTS_PATH",  # hex, mix
     "PERL_LWP_SSL_CA_FILE",  # Perl's LWP
     "YARN_HTTPS_CA_FILE_PATH",  # yarn 2 and later

@@ -12,16 +12,16 @@ if, nothing in it looks like a secret.
 
 import os
 
-from ringfence import cache
+from ringfence.host import index_files as files
 from ringfence.host import probe
+from ringfence.host.index_files import Settings
 from ringfence.host.model import Host
 from ringfence.subject import split_authority
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable
 
 VARIABLES = (
     "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CONFIG_FILE",
@@ -30,7 +30,6 @@ VARIABLES = (
     "YARN_NPM_REGISTRY_SERVER", "CARGO_HOME",
     "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GONOPROXY", "GOENV",
 )  # fmt: skip
-LARGEST = 1 << 18
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -52,16 +51,6 @@ class Found(Struct):
     folders: tuple[str, ...] = ()  # local indexes, and settings files that hold no secret
     environment: tuple[tuple[str, str], ...] = ()  # so that the tools inside use the same
     notes: tuple[str, ...] = ()
-
-
-class Settings(Struct):
-    """Where to look."""
-
-    home: str
-    variables: "dict[str, str]"
-    cache_dir: str = ""
-    workspace: str = ""  # files in here do not count
-    root: str = ""  # before /etc, for tests
 
 
 def reader(host: Host, workspace: str = "") -> "Callable[[tuple[str, ...]], Found]":
@@ -186,7 +175,7 @@ def _pip_files(settings: Settings) -> dict[str, str]:
         settings.home + "/.config/pip/pip.conf",
         named,
     ):
-        for section, name, value in _ini(_text(file, settings)):
+        for section, name, value in files.ini(files.text(file, settings)):
             if section in {"global", "install", "download"}:
                 given[name.replace("_", "-").lower()] = value
     return given
@@ -194,15 +183,15 @@ def _pip_files(settings: Settings) -> dict[str, str]:
 
 def _uv(settings: Settings, found: _Gathered, main: list[str], extra: list[str], links: list[str]) -> None:
     """Read uv's own settings; where it has none it is told pip's, as its default may be out of reach."""
-    data = {**_toml(settings.root + "/etc/uv/uv.toml", settings),
-            **_toml(settings.home + "/.config/uv/uv.toml", settings)}  # fmt: skip
+    data = {**files.toml(settings.root + "/etc/uv/uv.toml", settings),
+            **files.toml(settings.home + "/.config/uv/uv.toml", settings)}  # fmt: skip
     tables = [one for one in data.get("index", ()) if isinstance(one, dict)]
-    default = settings.variables.get("UV_DEFAULT_INDEX") or settings.variables.get("UV_INDEX_URL") or _string(
-        next((one.get("url") for one in tables if one.get("default")), data.get("index-url"))
-    )  # fmt: skip
+    written = next((one.get("url") for one in tables if one.get("default")), data.get("index-url"))
+    given = settings.variables.get("UV_DEFAULT_INDEX") or settings.variables.get("UV_INDEX_URL")
+    default = given or files.string(written)
     others = [settings.variables.get("UV_INDEX", ""), settings.variables.get("UV_EXTRA_INDEX_URL", "")]
-    others += [_string(one.get("url")) for one in tables if not one.get("default")]
-    others += _strings(data.get("extra-index-url"))
+    others += [files.string(one.get("url")) for one in tables if not one.get("default")]
+    others += files.strings(data.get("extra-index-url"))
     own = _each("pip", default, found)
     if own:
         found.replaced["pip"] = None
@@ -236,7 +225,7 @@ def _npm(settings: Settings, found: _Gathered) -> None:
     given: dict[str, str] = {}
     folders = ("/etc", "/usr/etc", "/usr/local/etc")
     for file in (*(f"{settings.root}{folder}/npmrc" for folder in folders), user):
-        for _, name, value in _ini(_text(file, settings)):
+        for _, name, value in files.ini(files.text(file, settings)):
             if name == "registry" or (name[:1] == "@" and name.endswith(":registry")):
                 given[name] = value
             elif name[:2] == "//" and name.rpartition(":")[2] in {"_authToken", "_auth", "_password"}:
@@ -261,7 +250,7 @@ def _npm(settings: Settings, found: _Gathered) -> None:
 
 def _yarn(settings: Settings, found: _Gathered) -> None:
     given = settings.variables.get("YARN_NPM_REGISTRY_SERVER", "")
-    for line in _text(settings.home + "/.yarnrc.yml", settings).splitlines():
+    for line in files.text(settings.home + "/.yarnrc.yml", settings).splitlines():
         if line.startswith("npmRegistryServer:"):
             given = given or line.partition(":")[2]
     own = found.url("npm", given) if given else found.environment.get("npm_config_registry", "")
@@ -275,29 +264,29 @@ def _yarn(settings: Settings, found: _Gathered) -> None:
 def _cargo(settings: Settings, found: _Gathered) -> None:
     folder = settings.variables.get("CARGO_HOME") or settings.home + "/.cargo"
     for file in (folder + "/config.toml", folder + "/config"):
-        data = _toml(file, settings)
+        data = files.toml(file, settings)
         if not data:
             continue
-        sources, registries = _tables(data.get("source")), _tables(data.get("registries"))
-        replacement = _string(sources.get("crates-io", {}).get("replace-with"))
+        sources, registries = files.tables(data.get("source")), files.tables(data.get("registries"))
+        replacement = files.string(sources.get("crates-io", {}).get("replace-with"))
         for name, source in sources.items():
             for place in ("directory", "local-registry"):
                 if source.get(place):
-                    found.url("cargo", _string(source[place]))
-            found.url("cargo", _string(source.get("registry")).removeprefix("sparse+"))
+                    found.url("cargo", files.string(source[place]))
+            found.url("cargo", files.string(source.get("registry")).removeprefix("sparse+"))
             if name == replacement:
                 found.replaced["cargo"] = None
         for registry in registries.values():
-            found.url("cargo", _string(registry.get("index")).removeprefix("sparse+"))
+            found.url("cargo", files.string(registry.get("index")).removeprefix("sparse+"))
         if sources or registries:
-            _show(file, "cargo", found, secret=_holds_secret(data))
+            _show(file, "cargo", found, secret=files.holds_secret(data))
         return
 
 
 def _go(settings: Settings, found: _Gathered) -> None:
     variables = settings.variables
     file = variables.get("GOENV") or settings.home + "/.config/go/env"
-    given = {name: value for _, name, value in _ini(_text(file, settings)) if name in VARIABLES}
+    given = {name: value for _, name, value in files.ini(files.text(file, settings)) if name in VARIABLES}
     given |= {name: variables[name] for name in VARIABLES if name[:2] == "GO" and name in variables}
     proxies = given.pop("GOPROXY", "")
     given.pop("GOENV", None)
@@ -318,11 +307,11 @@ def _go_proxy(word: str, found: _Gathered) -> str:
 
 def _maven(settings: Settings, found: _Gathered) -> None:
     file = settings.home + "/.m2/settings.xml"
-    text = _text(file, settings)
-    mirrors = list(_between(text, "<mirror>", "</mirror>"))
+    text = files.text(file, settings)
+    mirrors = list(files.between(text, "<mirror>", "</mirror>"))
     for mirror in mirrors:
-        url = next(_between(mirror, "<url>", "</url>"), "")
-        covered = next(_between(mirror, "<mirrorOf>", "</mirrorOf>"), "").split(",")
+        url = next(files.between(mirror, "<url>", "</url>"), "")
+        covered = next(files.between(mirror, "<mirrorOf>", "</mirrorOf>"), "").split(",")
         if found.url("maven", url) and {"*", "central", "external:*"} & {one.strip() for one in covered}:
             found.replaced["maven"] = None
     if mirrors:
@@ -341,107 +330,20 @@ def _apt(settings: Settings, found: _Gathered) -> None:
     except OSError:
         names = []
     for file in (settings.root + "/etc/apt/sources.list", *(f"{folder}/{name}" for name in names)):
-        text = _text(file, settings)
+        text = files.text(file, settings)
         urls = (
-            _deb822(text) if file.endswith(".sources") else _one_line(text) if file.endswith(".list") else ()
+            files.deb822(text)
+            if file.endswith(".sources")
+            else files.one_line(text)
+            if file.endswith(".list")
+            else ()
         )
         for url in urls:
             if found.url("apt", url, below=True):
                 found.replaced["apt"] = None
 
 
-def _one_line(text: str) -> "Iterator[str]":
-    for line in text.splitlines():
-        words = line.partition("#")[0].split()
-        if words[:1] == ["deb"] or words[:1] == ["deb-src"]:
-            yield next((word for word in words[1:] if "://" in word), "")
-
-
-def _deb822(text: str) -> "Iterator[str]":
-    for stanza in text.replace("\r", "").split("\n\n"):
-        fields: dict[str, str] = {}
-        name = ""
-        for line in stanza.splitlines():
-            if line[:1] == "#":
-                continue
-            if line[:1] in (" ", "\t"):
-                fields[name] = fields.get(name, "") + " " + line.strip()
-            else:
-                name, _, value = line.partition(":")
-                name = name.strip().lower()
-                fields[name] = value.strip()
-        if fields.get("enabled", "yes").lower() not in {"no", "false"}:
-            yield from fields.get("uris", "").split()
-
-
 _TOOLS = {"pip": _pip, "npm": _npm, "cargo": _cargo, "go": _go, "maven": _maven, "apt": _apt}
-
-
-# --- reading -----------------------------------------------------------------------------------
-
-
-def _text(path: str, settings: Settings) -> str:
-    """Return a settings file's text, "" for one that is missing, odd, or within the workspace."""
-    if not path.startswith("/") or _inside(path, settings.workspace):
-        return ""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.read(descriptor, LARGEST).decode("utf-8", "replace").removeprefix("\ufeff")
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
-
-
-def _inside(path: str, workspace: str) -> bool:
-    if not workspace:
-        return False
-    root = workspace.rstrip("/") + "/"
-    return path.startswith(root) or os.path.realpath(path).startswith(root)
-
-
-def _toml(path: str, settings: Settings) -> "dict[str, Any]":
-    text = _text(path, settings)
-    if not text:
-        return {}
-    name = cache.key(b"settings", text.encode("utf-8", "surrogateescape"))
-    kept = cache.load(settings.cache_dir, name) if settings.cache_dir else None
-    if isinstance(kept, dict):
-        return kept
-    import tomllib
-
-    try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    if settings.cache_dir:
-        cache.store(settings.cache_dir, name, data)
-    return data
-
-
-def _ini(text: str) -> "Iterator[tuple[str, str, str]]":
-    """Yield (section, name, value); an indented line goes on with the value before it."""
-    section, name, value = "", "", ""
-    for line in text.splitlines():
-        stripped = line.strip()
-        if not stripped or stripped[0] in "#;":
-            continue
-        if line[0] in " \t" and name and stripped[0] != "[":
-            value = f"{value} {stripped}"
-            continue
-        if name:
-            yield section, name, value
-        name = ""
-        if stripped[0] == "[":
-            section = stripped.strip("[]").strip().lower()
-            continue
-        name, _, value = (part.strip() for part in stripped.partition("=" if "=" in stripped else ":"))
-        value = value.strip("\"'")
-    if name:
-        yield section, name, value
 
 
 def _each(tool: str, text: str, found: _Gathered) -> list[str]:
@@ -462,35 +364,3 @@ def _show(file: str, tool: str, found: _Gathered, *, secret: bool) -> None:
         ] = None
     else:
         found.folders[file] = None
-
-
-def _holds_secret(value: object) -> bool:
-    """Say whether parsed settings may hold a secret: better one file too many outside than one too few."""
-    if isinstance(value, dict):
-        names = [str(name).lower() for name in value]
-        if any(
-            word in name for name in names for word in ("token", "password", "secret", "env", "credential")
-        ):
-            return True
-        return any(map(_holds_secret, value.values()))
-    if isinstance(value, list):
-        return any(map(_holds_secret, value))
-    return isinstance(value, str) and "://" in value and "@" in value
-
-
-def _between(text: str, start: str, end: str) -> "Iterator[str]":
-    for part in text.split(start)[1:]:
-        yield part.partition(end)[0].strip()
-
-
-def _tables(value: object) -> "dict[str, dict[str, Any]]":
-    inside = value if isinstance(value, dict) else {}
-    return {name: one for name, one in inside.items() if isinstance(one, dict)}
-
-
-def _string(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _strings(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else [_string(value)]

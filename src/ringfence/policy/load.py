@@ -16,11 +16,14 @@ from ringfence.canonical import digest
 from ringfence.diagnostic import Diagnostic
 from ringfence.errors import PolicyError, UsageError
 from ringfence.policy import layers, model, preset, read
+from ringfence.policy.build import build
+from ringfence.policy.overrides import Overrides
+from ringfence.policy.overrides import layer as overrides_layer
 from ringfence.value import Struct, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     from ringfence.policy.layers import Combined, Layer
@@ -45,25 +48,6 @@ PROJECT_FILES = ("ringfence.toml", "ringfence.json")
 NONE = "none"  # `--use none`: no presets at all
 
 
-class Overrides(Struct):
-    """What the command line says about the policy; everything else comes from files."""
-
-    policy_file: str = ""  # stands in for the project's file
-    use: tuple[str, ...] = ()
-    allow: tuple[str, ...] = ()  # egress rules in their short form
-    deny: tuple[str, ...] = ()
-    read: tuple[str, ...] = ()
-    write: tuple[str, ...] = ()
-    mode: str = ""
-    tier: tuple[str, ...] = ()
-    accept: tuple[str, ...] = ()
-    memory: str = ""
-    cpus: str = ""
-    processes: str = ""
-    wall_time: str = ""
-    credentials: tuple[str, ...] = ()  # "NAME=SOURCE": another source for a credential that a layer declares
-
-
 class _File(Struct):
     """One file that was read: its layer, and whether it may widen."""
 
@@ -85,9 +69,9 @@ def effective(
     `indexes` is `host.indexes.reader(host)`: without it the public package indexes are meant.
     """
     found = _files(host, workspace, overrides)
-    line = _command_line(overrides)
+    line = overrides_layer(overrides)
     state, notes = _combined(host, workspace, found, line, command=command, indexes=indexes)
-    policy = _built(state.layer, found)
+    policy = build(state.layer, ((one.source, one.layer) for one in found))
     origins = tuple((one.source.kind, one.source.path) for one in found)
     settled = digest(replace(policy, notes=(), origins=(), digest=""))
     return replace(policy, origins=origins, notes=tuple(notes), digest=settled)
@@ -168,70 +152,6 @@ def inside(path: str, folder: str) -> bool:
     """Say whether a file lies in a folder, by the names given or by what they lead to."""
     pairs = ((path, folder), (os.path.realpath(path), os.path.realpath(folder)))
     return any(one.startswith(other.rstrip("/") + "/") for one, other in pairs)
-
-
-# --- the command line --------------------------------------------------------------------------
-
-
-def _command_line(given: Overrides) -> "Layer":
-    """Turn the command line into a layer, checked like a file."""
-    data: dict[str, Any] = {
-        "use": list(given.use),
-        "tier": list(given.tier),
-        "accept": list(given.accept),
-        "workspace": {"mode": given.mode},
-        "files": {"read": [_absolute(path) for path in given.read],
-                  "write": [_absolute(path) for path in given.write]},
-        "egress": {"allow": list(given.allow), "deny": list(given.deny)},
-        "limits": {"memory": given.memory, "cpus": _number(given.cpus), "processes": _number(given.processes),
-                   "wall_time": given.wall_time},
-        "credentials": {},
-    }  # fmt: skip
-    for credential in given.credentials:
-        name, mark, source = credential.partition("=")
-        if not mark:
-            raise UsageError(f"--credential {name}: write NAME=SOURCE, such as anthropic=env:MY_KEY")
-        data["credentials"][name] = {"source": source}
-    said = _said(data)
-    return _checked(said) if said else {}
-
-
-def _absolute(path: str) -> str:
-    return path if path.startswith("~") else os.path.abspath(path)
-
-
-def _said(data: "dict[str, Any]") -> "dict[str, Any]":
-    """Leave out what the command line does not mention."""
-    kept = {name: _said(value) if isinstance(value, dict) else value for name, value in data.items()}
-    return {name: value for name, value in kept.items() if value not in ({}, [], "")}
-
-
-def _number(text: str) -> "float | str":
-    try:
-        return int(text) if text.isdigit() else float(text)
-    except ValueError:
-        return text
-
-
-def _checked(data: "dict[str, Any]") -> "Layer":
-    from ringfence.policy.decode import decode
-
-    layer, problems = decode(data, "user")
-    if problems:
-        told = "\n".join(
-            f"error: --{_option(problem.path)}: {problem.message}"
-            + (f" ({problem.hint})" if problem.hint else "")
-            for problem in problems
-        )
-        raise UsageError(told.removeprefix("error: "))
-    return layer
-
-
-def _option(path: "tuple[str | int, ...]") -> str:
-    words = [word for word in path if isinstance(word, str)]
-    if words[0] == "credentials":
-        return "credential"
-    return words[min(1, len(words) - 1)].replace("_", "-")
 
 
 # --- merging -----------------------------------------------------------------------------------
@@ -402,76 +322,3 @@ def _near(name: str) -> str:
 
     known = preset.names()
     return near(name, known) or "there are " + ", ".join(known)
-
-
-# --- building ----------------------------------------------------------------------------------
-
-
-def _built(layer: "Layer", found: tuple[_File, ...]) -> model.Policy:
-    _check_whole(layer, found)
-    egress = dict(layer.get("egress", {}))
-    for effect in ("allow", "ask", "deny"):
-        egress[effect] = tuple([model.EgressRule(**rule) for rule in egress.get(effect, ())])
-    egress["static"] = tuple(sorted(egress.get("static", {}).items()))
-    environment = dict(layer.get("environment", {}))
-    environment["set"] = tuple(sorted(environment.get("set", {}).items()))
-    credentials, gateways = layer.get("credentials", {}), layer.get("gateways", {})
-    return model.Policy(
-        use=layer.get("use", ()),
-        tier=layer.get("tier", model.TIERS[:1]),
-        accept=layer.get("accept", ()),
-        workspace=model.Workspace(**layer.get("workspace", {})),
-        files=model.Files(**layer.get("files", {})),
-        egress=model.Egress(**egress),
-        credentials=tuple([model.Credential(name=name, **credentials[name]) for name in sorted(credentials)]),
-        gateways=tuple([model.Gateway(name=name, **gateways[name]) for name in sorted(gateways)]),
-        environment=model.Environment(**environment),
-        limits=model.Limits(**layer.get("limits", {})),
-    )
-
-
-def _check_whole(layer: "Layer", found: tuple[_File, ...]) -> None:
-    """Refuse what is wrong only once all layers are one."""
-    problems = [
-        (
-            ("credentials", name),
-            f"credential `{name}` has no `{field}`",
-            f"add `{field}` to `[credentials.{name}]`",
-        )
-        for name, credential in layer.get("credentials", {}).items()
-        for field in ("source", "host")
-        if field not in credential
-    ]
-    keep = layer.get("environment", {}).get("keep", ())
-    problems += [
-        (
-            ("environment", "keep"),
-            f"`keep` would take {source[4:]} inside, the source of credential `{name}`",
-            "the gate puts it into requests: leave it out of `keep`",
-        )
-        for name, source in _env_sources(layer)
-        if any(_kept(pattern, source[4:]) for pattern in keep)
-    ]
-    if problems:
-        raise PolicyError(
-            "the policy cannot be used", diagnostics=tuple(_placed(found, *one) for one in problems)
-        )
-
-
-def _env_sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
-    pairs = ((name, one.get("source", "")) for name, one in layer.get("credentials", {}).items())
-    return ((name, source) for name, source in pairs if source[:4] == "env:")
-
-
-def _kept(pattern: str, name: str) -> bool:
-    return name.startswith(pattern[:-1]) if pattern[-1] == "*" else name == pattern
-
-
-def _placed(found: tuple[_File, ...], path: tuple[str, str], message: str, hint: str) -> Diagnostic:
-    """Point at the last file that speaks of the thing."""
-    from ringfence.policy.decode import Problem
-
-    for one in reversed(found):
-        if path[1] in one.layer.get(path[0], {}):
-            return read.point(one.source, Problem(path=path, message=message, hint=hint, at_name=True))
-    return Diagnostic(message=message, hint=hint)

@@ -126,7 +126,7 @@ def _look(where: str, folder: str, names: Names, *, dependency: bool) -> _Folder
             elif kept:
                 if is_folder and parent != ".git":
                     visit.append(path)  # credentials inside protected folders stay hidden
-            elif is_folder and not (parent == ".git" and name == "objects"):
+            elif is_folder and not (parent.endswith(".git") and name == "objects"):
                 visit.append(path)
     if parent != ".git" and "HEAD" in seen:
         own = _is_worktree(where, folder)

@@ -1,8 +1,8 @@
 """A fully compromised agent: everything a hijacked model could do, done without a model.
 
 Runs inside the boundary as `python3 agent TARGETS.json`, with nothing but the standard library. It
-first looks for secrets in every place it knows (`look`), then changes what the host might later obey
-(`change`), then sends all it found through every way out it can think of (`send`). It reports each step
+first looks for secrets in every place it knows (`look`), then sends all it found through every way out it
+can think of (`send`), then changes what the host might later obey (`change`). It reports each step
 as a line of JSON, keeps what it found in `loot.txt`, and prints it: whoever runs it searches all three.
 """
 
@@ -18,6 +18,7 @@ import look
 import send
 from steps import ALL, Loot
 
+ORDER = ("look", "send", "change")
 EACH = 12.0  # seconds one step may take; a step that hangs is left behind
 
 
@@ -27,7 +28,7 @@ def main() -> None:
         targets = json.load(file)
     only = targets.get("only")  # names of steps; None means all of them
     loot = Loot()
-    for group, name, action in ALL:
+    for group, name, action in sorted(ALL, key=lambda one: ORDER.index(one[0])):
         if only is None or f"{group}.{name}" in only:
             _attempt(f"{group}.{name}", action, targets, loot)
     found = loot.data()

@@ -109,15 +109,11 @@ def own_policy_in_state(targets: dict, _loot: Loot) -> str:
 
 @step("change")
 def outlive_the_session(_targets: dict, _loot: Loot) -> None:
-    """Leave a process behind that would write into the project after the session's end."""
-    program = "import os, time\nos.setsid()\nif os.fork(): os._exit(0)\ntime.sleep(4)\n"
-    program += "open('outlived', 'w').write('PWNED')"
-    subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """Leave a process behind that goes on writing into the project after the session's end."""
+    program = "import os, time\nos.setsid()\nif os.fork(): os._exit(0)\n"
+    program += "for _ in range(120): open('outlived', 'w').write('still here'); time.sleep(0.5)"
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.Popen([sys.executable, "-c", program], **quiet)
 
 
 @step("change")

@@ -205,6 +205,11 @@ def test_an_unknown_kind_and_a_field_with_a_common_name_are_our_own_faults(path)
     assert "surprise" not in KINDS
 
 
+def test_an_event_of_countless_fields_is_our_own_fault(path):
+    with Writer.create(path, SESSION) as log, pytest.raises(ValueError, match="an event of 65 fields"):
+        log.append("note", **{f"f{number}": 1 for number in range(65)})
+
+
 HOSTILE = {
     "a new record": 'x"}\n{"seq":9,"kind":"end"}',
     "a carriage return": "a\rb",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -115,7 +116,15 @@ def test_a_log_rolled_back_and_ended_anew_is_caught_by_the_anchor(path, anchor):
 def test_a_torn_line_is_named(path):
     with open(path, "a") as file:
         file.write('{"seq":6,')
-    assert messages(path)[:2] == ["7: error: the last line is torn", "7: error: is not a record"]
+    assert messages(path)[0] == "7: error: is not a record: its line is torn"
+
+
+def test_a_line_without_end_does_not_fill_the_memory(path):
+    with open(path, "a") as file:
+        file.truncate(64 << 20)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert messages(path)[0] == "7: error: is not a record: its line is torn"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
 
 
 def test_an_empty_and_a_missing_log_are_errors(path):
@@ -155,6 +164,16 @@ def test_a_running_session_needs_no_end(tmp_path):
         log.append("start")
         report = verify(path, SESSION)
         assert (report.running, report.ok, report.findings) == (True, True, ())
+    assert not verify(path, SESSION).ok
+
+
+def test_a_record_just_being_written_is_no_fault_of_a_running_session(tmp_path):
+    path = str(tmp_path / "running.jsonl")
+    with Writer.create(path, SESSION) as log:
+        log.append("start")
+        with open(path, "a") as file:
+            file.write('{"seq":1,"ti')
+        assert verify(path, SESSION).ok
     assert not verify(path, SESSION).ok
 
 
@@ -242,6 +261,36 @@ def test_a_session_named_twice_in_heads_is_an_error(tmp_path):
     for _ in range(2):
         heads.append(str(tmp_path), SESSION, 1, "a" * 64)
     assert "twice" in verify_heads(str(tmp_path))[0].findings[0].message
+
+
+def test_heads_that_cannot_be_read_are_an_error(tmp_path):
+    (tmp_path / "heads").mkdir()
+    report, known = verify_heads(str(tmp_path))
+    assert (report.ok, known) == (False, {})
+    assert "cannot be read: Is a directory" in report.findings[0].message
+
+
+@pytest.mark.parametrize("body", ["[1", '{"seq":0', '{"seq":"0"', "nonsense"])
+def test_what_is_no_record_is_named_even_with_the_right_hash(path, body):
+    from ringfence.canonical import sha256
+
+    made = sha256(("0" * 64 + body + "}").encode())
+    write(path, [f'{body},"hash":"{made}"}}\n'])
+    assert messages(path)[0].startswith("1: error: is not a record: ")
+
+
+def test_a_log_that_does_not_begin_with_a_start_is_an_error(path):
+    first, _ = encoded(0, "2026-01-31T12:00:00.000000Z", SESSION, "note", prev="0" * 64, fields={})
+    write(path, [first + "\n"])
+    assert messages(path)[0] == "1: error: begins with a record of kind note, not start"
+
+
+def test_a_kind_from_a_newer_version_is_a_warning(path):
+    lines = lines_of(path)
+    common = {"seq": 1, "time": json.loads(lines[0])["time"], "session": SESSION}
+    newer, _ = encoded(**common, kind="hologram", prev=json.loads(lines[0])["hash"], fields={})
+    write(path, [lines[0], newer + "\n"])
+    assert "warning: unknown kind of record, hologram" in messages(path)[0]
 
 
 def test_a_copy_can_be_checked_elsewhere(path, anchor, tmp_path):

@@ -23,7 +23,7 @@ def state(tmp_path, monkeypatch):
     for session, host in ((OLD, "old.example"), (NEW, "new.example")):
         with started(tmp_path, session) as log:
             log.append("verdict", effect="deny", host=host, port=443, reason="no rule names it")
-            log.append("verdict", effect="allow", host="api.example", port=443)
+            log.append("verdict", effect="allow", host="api.example", port=443, reason="")
             log.append("end", status=0)
             heads.append(str(tmp_path), session, log.seq - 1, log.head)
     return tmp_path
@@ -58,6 +58,7 @@ def test_one_line_a_record_with_what_matters_first(capsys):
     assert line.split(maxsplit=2)[2] == (
         'verdict    effect=deny  host=new.example  port=443  reason="no rule names it"'
     )
+    assert shown(capsys, "last")[2].endswith("  effect=allow  host=api.example  port=443")
     assert shown(capsys, "last")[0].endswith('start      argv=["claude","-p","do it"]  tier=sandbox')
 
 

@@ -135,6 +135,9 @@ class TestCommand:
         path = program(tmp_path, "import sys; print('|'.join(sys.argv[1:]))")
         assert fetched(f"command:{path} 'a b' $HOME `id` ; x > /tmp/y") == "a b|$HOME|`id`|;|x|>|/tmp/y"
 
+    def test_a_command_of_nothing_but_spaces_is_refused(self):
+        assert refused("command:  ") == "`command:  `: no program"
+
     def test_a_quote_that_never_ends_is_told(self):
         assert "No closing quotation" in refused("command:give 'x")
 

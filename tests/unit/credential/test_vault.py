@@ -84,6 +84,20 @@ def test_a_refused_secret_is_fetched_again_and_stays_known(counting):
     vault.forget(credential("env:NEVER", name="never"))
 
 
+def test_the_same_value_again_is_no_former_one(tmp_path):
+    path = tmp_path / "key"
+    path.write_text("one")
+    path.chmod(0o600)
+    vault, key = Vault({}), credential(f"file:{path}")
+    for _ in range(3):
+        vault.get(key)
+        vault.forget(key)
+    vault.get(key)
+    os.utime(path, (1, 1))
+    vault.get(key)
+    assert [secret.reveal_for_injection() for secret in vault.every()] == ["one", "one"]
+
+
 def test_many_requests_at_once_cause_one_fetch(counting):
     vault = Vault({})
     threads = [threading.Thread(target=vault.get, args=(counting,)) for _ in range(8)]

@@ -118,6 +118,13 @@ def test_a_failure_leaves_nothing_half_made(monkeypatch, tmp_path):
     assert os.listdir(tmp_path / "ready") == []
 
 
+def test_what_is_no_certificate_in_a_bundle_is_left_out_of_the_keystore(folder):
+    system, _ = mint.system_bundle()
+    broken = b"-----BEGIN CERTIFICATE-----\n!\nx=\n-----END CERTIFICATE-----\n" + system
+    assert mint._ders(broken) == mint._ders(system)
+    assert len(mint._ders(open_bytes(f"{folder}/bundle.pem"))) == len(mint._ders(system)) + 1
+
+
 def test_the_pool_is_topped_up_and_not_above(tmp_path):
     ready = str(tmp_path / "ready")
     assert len(mint.top_up(ready)) == mint.POOL

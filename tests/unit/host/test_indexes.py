@@ -23,10 +23,13 @@ def at(tmp_path):
             return find(
                 tools,
                 Settings(
-                    home=str(self.home), variables=variables, workspace=str(self.workspace), root=str(self.root),
+                    home=str(self.home),
+                    variables=variables,
+                    workspace=str(self.workspace),
+                    root=str(self.root),
                     cache_dir=str(tmp_path / "cache"),
                 ),
-            )  # fmt: skip
+            )
 
     made = At()
     made.workspace.mkdir(parents=True)
@@ -48,10 +51,15 @@ def test_the_workspaces_files_are_never_read(at):
     at.write(at.workspace / "env", f"GOPROXY={hostile}")
     (at.home / ".npmrc").symlink_to(at.workspace / ".npmrc")
     found = at.find(
-        "pip", "npm", "cargo", "go",
-        PIP_CONFIG_FILE=str(at.workspace / "pip.conf"), npm_config_userconfig=str(at.workspace / ".npmrc"),
-        CARGO_HOME=str(at.workspace / "cargo"), GOENV=str(at.workspace / "env"),
-    )  # fmt: skip
+        "pip",
+        "npm",
+        "cargo",
+        "go",
+        PIP_CONFIG_FILE=str(at.workspace / "pip.conf"),
+        npm_config_userconfig=str(at.workspace / ".npmrc"),
+        CARGO_HOME=str(at.workspace / "cargo"),
+        GOENV=str(at.workspace / "env"),
+    )
     assert found.indexes == ()
     assert found.replaced == ()
     assert at.find("pip", PIP_CONFIG_FILE="pip.conf").indexes == ()

@@ -20,11 +20,22 @@ class Machine:
         self.workspace = self.home / "work" / "project"
         self.workspace.mkdir(parents=True)
         self.host = Host(
-            system="linux", arch="x86_64", uid=os.getuid(), gid=os.getgid(), user="ada", home=str(self.home),
-            path=(), set_variables=frozenset(), variables=(), config_dir=str(root / "config"),
-            state_dir=str(root / "state"), cache_dir=str(root / "cache"), managed_policy=str(root / "managed.toml"),
-            bwrap="", system_bwrap="",
-        )  # fmt: skip
+            system="linux",
+            arch="x86_64",
+            uid=os.getuid(),
+            gid=os.getgid(),
+            user="ada",
+            home=str(self.home),
+            path=(),
+            set_variables=frozenset(),
+            variables=(),
+            config_dir=str(root / "config"),
+            state_dir=str(root / "state"),
+            cache_dir=str(root / "cache"),
+            managed_policy=str(root / "managed.toml"),
+            bwrap="",
+            system_bwrap="",
+        )
 
     def managed(self, text: str) -> Path:
         return self._write(self.root / "managed.toml", text)

@@ -10,10 +10,34 @@ SOURCE = str(Path(__file__).parents[3] / "src")
 # 3 ms on an idle machine; CI shares its cores, and one bad moment is no regression.
 BUDGET = 0.030
 SLOW = {
-    "asyncio", "ssl", "cryptography", "logging", "subprocess", "dataclasses", "typing", "enum", "re", "json", "tomllib",
-    "pathlib", "socket", "hashlib", "tempfile", "shutil", "contextlib", "functools", "collections", "inspect",
-    "importlib.metadata", "shlex", "difflib", "configparser", "urllib", "ringfence.policy.decode", "ringfence.policy.forms",
-}  # fmt: skip
+    "asyncio",
+    "ssl",
+    "cryptography",
+    "logging",
+    "subprocess",
+    "dataclasses",
+    "typing",
+    "enum",
+    "re",
+    "json",
+    "tomllib",
+    "pathlib",
+    "socket",
+    "hashlib",
+    "tempfile",
+    "shutil",
+    "contextlib",
+    "functools",
+    "collections",
+    "inspect",
+    "importlib.metadata",
+    "shlex",
+    "difflib",
+    "configparser",
+    "urllib",
+    "ringfence.policy.decode",
+    "ringfence.policy.forms",
+}
 PROGRAM = """
 import sys, time
 sys.path.insert(0, SOURCE)
@@ -29,14 +53,29 @@ print(took, len(policy.egress.allow), len(policy.notes), *sorted(sys.modules))
 
 def load(machine, command: str) -> tuple[float, int, int, set[str]]:
     environment = {
-        "PATH": os.pathsep.join(machine.host.path), "HOME": str(machine.home),
-        "RINGFENCE_CONFIG_DIR": machine.host.config_dir, "RINGFENCE_STATE_DIR": machine.host.state_dir,
-        "RINGFENCE_CACHE_DIR": machine.host.cache_dir, "RINGFENCE_MANAGED_POLICY": machine.host.managed_policy,
-    }  # fmt: skip
+        "PATH": os.pathsep.join(machine.host.path),
+        "HOME": str(machine.home),
+        "RINGFENCE_CONFIG_DIR": machine.host.config_dir,
+        "RINGFENCE_STATE_DIR": machine.host.state_dir,
+        "RINGFENCE_CACHE_DIR": machine.host.cache_dir,
+        "RINGFENCE_MANAGED_POLICY": machine.host.managed_policy,
+    }
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", PROGRAM.replace("SOURCE", repr(SOURCE)), command, str(machine.workspace)],
-        env=environment, capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            PROGRAM.replace("SOURCE", repr(SOURCE)),
+            command,
+            str(machine.workspace),
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     took, rules, notes, *modules = done.stdout.split()
     return float(took), int(rules), int(notes), set(modules)

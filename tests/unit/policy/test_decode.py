@@ -44,62 +44,149 @@ def test_every_field_of_the_model_has_a_form():
         ("[limits]\nprocesses = true", ("limits", "processes"), "expected a number, found true or false"),
         ("[limits]\ncpus = nan", ("limits", "cpus"), "`nan`: this is a number above 0"),
         ("[limits]\ncpus = inf", ("limits", "cpus"), "`inf`: this is a number above 0"),
-        ("[egress]\nproxy_variables = 1", ("egress", "proxy_variables"), "expected true or false, found a number"),
-        ("[[egress.allow]]\nhost='a.b'\nports=[0]", ("egress", "allow", 0, "ports", 0),
-         "`0`: a port is a number from 1 to 65535"),
-        ("[[egress.allow]]\nhost='a.b'\nmethods=['CONNECT']", ("egress", "allow", 0, "methods", 0),
-         "`CONNECT`: CONNECT is never forwarded, so no rule can be about it"),
-        ("[[egress.allow]]\nhost='a.b'\nschemes=['ftp']", ("egress", "allow", 0, "schemes", 0),
-         "`ftp`: expected `https` or `http`"),
-        ("[[egress.allow]]\nhost='a.b'\norigin='managed policy'", ("egress", "allow", 0, "origin"),
-         "unknown key `origin`"),
-        ("[egress]\nallow=['a.b/../c']", ("egress", "allow", 0),
-         "`/../c`: a pattern has no `.` or `..` segments"),
-        ("[egress]\nallow=['a.b:0x50']", ("egress", "allow", 0),
-         "`a.b:0x50`: a port is a number from 1 to 65535"),
+        (
+            "[egress]\nproxy_variables = 1",
+            ("egress", "proxy_variables"),
+            "expected true or false, found a number",
+        ),
+        (
+            "[[egress.allow]]\nhost='a.b'\nports=[0]",
+            ("egress", "allow", 0, "ports", 0),
+            "`0`: a port is a number from 1 to 65535",
+        ),
+        (
+            "[[egress.allow]]\nhost='a.b'\nmethods=['CONNECT']",
+            ("egress", "allow", 0, "methods", 0),
+            "`CONNECT`: CONNECT is never forwarded, so no rule can be about it",
+        ),
+        (
+            "[[egress.allow]]\nhost='a.b'\nschemes=['ftp']",
+            ("egress", "allow", 0, "schemes", 0),
+            "`ftp`: expected `https` or `http`",
+        ),
+        (
+            "[[egress.allow]]\nhost='a.b'\norigin='managed policy'",
+            ("egress", "allow", 0, "origin"),
+            "unknown key `origin`",
+        ),
+        (
+            "[egress]\nallow=['a.b/../c']",
+            ("egress", "allow", 0),
+            "`/../c`: a pattern has no `.` or `..` segments",
+        ),
+        (
+            "[egress]\nallow=['a.b:0x50']",
+            ("egress", "allow", 0),
+            "`a.b:0x50`: a port is a number from 1 to 65535",
+        ),
         ("[egress]\nallow=['user@a.b']", ("egress", "allow", 0), "`user@a.b`: a host name never holds `@`"),
-        ("[egress]\nallow=[7]", ("egress", "allow", 0),
-         'expected a rule (a table, or text such as "api.github.com"), found a number'),
-        ("[egress.static]\n'a.b' = 'c.d:1'", ("egress", "static", "a.b"),
-         "`c.d:1`: this is address:port, such as 127.0.0.1:8443"),
-        ("[egress.static]\n'*.b' = '1.2.3.4:1'", ("egress", "static", "*.b"), "`*.b`: a host name never holds `*`"),
-        ("[egress.static]\n'a.b' = '1.2.3.4:1'\n'A.b' = '1.2.3.4:2'", ("egress", "static", "A.b"),
-         "`a.b` stands here twice"),
-        ("[files]\nread=['.ssh']", ("files", "read", 0), "`.ssh`: a path here is absolute or starts with `~/`"),
+        (
+            "[egress]\nallow=[7]",
+            ("egress", "allow", 0),
+            'expected a rule (a table, or text such as "api.github.com"), found a number',
+        ),
+        (
+            "[egress.static]\n'a.b' = 'c.d:1'",
+            ("egress", "static", "a.b"),
+            "`c.d:1`: this is address:port, such as 127.0.0.1:8443",
+        ),
+        (
+            "[egress.static]\n'*.b' = '1.2.3.4:1'",
+            ("egress", "static", "*.b"),
+            "`*.b`: a host name never holds `*`",
+        ),
+        (
+            "[egress.static]\n'a.b' = '1.2.3.4:1'\n'A.b' = '1.2.3.4:2'",
+            ("egress", "static", "A.b"),
+            "`a.b` stands here twice",
+        ),
+        (
+            "[files]\nread=['.ssh']",
+            ("files", "read", 0),
+            "`.ssh`: a path here is absolute or starts with `~/`",
+        ),
         ("[files]\nread=['/a/../etc']", ("files", "read", 0), "`/a/../etc`: a path here has no `..`"),
-        ("[files]\nread=['~root/x']", ("files", "read", 0), "`~root/x`: a path here is absolute or starts with `~/`"),
+        (
+            "[files]\nread=['~root/x']",
+            ("files", "read", 0),
+            "`~root/x`: a path here is absolute or starts with `~/`",
+        ),
         ("[files]\nread=['/a/*']", ("files", "read", 0), "`/a/*`: a path here is no pattern"),
         ("[files]\nstate=['/var/x']", ("files", "state", 0), "`/var/x`: kept state is a folder under `~/`"),
-        ("[environment]\nkeep=['*']", ("environment", "keep", 0),
-         "`*`: `*` alone would take over the whole environment: name variables, or a PREFIX*"),
-        ("[environment.set]\n'A B' = 'x'", ("environment", "set", "A B"),
-         "`A B`: a variable's name is made of letters, digits and `_`"),
-        ("[environment.set]\nA = \"x\\ny\"", ("environment", "set", "A"),
-         "`x\\x0ay`: control characters do not belong here"),
-        ("[credentials.k]\nsource='vault:x'", ("credentials", "k", "source"),
-         "`vault:x`: a source is env:NAME, file:PATH or command:PROGRAM …"),
-        ("[credentials.k]\nsource='file:key'", ("credentials", "k", "source"),
-         "`file:key`: a path here is absolute or starts with `~/`"),
-        ("[credentials.k]\nsource='command:pass \"x'", ("credentials", "k", "source"),
-         "`command:pass \"x`: the command cannot be split into words: no closing quotation"),
-        ("[credentials.k]\nhost='*.a.b'", ("credentials", "k", "host"), "`*.a.b`: a host name never holds `*`"),
-        ("[credentials.k]\nheader='Host'", ("credentials", "k", "header"), "`Host`: `host` belongs to the gate"),
-        ("[credentials.k]\nheader='a:b'", ("credentials", "k", "header"),
-         "`a:b`: a header's name is a word such as authorization"),
-        ("[credentials.k]\nprefix=\"a\\r\\nX: y\"", ("credentials", "k", "prefix"),
-         "`a\\x0d\\x0aX: y`: control characters do not belong here"),
-        ("[gateways.g]\nupstream='http://a.b'", ("gateways", "g", "upstream"),
-         "`http://a.b`: an upstream is written as https://host, with a port and a prefix if need be"),
-        ("[gateways.g]\nupstream='https://u:p@a.b'", ("gateways", "g", "upstream"),
-         "`https://u:p@a.b`: no user or password belongs into a URL: declare a credential for the host"),
-        ("[gateways.a_b]\nupstream='https://a.b'", ("gateways", "a_b"),
-         "`a_b` becomes part of a host name: letters, digits and `-` only"),
+        (
+            "[environment]\nkeep=['*']",
+            ("environment", "keep", 0),
+            "`*`: `*` alone would take over the whole environment: name variables, or a PREFIX*",
+        ),
+        (
+            "[environment.set]\n'A B' = 'x'",
+            ("environment", "set", "A B"),
+            "`A B`: a variable's name is made of letters, digits and `_`",
+        ),
+        (
+            '[environment.set]\nA = "x\\ny"',
+            ("environment", "set", "A"),
+            "`x\\x0ay`: control characters do not belong here",
+        ),
+        (
+            "[credentials.k]\nsource='vault:x'",
+            ("credentials", "k", "source"),
+            "`vault:x`: a source is env:NAME, file:PATH or command:PROGRAM …",
+        ),
+        (
+            "[credentials.k]\nsource='file:key'",
+            ("credentials", "k", "source"),
+            "`file:key`: a path here is absolute or starts with `~/`",
+        ),
+        (
+            "[credentials.k]\nsource='command:pass \"x'",
+            ("credentials", "k", "source"),
+            '`command:pass "x`: the command cannot be split into words: no closing quotation',
+        ),
+        (
+            "[credentials.k]\nhost='*.a.b'",
+            ("credentials", "k", "host"),
+            "`*.a.b`: a host name never holds `*`",
+        ),
+        (
+            "[credentials.k]\nheader='Host'",
+            ("credentials", "k", "header"),
+            "`Host`: `host` belongs to the gate",
+        ),
+        (
+            "[credentials.k]\nheader='a:b'",
+            ("credentials", "k", "header"),
+            "`a:b`: a header's name is a word such as authorization",
+        ),
+        (
+            '[credentials.k]\nprefix="a\\r\\nX: y"',
+            ("credentials", "k", "prefix"),
+            "`a\\x0d\\x0aX: y`: control characters do not belong here",
+        ),
+        (
+            "[gateways.g]\nupstream='http://a.b'",
+            ("gateways", "g", "upstream"),
+            "`http://a.b`: an upstream is written as https://host, with a port and a prefix if need be",
+        ),
+        (
+            "[gateways.g]\nupstream='https://u:p@a.b'",
+            ("gateways", "g", "upstream"),
+            "`https://u:p@a.b`: no user or password belongs into a URL: declare a credential for the host",
+        ),
+        (
+            "[gateways.a_b]\nupstream='https://a.b'",
+            ("gateways", "a_b"),
+            "`a_b` becomes part of a host name: letters, digits and `-` only",
+        ),
         ("[gateways.g]", ("gateways", "g"), "this gateway has no `upstream`"),
         ("indexes = {pip = 'pypi.org'}", ("indexes",), "unknown key `indexes`"),
-        ("[workspace]\nmask=['a\\\\*']" , ("workspace", "mask", 0),
-         "`a\\\\*`: a pattern has no escapes: every character but `*` and `?` is literal"),
+        (
+            "[workspace]\nmask=['a\\\\*']",
+            ("workspace", "mask", 0),
+            "`a\\\\*`: a pattern has no escapes: every character but `*` and `?` is literal",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_is_told_with_its_place(text, path, message):
     assert wrong(text) == [(path, message)]
 
@@ -107,9 +194,12 @@ def test_a_wrong_value_is_told_with_its_place(text, path, message):
 def test_a_wrong_lock_is_told():
     assert wrong("[managed]\nlock = ['x']\nopen = 1", "managed") == [
         (("managed", "open"), "unknown key `open`"),
-        (("managed", "lock", 0), "`x`: expected `use`, `tier`, `accept`, `workspace`, `files`, `egress`, `credentials`, "
-         "`gateways`, `environment` or `limits`"),
-    ]  # fmt: skip
+        (
+            ("managed", "lock", 0),
+            "`x`: expected `use`, `tier`, `accept`, `workspace`, `files`, `egress`, `credentials`, "
+            "`gateways`, `environment` or `limits`",
+        ),
+    ]
     assert wrong("managed = 1", "managed") == [(("managed",), "expected a table, found a number")]
 
 

@@ -298,9 +298,12 @@ def test_rules_say_where_they_come_from(machine):
     policy = machine.policy(allow=("c.test",))
     found = {rule.host: rule.origin for rule in (*policy.egress.allow, *policy.egress.deny)}
     assert found == {
-        "m.test": "managed policy", "u.test": "user policy", "p.test": "project policy", "c.test": "command line",
+        "m.test": "managed policy",
+        "u.test": "user policy",
+        "p.test": "project policy",
+        "c.test": "command line",
         "api.anthropic.com": "preset claude",
-    }  # fmt: skip
+    }
     assert [layer for layer, _ in policy.origins] == ["managed", "user", "project"]
 
 
@@ -392,9 +395,12 @@ def test_the_operators_own_index_takes_the_public_ones_place(machine):
         assert tools == ("pip",)
         mirror = Index(tool="pip", scheme="http", host="mirror.test", port=8080)
         return Found(
-            indexes=(mirror,), replaced=("pip",), folders=("/opt/wheels",), notes=("a note",),
+            indexes=(mirror,),
+            replaced=("pip",),
+            folders=("/opt/wheels",),
+            notes=("a note",),
             environment=(("PIP_INDEX_URL", "http://mirror.test:8080/simple"),),
-        )  # fmt: skip
+        )
 
     policy = effective(machine.host, str(machine.workspace), command="claude", indexes=indexes)
     assert "pypi.org" not in hosts(policy)
@@ -436,9 +442,15 @@ def test_the_command_line_is_checked_like_a_file(machine):
 
 def test_the_command_line_adds_rules_paths_and_limits(machine):
     policy = machine.policy(
-        allow=("GET,HEAD https://api.test:8443/v1/**",), deny=("*.evil.test",), read=("~/x", "/y"), write=("/z",),
-        accept=("no-seccomp",), memory="1G", processes="5", wall_time="10m",
-    )  # fmt: skip
+        allow=("GET,HEAD https://api.test:8443/v1/**",),
+        deny=("*.evil.test",),
+        read=("~/x", "/y"),
+        write=("/z",),
+        accept=("no-seccomp",),
+        memory="1G",
+        processes="5",
+        wall_time="10m",
+    )
     (rule,) = policy.egress.allow
     assert (rule.host, rule.ports, rule.methods, rule.paths) == (
         "api.test",

@@ -10,7 +10,7 @@ NAMES = preset.names()
 
 
 def layer(name: str) -> dict:
-    found, problems = read.layer(preset.source(name), "/nonexistent")
+    found, problems = read.layer(preset.source(name), "/proc/nowhere")
     assert [str(problem) for problem in problems] == []
     return found
 

@@ -8,7 +8,7 @@ from ringfence import cache
 from ringfence.policy import read
 
 
-def problems(path, kind="project", cache_dir="/nonexistent"):
+def problems(path, kind="project", cache_dir="/proc/nowhere"):
     source = read.source(str(path), kind)
     assert source is not None
     return [str(one) for one in read.layer(source, cache_dir)[1]]

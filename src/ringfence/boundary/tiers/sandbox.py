@@ -30,6 +30,7 @@ class Invocation(Struct):
     filter: bytes  # for bubblewrap's --seccomp
     mounts: tuple[Mount, ...]  # that our child makes; empty when bubblewrap does
     hidden: tuple[tuple[str, bool], ...]  # in a "masked" workspace: (relative path, is a folder)
+    cpus: int  # keep to so many CPUs; 0: a cgroup holds the limit, or there is none
     texts: tuple[tuple[str, bytes], ...]  # files that bubblewrap makes from descriptors, in the fallback
 
 
@@ -46,12 +47,21 @@ def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
         hidden=tuple(
             (one.path[len(plan.workspace.root) + 1 :], one.directory) for one in plan.workspace.hidden
         ),
+        cpus=_cpus(plan),
         texts=(),
     )
     if private:
         return replace(common, options=_options(plan))
     binds, texts = _as_options(plan, entry)
     return replace(common, options=_options(plan, binds), mounts=(), texts=texts)
+
+
+def _cpus(plan: Plan) -> int:
+    by = {one.name: one.by for one in plan.limits}.get("cpus", "cgroup")
+    wanted = plan.policy.limits.cpus
+    if wanted is None or by.startswith("cgroup"):
+        return 0
+    return max(1, -int(-wanted // 1))
 
 
 def _options(plan: Plan, binds: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -1,0 +1,84 @@
+"""From the one layer that all layers have become to the policy, checked as a whole."""
+
+from ringfence.diagnostic import Diagnostic
+from ringfence.errors import PolicyError
+from ringfence.policy import model, read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ringfence.policy.layers import Layer
+
+
+def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model.Policy:
+    """Return the policy that a merged layer is; `files` are where its parts came from, for messages."""
+    _check(layer, tuple(files))
+    egress = dict(layer.get("egress", {}))
+    for effect in ("allow", "ask", "deny"):
+        egress[effect] = tuple([model.EgressRule(**rule) for rule in egress.get(effect, ())])
+    egress["static"] = tuple(sorted(egress.get("static", {}).items()))
+    environment = dict(layer.get("environment", {}))
+    environment["set"] = tuple(sorted(environment.get("set", {}).items()))
+    credentials, gateways = layer.get("credentials", {}), layer.get("gateways", {})
+    return model.Policy(
+        use=layer.get("use", ()),
+        tier=layer.get("tier", model.TIERS[:1]),
+        accept=layer.get("accept", ()),
+        workspace=model.Workspace(**layer.get("workspace", {})),
+        files=model.Files(**layer.get("files", {})),
+        egress=model.Egress(**egress),
+        credentials=tuple([model.Credential(name=name, **credentials[name]) for name in sorted(credentials)]),
+        gateways=tuple([model.Gateway(name=name, **gateways[name]) for name in sorted(gateways)]),
+        environment=model.Environment(**environment),
+        limits=model.Limits(**layer.get("limits", {})),
+    )
+
+
+def _check(layer: "Layer", files: "tuple[tuple[read.Source, Layer], ...]") -> None:
+    """Refuse what is wrong only once all layers are one."""
+    problems = [
+        (
+            ("credentials", name),
+            f"credential `{name}` has no `{field}`",
+            f"add `{field}` to `[credentials.{name}]`",
+        )
+        for name, credential in layer.get("credentials", {}).items()
+        for field in ("source", "host")
+        if field not in credential
+    ]
+    keep = layer.get("environment", {}).get("keep", ())
+    problems += [
+        (
+            ("environment", "keep"),
+            f"`keep` would take {source[4:]} inside, the source of credential `{name}`",
+            "the gate puts it into requests: leave it out of `keep`",
+        )
+        for name, source in _env_sources(layer)
+        if any(_kept(pattern, source[4:]) for pattern in keep)
+    ]
+    if problems:
+        raise PolicyError(
+            "the policy cannot be used", diagnostics=tuple(_placed(files, *one) for one in problems)
+        )
+
+
+def _env_sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
+    pairs = ((name, one.get("source", "")) for name, one in layer.get("credentials", {}).items())
+    return ((name, source) for name, source in pairs if source[:4] == "env:")
+
+
+def _kept(pattern: str, name: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern[-1] == "*" else name == pattern
+
+
+def _placed(
+    files: "tuple[tuple[read.Source, Layer], ...]", path: tuple[str, str], message: str, hint: str
+) -> Diagnostic:
+    """Point at the last file that speaks of the thing."""
+    from ringfence.policy.decode import Problem
+
+    for source, layer in reversed(files):
+        if path[1] in layer.get(path[0], {}):
+            return read.point(source, Problem(path=path, message=message, hint=hint, at_name=True))
+    return Diagnostic(message=message, hint=hint)
