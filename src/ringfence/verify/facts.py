@@ -40,7 +40,7 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "gate": [plan.wire.gate_address, plan.wire.proxy_port] if plan.wire.kind != "none" else None,
         "writable": [one.target for one in plan.mounts if one.kind == "rw"],
         "bound": [one.target for one in plan.mounts if one.kind in {"ro", "rw"}],
-        "protected": sorted({*plan.workspace.protected, *_obeyed(root)} if plan.workspace.mode == "direct" else ()),
+        "protected": sorted({*plan.workspace.protected, *_obeyed(root)}),
         "existing": [os.path.join(root, name) for name in os.listdir(root)],
         "credentials": _identified([*(one.path for one in plan.workspace.hidden), *_masked(plan), *_keys(host.home, visible)]),
         "invisible": _identified(_home_entries(host.home, visible)),
