@@ -4,13 +4,14 @@ Whoever holds it can read what the session says to every host. It is looked for 
 or the system could have put it; only the path of a find is told.
 """
 
+import itertools
 import os
 
 from ringfence.verify.prelude import NO_FILE, Tally
 
 _MARKS = (b"PRIVATE KEY-----", b"openssh-key-v1")
 _PLACES = ("/etc", "/run", "/tmp", "/var", "/dev/shm", "/opt", "/srv", "/mnt", "/root")  # noqa: S108
-_LARGEST, _MOST = 1 << 16, 20000
+_LARGEST, _MOST = 1 << 16, 10000  # bytes of a file; files of one place
 
 
 def attack(facts):
@@ -22,13 +23,11 @@ def attack(facts):
     found, looked = [], 0
     elsewhere = {os.getcwd(), "/proc", *facts.get("bound", [])}
     for place in (*_PLACES, home):
-        for path in _files(place, elsewhere):
+        for path in itertools.islice(_files(place, elsewhere), _MOST):
             looked += 1
-            if looked > _MOST:
-                break
             if _is_key(path):
                 found.append(path)
-    tally.expect("files that hold a private key", not found, ", ".join(found[:4]) or f"none among {min(looked, _MOST)} files")
+    tally.expect("files that hold a private key", not found, ", ".join(found[:4]) or f"none among {looked} files")
     return tally.finding()
 
 
