@@ -16,8 +16,10 @@ import struct
 import sys
 
 NUMBERS = {
-    "x86_64": {"unshare": 272, "mount": 165, "clone": 56, "clone3": 435, "pidfd_open": 434, "landlock_create_ruleset": 444, "write": 1, "socket": 41, "seccomp": 317},
-    "aarch64": {"unshare": 97, "mount": 40, "clone": 220, "clone3": 435, "pidfd_open": 434, "landlock_create_ruleset": 444, "write": 64, "socket": 198, "seccomp": 277},
+    "x86_64": {"unshare": 272, "mount": 165, "clone": 56, "clone3": 435, "pidfd_open": 434,
+        "landlock_create_ruleset": 444},
+    "aarch64": {"unshare": 97, "mount": 40, "clone": 220, "clone3": 435, "pidfd_open": 434,
+        "landlock_create_ruleset": 444},
 }  # fmt: skip
 NEWUSER = 0x10000000
 OTHERS = 0x20000 | 0x40000000  # mount and network namespaces
@@ -31,10 +33,22 @@ def program(refusals):
         answer = _op(0x06, 0x50000 | code_of_error)
         if name == "userns":
             for call in ("unshare", "clone"):
-                code += [_op(0x15, numbers[call], 0, 4), _op(0x20, 16), _op(0x45, NEWUSER, 0, 1), answer, _op(0x20, 0)]
+                code += [
+                    _op(0x15, numbers[call], 0, 4),
+                    _op(0x20, 16),
+                    _op(0x45, NEWUSER, 0, 1),
+                    answer,
+                    _op(0x20, 0),
+                ]
             code += [_op(0x15, numbers["clone3"], 0, 1), _op(0x06, 0x50000 | errno.ENOSYS)]
         elif name == "bare-userns":
-            code += [_op(0x15, numbers["unshare"], 0, 4), _op(0x20, 16), _op(0x45, OTHERS, 0, 1), answer, _op(0x20, 0)]
+            code += [
+                _op(0x15, numbers["unshare"], 0, 4),
+                _op(0x20, 16),
+                _op(0x45, OTHERS, 0, 1),
+                answer,
+                _op(0x20, 0),
+            ]
         else:
             code += [_op(0x15, numbers[name], 0, 1), answer]
     return b"".join([*code, _op(0x06, 0x7FFF0000)])

@@ -17,9 +17,11 @@ def ordinary_ids():
         yield os.getuid(), os.getgid(), pwd.getpwuid(os.getuid()).pw_name
         return
     if not os.access(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}", os.X_OK):
-        pytest.skip(f"missing: /usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}, which an ordinary user can run")
+        pytest.skip("missing: the system's Python of this version, which an ordinary user can run")
     name = f"rf-{secrets.token_hex(4)}"
-    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", "--user-group", name], check=True, timeout=30)
+    subprocess.run(
+        ["useradd", "--no-create-home", "--shell", "/bin/sh", "--user-group", name], check=True, timeout=30
+    )
     try:
         entry = pwd.getpwnam(name)
         yield entry.pw_uid, entry.pw_gid, name

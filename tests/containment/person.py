@@ -1,4 +1,4 @@
-"""Somebody with a home, keys in it, and a project: whoever runs the tests, or an ordinary user made for them."""
+"""Somebody with a home, keys in it, and a project: whoever runs the tests, or an ordinary user."""
 
 import os
 import secrets
@@ -10,6 +10,9 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LIMIT = 100.0  # seconds for one command
+
+
+_FOLDERS = ("STATE", "CACHE", "CONFIG")
 
 
 class Person:
@@ -38,10 +41,12 @@ class Person:
     @property
     def environment(self):
         return {
-            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": self.home, "USER": self.name, "LANG": "C.UTF-8", "TERM": "xterm",
-            "PYTHONPATH": os.path.join(TOP, "src"), "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_NOSYSTEM": "1",
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": self.home, "USER": self.name, "LANG": "C.UTF-8",
+            "TERM": "xterm",
+            "PYTHONPATH": os.path.join(TOP, "src"), "PYTHONDONTWRITEBYTECODE": "1",
+            "GIT_CONFIG_NOSYSTEM": "1",
             "MY_SERVICE_TOKEN": "token-" + secrets.token_hex(8),
-            **{f"RINGFENCE_{name}_DIR": f"{self.home}/.{name.lower()}/ringfence" for name in ("STATE", "CACHE", "CONFIG")},
+            **{f"RINGFENCE_{name}_DIR": f"{self.home}/.{name.lower()}/ringfence" for name in _FOLDERS},
             "RINGFENCE_MANAGED_POLICY": f"{self.home}/managed.toml",
         }  # fmt: skip
 
@@ -49,7 +54,15 @@ class Person:
         """Run the command; `refusing` puts it under a filter (tests/refusing.py)."""
         around = [self.python, f"{TOP}/tests/refusing.py", refusing, "--"] if refusing else []
         argv = [*self.prefix, *around, self.python, "-m", "ringfence.cli", *arguments]
-        return subprocess.run(argv, cwd=self.project, env=self.environment, capture_output=True, text=True, timeout=limit, check=False)
+        return subprocess.run(
+            argv,
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
 
     def write(self, path, text):
         full = os.path.join(self.home, path)
@@ -60,21 +73,52 @@ class Person:
     def _fill(self):
         """Keys where keys lie, and a project with everything that git and editors obey."""
         secret = secrets.token_hex(16)
-        for path in (".ssh/id_ed25519", ".aws/credentials", ".netrc", ".config/gh/hosts.yml", ".docker/config.json", ".bashrc"):
+        for path in (
+            ".ssh/id_ed25519",
+            ".aws/credentials",
+            ".netrc",
+            ".config/gh/hosts.yml",
+            ".docker/config.json",
+            ".bashrc",
+        ):
             self.write(path, f"secret = {secret}\n")
-        for path in (".env", "deploy/prod.pem", "sub/deep/er/.env.local", ".envrc", ".vscode/tasks.json", ".claude/settings.json", "a/b/.mcp.json"):
+        for path in (
+            ".env",
+            "deploy/prod.pem",
+            "sub/deep/er/.env.local",
+            ".envrc",
+            ".vscode/tasks.json",
+            ".claude/settings.json",
+            "a/b/.mcp.json",
+        ):
             self.write(f"project/{path}", f"secret = {secret}\n")
         self.write("project/main.py", "print('hello')\n")
-        git = ["git", "-c", "user.email=a@example.test", "-c", "user.name=a", "-c", "protocol.file.allow=always", "-C", self.project]
+        git = [
+            "git",
+            "-c",
+            "user.email=a@example.test",
+            "-c",
+            "user.name=a",
+            "-c",
+            "protocol.file.allow=always",
+            "-C",
+            self.project,
+        ]
         subprocess.run([*git[:1], "init", "-q", f"{self.folder}/library"], check=True)
-        subprocess.run([*git[:-1], f"{self.folder}/library", "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+        subprocess.run(
+            [*git[:-1], f"{self.folder}/library", "commit", "-q", "--allow-empty", "-m", "first"], check=True
+        )
         subprocess.run([*git[:1], "init", "-q", self.project], check=True)
         subprocess.run([*git, "submodule", "--quiet", "add", f"{self.folder}/library", "library"], check=True)
         subprocess.run([*git, "commit", "-q", "-m", "first"], check=True)
-        subprocess.run([*git, "worktree", "add", "-q", f"{self.project}/tree", "-b", "tree"], check=True, capture_output=True)
+        subprocess.run(
+            [*git, "worktree", "add", "-q", f"{self.project}/tree", "-b", "tree"],
+            check=True,
+            capture_output=True,
+        )
 
     def _interpreter(self):
-        """Return a Python with our dependencies that this person can run; root's own may lie in root's home."""
+        """Return a Python with our dependencies that this person can run; root's may lie in root's home."""
         if self.uid == os.getuid():
             return sys.executable
         base = f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -98,5 +142,9 @@ def snapshot(folder):
             path = os.path.join(place, name)
             status = os.lstat(path)
             changed = 0 if os.path.isdir(path) else status.st_mtime_ns
-            found[os.path.relpath(path, folder)] = (status.st_mode, 0 if os.path.isdir(path) else status.st_size, changed)
+            found[os.path.relpath(path, folder)] = (
+                status.st_mode,
+                0 if os.path.isdir(path) else status.st_size,
+                changed,
+            )
     return found

@@ -35,10 +35,14 @@ class TestExplaining:
         root = machine(proc__sys__kernel__apparmor_restrict_unprivileged_userns="1\n")
         message, hint = features.explain("uid_map", errno.EPERM, root)
         assert message == (
-            "the kernel did not let ringfence map its user inside a user namespace: Operation not permitted (EPERM); "
+            "the kernel did not let ringfence map its user inside a user namespace: "
+            "Operation not permitted (EPERM); "
             "AppArmor keeps programs without a profile from using user namespaces (Ubuntu 23.10 and later)"
         )
-        assert hint == f"sudo install -m 644 {PROFILE} /etc/apparmor.d/ringfence && sudo apparmor_parser -r /etc/apparmor.d/ringfence"
+        assert hint == (
+            f"sudo install -m 644 {PROFILE} /etc/apparmor.d/ringfence"
+            " && sudo apparmor_parser -r /etc/apparmor.d/ringfence"
+        )
 
     def test_namespaces_switched_off(self, machine):
         root = machine(proc__sys__user__max_user_namespaces="0\n")
@@ -47,12 +51,16 @@ class TestExplaining:
         assert hint == "sudo sysctl -w user.max_user_namespaces=15000"
 
     def test_namespaces_used_up(self, machine):
-        message, hint = features.explain("userns", errno.ENOSPC, machine(proc__sys__user__max_user_namespaces="1000\n"))
+        message, hint = features.explain(
+            "userns", errno.ENOSPC, machine(proc__sys__user__max_user_namespaces="1000\n")
+        )
         assert "nested too deep" in message
         assert "one container further out" in hint
 
     def test_root_only_namespaces(self, machine):
-        message, hint = features.explain("userns", errno.EPERM, machine(proc__sys__kernel__unprivileged_userns_clone="0\n"))
+        message, hint = features.explain(
+            "userns", errno.EPERM, machine(proc__sys__kernel__unprivileged_userns_clone="0\n")
+        )
         assert "to root only" in message
         assert hint == "sudo sysctl -w kernel.unprivileged_userns_clone=1"
 
@@ -81,10 +89,15 @@ class TestExplaining:
         assert "RINGFENCE_STATE_DIR" in features.explain("state", errno.EROFS, machine())[1]
 
     def test_an_old_windows_subsystem(self, machine):
-        assert "WSL 1" in features.explain("userns", errno.EINVAL, machine(proc__version="Linux 4.4.0-Microsoft"))[1]
+        assert (
+            "WSL 1"
+            in features.explain("userns", errno.EINVAL, machine(proc__version="Linux 4.4.0-Microsoft"))[1]
+        )
 
     @pytest.mark.parametrize("step", [*features.STEPS, "something new"])
-    @pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES, errno.ENOSPC, errno.ENOSYS, errno.EINVAL, 9999])
+    @pytest.mark.parametrize(
+        "number", [errno.EPERM, errno.EACCES, errno.ENOSPC, errno.ENOSYS, errno.EINVAL, 9999]
+    )
     def test_every_step_and_error_gets_a_sentence(self, machine, step, number):
         message, _ = features.explain(step, number, machine())
         assert message.startswith("the kernel did not let ringfence ")
@@ -96,7 +109,12 @@ class TestExplaining:
 
 def doctor(tmp_path, *around, check=False):
     """Run the command on a state directory of its own."""
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": f"{TOP}/src", "RINGFENCE_STATE_DIR": str(tmp_path / "state")}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "PYTHONPATH": f"{TOP}/src",
+        "RINGFENCE_STATE_DIR": str(tmp_path / "state"),
+    }
     argv = [*around, sys.executable, "-m", "ringfence.cli", "doctor", "--json"]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=check)
     assert done.stdout, done.stderr
@@ -130,7 +148,10 @@ class TestAKernelThatRefuses:
         assert able
         assert found["bwrap"]["verdict"] == "ok"
         assert found["netns"]["verdict"] == "degraded"
-        assert found["netns"]["consequence"] == "no private wire: programs reach the gate by proxy variables only"
+        assert (
+            found["netns"]["consequence"]
+            == "no private wire: programs reach the gate by proxy variables only"
+        )
         assert found["veth"]["detail"] == "not tried: it needs a network namespace, see there"
 
     def test_a_kernel_without_landlock(self, tmp_path):
@@ -166,7 +187,13 @@ class TestTheSurvey:
     def test_leaves_nothing_behind(self, tmp_path):
         doctor(tmp_path)
         assert os.listdir(tmp_path) == []
-        assert not [name for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/pids", "/tmp") if os.path.isdir(folder) for name in os.listdir(folder) if "ringfence-doctor" in name]
+        assert not [
+            name
+            for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/pids", "/tmp")
+            if os.path.isdir(folder)
+            for name in os.listdir(folder)
+            if "ringfence-doctor" in name
+        ]
 
     def test_a_state_directory_that_cannot_be_made(self, tmp_path):
         (tmp_path / "state").write_text("a file")
@@ -175,7 +202,14 @@ class TestTheSurvey:
         assert found["state"]["verdict"] == "missing"
 
     def test_an_unknown_argument_is_a_usage_error(self):
-        done = subprocess.run([sys.executable, "-m", "ringfence.cli", "doctor", "--x"], env={"PYTHONPATH": f"{TOP}/src"}, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "ringfence.cli", "doctor", "--x"],
+            env={"PYTHONPATH": f"{TOP}/src"},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
         assert done.returncode == 2
         assert "unknown argument `--x`" in done.stderr
 
@@ -185,7 +219,10 @@ class TestTrials:
         def refuse():
             raise PermissionError(errno.EACCES, "no")
 
-        assert trials.attempt(("one", lambda: None), ("two", refuse), ("three", lambda: None)) == ("two", errno.EACCES)
+        assert trials.attempt(("one", lambda: None), ("two", refuse), ("three", lambda: None)) == (
+            "two",
+            errno.EACCES,
+        )
 
     def test_a_step_that_ends_its_process_has_not_worked(self):
         assert trials.attempt(("one", lambda: os._exit(0))) == ("one", errno.EIO)
@@ -202,18 +239,24 @@ class TestTrials:
 
 
 def test_the_apparmor_profile_is_read_by_apparmors_own_parser(tmp_path):
-    parser = shutil.which("apparmor_parser") or ("/usr/sbin/apparmor_parser" if os.path.exists("/usr/sbin/apparmor_parser") else "")
+    parser = shutil.which("apparmor_parser") or (
+        "/usr/sbin/apparmor_parser" if os.path.exists("/usr/sbin/apparmor_parser") else ""
+    )
     if not parser:
         pytest.skip("missing: apparmor_parser")
     with open(PROFILE, encoding="utf-8") as file:
         text = file.read()
-    version = subprocess.run([parser, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+    version = subprocess.run(
+        [parser, "--version"], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
     if int(re.search(r"version (\d+)", version)[1]) < 4:
         # the rule and the interface it needs came with version 4, which Ubuntu has; the rest is read here
         text = text.replace("  userns,\n", "").replace("abi <abi/4.0>,\n", "")
     file = tmp_path / "ringfence"
     file.write_text(text)
-    done = subprocess.run([parser, "-Q", "-K", str(file)], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [parser, "-Q", "-K", str(file)], capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -14,7 +14,9 @@ from ringfence.verify.attacks import ATTACKS, INSIDE, OUTSIDE, Attack
 from ringfence.verify.canary import Canaries
 
 FOLDER = os.path.dirname(attacks.__file__)
-MODULES = sorted(name.removesuffix(".py") for name in os.listdir(FOLDER) if name.endswith(".py") and name != "__init__.py")
+MODULES = sorted(
+    name.removesuffix(".py") for name in os.listdir(FOLDER) if name.endswith(".py") and name != "__init__.py"
+)
 
 
 class TestTheTable:
@@ -32,7 +34,9 @@ class TestTheTable:
     def test_an_attack_needs_nothing_of_ringfence_but_the_prelude(self, name):
         tree = ast.parse(attacks.source(name))
         imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        imported |= {
+            alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        }
         assert {one for one in imported if one.startswith("ringfence")} <= {"ringfence.verify.prelude"}
         assert ast.get_docstring(tree)
         assert any(isinstance(node, ast.FunctionDef) and node.name == "attack" for node in tree.body)
@@ -45,13 +49,23 @@ def run_inside(text, facts, name="test"):
     given = json.dumps({"prelude": prelude, "attacks": [{"name": name, "source": text}], "facts": facts})
     with open(os.path.join(os.path.dirname(FOLDER), "inside.py"), encoding="utf-8") as file:
         program = file.read()
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", program, "-"], input=given, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, "-"],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
     return session.findings(done.stdout)[name]
 
 
 class TestTheProgramInside:
     def test_passes_on_what_an_attack_found(self):
-        assert run_inside("def attack(facts): return {'held': True, 'evidence': facts['x']}", {"x": "y"}) == {"held": True, "evidence": "y"}
+        assert run_inside("def attack(facts): return {'held': True, 'evidence': facts['x']}", {"x": "y"}) == {
+            "held": True,
+            "evidence": "y",
+        }
 
     def test_does_not_count_a_broken_attack_as_held(self):
         found = run_inside("def attack(facts):\n    return facts['missing']", {})
@@ -67,7 +81,9 @@ class TestTheProgramInside:
 
 class TestASession:
     def test_that_does_not_start_is_an_error_with_its_own_words(self):
-        start = session.Starter(words=("/bin/sh", "-c", "echo 'error: no such tier' >&2; exit 125"), token="x")
+        start = session.Starter(
+            words=("/bin/sh", "-c", "echo 'error: no such tier' >&2; exit 125"), token="x"
+        )
         with pytest.raises(BoundaryError, match="error: no such tier"):
             session.make(start, (), {})
 
@@ -115,11 +131,13 @@ class TestWhatTheHostObeys:
         for name in ("objects", "refs"):
             (place / name).mkdir(parents=True)
         (place / "HEAD").write_text("ref: refs/heads/main\n")
-        (place / "config").write_text("[core]\n\trepositoryformatversion = 0\n[ringfence]\n\tverify = token\n")
+        (place / "config").write_text(
+            "[core]\n\trepositoryformatversion = 0\n[ringfence]\n\tverify = token\n"
+        )
         made = [str(place / "config")]
-        assert outside._obeyed(str(tmp_path), made, "token") == [str(place)]
+        assert outside._obeyed(made, "token") == [str(place)]
         (place / "config").unlink()
-        assert outside._obeyed(str(tmp_path), made, "token") == []
+        assert outside._obeyed(made, "token") == []
 
     def test_only_what_the_battery_made_is_taken_away(self, tmp_path):
         (tmp_path / "kept").write_text("x")

@@ -10,7 +10,7 @@ import os
 from ringfence.verify.prelude import NO_FILE, Tally
 
 _MARKS = (b"PRIVATE KEY-----", b"openssh-key-v1")
-_PLACES = ("/etc", "/run", "/tmp", "/var", "/dev/shm", "/opt", "/srv", "/mnt", "/root")  # noqa: S108
+_PLACES = ("/etc", "/run", "/tmp", "/var", "/dev/shm", "/opt", "/srv", "/mnt", "/root")
 _LARGEST, _MOST = 1 << 16, 10000  # bytes of a file; files of one place
 
 
@@ -27,12 +27,14 @@ def attack(facts):
             looked += 1
             if _is_key(path):
                 found.append(path)
-    tally.expect("files that hold a private key", not found, ", ".join(found[:4]) or f"none among {looked} files")
+    tally.expect(
+        "files that hold a private key", not found, ", ".join(found[:4]) or f"none among {looked} files"
+    )
     return tally.finding()
 
 
 def _files(place, elsewhere):
-    """Walk one place, without the workspace and toolchains: what the user's own folders hold is the masks' business."""
+    """Walk one place, without workspace and toolchains: what those hold is the masks' business."""
     for folder, folders, files in os.walk(place):
         folders[:] = [name for name in folders if os.path.join(folder, name) not in elsewhere]
         for name in files:

@@ -20,7 +20,9 @@ def verified(person, *options, **how):
 
 
 def told(report):
-    return "\n".join(f"{one['id']} {one['held']} {one['evidence']}" for one in report["results"] if one["held"] is not True)
+    return "\n".join(
+        f"{one['id']} {one['held']} {one['evidence']}" for one in report["results"] if one["held"] is not True
+    )
 
 
 class TestEveryAttackHolds:
@@ -98,5 +100,13 @@ def test_git_of_the_host_still_works_after_a_session_that_tried_everything(ordin
     verified(ordinary)
     git = [*ordinary.prefix, "git", "-C", ordinary.project]
     assert subprocess.run([*git, "fsck"], check=False, capture_output=True, timeout=30).returncode == 0
-    assert subprocess.run([*git, "submodule", "status"], check=False, capture_output=True, timeout=30).returncode == 0
-    assert subprocess.run([*git[:-1], f"{ordinary.project}/tree", "status"], check=False, capture_output=True, timeout=30).returncode == 0
+    assert (
+        subprocess.run([*git, "submodule", "status"], check=False, capture_output=True, timeout=30).returncode
+        == 0
+    )
+    assert (
+        subprocess.run(
+            [*git[:-1], f"{ordinary.project}/tree", "status"], check=False, capture_output=True, timeout=30
+        ).returncode
+        == 0
+    )
