@@ -391,8 +391,16 @@ class _Session:
         if self._supervisor is not None and self._supervisor.gate_died:
             self._say(f"ringfence: the gate ended before the session; see {self._folder.path}/egress.log")
         if self._supervisor is not None and self._supervisor.gate:
+            self._tell_complaints()
             self._tell_refusals()
         return outcome.status
+
+    def _tell_complaints(self) -> None:
+        """Pass on what the gate's process wrote on its standard error, such as a port that is taken."""
+        with open(f"{self._folder.path}/egress.log", encoding="utf-8", errors="backslashreplace") as file:
+            text = file.read(1 << 16).strip()
+        if text:
+            self._say(text)
 
     def _tell_refusals(self) -> None:
         count = 0

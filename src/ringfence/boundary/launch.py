@@ -173,7 +173,7 @@ def start_egress(handover: int, passed: tuple[int, ...], errors: str) -> int:
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _EGRESS = (
     "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "
-    "from ringfence.egress.__main__ import run; sys.exit(run(sys.argv[1:]))"
+    "from ringfence.egress.__main__ import main; main()"
 )
 _MINT = (
     "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "

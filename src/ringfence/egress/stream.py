@@ -188,7 +188,10 @@ class Stream(asyncio.Protocol):
     def write_eof(self) -> None:
         """End our direction, keep the other."""
         if not self.lost and self._transport.can_write_eof():
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # ENOTCONN from asyncio's shutdown(2): the peer has reset, and reading says so
+                return
 
     def close(self) -> None:
         """Close after what was written has been sent."""
