@@ -68,7 +68,10 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
     status = os.stat(workspace)
     readable, missing_read = _real(policy.files.read, host.home)
     writable, missing_write = _real(policy.files.write, host.home)
+    command = _command(argv, host.path, workspace)
     found = toolchains.find(host.path, host.home)
+    own = toolchains.of_command(command, (workspace, *(one.path for one in found)))
+    found = found if own is None else (*found, own)
     java = _java(host.path)
     raw = _scan(workspace, names, host)
     return Survey(
@@ -90,7 +93,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         trust=mount_points(java),
         java=bool(java),
         cgroup=_cgroup(),
-        command=_command(argv, host.path, workspace),
+        command=command,
     )
 
 
