@@ -37,7 +37,6 @@ def plan(
     `authority` is the folder of the session's public certificates, `homes` the folder in which
     `files.state` is kept for this workspace; both on the host.
     """
-    _check_workspace(survey.workspace, host)
     _check_accepted(policy, survey, wire)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
@@ -111,7 +110,8 @@ def inside_identity(host: Host, survey: Survey) -> tuple[int, int]:
     return (survey.owner, survey.owner) if survey.owner else (_AGENT, _AGENT)
 
 
-def _check_workspace(workspace: str, host: Host) -> None:
+def check_workspace(workspace: str, host: Host) -> None:
+    """Refuse a folder that would show the agent far more than a project, before anybody walks it."""
     forbidden = {"/": "the whole file system", host.home: "the home folder"}
     above_home = host.home.startswith(workspace.rstrip("/") + "/")
     if workspace in forbidden or above_home or workspace in toolchains.SYSTEM or workspace == "/etc":
