@@ -80,7 +80,7 @@ def plan(
         publish=publish,
         policy=policy,
         guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
-        notes=(*policy.notes, *_notes(policy, survey, host)),
+        notes=(*policy.notes, *_notes(policy, survey, host, wire)),
     )
 
 
@@ -307,8 +307,11 @@ def _shell(survey: Survey) -> str:
     return "/bin/bash" if any(entry.path == "/bin" for entry in survey.system) else "/bin/sh"
 
 
-def _notes(policy: Policy, survey: Survey, host: Host) -> tuple[str, ...]:
-    notes = [f"{path} does not exist and is not mounted" for path in survey.missing]
+def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire) -> tuple[str, ...]:
+    notes = []
+    if wire.kind == "loopback":
+        notes.append("bubblewrap alone builds this boundary: it has no time namespace of its own")
+    notes += [f"{path} does not exist and is not mounted" for path in survey.missing]
     if policy.workspace.mode == "direct" and not survey.writable:
         notes.append(f"{survey.workspace} is not writable for {host.user}, so it is not for the agent")
     return tuple(notes)
