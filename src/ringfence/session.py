@@ -239,6 +239,8 @@ class _Session:
     def run(self) -> int:
         """Start, watch, end."""
         outcome: Outcome | None = None
+        for note in self._plan.policy.notes:
+            self._say(f"ringfence: {note}")
         try:
             outcome = self._watch()
         finally:
