@@ -39,6 +39,9 @@ def attack(_facts):
             NO_CHANGE,
         )
     tally.refuse("a set-user-ID copy of our own", lambda: in_child(_own_copy), NO_CHANGE)
+    for way in ("open", "chmod", "fchmod", "mkdir"):
+        name = f"set-ID mode by {way} in the workspace"
+        tally.refuse(name, lambda way=way: in_child(lambda: _left_for_others(way)), NO_CHANGE)
     return tally.finding()
 
 
@@ -117,3 +120,32 @@ def _own_copy():
             if os.path.exists(path):
                 os.unlink(path)
     raise PermissionError(1, "every writable file system is nosuid")
+
+
+def _left_for_others(way):
+    """Leave a file in the workspace with the mode that counts outside, where the mount is not nosuid.
+
+    Root's agent writes root's files there (an id-mapped mount), so such a file would be root's.
+    """
+    path = os.path.join(os.getcwd(), f".ringfence-verify-{os.getpid()}")
+    mode = 0o6755
+    try:
+        if way == "mkdir":
+            os.mkdir(path, 0o2755)  # the call drops the bit itself: asked for again below
+            os.chmod(path, 0o2755)
+        else:
+            fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode if way == "open" else 0o755)
+            try:
+                if way == "fchmod":
+                    os.fchmod(fd, mode)
+                elif way == "chmod":
+                    os.chmod(path, mode)
+            finally:
+                os.close(fd)
+        if not os.stat(path).st_mode & 0o6000:
+            raise PermissionError(1, "the bits were dropped")
+    finally:
+        if os.path.isdir(path):
+            os.rmdir(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
