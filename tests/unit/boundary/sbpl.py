@@ -80,7 +80,9 @@ class Profile:
     def allows(self, operation, subject=""):
         verdict = "deny"
         for how, operations, filters in self.rules:
-            if any(_covers(name, operation) for name in operations) and (not filters or any(_matches(one, subject) for one in filters)):
+            if any(_covers(name, operation) for name in operations) and (
+                not filters or any(_matches(one, subject) for one in filters)
+            ):
                 verdict = how
         return verdict == "allow"
 
@@ -106,7 +108,14 @@ def _matches(form, subject):
     if kind == "subpath":
         return subject == value or subject.startswith(value.rstrip("/") + "/")
     if kind == "regex":
-        return re.search(value.encode("utf-8", "surrogateescape"), subject.encode("utf-8", "surrogateescape"), re.DOTALL) is not None
+        return (
+            re.search(
+                value.encode("utf-8", "surrogateescape"),
+                subject.encode("utf-8", "surrogateescape"),
+                re.DOTALL,
+            )
+            is not None
+        )
     if kind in {"global-name", "sysctl-name", "target"}:
         return subject == value
     if kind == "sysctl-name-prefix":

@@ -42,7 +42,9 @@ def the_usual_plan():
         protected=(f"{WORK}/.git/hooks", f"{WORK}/.git/config", f"{WORK}/a/b/.envrc"),
         pinned=(f"{WORK}/.git", f"{WORK}/a", f"{WORK}/a/b"), watched=("**/.secret-hooks", "tools/run.sh"),
     )  # fmt: skip
-    return a_plan(mounts, workspace, publish=(Publication(host_address="127.0.0.1", host_port=5173, inside_port=5173),))
+    return a_plan(
+        mounts, workspace, publish=(Publication(host_address="127.0.0.1", host_port=5173, inside_port=5173),)
+    )
 
 
 class TestTheUsualPlan:
@@ -146,7 +148,9 @@ def test_a_trailing_name_is_no_prefix():
 
 
 # Names built from what could end a string, start a rule, or mean something in a pattern
-NAMES = st.text(alphabet='ab"\\()\n;[]*?.|^$ \x01\x7f\udc80é', min_size=1, max_size=6).filter(lambda name: name not in {".", ".."})
+NAMES = st.text(alphabet='ab"\\()\n;[]*?.|^$ \x01\x7f\udc80é', min_size=1, max_size=6).filter(
+    lambda name: name not in {".", ".."}
+)
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
 KINDS = st.sampled_from(["ro", "rw", "tmpfs", "masked", "mask"])
 
@@ -167,9 +171,20 @@ def plans_and_paths(draw):
     nested = st.sampled_from(known) if known else PATHS
     if known and draw(st.booleans()):
         protected.append(draw(nested) + draw(PATHS))
-    base = draw(st.one_of(PATHS, nested, st.sampled_from([one.rpartition("/")[0] or "/" for one in known]) if known else PATHS))
+    base = draw(
+        st.one_of(
+            PATHS,
+            nested,
+            st.sampled_from([one.rpartition("/")[0] or "/" for one in known]) if known else PATHS,
+        )
+    )
     path = draw(st.sampled_from([base, base.rstrip("/") + draw(PATHS)]))
-    workspace = WorkspacePlan(root="/w", mode="direct", hidden=tuple(Hidden(path=one, rule="x") for one in hidden), protected=tuple(protected))
+    workspace = WorkspacePlan(
+        root="/w",
+        mode="direct",
+        hidden=tuple(Hidden(path=one, rule="x") for one in hidden),
+        protected=tuple(protected),
+    )
     return a_plan(mounts, workspace), path
 
 
@@ -188,7 +203,11 @@ def meaning(plan, operation, path):
     if operation == "file-read-data":
         return last in {"ro", "rw", "masked"}
     if operation == "file-write-unlink" and last == "rw":
-        bound = [one.path for one in plan.workspace.hidden] + list(plan.workspace.protected) + [mount.target for mount in plan.mounts]
+        bound = (
+            [one.path for one in plan.workspace.hidden]
+            + list(plan.workspace.protected)
+            + [mount.target for mount in plan.mounts]
+        )
         above = any(one.startswith(path + "/") for one in bound)
         return not above and path not in {mount.target for mount in plan.mounts if mount.kind == "rw"}
     return last == "rw"

@@ -255,10 +255,19 @@ def test_an_empty_piece_never_becomes_the_last_chunk():
 
 def test_what_connection_names_does_not_travel_on():
     head = parse_request(
-        request(b"Connection: close, authorization", b"Authorization: x", b"Keep-Alive: 5", b"TE: trailers", b"X-A: b")
+        request(
+            b"Connection: close, authorization",
+            b"Authorization: x",
+            b"Keep-Alive: 5",
+            b"TE: trailers",
+            b"X-A: b",
+        )
     )
     assert end_to_end(head.fields, head.nominated, frozenset({b"host"})) == [(b"X-A", b"b")]
 
 
 def test_a_head_is_written_line_by_line():
-    assert write_head(b"GET / HTTP/1.1", [(b"Host", b"a"), (b"X", b"")]) == b"GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n"
+    assert (
+        write_head(b"GET / HTTP/1.1", [(b"Host", b"a"), (b"X", b"")])
+        == b"GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n"
+    )
