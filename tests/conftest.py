@@ -14,6 +14,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def _umask():
+    """Keep a test that calls what sets the umask of a process from setting that of all later tests."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item):
     """Turn a skip for a missing part into a failure where everything is expected to be installed."""

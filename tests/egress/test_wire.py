@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -167,6 +168,14 @@ def test_an_allowed_host_is_reached_by_name(wire, gate, upstream):
     status, out, errors = curl(wire, gate, f"https://{HOST}/x")
     assert (status, out, errors) == (0, "ok", "")
     assert upstream.heads[-1].startswith(b"GET /x HTTP/1.1\r\nHost: api.example.com\r\n")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node on this machine")
+def test_node_fetch_needs_no_proxy_support(wire, gate):
+    code = f"fetch('https://{HOST}/').then(a => a.text()).then(t => console.log(t), e => console.log(e.cause.code))"
+    trust = f"NODE_EXTRA_CA_CERTS={gate.ca}"
+    assert wire.run("env", trust, "node", "-e", code)[1] == "ok\n"
+    assert wire.run("env", trust, "node", "-e", code.replace(HOST, "evil.test"))[1] == "ENOTFOUND\n"
 
 
 def test_the_name_in_the_hello_must_be_the_name_that_was_resolved(wire, gate, upstream):

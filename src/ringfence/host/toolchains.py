@@ -55,6 +55,19 @@ def find(path: tuple[str, ...], home: str) -> tuple[Toolchain, ...]:
     )
 
 
+def of_command(command: str, visible: tuple[str, ...]) -> Toolchain | None:
+    """Return the folder that the command to run needs beside the `visible` ones: where its file really is.
+
+    A command is often a link into a package; a package's other files are needed with it.
+    """
+    real = os.path.realpath(command)
+    if not command.startswith("/") or not os.path.isfile(real) or _below(real, (*SYSTEM, *visible)):
+        return None
+    before, mark, _after = real.partition("/node_modules/")
+    folder = f"{before}/node_modules" if mark else os.path.dirname(real)
+    return Toolchain(path=folder, why=f"{os.path.basename(command)} lies there")
+
+
 def visible_path(path: tuple[str, ...], visible: tuple[str, ...]) -> tuple[str, ...]:
     """Return the PATH entries that exist inside, in order and once each; the system's own come last."""
     entries = [entry for entry in path if entry.startswith("/") and _below(entry, visible)]
@@ -68,6 +81,8 @@ def _needed(entry: str, home: str) -> tuple[str, ...]:
         if inner in _KNOWN:
             return tuple(f"{home}/{folder}" for folder in _KNOWN[inner])
     prefix, last = os.path.split(entry)
+    if entry.endswith("/node_modules/.bin"):
+        return (prefix,)
     if last in {"bin", "sbin", "shims"} and prefix not in {*_NEVER_A_PREFIX, home, f"{home}/.local"}:
         return (prefix,)
     return (entry,)

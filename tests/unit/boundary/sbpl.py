@@ -1,4 +1,4 @@
-"""A reader and evaluator of Seatbelt profiles, written from Apple's published profiles, not from our renderer.
+"""A reader and evaluator of Seatbelt profiles, written from Apple's own profiles, not from our renderer.
 
 It knows what our profiles use: literal, subpath, regex, targets, names and addresses; operations with
 a trailing `*`; and that the last rule that matches decides. What it does not know is an error.

@@ -5,13 +5,13 @@ import os
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sbpl import Profile, read
 
 from ringfence.boundary.model import Hidden, Mount, Plan, Wire, WorkspacePlan
 from ringfence.boundary.tiers import seatbelt
 from ringfence.errors import BoundaryError
 from ringfence.handover import Publication
 from ringfence.policy.model import Policy
-from sbpl import Profile, read
 
 WORK = "/Users/ada/work"
 GOLDEN = os.path.join(os.path.dirname(__file__), "..", "..", "golden", "seatbelt.sb")
@@ -23,22 +23,27 @@ def a_mount(kind, path):
 
 def a_plan(mounts=(), workspace=None, port=3128, publish=()):
     return Plan(
-        tier="sandbox", argv=("true",), cwd=WORK, home="/Users/ada", uid=501, gid=20, environment=(), mounts=tuple(mounts),
+        tier="sandbox", argv=("true",), cwd=WORK, home="/Users/ada", uid=501, gid=20, environment=(),
+        mounts=tuple(mounts),
         workspace=workspace or WorkspacePlan(root=WORK, mode="direct"), limits=(),
-        wire=Wire(kind="loopback" if port else "none", gate_address="127.0.0.1", proxy_port=port), publish=publish,
+        wire=Wire(kind="loopback" if port else "none", gate_address="127.0.0.1", proxy_port=port),
+        publish=publish,
         policy=Policy(), guarantees=(),
     )  # fmt: skip
 
 
 def the_usual_plan():
     mounts = [
-        a_mount("ro", "/usr"), a_mount("ro", "/opt/homebrew"), a_mount("tmpfs", "/Users/ada"), a_mount("rw", WORK),
+        a_mount("ro", "/usr"), a_mount("ro", "/opt/homebrew"), a_mount("tmpfs", "/Users/ada"),
+        a_mount("rw", WORK),
         a_mount("ro", f"{WORK}/.git/hooks"), a_mount("rw", "/private/tmp/ringfence-1"),
-        Mount(kind="text", target="/etc/hosts", text="x"), Mount(kind="symlink", source="usr/bin", target="/bin"),
+        Mount(kind="text", target="/etc/hosts", text="x"),
+        Mount(kind="symlink", source="usr/bin", target="/bin"),
     ]  # fmt: skip
     workspace = WorkspacePlan(
         root=WORK, mode="direct",
-        hidden=(Hidden(path=f"{WORK}/.env", rule="**/.env*"), Hidden(path=f"{WORK}/deploy/keys", rule="x", directory=True)),
+        hidden=(Hidden(path=f"{WORK}/.env", rule="**/.env*"),
+                Hidden(path=f"{WORK}/deploy/keys", rule="x", directory=True)),
         protected=(f"{WORK}/.git/hooks", f"{WORK}/.git/config", f"{WORK}/a/b/.envrc"),
         pinned=(f"{WORK}/.git", f"{WORK}/a", f"{WORK}/a/b"), watched=("**/.secret-hooks", "tools/run.sh"),
     )  # fmt: skip
@@ -138,7 +143,9 @@ def test_without_a_wire_nothing_can_be_reached():
 
 def test_a_mount_that_would_move_a_path_is_refused():
     moved = Mount(kind="ro", source="/var/lib/ringfence/ca.pem", target="/etc/ssl/cert.pem")
-    with pytest.raises(BoundaryError, match="cannot show '/var/lib/ringfence/ca.pem' at '/etc/ssl/cert.pem'"):
+    with pytest.raises(
+        BoundaryError, match=r"cannot show '/var/lib/ringfence/ca.pem' at '/etc/ssl/cert.pem'"
+    ):
         seatbelt.render(a_plan([moved]))
 
 
