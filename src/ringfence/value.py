@@ -43,14 +43,16 @@ class Struct:
         cls.__fields__ = fields
 
     def __init__(self, **given: object) -> None:
-        values = self.__dict__
-        for name, default in self.__fields__.items():
-            value = given.pop(name, default)
-            if value is REQUIRED:
-                raise TypeError(f"{type(self).__name__} needs {name}=")
-            values[name] = value
-        if given:
-            raise TypeError(f"{type(self).__name__} has no field {', '.join(given)}")
+        fields = self.__fields__
+        values = {**fields, **given}  # in the order of declaration
+        if len(values) > len(fields):
+            unknown = [name for name in given if name not in fields]
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(unknown)}")
+        if len(given) < len(fields):
+            for name, value in values.items():
+                if value is REQUIRED:
+                    raise TypeError(f"{type(self).__name__} needs {name}=")
+        self.__dict__.update(values)
 
     def __setattr__(self, name: str, _value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: cannot set {name}")

@@ -86,7 +86,9 @@ class Upstreams:
             file.write(made.public_bytes(serialization.Encoding.PEM))
             file.write(
                 key.private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
                 )
             )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -119,7 +121,9 @@ class Upstream:
         self.handshakes = 0
         self.ended = 0  # connections whose end was seen
         self._stop = False
-        self._sock = socket.create_server(("127.0.0.1" if family == socket.AF_INET else "::1", 0), family=family)
+        self._sock = socket.create_server(
+            ("127.0.0.1" if family == socket.AF_INET else "::1", 0), family=family
+        )
         self.port = self._sock.getsockname()[1]
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

@@ -187,7 +187,9 @@ def test_events_are_passed_on_one_by_one_as_they_come(gate, script):
     ready = threading.Semaphore(0)
 
     def events(sock, *_):
-        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        sock.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         for at in range(5):
             assert ready.acquire(timeout=WAIT)
             event = b"data: %d\n\n" % at
@@ -285,7 +287,10 @@ def test_big_bodies_pass_both_ways_unchanged(start, serve):
     gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
     sent = bytes(range(256)) * 12_000
     with gate.connect(f"{HOST}:443") as sock:
-        sock.sendall(b"POST / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(sent))
+        sock.sendall(
+            b"POST / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+            % len(sent)
+        )
         sock.sendall(sent)
         status, _, body = parse(drain(sock))
     assert status == 200
@@ -341,14 +346,19 @@ def test_bytes_behind_an_answer_are_never_taken_for_the_next_one(gate, script, u
 
 # --- WebSocket
 
-UPGRADE = GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n"
+UPGRADE = (
+    GET
+    + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 def test_a_websocket_is_passed_through_after_a_real_101(gate, script, upstream):
     upstream.clear()
 
     def switch(sock, *_):
-        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")
+        sock.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello"
+        )
         sock.sendall(sock.recv(100)[::-1])
         return False
 

@@ -62,7 +62,12 @@ def fields(upstream):
 
 
 def test_the_agents_own_keys_are_removed_in_every_spelling_and_ours_is_put_in(gate, upstream):
-    own = [("x-api-key", "mine"), ("X-API-KEY", "mine2"), ("AUTHORIZATION", "Bearer mine3"), ("Cookie", "mine4")]
+    own = [
+        ("x-api-key", "mine"),
+        ("X-API-KEY", "mine2"),
+        ("AUTHORIZATION", "Bearer mine3"),
+        ("Cookie", "mine4"),
+    ]
     assert gate.ask(f"{HOST}:443", headers=own)[0] == 200
     assert fields(upstream) == [f"Host: {HOST}", f"x-api-key: {KEY}"]
 
@@ -199,7 +204,9 @@ def test_a_reflected_key_is_overwritten_in_headers_and_bodies_also_across_pieces
         credentials=(credential(HOST),),
         environment={"TEST_KEY": KEY},
     )
-    found = gate.tunnelled(f"{HOST}:443", b"GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n")
+    found = gate.tunnelled(
+        f"{HOST}:443", b"GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n"
+    )
     assert key not in found
     _, headers, body = parse(found)
     assert headers["x-echo"] == "a" + "*" * len(key) + "b"
@@ -217,7 +224,10 @@ def test_an_event_without_a_tail_like_the_key_is_not_held_back(start, serve):
 
     upstream = serve(HOST, answer=events)
     gate = start(
-        allow=(rule(HOST),), static=((HOST, upstream.address),), credentials=(credential(HOST),), environment={"TEST_KEY": KEY}
+        allow=(rule(HOST),),
+        static=((HOST, upstream.address),),
+        credentials=(credential(HOST),),
+        environment={"TEST_KEY": KEY},
     )
     with gate.connect(f"{HOST}:443") as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n")
@@ -233,7 +243,9 @@ def test_an_event_without_a_tail_like_the_key_is_not_held_back(start, serve):
 
 def gateway(gate, host, path="/v1/messages", extra="", form="absolute"):
     target = f"http://{host}{path}" if form == "absolute" else path
-    raw = f"POST {target} HTTP/1.1\r\nHost: {host}\r\n{extra}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    raw = (
+        f"POST {target} HTTP/1.1\r\nHost: {host}\r\n{extra}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    )
     return parse(gate.converse(raw.encode()))
 
 
@@ -264,7 +276,9 @@ def test_what_lies_behind_a_gateway_is_judged_like_any_request(gate):
     assert gateway(gate, "gone.gateway.internal")[0] == 403
 
 
-@pytest.mark.parametrize("host", ["unknown.gateway.internal", "model.gateway.internal:81", "x.model.gateway.internal"])
+@pytest.mark.parametrize(
+    "host", ["unknown.gateway.internal", "model.gateway.internal:81", "x.model.gateway.internal"]
+)
 def test_a_gateway_that_is_not_there_is_403_and_the_others_are_named(gate, host):
     status, _, body = gateway(gate, host)
     assert status == 403

@@ -43,7 +43,9 @@ REFUSED = {
     "CL huge": POST + b"Content-Length: 99999999999999999999999\r\n\r\nx" + SECOND,
     "chunk size 0x1": POST + b"Transfer-Encoding: chunked\r\n\r\n0x1\r\nx\r\n0\r\n\r\n" + SECOND,
     "chunk size -0": POST + b"Transfer-Encoding: chunked\r\n\r\n-0\r\n\r\n" + SECOND,
-    "chunk size 17 digits": POST + b"Transfer-Encoding: chunked\r\n\r\n00000000000000001\r\nx\r\n0\r\n\r\n" + SECOND,
+    "chunk size 17 digits": POST
+    + b"Transfer-Encoding: chunked\r\n\r\n00000000000000001\r\nx\r\n0\r\n\r\n"
+    + SECOND,
     "chunk ext bare LF": POST + b"Transfer-Encoding: chunked\r\n\r\n1;a\nx\r\nx\r\n0\r\n\r\n" + SECOND,
     "chunk with a space": POST + b"Transfer-Encoding: chunked\r\n\r\n1 ;a\r\nx\r\n0\r\n\r\n" + SECOND,
     "garbage after a chunk": POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nxyz0\r\n\r\n" + SECOND,
@@ -150,12 +152,17 @@ def test_the_origin_form_on_the_proxy_port_is_refused(gate, upstream):
 
 
 def test_https_in_plain_absolute_form_is_refused(gate):
-    assert parse(gate.converse(b"GET https://api.example.com/ HTTP/1.1\r\nHost: api.example.com\r\n\r\n"))[0] == 400
+    assert (
+        parse(gate.converse(b"GET https://api.example.com/ HTTP/1.1\r\nHost: api.example.com\r\n\r\n"))[0]
+        == 400
+    )
 
 
 def test_an_http_url_reaches_a_host_that_a_rule_opens_for_http(gate, serve, start):
     plain = serve("plain.example.com", tls=False)
-    own = start(allow=(rule("plain.example.com", schemes=("http",)),), static=(("plain.example.com", plain.address),))
+    own = start(
+        allow=(rule("plain.example.com", schemes=("http",)),), static=(("plain.example.com", plain.address),)
+    )
     raw = b"GET http://plain.example.com/a HTTP/1.1\r\nHost: plain.example.com\r\nConnection: close\r\n\r\n"
     assert parse(own.converse(raw))[0] == 200
     assert plain.heads == [b"GET /a HTTP/1.1\r\nHost: plain.example.com"]

@@ -24,12 +24,42 @@ def connect(gate, authority):
 @pytest.mark.parametrize(
     "host",
     [
-        *("example.com", "evilexample.com", "example.com.evil.test", "api.github.com.evil.test", "xapi.github.com"),
+        *(
+            "example.com",
+            "evilexample.com",
+            "example.com.evil.test",
+            "api.github.com.evil.test",
+            "xapi.github.com",
+        ),
         *("api.github.com..", "-a.example.com", "a-.example.com", "a..example.com", ".example.com"),
         *("x" * 64 + ".example.com", "a." * 130 + "example.com", "*.example.com", "xn--pi-8sb.github.com"),
-        *("127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.1.", "127.0.0.1", "0", "0.0.0.0", "localhost"),
-        *("a.localhost", "[::]", "[::1]", "[::ffff:7f00:1]", "[::7f00:1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]"),
-        *("169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "168.63.129.16", "metadata.google.internal"),
+        *(
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.0.0.1.",
+            "127.0.0.1",
+            "0",
+            "0.0.0.0",
+            "localhost",
+        ),
+        *(
+            "a.localhost",
+            "[::]",
+            "[::1]",
+            "[::ffff:7f00:1]",
+            "[::7f00:1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+        ),
+        *(
+            "169.254.169.254",
+            "[fd00:ec2::254]",
+            "100.100.100.200",
+            "168.63.129.16",
+            "metadata.google.internal",
+        ),
         *("10.9.8.8", "[::ffff:10.9.8.8]", "nobody.gateway.internal"),
     ],
 )
@@ -40,15 +70,31 @@ def test_a_host_that_is_not_listed_is_403(gate, host):
 @pytest.mark.parametrize(
     "authority",
     [
-        *(b"api.github.com@evil.test:443", b"evil.test@api.github.com:443", b"api.github.com:443@evil.test:443"),
+        *(
+            b"api.github.com@evil.test:443",
+            b"evil.test@api.github.com:443",
+            b"api.github.com:443@evil.test:443",
+        ),
         *(b"api.github.com%2eevil.test:443", b"api.github%2ecom:443", b"%61pi.github.com:443"),
         *(b"api.github.com%00.evil:443", b"api.github.com\\evil:443", b"api.github.com/evil:443"),
-        *(b"api.github.com#:443", b"api.github.com?:443", "api。github。com:443".encode(), "ａpi.github.com:443".encode()),
+        *(
+            b"api.github.com#:443",
+            b"api.github.com?:443",
+            "api。github。com:443".encode(),
+            "ａpi.github.com:443".encode(),
+        ),
         *("аpi.github.com:443".encode(), "¹27.0.0.1:443".encode()),
         *(b"[::1%eth0]:443", b"[::1%25x.example.com]:443", b"[v1.example.com]:443", b"[a.example.com]:443"),
         *(b"::ffff:1.2.3.4%x.example.com:443", b"[::1:443", b"::1:443"),
         *(b"api.github.com:0", b"api.github.com:65536", b"api.github.com:443x", b"api.github.com:+443"),
-        *(b"api.github.com:0443", b"api.github.com:", b"api.github.com", b":443", b"", b"http://api.github.com"),
+        *(
+            b"api.github.com:0443",
+            b"api.github.com:",
+            b"api.github.com",
+            b":443",
+            b"",
+            b"http://api.github.com",
+        ),
     ],
 )
 def test_what_is_no_host_and_port_is_400(gate, authority):
@@ -73,7 +119,13 @@ def test_a_connect_that_is_malformed_is_400(gate, raw):
 
 @pytest.mark.parametrize(
     "authority",
-    [b"a.example.com:80", b"example.com:22", b"a.example.com:25", b"a.example.com:9999", b"api.github.com:8443"],
+    [
+        b"a.example.com:80",
+        b"example.com:22",
+        b"a.example.com:25",
+        b"a.example.com:9999",
+        b"api.github.com:8443",
+    ],
 )
 def test_a_port_that_is_not_listed_is_403(gate, authority):
     assert connect(gate, authority) == 403
@@ -95,7 +147,9 @@ def test_a_connect_whose_host_header_differs_is_421(gate):
     assert parse(gate.converse(raw))[0] == 421
 
 
-@pytest.mark.parametrize("url", ["http://evil.test/", "http://api.github.com/", "http://169.254.169.254/latest/"])
+@pytest.mark.parametrize(
+    "url", ["http://evil.test/", "http://api.github.com/", "http://169.254.169.254/latest/"]
+)
 def test_plain_http_is_judged_like_the_rest(gate, url):
     host = url.split("/")[2]
     status, headers, body = parse(
@@ -146,7 +200,12 @@ def test_an_empty_policy_lets_nothing_out(start):
 def test_refusals_are_on_record_in_raw_and_canonical_spelling(gate):
     connect(gate, b"EVIL.test.:443")
     (found,) = gate.wait_for("verdict", host="evil.test", raw_host="EVIL.test.:443")
-    assert (found["effect"], found["rule"], found["port"], found["method"]) == ("deny", "no rule", 443, "CONNECT")
+    assert (found["effect"], found["rule"], found["port"], found["method"]) == (
+        "deny",
+        "no rule",
+        443,
+        "CONNECT",
+    )
 
 
 def test_a_flood_of_refusals_is_counted_instead_of_written(start):

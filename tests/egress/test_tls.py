@@ -90,7 +90,9 @@ CONTRADICTIONS = {
 
 
 @pytest.mark.parametrize("extensions", CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
-def test_a_hello_that_does_not_name_the_tunnels_host_gets_an_alert_and_no_certificate(gate, upstream, extensions):
+def test_a_hello_that_does_not_name_the_tunnels_host_gets_an_alert_and_no_certificate(
+    gate, upstream, extensions
+):
     upstream.clear()
     assert is_alert(tunnel(gate, f"{HOST}:443", hello(extensions)))
     assert upstream.handshakes == 0
@@ -98,7 +100,9 @@ def test_a_hello_that_does_not_name_the_tunnels_host_gets_an_alert_and_no_certif
 
 def test_the_contradiction_is_on_record(gate):
     tunnel(gate, f"{HOST}:443", client_hello("other.example.com"))
-    gate.wait_for("refused", reason="the ClientHello names other.example.com, the connection is for api.example.com")
+    gate.wait_for(
+        "refused", reason="the ClientHello names other.example.com, the connection is for api.example.com"
+    )
 
 
 def test_a_hello_in_single_bytes_and_small_records_is_read(gate, upstream):
@@ -123,13 +127,20 @@ def test_a_hello_sent_with_the_connect_is_not_lost(gate):
 
 def test_an_endless_hello_is_cut_off(gate):
     start = b"\x01\x00\xff\xff"  # a ClientHello of 65,535 bytes
-    records = b"".join(b"\x16\x03\x01\x40\x00" + (start + bytes(16380) if not at else bytes(16384)) for at in range(5))
+    records = b"".join(
+        b"\x16\x03\x01\x40\x00" + (start + bytes(16380) if not at else bytes(16384)) for at in range(5)
+    )
     assert is_alert(tunnel(gate, f"{HOST}:443", records))
 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"\x16\x02\x00\x00\x05hello", b"\x16\x03\x01\x00\x00", b"\x16\x03\x01\xff\xff" + bytes(100), b"\x16\x03\x01\0\x04\x02\0\0\0"],
+    [
+        b"\x16\x02\x00\x00\x05hello",
+        b"\x16\x03\x01\x00\x00",
+        b"\x16\x03\x01\xff\xff" + bytes(100),
+        b"\x16\x03\x01\0\x04\x02\0\0\0",
+    ],
 )
 def test_bytes_that_only_begin_like_tls_get_an_alert(gate, raw):
     assert is_alert(tunnel(gate, f"{HOST}:443", raw))
@@ -138,7 +149,15 @@ def test_bytes_that_only_begin_like_tls_get_an_alert(gate, raw):
 # --- T3: what is not TLS
 
 
-@pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH_9\r\n", b"\0\0\0", b"GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n", b"\x15\x03\x01\0\x02\x01\0"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"SSH-2.0-OpenSSH_9\r\n",
+        b"\0\0\0",
+        b"GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n",
+        b"\x15\x03\x01\0\x02\x01\0",
+    ],
+)
 def test_bytes_that_are_not_tls_close_a_tunnel_for_tls(gate, upstream, raw):
     upstream.clear()
     assert tunnel(gate, f"{HOST}:443", raw) == b""
@@ -147,7 +166,9 @@ def test_bytes_that_are_not_tls_close_a_tunnel_for_tls(gate, upstream, raw):
 
 def test_plain_http_passes_a_tunnel_to_a_port_that_a_rule_opens_for_it(start, serve):
     plain = serve("plain.example.com", tls=False)
-    gate = start(allow=(rule("plain.example.com", schemes=("http",)),), static=(("plain.example.com", plain.address),))
+    gate = start(
+        allow=(rule("plain.example.com", schemes=("http",)),), static=(("plain.example.com", plain.address),)
+    )
     raw = b"GET /a HTTP/1.1\r\nHost: plain.example.com\r\nConnection: close\r\n\r\n"
     assert parse(tunnel(gate, "plain.example.com:80", raw))[0] == 200
     assert parse(tunnel(gate, "plain.example.com:80", raw.replace(b"plain.", b"other.")))[0] == 421
@@ -245,7 +266,9 @@ def test_a_spliced_host_shows_its_own_certificate(gate, certificates):
 def test_a_spliced_host_is_still_named_by_its_hello(gate):
     gate.spliced.clear()
     assert is_alert(tunnel(gate, "pinned.example.com:443", client_hello("evil.test")))
-    assert is_alert(tunnel(gate, "pinned.example.com:443", hello(names((0, b"pinned.example.com")) + b"\xfe\x0d\0\0")))
+    assert is_alert(
+        tunnel(gate, "pinned.example.com:443", hello(names((0, b"pinned.example.com")) + b"\xfe\x0d\0\0"))
+    )
     assert gate.spliced.handshakes == 0
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -121,7 +122,9 @@ def resolve(wire, name):
     return wire.python(code)
 
 
-@pytest.mark.parametrize("name", ["evil.test", "example.net", "notexample.net", "secret-data.evil.test", "localhost.evil.test"])
+@pytest.mark.parametrize(
+    "name", ["evil.test", "example.net", "notexample.net", "secret-data.evil.test", "localhost.evil.test"]
+)
 def test_a_name_that_no_rule_allows_does_not_exist(wire, gate, name):
     status, _, errors = resolve(wire, name)
     assert status == 1
@@ -167,6 +170,14 @@ def test_an_allowed_host_is_reached_by_name(wire, gate, upstream):
     assert upstream.heads[-1].startswith(b"GET /x HTTP/1.1\r\nHost: api.example.com\r\n")
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node on this machine")
+def test_node_fetch_needs_no_proxy_support(wire, gate):
+    code = f"fetch('https://{HOST}/').then(a => a.text()).then(t => console.log(t), e => console.log(e.cause.code))"
+    trust = f"NODE_EXTRA_CA_CERTS={gate.ca}"
+    assert wire.run("env", trust, "node", "-e", code)[1] == "ok\n"
+    assert wire.run("env", trust, "node", "-e", code.replace(HOST, "evil.test"))[1] == "ENOTFOUND\n"
+
+
 def test_the_name_in_the_hello_must_be_the_name_that_was_resolved(wire, gate, upstream):
     upstream.clear()
     address = resolve(wire, HOST)[1].strip("[]'\n")
@@ -185,7 +196,10 @@ def test_an_address_of_the_clients_choice_is_never_dialled(wire, gate, upstream)
     assert not [one for one in gate.records("dial") if one.get("address") == "203.0.113.9"]
 
 
-@pytest.mark.parametrize("url", ["https://203.0.113.9/", "https://169.254.169.254/", "https://[2001:db8::1]/", "https://198.18.9.9/"])
+@pytest.mark.parametrize(
+    "url",
+    ["https://203.0.113.9/", "https://169.254.169.254/", "https://[2001:db8::1]/", "https://198.18.9.9/"],
+)
 def test_tls_to_an_address_that_no_rule_names_gets_an_alert_or_a_reset(wire, gate, url):
     status, out, _ = curl(wire, gate, url, "-k")
     assert status in {35, 56}
@@ -198,7 +212,9 @@ def test_tls_to_an_address_with_a_denied_name_gets_an_alert_and_is_recorded(wire
     assert gate.wait_for("verdict", host="evil.test", effect="deny", address="203.0.113.9")
 
 
-@pytest.mark.parametrize("where", ["203.0.113.9:22", "203.0.113.9:25", "203.0.113.9:9999", f"{HOST}:22", "[2001:db8::1]:853"])
+@pytest.mark.parametrize(
+    "where", ["203.0.113.9:22", "203.0.113.9:25", "203.0.113.9:9999", f"{HOST}:22", "[2001:db8::1]:853"]
+)
 def test_a_port_that_no_rule_names_is_reset_at_once(wire, gate, where):
     host, _, number = where.rpartition(":")
     code = (
@@ -215,7 +231,9 @@ def test_plain_http_goes_by_its_host(wire, gate):
     assert status == 0
     assert "ringfence run" in out or "egress.allow" in out
     address = resolve(wire, "plain.example.com")[1].strip("[]'\n")
-    status, out, _ = curl(wire, gate, f"http://{address}/", "-H", "Host: evil.test", "-o", "/dev/null", "-w", "%{http_code}")
+    status, out, _ = curl(
+        wire, gate, f"http://{address}/", "-H", "Host: evil.test", "-o", "/dev/null", "-w", "%{http_code}"
+    )
     assert out == "421"
 
 
@@ -226,7 +244,9 @@ def test_a_gateway_is_reached_by_its_name(wire, gate, upstream):
 
 
 def test_metadata_is_not_there(wire, gate):
-    status, out, _ = curl(wire, gate, "http://169.254.169.254/latest/meta-data/", "-o", "/dev/null", "-w", "%{http_code}")
+    status, out, _ = curl(
+        wire, gate, "http://169.254.169.254/latest/meta-data/", "-o", "/dev/null", "-w", "%{http_code}"
+    )
     assert (status, out) == (0, "403")
 
 

@@ -37,7 +37,6 @@ def plan(
     `authority` is the folder of the session's public certificates, `homes` the folder in which
     `files.state` is kept for this workspace; both on the host.
     """
-    _check_workspace(survey.workspace, host)
     _check_accepted(policy, survey, wire)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
@@ -111,7 +110,8 @@ def inside_identity(host: Host, survey: Survey) -> tuple[int, int]:
     return (survey.owner, survey.owner) if survey.owner else (_AGENT, _AGENT)
 
 
-def _check_workspace(workspace: str, host: Host) -> None:
+def check_workspace(workspace: str, host: Host) -> None:
+    """Refuse a folder that would show the agent far more than a project, before anybody walks it."""
     forbidden = {"/": "the whole file system", host.home: "the home folder"}
     above_home = host.home.startswith(workspace.rstrip("/") + "/")
     if workspace in forbidden or above_home or workspace in toolchains.SYSTEM or workspace == "/etc":
@@ -253,7 +253,7 @@ def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
         return WorkspacePlan(root=root, mode=mode)
     if mode == "readonly":
         return WorkspacePlan(root=root, mode=mode, hidden=hidden)
-    masked = {one.path for one in survey.findings.hidden}
+    masked = {one.path for one in survey.findings.hidden} | {path for path, _text in survey.clean_configs}
     protected = tuple(one.path for one in survey.findings.protected if one.path not in masked)
     return WorkspacePlan(
         root=root,
@@ -279,14 +279,28 @@ def _project(workspace: WorkspacePlan, policy: Policy, survey: Survey) -> tuple[
     if workspace.mode == "scratch":
         return (Mount(kind="tmpfs", target=root, size=policy.limits.scratch, mode=0o755, why="scratch workspace"),)
     if workspace.mode == "readonly":
-        return (Mount(kind="masked", source=root, target=root, why="the project, read-only"),)
+        return (
+            Mount(kind="masked", source=root, target=root, why="the project, read-only"),
+            *_clean_configs(survey),
+        )
     kind = "rw" if survey.writable else "ro"
     return (
         Mount(kind=kind, source=root, target=root, why="the project"),
         *(Mount(kind="pin", source=path, target=path, why="holds protected files") for path in workspace.pinned),
         *(Mount(kind="ro", source=path, target=path, why="the host runs or obeys it") for path in workspace.protected),
         *(_mask(one.path, directory=one.directory) for one in workspace.hidden),
+        *_clean_configs(survey),
     )
+
+
+def _clean_configs(survey: Survey) -> tuple[Mount, ...]:
+    """Cover git configurations that hold credentials with copies that do not."""
+    out = []
+    for number, (path, text) in enumerate(survey.clean_configs):
+        copy = f"{INSIDE}/git-config-{number}"
+        out.append(Mount(kind="text", target=copy, text=text, why="a git configuration without its credentials"))
+        out.append(Mount(kind="mask", source=copy, target=f"{survey.workspace}/{path}", why="credentials"))
+    return tuple(out)
 
 
 def _shell(survey: Survey) -> str:

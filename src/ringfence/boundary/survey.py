@@ -14,7 +14,7 @@ from ringfence.host.model import Host
 from ringfence.host.toolchains import Toolchain
 from ringfence.policy.model import Policy
 from ringfence.value import Struct
-from ringfence.workspace import aside, scan
+from ringfence.workspace import aside, git_config, scan
 from ringfence.workspace.aside import Identity
 from ringfence.workspace.scan import Findings, Found, Names
 
@@ -52,6 +52,7 @@ class Survey(Struct):
     missing: tuple[str, ...]  # policy paths that do not exist
     plain_files: frozenset[str]  # those of the readable and writable paths that are no folders
     findings: Findings  # in the workspace; `findings.hidden` with links replaced by what they lead to
+    clean_configs: tuple[tuple[str, str], ...]  # (path in the workspace, git configuration without credentials)
     identities: tuple[Identity, ...]  # which files stand at protected paths
     hidden_elsewhere: tuple[tuple[str, str, bool], ...]  # (path, rule, is a folder) in the other visible paths
     git_user: tuple[str, str]
@@ -86,6 +87,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         missing=missing_read + missing_write,
         plain_files=frozenset(path for path in readable + writable if not os.path.isdir(path)),
         findings=_without_links(workspace, raw),
+        clean_configs=_clean_configs(workspace, raw),
         identities=aside.identities(workspace, raw.protected),
         hidden_elsewhere=_hidden_elsewhere(readable + writable, names),
         git_user=identity.git_user(host.home),
@@ -125,6 +127,16 @@ def _without_links(workspace: str, findings: Findings) -> Findings:
     protected = tuple(one for one in findings.protected if not os.path.islink(f"{workspace}/{one.path}"))
     unique = {one.path: one for one in hidden}
     return Findings(hidden=tuple(unique.values()), protected=protected, entries=findings.entries)
+
+
+def _clean_configs(workspace: str, findings: Findings) -> tuple[tuple[str, str], ...]:
+    names = ("/config", "/config.worktree")
+    copies = [
+        (one.path, git_config.clean_copy(f"{workspace}/{one.path}"))
+        for one in findings.protected
+        if f"/{one.path}".endswith(names) and not one.directory
+    ]
+    return tuple((path, text) for path, text in copies if text is not None)
 
 
 def _is_empty(path: str) -> bool:

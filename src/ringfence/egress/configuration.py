@@ -43,11 +43,8 @@ def _read_all(fd: int) -> bytes:
     """Read from where the descriptor stands; a memfd just written stands at its end, so it is rewound."""
     with contextlib.suppress(OSError):  # a pipe or socket
         os.lseek(fd, 0, os.SEEK_SET)
-    try:
-        with os.fdopen(fd, "rb") as file:
-            return file.read(LARGEST)
-    except OSError as error:
-        raise HostError(f"cannot read descriptor {fd}: {error.strerror}") from error
+    with os.fdopen(fd, "rb") as file:
+        return file.read(LARGEST)
 
 
 def decode(kind: typing.Any, value: typing.Any) -> typing.Any:
@@ -59,6 +56,8 @@ def decode(kind: typing.Any, value: typing.Any) -> typing.Any:
         inner = next(one for one in arguments if one is not type(None))
         return None if value is None else decode(inner, value)
     if isinstance(kind, type) and issubclass(kind, Struct):
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, got {type(value).__name__}")
         hints = _hints(kind)
         return kind(**{name: decode(hints[name], item) for name, item in value.items()})
     if kind is float and isinstance(value, int):

@@ -69,6 +69,7 @@ class Gate:
         self.rules = Rules(handover.allow, handover.ask, handover.deny)
         self.gateways = {f"{one.name.lower()}{GATEWAY_SUFFIX}": one for one in handover.gateways}
         self.splice = handover.splice
+        self.own = (handover.gate_address, handover.proxy_port)
         self.credentials: dict[tuple[str, int], tuple[Credential, ...]] = {}
         for one in handover.credentials:
             key = (canonical_host(one.host), one.port)

@@ -65,7 +65,7 @@ class RequestHead(Struct):
     framing: int  # the body's length, or CHUNKED
     close: bool  # the client will not send another request
     expect: bytes  # the value of Expect, lower case
-    upgrade: bytes  # the value of Upgrade where Connection names it, lower case
+    upgrade: bytes  # the value of Upgrade in a GET whose Connection names it, lower case
     nominated: frozenset[bytes]  # field names that Connection makes hop-by-hop
 
 
@@ -108,7 +108,9 @@ def parse_request(head: bytes) -> RequestHead:
         raise MalformedError("the request's target is too long", answer=414)
     fields, single, nominated = _fields(head, line.end())
     framing = _request_framing(single, minor)
-    upgrade = single.get(b"upgrade", b"").lower() if b"upgrade" in nominated else b""
+    # An upgrade with a body is read in two ways by the parsers there are: it is no upgrade.
+    upgradable = b"upgrade" in nominated and method == "GET" and minor == 1 and framing == 0
+    upgrade = single.get(b"upgrade", b"").lower() if upgradable else b""
     close = b"close" in nominated or (minor == 0 and b"keep-alive" not in nominated)
     return RequestHead(
         method=method,

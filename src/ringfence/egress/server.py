@@ -58,7 +58,9 @@ class Server:
         gate = Gate(handover)
         self._services = Services(
             gate=gate,
-            keys=Keys(Vault(environment, workspace=handover.workspace), lambda text: record.event("note", text=text)),
+            keys=Keys(
+                Vault(environment, workspace=handover.workspace), lambda text: record.event("note", text=text)
+            ),
             upstreams=Upstreams(handover, gate.rules, registry, record),
             contexts=leaf.Contexts(leaf.load(handover.authority_dir) if handover.authority_dir else None),
             names=names,

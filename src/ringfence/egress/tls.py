@@ -76,7 +76,7 @@ def _handshake_message(data: bytes) -> bytes | None:
         if kind != HANDSHAKE or major != 3 or not 0 < size <= 16384:
             raise HelloError("the first record is not a TLS handshake")
         message += data[at + 5 : at + 5 + size]
-        if message[0] != _CLIENT_HELLO:
+        if message and message[0] != _CLIENT_HELLO:
             raise HelloError("the first message is not a ClientHello")
         length = int.from_bytes(message[1:4], "big")
         if len(message) >= 4 and length > limits.HELLO:

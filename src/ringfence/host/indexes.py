@@ -12,6 +12,7 @@ if, nothing in it looks like a secret.
 
 import os
 
+from ringfence import cache
 from ringfence.host import index_files as files
 from ringfence.host import probe
 from ringfence.host.index_files import Settings
@@ -58,9 +59,8 @@ def reader(host: Host, workspace: str = "") -> "Callable[[tuple[str, ...]], Foun
 
     def indexes(tools: tuple[str, ...]) -> Found:
         variables = probe.settings(VARIABLES)
-        settings = Settings(
-            home=host.home, variables=variables, cache_dir=host.cache_dir, workspace=workspace
-        )
+        folder = cache.usable(host.cache_dir, workspace) if workspace else host.cache_dir
+        settings = Settings(home=host.home, variables=variables, cache_dir=folder, workspace=workspace)
         return find(tools, settings)
 
     return indexes

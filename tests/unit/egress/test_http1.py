@@ -106,6 +106,15 @@ def test_an_upgrade_that_connection_does_not_name_is_none():
     assert parse_request(request(b"Upgrade: websocket")).upgrade == b""
 
 
+def test_an_upgrade_with_a_body_or_of_another_method_is_none():
+    upgrade = (b"Connection: upgrade", b"Upgrade: websocket")
+    assert parse_request(request(*upgrade)).upgrade == b"websocket"
+    assert parse_request(request(*upgrade, b"Content-Length: 5")).upgrade == b""
+    assert parse_request(request(*upgrade, b"Transfer-Encoding: chunked")).upgrade == b""
+    assert parse_request(request(*upgrade, start=b"POST / HTTP/1.1")).upgrade == b""
+    assert parse_request(request(*upgrade, start=b"GET / HTTP/1.0")).upgrade == b""
+
+
 def test_http_1_0_ends_with_its_request_unless_it_says_otherwise():
     assert parse_request(request(start=b"GET / HTTP/1.0")).close
     assert not parse_request(request(b"Connection: keep-alive", start=b"GET / HTTP/1.0")).close
@@ -255,10 +264,19 @@ def test_an_empty_piece_never_becomes_the_last_chunk():
 
 def test_what_connection_names_does_not_travel_on():
     head = parse_request(
-        request(b"Connection: close, authorization", b"Authorization: x", b"Keep-Alive: 5", b"TE: trailers", b"X-A: b")
+        request(
+            b"Connection: close, authorization",
+            b"Authorization: x",
+            b"Keep-Alive: 5",
+            b"TE: trailers",
+            b"X-A: b",
+        )
     )
     assert end_to_end(head.fields, head.nominated, frozenset({b"host"})) == [(b"X-A", b"b")]
 
 
 def test_a_head_is_written_line_by_line():
-    assert write_head(b"GET / HTTP/1.1", [(b"Host", b"a"), (b"X", b"")]) == b"GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n"
+    assert (
+        write_head(b"GET / HTTP/1.1", [(b"Host", b"a"), (b"X", b"")])
+        == b"GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n"
+    )

@@ -1,5 +1,6 @@
 """S10: more privilege than the session began with: set-user-ID programs, capabilities, other users."""
 
+import contextlib
 import ctypes
 import glob
 import os
@@ -13,9 +14,11 @@ _EINVAL = 22  # the kernel's answer for a user that is not mapped into the names
 
 
 def attack(_facts):
-    """Read what the kernel says of this process, raise capabilities, change users, run set-user-ID programs."""
+    """Read what the kernel says of us, raise capabilities, change users, run set-user-ID programs."""
     tally = Tally()
-    status = dict(line.split(":\t", 1) for line in read_text("/proc/self/status").splitlines() if ":\t" in line)
+    status = dict(
+        line.split(":\t", 1) for line in read_text("/proc/self/status").splitlines() if ":\t" in line
+    )
     tally.expect("no_new_privs", status.get("NoNewPrivs") == "1", f"NoNewPrivs {status.get('NoNewPrivs')}")
     tally.expect("system call filter", status.get("Seccomp") == "2", f"Seccomp {status.get('Seccomp')}")
     for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
@@ -30,7 +33,11 @@ def attack(_facts):
     for path in ("/etc/shadow", "/etc/gshadow", "/root/.ssh", "/etc/sudoers"):
         tally.refuse(path, lambda path=path: os.close(os.open(path, os.O_RDONLY)), NO_CHANGE)
     for program in _set_user_id_programs()[:6]:
-        tally.refuse(f"{os.path.basename(program)} as root", lambda program=program: in_child(lambda: _gained(program)), NO_CHANGE)
+        tally.refuse(
+            f"{os.path.basename(program)} as root",
+            lambda program=program: in_child(lambda: _gained(program)),
+            NO_CHANGE,
+        )
     tally.refuse("a set-user-ID copy of our own", lambda: in_child(_own_copy), NO_CHANGE)
     return tally.finding()
 
@@ -85,10 +92,10 @@ def _gained(program):
 
 
 def _kill(child):
-    try:
+    with contextlib.suppress(
+        PermissionError
+    ):  # then it runs as somebody else: the finding; it ends by itself
         os.kill(child, 9)
-    except PermissionError:
-        pass  # it runs as somebody else: that is the finding, and it ends by itself
     os.waitpid(child, 0)
 
 
@@ -97,7 +104,7 @@ def _own_copy():
     source = shutil.which("true") or "/bin/true"
     if not os.path.exists(source):
         raise NotPossibleHere("no `true` inside")
-    for folder in ("/tmp", "/dev/shm", os.getcwd()):  # noqa: S108 - inside the boundary
+    for folder in ("/tmp", "/dev/shm", os.getcwd()):
         path = os.path.join(folder, f".ringfence-verify-{os.getpid()}")
         try:
             shutil.copy(source, path)
