@@ -6,6 +6,7 @@ plan, so a golden test can pin a plan without this machine.
 
 import os
 import stat
+import sys
 
 from ringfence.boundary import landlock
 from ringfence.credential.authority import mount_points
@@ -13,7 +14,7 @@ from ringfence.host import identity, toolchains
 from ringfence.host.model import Host
 from ringfence.host.toolchains import Toolchain
 from ringfence.policy.model import Policy
-from ringfence.value import Struct
+from ringfence.value import Struct, replace
 from ringfence.workspace import aside, git_config, scan
 from ringfence.workspace.aside import Identity
 from ringfence.workspace.scan import Findings, Found, Names
@@ -74,7 +75,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
     own = toolchains.of_command(command, (workspace, *(one.path for one in found)))
     found = found if own is None else (*found, own)
     java = _java(host.path)
-    raw = _scan(workspace, names, host)
+    raw = _with_ourselves(workspace, _scan(workspace, names, host))
     return Survey(
         workspace=workspace,
         owner=status.st_uid,
@@ -97,6 +98,17 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         cgroup=_cgroup(),
         command=command,
     )
+
+
+def _with_ourselves(workspace: str, findings: Findings) -> Findings:
+    """Protect the virtual environment that this very program runs from, where it lies in the workspace."""
+    prefix = os.path.realpath(sys.prefix)
+    if not prefix.startswith(workspace + "/"):
+        return findings
+    own = Found(path=prefix[len(workspace) + 1 :], rule="ringfence itself", directory=True)
+    below = own.path + "/"
+    others = tuple(one for one in findings.protected if not one.path.startswith(below))
+    return replace(findings, protected=(*others, own))
 
 
 def _scan(workspace: str, names: Names, host: Host) -> Findings:
