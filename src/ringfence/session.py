@@ -1,8 +1,8 @@
 """One boundary's life: from a request to an exit status, everything it needs made, used and removed.
 
-    begin the child ─┐ (namespaces, meanwhile)
-    read the policy ─┼─▶ plan ─▶ session folder, authority, first records ─▶ bubblewrap ─▶ watch ─▶ end
-    survey the host ─┘
+The child begins to build its namespaces; meanwhile the policy is read and the host surveyed. From these
+comes the plan, then the session's folder, its authority and first records, then bubblewrap; the session is
+watched to its end, and all that was made for it is taken away.
 """
 
 import os
@@ -21,8 +21,8 @@ from ringfence.handover import Publication
 from ringfence.host import indexes
 from ringfence.host.model import Host
 from ringfence.policy import load
-from ringfence.policy.load import Overrides
 from ringfence.policy.model import Policy
+from ringfence.policy.overrides import Overrides
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -332,12 +332,12 @@ class _Session:
             self._plan,
             self._host,
             self._folder,
-            self._authority.folder if self._authority else "",
-            listeners,
-            kind,
-            self._prepared.child.dns,
-            usable_credentials(self._plan.policy, self._host, self._plan.workspace.root),
-            self._vend,
+            authority=self._authority.folder if self._authority else "",
+            listeners=listeners,
+            kind=kind,
+            dns=self._prepared.child.dns,
+            credentials=usable_credentials(self._plan.policy, self._host, self._plan.workspace.root),
+            vend=self._vend,
         )
         self._prepared.child.release()
         for fd in (inside, self._vend):

@@ -73,7 +73,7 @@ def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: boo
         _build(channel, as_root=bool(owner), networked=networked)
         message, fds = channel.receive()
         if message:
-            _become(message, fds, ready, parent=parent, owner=owner, networked=networked, umask=umask)
+            _become(fds, ready, parent=parent, owner=owner, networked=networked, umask=umask)
     except OSError as error:
         channel.send({
             "step": _At.name,
@@ -156,7 +156,6 @@ def _map_to_root(uid: int, gid: int) -> None:
 
 
 def _become(
-    message: dict[str, object],
     fds: tuple[int, ...],
     ready: int,
     *,
@@ -264,7 +263,8 @@ def _exec(order: dict[str, object], ready: int) -> None:
     options = [names.get(option, option) for option in order["options"]]  # type: ignore[attr-defined]
     arguments = syscalls.memfd("options", b"".join(os.fsencode(option) + b"\0" for option in options))
     os.dup2(ready, READY_FD)
-    os.execve(str(order["bwrap"]), ["bwrap", "--args", str(arguments), "--", str(order["entry_path"])], {})
+    argv = ["bwrap", "--args", str(arguments), "--", str(order["entry_path"])]
+    os.execve(str(order["bwrap"]), argv, {})  # noqa: S606 - no shell, that is the point
 
 
 def _close_on_exec_all() -> None:

@@ -132,8 +132,7 @@ class Group(Struct):
 
 def make_group(session: str, limits: Limits, version: str) -> Group:
     """Make the session's cgroup with its limits. Raises OSError."""
-    group = _make_v2(session, limits) if version == "v2" else _make_v1(session, limits)
-    return group
+    return _make_v2(session, limits) if version == "v2" else _make_v1(session, limits)
 
 
 def remove_leftover(session: str) -> None:

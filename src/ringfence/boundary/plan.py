@@ -65,10 +65,10 @@ def plan(
         environment=environment.variables(
             policy,
             host,
-            path,
-            wire,
-            credentials,
-            kept,
+            path=path,
+            wire=wire,
+            credentials=credentials,
+            kept=kept,
             trusts=bool(authority),
             java_option=survey.java and not any(kind == "keystore" for _path, kind in survey.trust),
             shell=_shell(survey),
@@ -283,7 +283,7 @@ def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
 
 def _ancestors(paths: tuple[str, ...]) -> tuple[str, ...]:
     """Return every folder above the paths, outermost first: bound onto themselves they cannot be renamed."""
-    out = set()
+    out: set[str] = set()
     for path in paths:
         parts = path.split("/")[:-1]
         out.update("/".join(parts[: end + 1]) for end in range(len(parts)))

@@ -5,7 +5,7 @@ clock. The gate's process starts at the first knock: until then the kernel keeps
 and a session that never talks to anybody costs neither its memory nor its start.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
 import _socket
 import errno
 import os
@@ -230,7 +230,7 @@ class Supervisor:
     def _release_signals(self) -> None:
         _signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
-            _signal.signal(number, handler)  # type: ignore[arg-type]
+            _signal.signal(number, handler)
         for fd in self._wakeup:
             os.close(fd)
 

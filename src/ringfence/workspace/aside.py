@@ -45,7 +45,7 @@ def set_aside(
 ) -> tuple[Moved, ...]:
     """Move every protected path that was not there `before` into `folder`."""
     known = {(one.path, one.device, one.inode) for one in before}
-    moved = []
+    moved: list[Moved] = []
     for found in walk(root, names, cache_file).protected:
         if found.rule == WORKTREE and found.path.endswith("/commondir"):
             continue

@@ -213,7 +213,7 @@ def _store(cache_file: str, root: str, names: Names, folders: dict[str, tuple[in
         os.makedirs(os.path.dirname(cache_file), 0o700, exist_ok=True)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(fd, "wb") as file:
-            file.write(marshal.dumps((_key(root, names), folders)))
+            file.write(marshal.dumps((_key(root, names), folders)))  # type: ignore[arg-type] # plain values only
         os.rename(temporary, cache_file)
     except OSError:
         return  # a cache that cannot be written costs time, nothing else
