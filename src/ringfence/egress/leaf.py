@@ -77,7 +77,7 @@ class Contexts:
     """TLS contexts for allowed hosts, one leaf each, least recently used out."""
 
     def __init__(self, authority: Authority | None) -> None:
-        """Without an authority (a policy that lets nothing out needs none) there is no context for any host."""
+        """Without an authority (a policy that lets nothing out needs none) no host has a context."""
         self._authority = authority
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._public = self._key.public_key().public_bytes(
