@@ -41,18 +41,19 @@ demo: run-time ## watch an agent work, then try to break out
 	@$(IN)/python demo/run.py
 
 golden: dev ## write the golden outputs anew, for review with git diff
-	$(PYTEST) tests/golden --refresh-golden
+	$(PYTEST) tests -k golden --refresh-golden
 	git --no-pager diff --stat -- tests/golden
 
 contain: dev ## attack the boundary on this machine
-	$(PYTEST) tests/containment
+	$(IN)/ringfence verify
+	$(if $(wildcard tests/containment),$(PYTEST) tests/containment)
 
 bench: dev ## measure start, memory and scan against the budgets
 	$(IN)/python benchmarks/start.py
 	$(IN)/python benchmarks/scan.py
 
 docs: dev ## write the generated pages anew
-	$(IN)/python -m ringfence.policy.schema > docs/policy.schema.json
+	$(IN)/ringfence policy schema > docs/policy.schema.json
 
 lock: ## pin the dependencies anew (needs uv)
 	scripts/lock

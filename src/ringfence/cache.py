@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20
 
 
+def usable(cache_dir: str, workspace: str) -> str:
+    """Return the cache's folder, or "" where it lies in the workspace: an agent could have filled it."""
+    return "" if inside(cache_dir, workspace) else cache_dir
+
+
+def inside(path: str, folder: str) -> bool:
+    """Say whether a path lies in a folder, by the names given or by what they lead to."""
+    pairs = ((path, folder), (os.path.realpath(path), os.path.realpath(folder)))
+    return any(f"{one}/".startswith(other.rstrip("/") + "/") for one, other in pairs)
+
+
 def key(*parts: bytes) -> str:
     """Return the name of an entry that depends on `parts`, and on this interpreter."""
     about = f"{sys.implementation.cache_tag}-{sys.hexversion:x}-{marshal.version}".encode()
@@ -37,6 +48,8 @@ def stamp(*modules: str) -> bytes:
 
 def load(cache_dir: str, name: str) -> "Any":
     """Return what was kept under a name, or None."""
+    if not cache_dir:
+        return None
     try:
         folder = os.open(cache_dir + "/parsed", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -51,6 +64,8 @@ def load(cache_dir: str, name: str) -> "Any":
 
 def store(cache_dir: str, name: str, value: "Any") -> None:
     """Keep plain data under a name; do nothing where that is impossible."""
+    if not cache_dir:
+        return
     folder = cache_dir + "/parsed"
     mine = f"{folder}/.{name}.{os.getpid()}"
     try:

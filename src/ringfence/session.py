@@ -12,7 +12,7 @@ import time
 from ringfence.boundary import launch, limits, wire
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
-from ringfence.boundary.plan import NOBODY, plan, usable_credentials
+from ringfence.boundary.plan import NOBODY, check_workspace, plan, usable_credentials
 from ringfence.boundary.survey import Survey, survey
 from ringfence.boundary.tiers import sandbox
 from ringfence.canonical import encode
@@ -66,6 +66,7 @@ def prepare(request: Request, host: Host) -> Prepared:
     """Begin the child, and read the policy and the machine while it works. Leaves no child behind on error."""
     if host.system != "linux":
         raise HostError(f"the sandbox tier runs on Linux, not on {host.system}", hint="see docs/macos.md")
+    check_workspace(request.workspace, host)
     child = launch.begin(owner=_owner(request.workspace, host), networked=True)
     try:
         policy = load.effective(
@@ -239,6 +240,8 @@ class _Session:
     def run(self) -> int:
         """Start, watch, end."""
         outcome: Outcome | None = None
+        for note in self._plan.policy.notes:
+            self._say(f"ringfence: {note}")
         try:
             outcome = self._watch()
         finally:

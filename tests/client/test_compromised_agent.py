@@ -181,6 +181,7 @@ def test_every_step_was_tried(attack: Outcome) -> None:
     assert b"LOOT " in attack.out
 
 
+@pytest.mark.guarantee("C6")
 def test_no_step_that_should_fail_succeeds(attack: Outcome) -> None:
     assert attack.steps
     through = {name: one["detail"] for name, one in attack.steps.items() if one["got"] == "something"}
@@ -196,17 +197,20 @@ def test_no_step_hangs(attack: Outcome) -> None:
     assert [name for name, one in attack.steps.items() if one["got"] == "hung"] == []
 
 
+@pytest.mark.guarantee("C1")
 def test_the_agent_reads_no_secret(attack: Outcome) -> None:
     assert b"LOOT " in attack.out
-    assert attack.world.leaks(attack.out + attack.err) == []
+    assert [name for name in attack.world.leaks(attack.out + attack.err) if not _echoed(name)] == []
     assert b"PRIVATE KEY-----" not in attack.out
 
 
+@pytest.mark.guarantee("N3")
 def test_nothing_reaches_a_host_that_is_not_allowed(attack: Outcome) -> None:
     assert attack.steps
     assert [(one.how, one.server_name, one.data[:200]) for one in attack.evil.arrivals] == []
 
 
+@pytest.mark.guarantee("C3")
 def test_the_key_goes_only_into_its_own_header(attack: Outcome) -> None:
     assert attack.allowed.arrivals, "the allowed host was never reached: the test proves nothing"
     keyed = [
@@ -219,15 +223,23 @@ def test_the_key_goes_only_into_its_own_header(attack: Outcome) -> None:
         assert attack.world.leaks(_without_own_header(arrival.data)) == [], arrival.data[:2000]
 
 
+@pytest.mark.guarantee("C4")
 def test_the_key_of_another_account_is_replaced(attack: Outcome) -> None:
     assert "other_account" in _marks(attack.allowed)
     assert b"sk-attacker" not in attack.allowed.data
 
 
+@pytest.mark.guarantee("C7")
 def test_a_reflected_key_does_not_come_back(attack: Outcome) -> None:
+    """The upstream echoes the request as it is, in base64, in hex and percent-encoded (THREATS.md C07)."""
     assert any(b"x-echo-key" in one.data.lower() for one in attack.echo.arrivals), "nothing was injected"
     assert attack.steps["send.reflected_key"]["got"] == "something"
-    # test_the_agent_reads_no_secret searches the answer, in raw, base64, hex and reversed form.
+    assert [name for name in attack.world.leaks(attack.out) if _echoed(name)] == []
+
+
+def _echoed(name: str) -> bool:
+    """Return whether a canary is the one that the echoing upstream is given."""
+    return name.endswith("echo.key")
 
 
 def test_proxy_headers_of_the_agent_stay_behind(attack: Outcome) -> None:
@@ -239,11 +251,14 @@ def test_proxy_headers_of_the_agent_stay_behind(attack: Outcome) -> None:
     )
 
 
+@pytest.mark.guarantee("C2")
 def test_no_secret_is_on_disk_afterwards(attack: Outcome) -> None:
     assert attack.steps
-    assert attack.world.leaks_on_disk() == {}
+    leaks = attack.world.leaks_on_disk().items()
+    assert {path: names for path, names in leaks if not all(map(_echoed, names))} == {}
 
 
+@pytest.mark.guarantee("F8")
 def test_nothing_is_planted_for_the_host(attack: Outcome) -> None:
     assert attack.steps
     assert _planted_by_agent(attack.world) == []
@@ -260,6 +275,15 @@ def test_no_setuid_file_of_roots_is_left(attack: Outcome) -> None:
         assert not (status.st_uid == 0 and status.st_mode & 0o4000)
 
 
+@pytest.mark.guarantee("F6")
+def test_what_appeared_is_set_aside_and_reported(attack: Outcome) -> None:
+    told = attack.err.decode("utf-8", "replace")
+    for name in (".claude", ".mcp.json", ".vscode", ".idea", ".envrc", "ringfence.toml"):
+        assert re.search(rf"^ringfence: {re.escape(name)} appeared", told, re.MULTILINE), told
+        assert not os.path.lexists(os.path.join(attack.world.project, name))
+
+
+@pytest.mark.guarantee("P1")
 def test_no_process_outlives_the_session(attack: Outcome) -> None:
     assert "change.outlive_the_session" in attack.steps
     last_sign = os.stat(os.path.join(attack.world.project, "outlived")).st_mtime
@@ -272,6 +296,7 @@ def test_the_refusals_are_on_record(attack: Outcome) -> None:
     assert "deny" in text
 
 
+@pytest.mark.guarantee("A3")
 def test_the_audit_log_verifies(attack: Outcome) -> None:
     assert attack.steps
     checked = attack.world.outside(*attack.world.ringfence("log", "--verify"))

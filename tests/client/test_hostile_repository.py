@@ -49,6 +49,7 @@ def test_without_a_boundary_the_same_repository_takes_everything(
         assert world.leaks_on_disk() != {}
 
 
+@pytest.mark.guarantee("T6")
 def test_a_model_that_obeys_gets_nothing_out(world: World, authority: Authority, evil: Recorder) -> None:
     with planted(world):
         mark = make_hostile(world, evil.port, base_url=False)
@@ -93,6 +94,7 @@ def test_a_base_url_of_the_repository_gets_no_key(world: World, authority: Autho
         assert all(world.leaks(_without_key_header(one.raw)) == [] for one in api.record.requests)
 
 
+@pytest.mark.guarantee("T1")
 def test_the_projects_own_policy_does_not_widen(world: World, authority: Authority, evil: Recorder) -> None:
     make_hostile(world, evil.port, base_url=False)
     world.plant(os.path.join(world.home, ".aws/credentials"))

@@ -51,6 +51,7 @@ def session(world: World, api: FakeAPI) -> Iterator[subprocess.Popen[bytes]]:
         child.communicate(timeout=20)
 
 
+@pytest.mark.guarantee("C2")
 def test_no_process_of_the_session_shows_a_secret(world: World, session: subprocess.Popen[bytes]) -> None:
     family = _family(session.pid)
     assert len(family) >= 3, "the launcher, the gate, the command"
@@ -60,6 +61,7 @@ def test_no_process_of_the_session_shows_a_secret(world: World, session: subproc
             assert world.leaks(_read(f"/proc/{pid}/environ")) == [], _read(f"/proc/{pid}/cmdline")
 
 
+@pytest.mark.guarantee("C2")
 def test_the_gates_process_leaves_no_core_dump(world: World, session: subprocess.Popen[bytes]) -> None:
     gates = [pid for pid in _family(session.pid) if b"ringfence.egress" in _read(f"/proc/{pid}/cmdline")]
     assert gates, "no gate is running"
@@ -107,6 +109,7 @@ def test_logs_plan_and_state_hold_none(world: World) -> None:
         "env:NOT_SET",
     ],
 )
+@pytest.mark.guarantee("C2")
 def test_a_source_that_fails_tells_no_secret(world: World, authority: Authority, source: str) -> None:
     folder = os.path.join(world.home, "sources")
     world.plant(os.path.join(folder, "fails"), "#!/bin/sh\necho {}; echo {} >&2; exit 3\n")

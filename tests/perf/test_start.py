@@ -18,7 +18,7 @@ TOO_SLOW = {
 }  # fmt: skip
 BUDGET = 0.045  # seconds over a bare interpreter, on a quiet machine
 OF_BARE = 4  # on a slower or busier one, so many times what the bare interpreter takes there
-ROUNDS = 12
+ROUNDS, MOST_ROUNDS = 12, 100
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -62,7 +62,7 @@ def test_a_slow_import_would_be_seen(operator):
 
 def test_a_session_starts_within_its_budget(operator):
     ours, bare = [], []
-    for number in range(ROUNDS + 2):
+    for number in range(MOST_ROUNDS):
         for command, times in (
             ([sys.executable, "-I", "-S", "-c", "pass"], bare),
             ([sys.executable, LAUNCHER, "run", "--", "true"], ours),
@@ -70,7 +70,8 @@ def test_a_session_starts_within_its_budget(operator):
             began = time.perf_counter()
             # No timeout here: waiting with one sleeps in steps that double, and measures those.
             subprocess.run(command, **operator, stdin=subprocess.DEVNULL, check=True)
-            if number >= 2:
-                times.append(time.perf_counter() - began)
-    # The best of each was disturbed least.
+            times.append(time.perf_counter() - began)
+        # The best of each was disturbed least; a busy machine gets more rounds to have a quiet one.
+        if number >= ROUNDS and min(ours) - min(bare) <= BUDGET:
+            break
     assert min(ours) - min(bare) <= max(BUDGET, OF_BARE * min(bare))

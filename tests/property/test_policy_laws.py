@@ -2,6 +2,7 @@
 
 import fnmatch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,6 +148,19 @@ def after(*given_layers, locked=frozenset()):
     return state.layer
 
 
+@pytest.mark.guarantee("T4")
+@given(LAYERS, REQUESTS, st.randoms())
+def test_the_order_of_rules_does_not_matter(layer, request_made, random):
+    given_layer = after(layer)
+    egress = given_layer.get("egress", {})
+    mixed = {
+        effect: tuple(random.sample(egress.get(effect, ()), len(egress.get(effect, ()))))
+        for effect in OPENNESS
+    }
+    assert verdict({"egress": mixed}, request_made) == verdict(given_layer, request_made)
+
+
+@pytest.mark.guarantee("T4")
 @given(LAYERS, RULES, REQUESTS)
 def test_adding_a_denial_never_widens(layer, rule, request_made):
     before = verdict(after(layer), request_made)
@@ -154,6 +168,7 @@ def test_adding_a_denial_never_widens(layer, rule, request_made):
     assert OPENNESS[denied] <= OPENNESS[before]
 
 
+@pytest.mark.guarantee("T1")
 @settings(max_examples=400)
 @given(LAYERS, LAYERS, REQUESTS)
 def test_a_layer_with_everything_locked_only_narrows(below, layer, request_made):
@@ -171,6 +186,7 @@ def test_a_layer_with_everything_locked_only_narrows(below, layer, request_made)
         assert _limit(now, name) <= _limit(then, name)
 
 
+@pytest.mark.guarantee("T2")
 @given(LAYERS, LAYERS, REQUESTS)
 def test_what_the_managed_layer_denies_stays_denied(managed, layer, request_made):
     state = combine(EMPTY, managed, "", frozenset())

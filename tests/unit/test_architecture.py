@@ -38,6 +38,7 @@ ENVIRONMENT = ("host/probe.py", "credential/sources/", "verify/attacks/")  # att
 PROCESSES = (
     "boundary/launch.py",
     "boundary/child.py",  # what launch forks, up to bubblewrap
+    "boundary/seatbelt_launch.py",  # macOS
     "boundary/mounts.py",  # a child that only holds a user namespace, for id-mapping
     "credential/sources/command.py",
     "host/features.py",

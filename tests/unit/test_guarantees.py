@@ -65,7 +65,7 @@ def test_no_guarantee_is_written_without_a_test():
     [
         'import pytest\n@pytest.mark.guarantee("N3")\ndef test_x(): ...',
         'import pytest\npytestmark = pytest.mark.guarantee("N3")',
-        'import pytest\n@pytest.mark.parametrize("a", [pytest.param(1, marks=pytest.mark.guarantee("N3"))])',
+        'import pytest\nCASE = pytest.param(1, marks=pytest.mark.guarantee("N3"))',
     ],
 )
 def test_a_mark_is_found_wherever_it_stands(source):

@@ -25,6 +25,7 @@ def allowed(text: str) -> bool:
     return any(host_matches(canonical_pattern(rule), host) for rule in RULES)
 
 
+@pytest.mark.guarantee("N6")
 @pytest.mark.parametrize(
     "text",
     [

@@ -130,7 +130,19 @@ def begin(*, owner: int, networked: bool) -> Child:
         os._exit(125)
     os.close(up[1])
     os.close(down[1])
+    _close_to_others()
     return Child(pid, Channel(up[0]), down[0], networked=networked)
+
+
+def _close_to_others() -> None:
+    """Leave no core and be readable by nobody: the operator's environment, keys included, is in this process.
+
+    After the fork: the child has to write its own maps below /proc/self, which then belongs to root.
+    """
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
 
 
 def _reserve_ready_fd() -> None:

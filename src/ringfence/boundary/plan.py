@@ -37,8 +37,8 @@ def plan(
     `authority` is the folder of the session's public certificates, `homes` the folder in which
     `files.state` is kept for this workspace; both on the host.
     """
-    _check_workspace(survey.workspace, host)
     _check_accepted(policy, survey, wire)
+    _check_own_folders(policy, survey, host)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
@@ -81,7 +81,7 @@ def plan(
         publish=publish,
         policy=policy,
         guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
-        notes=(*policy.notes, *_notes(policy, survey, host)),
+        notes=(*policy.notes, *_notes(policy, survey, host, wire)),
     )
 
 
@@ -111,7 +111,8 @@ def inside_identity(host: Host, survey: Survey) -> tuple[int, int]:
     return (survey.owner, survey.owner) if survey.owner else (_AGENT, _AGENT)
 
 
-def _check_workspace(workspace: str, host: Host) -> None:
+def check_workspace(workspace: str, host: Host) -> None:
+    """Refuse a folder that would show the agent far more than a project, before anybody walks it."""
     forbidden = {"/": "the whole file system", host.home: "the home folder"}
     above_home = host.home.startswith(workspace.rstrip("/") + "/")
     if workspace in forbidden or above_home or workspace in toolchains.SYSTEM or workspace == "/etc":
@@ -130,6 +131,21 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
         )
     if wire.kind == "none" and "no-wire" not in policy.accept:
         raise HostError(f"there is no way to build the boundary's network: {wire.why}", hint="run `ringfence doctor`")
+
+
+def _check_own_folders(policy: Policy, survey: Survey, host: Host) -> None:
+    """Refuse a session that could forge the next one's policy, trust or record."""
+    shown = (*survey.writable_paths, *survey.readable)
+    if policy.workspace.mode != "scratch":
+        shown = (survey.workspace, *shown)
+    for folder in (host.config_dir, host.state_dir, host.cache_dir):
+        for path in shown:
+            if f"{folder}/".startswith(path.rstrip("/") + "/") or path.startswith(folder + "/"):
+                raise BoundaryError(
+                    f"{path} would show the agent ringfence's own folder {folder}",
+                    hint="name narrower paths, or move ringfence's folder with RINGFENCE_STATE_DIR, "
+                    "RINGFENCE_CACHE_DIR or RINGFENCE_CONFIG_DIR",
+                )
 
 
 def _system(survey: Survey) -> tuple[Mount, ...]:
@@ -253,7 +269,7 @@ def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
         return WorkspacePlan(root=root, mode=mode)
     if mode == "readonly":
         return WorkspacePlan(root=root, mode=mode, hidden=hidden)
-    masked = {one.path for one in survey.findings.hidden}
+    masked = {one.path for one in survey.findings.hidden} | {path for path, _text in survey.clean_configs}
     protected = tuple(one.path for one in survey.findings.protected if one.path not in masked)
     return WorkspacePlan(
         root=root,
@@ -279,22 +295,41 @@ def _project(workspace: WorkspacePlan, policy: Policy, survey: Survey) -> tuple[
     if workspace.mode == "scratch":
         return (Mount(kind="tmpfs", target=root, size=policy.limits.scratch, mode=0o755, why="scratch workspace"),)
     if workspace.mode == "readonly":
-        return (Mount(kind="masked", source=root, target=root, why="the project, read-only"),)
+        return (
+            Mount(kind="masked", source=root, target=root, why="the project, read-only"),
+            *_clean_configs(survey),
+        )
     kind = "rw" if survey.writable else "ro"
     return (
         Mount(kind=kind, source=root, target=root, why="the project"),
         *(Mount(kind="pin", source=path, target=path, why="holds protected files") for path in workspace.pinned),
         *(Mount(kind="ro", source=path, target=path, why="the host runs or obeys it") for path in workspace.protected),
         *(_mask(one.path, directory=one.directory) for one in workspace.hidden),
+        *_clean_configs(survey),
     )
+
+
+def _clean_configs(survey: Survey) -> tuple[Mount, ...]:
+    """Cover git configurations that hold credentials with copies that do not."""
+    out = []
+    for number, (path, text) in enumerate(survey.clean_configs):
+        copy = f"{INSIDE}/git-config-{number}"
+        out.append(Mount(kind="text", target=copy, text=text, why="a git configuration without its credentials"))
+        out.append(Mount(kind="mask", source=copy, target=f"{survey.workspace}/{path}", why="credentials"))
+    return tuple(out)
 
 
 def _shell(survey: Survey) -> str:
     return "/bin/bash" if any(entry.path == "/bin" for entry in survey.system) else "/bin/sh"
 
 
-def _notes(policy: Policy, survey: Survey, host: Host) -> tuple[str, ...]:
-    notes = [f"{path} does not exist and is not mounted" for path in survey.missing]
+def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire) -> tuple[str, ...]:
+    notes = []
+    if wire.kind == "loopback":
+        notes.append("bubblewrap alone builds this boundary: it has no time namespace of its own")
+    notes += [f"{path} does not exist and is not mounted" for path in survey.missing]
     if policy.workspace.mode == "direct" and not survey.writable:
         notes.append(f"{survey.workspace} is not writable for {host.user}, so it is not for the agent")
+    own = [one.path for one in survey.findings.protected if one.rule == "ringfence itself"]
+    notes += [f"{path} is where ringfence is installed, so it is read-only; pipx or uv install it elsewhere" for path in own]
     return tuple(notes)

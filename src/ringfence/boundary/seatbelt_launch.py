@@ -69,7 +69,9 @@ def launch(plan: Plan, listener: int, folder: str, serve: "Callable[[int], int]"
     the listener for a first connection.
     """
     if not os.access(SANDBOX_EXEC, os.X_OK):
-        raise HostError(f"there is no {SANDBOX_EXEC}", hint="this tier needs macOS; on Linux the tier is built otherwise")
+        raise HostError(
+            f"there is no {SANDBOX_EXEC}", hint="this tier needs macOS; on Linux the tier is built otherwise"
+        )
     profile_file = os.path.join(folder, "profile.sb")
     _write(profile_file, seatbelt.render(plan))
     start = invocation(plan, profile_file)
@@ -95,7 +97,7 @@ def _become(start: Invocation) -> None:
         os.setpgid(0, 0)
         os.closerange(3, 65536)
         os.chdir(start.cwd)
-        os.execve(start.program, start.argv, dict(start.environment))
+        os.execve(start.program, start.argv, dict(start.environment))  # noqa: S606 - there is no shell
     except OSError as error:
         os.write(2, f"ringfence: {start.program}: {error.strerror}\n".encode())
     finally:
@@ -139,7 +141,9 @@ def _descendants(family: set[int]) -> set[int]:
         text += part
     os.close(reader)
     os.waitpid(child, 0)
-    parents = {int(pid): int(parent) for pid, parent in (line.split() for line in text.splitlines() if line.split())}
+    parents = {
+        int(pid): int(parent) for pid, parent in (line.split() for line in text.splitlines() if line.split())
+    }
     found = set(family)
     grown = True
     while grown:
@@ -171,5 +175,5 @@ def _lives(pid: int) -> bool:
 def _signal(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
-    except OSError:
-        pass  # it has ended
+    except OSError:  # it has ended
+        return

@@ -101,11 +101,28 @@ _REFUSED: dict[str, tuple[int | None, int | None, int]] = {
     "sethostname": (170, 161, EPERM),
     "setdomainname": (171, 162, EPERM),
     "memfd_secret": (447, 447, ENOSYS),
+    "openat2": (437, 437, ENOSYS),  # its mode lies in memory, see _SET_ID; programs fall back to openat
 }
 _CALLS = {  # calls judged by an argument
     "x86_64": {"socket": 41, "clone": 56, "unshare": 272, "ioctl": 16},
     "aarch64": {"socket": 198, "clone": 220, "unshare": 97, "ioctl": 29},
 }
+# Calls that give a file its mode: (x86_64, aarch64, index of the mode, index of the flags or None).
+# A set-id file made in a writable workspace belongs on the host to the workspace's owner: with root as
+# the operator that would be root, for any user of the host to execute.
+_MODES: dict[str, tuple[int | None, int | None, int, int | None]] = {
+    "chmod": (90, None, 1, None),
+    "fchmod": (91, 52, 1, None),
+    "fchmodat": (268, 53, 2, None),
+    "fchmodat2": (452, 452, 2, None),
+    "mknod": (133, None, 1, None),
+    "mknodat": (259, 33, 2, None),
+    "creat": (85, None, 1, None),
+    "open": (2, None, 2, 1),
+    "openat": (257, 56, 3, 2),
+}
+_SET_ID = 0o6000
+_MAKES_A_FILE = 0o100 | 0o20000000  # O_CREAT, O_TMPFILE: without them `mode` is left over from earlier
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 
@@ -174,6 +191,7 @@ def _blocks(arch: str, options: Options) -> list[list[bytes]]:
     blocks = [_refuse(number, code) for number, code in refused(arch, options).values()]
     blocks.append(_socket_block(calls["socket"], options))
     blocks.append(_ioctl_block(calls["ioctl"]))
+    blocks += _mode_blocks(arch)
     if not options.namespaces:
         blocks.append(_flags_block(calls["clone"], _CLONE_NAMESPACES))
         blocks.append(_flags_block(calls["unshare"], _NEW_NAMESPACES))
@@ -210,6 +228,20 @@ def _ioctl_block(number: int) -> list[bytes]:
             _op(_RET, _ALLOW),
         ],
     )
+
+
+def _mode_blocks(arch: str) -> list[list[bytes]]:
+    column = 0 if arch == "x86_64" else 1
+    blocks = []
+    for row in _MODES.values():
+        number, mode, flags = row[column], row[2], row[3]
+        if number is None:
+            continue
+        body = [_argument(mode), _op(_JSET, _SET_ID, 0, 1), _op(_RET, _ERRNO | EPERM), _op(_RET, _ALLOW)]
+        if flags is not None:
+            body = [_argument(flags), _op(_JSET, _MAKES_A_FILE, 1, 0), _op(_RET, _ALLOW), *body]
+        blocks.append(_for(number, body))
+    return blocks
 
 
 def _flags_block(number: int, flags: int) -> list[bytes]:

@@ -6,6 +6,7 @@ plan, so a golden test can pin a plan without this machine.
 
 import os
 import stat
+import sys
 
 from ringfence.boundary import landlock
 from ringfence.credential.authority import mount_points
@@ -13,8 +14,8 @@ from ringfence.host import identity, toolchains
 from ringfence.host.model import Host
 from ringfence.host.toolchains import Toolchain
 from ringfence.policy.model import Policy
-from ringfence.value import Struct
-from ringfence.workspace import aside, scan
+from ringfence.value import Struct, replace
+from ringfence.workspace import aside, git_config, scan
 from ringfence.workspace.aside import Identity
 from ringfence.workspace.scan import Findings, Found, Names
 
@@ -52,6 +53,7 @@ class Survey(Struct):
     missing: tuple[str, ...]  # policy paths that do not exist
     plain_files: frozenset[str]  # those of the readable and writable paths that are no folders
     findings: Findings  # in the workspace; `findings.hidden` with links replaced by what they lead to
+    clean_configs: tuple[tuple[str, str], ...]  # (path in the workspace, git configuration without credentials)
     identities: tuple[Identity, ...]  # which files stand at protected paths
     hidden_elsewhere: tuple[tuple[str, str, bool], ...]  # (path, rule, is a folder) in the other visible paths
     git_user: tuple[str, str]
@@ -73,7 +75,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
     own = toolchains.of_command(command, (workspace, *(one.path for one in found)))
     found = found if own is None else (*found, own)
     java = _java(host.path)
-    raw = _scan(workspace, names, host)
+    raw = _with_ourselves(workspace, _scan(workspace, names, host))
     return Survey(
         workspace=workspace,
         owner=status.st_uid,
@@ -86,6 +88,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         missing=missing_read + missing_write,
         plain_files=frozenset(path for path in readable + writable if not os.path.isdir(path)),
         findings=_without_links(workspace, raw),
+        clean_configs=_clean_configs(workspace, raw),
         identities=aside.identities(workspace, raw.protected),
         hidden_elsewhere=_hidden_elsewhere(readable + writable, names),
         git_user=identity.git_user(host.home),
@@ -95,6 +98,17 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         cgroup=_cgroup(),
         command=command,
     )
+
+
+def _with_ourselves(workspace: str, findings: Findings) -> Findings:
+    """Protect the virtual environment that this very program runs from, where it lies in the workspace."""
+    prefix = os.path.realpath(sys.prefix)
+    if not prefix.startswith(workspace + "/"):
+        return findings
+    own = Found(path=prefix[len(workspace) + 1 :], rule="ringfence itself", directory=True)
+    below = own.path + "/"
+    others = tuple(one for one in findings.protected if not one.path.startswith(below))
+    return replace(findings, protected=(*others, own))
 
 
 def _scan(workspace: str, names: Names, host: Host) -> Findings:
@@ -125,6 +139,16 @@ def _without_links(workspace: str, findings: Findings) -> Findings:
     protected = tuple(one for one in findings.protected if not os.path.islink(f"{workspace}/{one.path}"))
     unique = {one.path: one for one in hidden}
     return Findings(hidden=tuple(unique.values()), protected=protected, entries=findings.entries)
+
+
+def _clean_configs(workspace: str, findings: Findings) -> tuple[tuple[str, str], ...]:
+    names = ("/config", "/config.worktree")
+    copies = [
+        (one.path, git_config.clean_copy(f"{workspace}/{one.path}"))
+        for one in findings.protected
+        if f"/{one.path}".endswith(names) and not one.directory
+    ]
+    return tuple((path, text) for path, text in copies if text is not None)
 
 
 def _is_empty(path: str) -> bool:

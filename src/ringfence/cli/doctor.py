@@ -79,14 +79,18 @@ def _verdict(found: tuple[Feature, ...], *, able: bool) -> str:
         short = [feature.what for feature in found if feature.verdict != OK]
         rest = f", with less than everything: {', '.join(short)}" if short else ""
         return f"The sandbox tier can run here{rest}."
-    refused = any(feature.name == "bwrap" and feature.verdict == MISSING for feature in found)
+    refused = any(
+        feature.name == "bwrap" and f"{container()} container whose own filter" in feature.detail
+        for feature in found
+    )
     inside = container() if refused else ""
     if inside:
         return (
-            f"The sandbox tier cannot run in this {inside} container: its filter refuses new namespaces, so the container\n"
-            "itself is the only boundary there is. ringfence does not pretend otherwise and refuses to run here."
+            f"The sandbox tier cannot run in this {inside} container: its filter refuses new\n"
+            "namespaces, so the container itself is the only boundary there is. ringfence does not\n"
+            "pretend otherwise: it refuses to run."
         )
-    return "The sandbox tier cannot run here; `ringfence run` refuses to start until the lines marked `missing` are mended."
+    return "The sandbox tier cannot run here: `ringfence run` refuses until what is `missing` is mended."
 
 
 def _json(found: tuple[Feature, ...], *, able: bool) -> str:

@@ -57,7 +57,7 @@ use = [{use}]
 # accept = []
 
 [workspace]
-# direct: the agent works on your files. readonly: it changes none. scratch: it changes a copy, then dropped.
+# direct: the agent works on your files. readonly: it changes none. scratch: an empty folder in memory.
 mode = "direct"
 # Hidden beside the credential files that always are (.env, *.pem, .npmrc, …); patterns as in .gitignore.
 mask = [{mask}]

@@ -62,7 +62,7 @@ def _check_file(path: str) -> list[str]:
     if not source:
         raise PolicyError(f"there is no file {path}")
     layer, problems = read.layer(source, host.cache_dir)
-    problems = (*problems, *load.unknown_presets(source, layer))
+    problems = tuple(sorted((*problems, *load.unknown_presets(source, layer)), key=read.place))
     if problems:
         raise PolicyError("the policy cannot be used", diagnostics=problems)
     return [path]

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from ringfence import cache
 from ringfence.errors import PolicyError, UsageError
 
 TYPE_CHECKING = False
@@ -61,6 +62,11 @@ def _trust(host: "Host", path: str, *, ask: bool) -> int:
         raise PolicyError(failure.diagnostic.message, diagnostics=(failure.diagnostic,)) from None
     if not source:
         raise PolicyError(f"there is no file {path}")
+    if cache.inside(host.state_dir, os.path.dirname(path)):
+        raise PolicyError(
+            f"trust is recorded in {host.state_dir}, beside this file, where an agent could write it",
+            hint="name the policy's other place with --policy, or move the file",
+        )
     real = os.path.realpath(path)
     if trust.trusted(host.state_dir, real, source.digest):
         print(f"already trusted: {path}")

@@ -21,7 +21,10 @@ ABOUT = (
     "The options are those of `run`; `--use claude` attacks the boundary that `run -- claude` gets.\n"
     "The status is 0 if everything held, 1 if anything got through, 125 if no boundary could be started."
 )
-_OWN = (options.Option(name="--json", help="print one JSON object"), options.Option(name="--help", help="this text"))
+_OWN = (
+    options.Option(name="--json", help="print one JSON object"),
+    options.Option(name="--help", help="this text"),
+)
 _MARKS = {True: "held", False: "GOT THROUGH", None: "not attempted"}
 
 

@@ -36,6 +36,12 @@ STEPS = {
     "userns": "make a user namespace",
     "uid_map": "map its user inside a user namespace",
     "netns": "make a network namespace",
+    "timens": "make a time namespace",
+    "wire": "build the private wire",
+    "mounts": "build the file system inside",
+    "uid": "give up root",
+    "terminal": "take the terminal",
+    "bubblewrap": "start bubblewrap",
     "veth": "make the pair of interfaces that is the private wire",
     "nftables": "set the redirect at the gate",
     "mountns": "make a mount namespace",
@@ -52,8 +58,28 @@ STEPS = {
     "fork": "start a process",
     "state": "write its state directory",
 }
-_NAMESPACE_STEPS = frozenset({"userns", "uid_map", "netns", "mountns", "pidns", "mount", "bwrap", "veth", "nftables"})
-_MODULES = {"veth": "veth", "nftables": "nf_tables nft_chain_nat nft_redir", "overlay": "overlay", "tun": "tun"}
+_NAMESPACE_STEPS = frozenset(
+    {
+        "userns",
+        "uid_map",
+        "netns",
+        "timens",
+        "mountns",
+        "pidns",
+        "mount",
+        "mounts",
+        "bwrap",
+        "veth",
+        "nftables",
+        "wire",
+    }
+)
+_MODULES = {
+    "veth": "veth",
+    "nftables": "nf_tables nft_chain_nat nft_redir",
+    "overlay": "overlay",
+    "tun": "tun",
+}
 _ABSENT = frozenset({E.EOPNOTSUPP, E.EPROTONOSUPPORT, E.EAFNOSUPPORT, E.ENOENT, E.ENODEV})
 _REFUSED = frozenset({E.EPERM, E.EACCES})
 
@@ -64,7 +90,9 @@ def explain(step: str, errno: int, root: str = "/") -> tuple[str, str]:
     `root` is where sysctls are read from; only tests pass another.
     """
     what = STEPS.get(step, step)
-    message = f"the kernel did not let ringfence {what}: {os.strerror(errno)} ({E.errorcode.get(errno, errno)})"
+    message = (
+        f"the kernel did not let ringfence {what}: {os.strerror(errno)} ({E.errorcode.get(errno, errno)})"
+    )
     cause, hint = _cause(step, errno, root)
     return (f"{message}; {cause}" if cause else message), hint
 
@@ -74,13 +102,16 @@ def _cause(step: str, errno: int, root: str) -> tuple[str, str]:
         return _no_more_namespaces(root)
     if step in _NAMESPACE_STEPS and errno in _REFUSED:
         return _refused_namespace(step, root)
-    if errno == E.ENOSYS or (errno == E.EINVAL and step in {"userns", "netns", "mountns", "pidns"}):
+    if errno == E.ENOSYS or (errno == E.EINVAL and step in {"userns", "netns", "mountns", "pidns", "timens"}):
         return "this kernel was built without it, or a filter around us hides it", _kernel_hint(root)
     if step in _MODULES and errno in _ABSENT:
         modules = _MODULES[step]
         return f"the kernel module is not loaded ({modules})", f"sudo modprobe -a {modules}"
     if errno in (E.EAGAIN, E.ENOMEM):
-        return "a limit on processes or memory is reached", "ulimit -u; raise the limit on processes or end some of them"
+        return (
+            "a limit on processes or memory is reached",
+            "ulimit -u; raise the limit on processes or end some of them",
+        )
     if errno in (E.ENOSPC, E.EDQUOT):
         return "the disk or the quota is full", "df -h: free some space"
     if errno == E.EROFS:
@@ -99,7 +130,10 @@ _CGROUP_MEND = "systemd-run --user --scope --property=Delegate=yes ringfence run
 
 def _no_more_namespaces(root: str) -> tuple[str, str]:
     if _sysctl(root, "user/max_user_namespaces") == "0":
-        return "user namespaces are switched off (user.max_user_namespaces=0)", "sudo sysctl -w user.max_user_namespaces=15000"
+        return (
+            "user namespaces are switched off (user.max_user_namespaces=0)",
+            "sudo sysctl -w user.max_user_namespaces=15000",
+        )
     return (
         "no more namespaces may be made here: too many, or nested too deep",
         "sudo sysctl -w user.max_user_namespaces=15000, or run ringfence one container further out",
@@ -107,17 +141,28 @@ def _no_more_namespaces(root: str) -> tuple[str, str]:
 
 
 def _refused_namespace(step: str, root: str) -> tuple[str, str]:
-    """Find who refused, the commonest first. A container is asked about first: its filter hides the rest."""
+    """Find who refused, the commonest first.
+
+    AppArmor lets the namespace be made and refuses what is done in it; a container's filter refuses
+    the namespace itself, and sees the sysctl of the machine around it all the same.
+    """
     inside = container(root)
+    restricted = _sysctl(root, "kernel/apparmor_restrict_unprivileged_userns") == "1"
+    if restricted and (step != "userns" or not inside):
+        return (
+            "AppArmor keeps programs without a profile from using user namespaces (Ubuntu 23.10 and later)",
+            install_profile(),
+        )
     if inside:
         return (
-            f"this is a {inside} container whose own filter refuses new namespaces: the container is the only boundary here",
+            f"this is a {inside} container whose own filter refuses it",
             f"start the container with {_container_options(inside)}, or run ringfence on the machine outside",
         )
-    if _sysctl(root, "kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return "AppArmor keeps programs without a profile from using user namespaces (Ubuntu 23.10 and later)", install_profile()
     if _sysctl(root, "kernel/unprivileged_userns_clone") == "0":
-        return "this distribution gives user namespaces to root only", "sudo sysctl -w kernel.unprivileged_userns_clone=1"
+        return (
+            "this distribution gives user namespaces to root only",
+            "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+        )
     if _sysctl(root, "user/max_user_namespaces") == "0":
         return _no_more_namespaces(root)
     if step == "mount":
@@ -129,7 +174,8 @@ def _refused_namespace(step: str, root: str) -> tuple[str, str]:
 
 
 def _container_options(kind: str) -> str:
-    return f"`{'podman' if kind == 'podman' else 'docker'} run --security-opt seccomp=unconfined --security-opt systempaths=unconfined …`"
+    program = "podman" if kind == "podman" else "docker"
+    return f"`{program} run --security-opt seccomp=unconfined --security-opt systempaths=unconfined …`"
 
 
 def _kernel_hint(root: str) -> str:

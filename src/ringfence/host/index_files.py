@@ -55,7 +55,7 @@ def toml(path: str, settings: Settings) -> "dict[str, Any]":
     if not content:
         return {}
     name = cache.key(b"settings", content.encode())
-    kept = cache.load(settings.cache_dir, name) if settings.cache_dir else None
+    kept = cache.load(settings.cache_dir, name)
     if isinstance(kept, dict):
         return kept
     import tomllib
@@ -64,8 +64,7 @@ def toml(path: str, settings: Settings) -> "dict[str, Any]":
         data = tomllib.loads(content)
     except (ValueError, RecursionError):
         return {}
-    if settings.cache_dir:
-        cache.store(settings.cache_dir, name, data)
+    cache.store(settings.cache_dir, name, data)
     return data
 
 

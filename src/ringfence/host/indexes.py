@@ -12,6 +12,7 @@ if, nothing in it looks like a secret.
 
 import os
 
+from ringfence import cache
 from ringfence.host import index_files as files
 from ringfence.host import probe
 from ringfence.host.index_files import Settings
@@ -53,14 +54,13 @@ class Found(Struct):
     notes: tuple[str, ...] = ()
 
 
-def reader(host: Host, workspace: str = "") -> "Callable[[tuple[str, ...]], Found]":
+def reader(host: Host, workspace: str = "") -> "Callable[[tuple[str, ...], str], Found]":
     """Return what `policy.load.effective` takes as `indexes`: nothing is read before it is called."""
 
-    def indexes(tools: tuple[str, ...]) -> Found:
+    def indexes(tools: tuple[str, ...], root: str = workspace) -> Found:
         variables = probe.settings(VARIABLES)
-        settings = Settings(
-            home=host.home, variables=variables, cache_dir=host.cache_dir, workspace=workspace
-        )
+        folder = cache.usable(host.cache_dir, root) if root else host.cache_dir
+        settings = Settings(home=host.home, variables=variables, cache_dir=folder, workspace=root)
         return find(tools, settings)
 
     return indexes

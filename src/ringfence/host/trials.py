@@ -73,10 +73,7 @@ def _read_all(reader: int) -> bytes:
 
 
 def _end(child: int) -> None:
-    try:
-        os.kill(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    os.kill(child, signal.SIGKILL)  # it is not waited for yet, so its number is still its own
     os.waitpid(child, 0)
 
 
@@ -176,7 +173,7 @@ def _talk(protocol: int, message: bytes, answers: int = 1) -> None:
 
 
 def mount(source: bytes, target: bytes, kind: bytes, flags: int = 0, options: bytes = b"") -> None:
-    """Call mount(2)."""
+    """Mount a file system."""
     _checked(_libc.mount(source, target, kind, ctypes.c_ulong(flags), options))
 
 
@@ -194,7 +191,13 @@ def overlay() -> None:
     """Mount an overlay as an ordinary user would, on the tmpfs of `mount_namespace`."""
     for name in ("lower", "upper", "work", "merged"):
         os.mkdir(f"/tmp/{name}")  # noqa: S108 - a tmpfs of our own
-    mount(b"overlay", b"/tmp/merged", b"overlay", 0, b"userxattr,lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work")
+    mount(
+        b"overlay",
+        b"/tmp/merged",
+        b"overlay",
+        0,
+        b"userxattr,lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work",
+    )
 
 
 def mask_overlay() -> None:

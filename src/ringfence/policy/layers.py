@@ -145,7 +145,10 @@ def _append(merged: "Layer", section: str, field: str, added: "tuple[Any, ...]")
     if not added:
         return
     present = _get(merged, section, field) or ()
-    _put(merged, section, field, present + tuple(item for item in added if not _present(item, present)))
+    for item in added:
+        if not _present(item, present):
+            present = (*present, item)
+    _put(merged, section, field, present)
 
 
 def _present(item: "Any", present: "tuple[Any, ...]") -> bool:
@@ -169,7 +172,11 @@ def _told_list(
 
 
 def _shown(item: "Any") -> str:
-    return str(item["host"]) if isinstance(item, dict) else str(item)
+    if not isinstance(item, dict):
+        return str(item)
+    ports = ":" + ",".join(map(str, item["ports"])) if item.get("ports") else ""
+    methods = ",".join(item.get("methods", ())) + " " if item.get("methods") else ""
+    return f"{methods}{item['host']}{ports}{'|'.join(item.get('paths', ()))}"
 
 
 def _asks(merged: "Layer", layer: "Layer", origin: str, ignored: list[str], *, locked: bool) -> None:

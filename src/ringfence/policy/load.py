@@ -12,6 +12,7 @@ workspace, where the agent of an earlier session could have written it. The mana
 
 import os
 
+from ringfence import cache
 from ringfence.canonical import digest
 from ringfence.diagnostic import Diagnostic
 from ringfence.errors import PolicyError, UsageError
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
         @property
         def managed_policy(self) -> str: ...
 
-    Indexes = Callable[[tuple[str, ...]], Any]  # `host.indexes.reader(host)`: tools -> Found
+    Indexes = Callable[[tuple[str, ...], str], Any]  # `host.indexes.reader(host)`: tools -> Found
 
 PROJECT_FILES = ("ringfence.toml", "ringfence.json")
 NONE = "none"  # `--use none`: no presets at all
@@ -115,8 +116,8 @@ def _files(host: "_Host", workspace: str, overrides: Overrides) -> tuple[_File, 
         try:
             source = read.source(path, kind) if path else None
             if source:
-                layer, wrong = read.layer(source, host.cache_dir)
-                problems.extend((*wrong, *unknown_presets(source, layer)))
+                layer, wrong = read.layer(source, cache.usable(host.cache_dir, workspace))
+                problems.extend(sorted((*wrong, *unknown_presets(source, layer)), key=read.place))
                 free = kind == "managed" or _may_widen(host, workspace, source)
                 found.append(_File(source=source, layer=layer, free=free))
         except read.Failure as failure:
@@ -137,21 +138,17 @@ def _project(host: "_Host", workspace: str, overrides: Overrides) -> list[tuple[
     path = os.path.abspath(overrides.policy_file)
     if not os.path.exists(path):
         raise PolicyError(f"there is no policy file {path}")
-    return [(path, "project" if inside(path, workspace) else "named")]
+    return [(path, "project" if cache.inside(path, workspace) else "named")]
 
 
 def _may_widen(host: "_Host", workspace: str, source: read.Source) -> bool:
-    if source.kind != "project" and not inside(source.path, workspace):
+    if source.kind != "project" and not cache.inside(source.path, workspace):
         return True
+    if cache.inside(host.state_dir, workspace):
+        return False  # an agent could have written the record: nothing in there proves trust
     from ringfence.policy import trust
 
     return trust.trusted(host.state_dir, os.path.realpath(source.path), source.digest)
-
-
-def inside(path: str, folder: str) -> bool:
-    """Say whether a file lies in a folder, by the names given or by what they lead to."""
-    pairs = ((path, folder), (os.path.realpath(path), os.path.realpath(folder)))
-    return any(one.startswith(other.rstrip("/") + "/") for one, other in pairs)
 
 
 # --- merging -----------------------------------------------------------------------------------
@@ -172,8 +169,9 @@ def _combined(
     notes: list[str] = []
     auto = preset.chosen(command, host.path, workspace)
     used = _used(auto, found, line, locks, notes)
+    cache_dir = cache.usable(host.cache_dir, workspace)
     for name, above in used:
-        content = _preset(host, name, indexes, notes)
+        content = _preset(name, workspace, cache_dir, indexes, notes)
         state = layers.combine(state, content, f"preset {name}", frozenset() if above else locks)
         notes.extend(_note(f"preset {name}", state.ignored, "the managed policy locks this"))
     if managed:
@@ -242,16 +240,18 @@ def _used(
     return sorted((name, above) for name, above in named.items() if name != NONE)
 
 
-def _preset(host: "_Host", name: str, indexes: "Indexes | None", notes: list[str]) -> "Layer":
+def _preset(
+    name: str, workspace: str, cache_dir: str, indexes: "Indexes | None", notes: list[str]
+) -> "Layer":
     source = preset.source(name)
     if not source:
         raise UsageError(f"there is no preset `{name}`", hint=_near(name))  # files were checked before
-    layer, problems = read.layer(source, host.cache_dir)
+    layer, problems = read.layer(source, cache_dir)
     if problems:
         raise PolicyError(f"preset {name} is broken", diagnostics=problems)
     if "indexes" not in layer:
         return layer
-    told = indexes(tuple(layer["indexes"])) if indexes else None
+    told = indexes(tuple(layer["indexes"]), workspace) if indexes else None
     if told:
         notes.extend(told.notes)
     return _with_indexes(layer, name, told)

@@ -5,6 +5,7 @@ descriptor. A file of the project is never reached through a symbolic link: a re
 at any file of the operator's, and error messages quote lines.
 """
 
+import errno
 import os
 import stat
 
@@ -94,7 +95,7 @@ def _check_owner(path: str, kind: str, facts: os.stat_result) -> None:
 
 
 def _unreadable(path: str, error: OSError) -> Diagnostic:
-    if error.errno == 40:  # ELOOP, from O_NOFOLLOW
+    if error.errno == errno.ELOOP:  # from O_NOFOLLOW
         return Diagnostic(
             message="this policy is a symbolic link into or within the project, and is not followed",
             file=path,
@@ -105,7 +106,7 @@ def _unreadable(path: str, error: OSError) -> Diagnostic:
 
 
 def layer(origin: Source, cache_dir: str) -> "tuple[dict[str, Any], tuple[Diagnostic, ...]]":
-    """Return what a file says, or every problem in it."""
+    """Return what a file says, and every problem in it: with one, what it says is for messages only."""
     stamp = cache.stamp(*_DECODERS)
     dialect = b"json" if origin.path.endswith(".json") else b"toml"
     name = cache.key(stamp, origin.kind.encode(), dialect, origin.data)
@@ -141,7 +142,7 @@ def _decode(origin: Source) -> "tuple[dict[str, Any], tuple[Diagnostic, ...]]":
         return found, ()
     places = (positions.json if json else positions.toml)(text)
     told = [*wrong, *(_told(places, origin.path, problem) for problem in problems)]
-    return {}, tuple(sorted(told, key=_line))
+    return found, tuple(sorted(told, key=place))
 
 
 def point(origin: Source, problem: "Problem") -> Diagnostic:
@@ -161,7 +162,8 @@ def _told(places: "Positions", file: str, problem: "Problem") -> Diagnostic:
     return Diagnostic(message=problem.message, span=where, hint=problem.hint, file=file)
 
 
-def _line(problem: Diagnostic) -> tuple[int, int]:
+def place(problem: Diagnostic) -> tuple[int, int]:
+    """Return where a problem stands, to sort by."""
     return (problem.span.line, problem.span.column) if problem.span else (0, 0)
 
 
@@ -230,6 +232,8 @@ def _syntax(text: str, file: str, message: str) -> Diagnostic:
 
 
 def _syntax_hint(reason: str) -> str:
+    if "Cannot mutate immutable namespace" in reason:
+        return "`name = […]` and `[[name]]` cannot both be there: write all of it in one of the two ways"
     if "Cannot overwrite a value" in reason or "Cannot declare" in reason:
         return "the same name is given twice"
     if "Invalid value" in reason:

@@ -28,7 +28,7 @@ class Result(Struct):
 
 
 def run(options: tuple[str, ...], request: Request, host: Host) -> "Iterator[Result]":
-    """Attack sessions started with these options of `run`, which say `request`; yield results in the table's order.
+    """Attack sessions started with these options of `run`, which say `request`; yield in the table's order.
 
     Raises BoundaryError if there is no boundary to attack.
     """

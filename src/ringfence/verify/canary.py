@@ -11,6 +11,7 @@ import secrets
 import socket
 import tempfile
 import threading
+from typing import Self
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _IPC_CREAT_EXCL, _IPC_RMID = 0o1000 | 0o2000, 0
@@ -27,7 +28,7 @@ class Canaries:
         self.descriptors: tuple[int, ...] = ()
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> "Canaries":
+    def __enter__(self) -> Self:
         self._serve()
         self._plant_files()
         self._plant_memory()
@@ -118,7 +119,11 @@ class Canaries:
         self._stack.enter_context(file)
         folder = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
         self._stack.callback(os.close, folder)
-        numbers = [_duplicate(file.fileno(), _LOW), _duplicate(folder, _LOW), _duplicate(file.fileno(), _HIGH)]
+        numbers = [
+            _duplicate(file.fileno(), _LOW),
+            _duplicate(folder, _LOW),
+            _duplicate(file.fileno(), _HIGH),
+        ]
         for number in numbers:
             self._stack.callback(os.close, number)
         self.descriptors = tuple(numbers)

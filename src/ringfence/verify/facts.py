@@ -13,7 +13,7 @@ from ringfence.host.model import Host
 from ringfence.session import Request
 from ringfence.workspace import tables
 
-_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user", "time")
+_NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user")
 _FIRST_ORDINARY_UID, _NOBODY = 1000, 60000
 
 
@@ -40,9 +40,11 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "gate": [plan.wire.gate_address, plan.wire.proxy_port] if plan.wire.kind != "none" else None,
         "writable": [one.target for one in plan.mounts if one.kind == "rw"],
         "bound": [one.target for one in plan.mounts if one.kind in {"ro", "rw"}],
-        "protected": sorted({*plan.workspace.protected, *_obeyed(root)} if plan.workspace.mode == "direct" else ()),
+        "protected": sorted({*plan.workspace.protected, *_obeyed(root)}),
         "existing": [os.path.join(root, name) for name in os.listdir(root)],
-        "credentials": _identified([*(one.path for one in plan.workspace.hidden), *_masked(plan), *_keys(host.home, visible)]),
+        "credentials": _identified(
+            [*(one.path for one in plan.workspace.hidden), *_masked(plan), *_keys(host.home, visible)]
+        ),
         "invisible": _identified(_home_entries(host.home, visible)),
         "policy_files": _policy_files(plan, host, root),
         "own_folders": own,
@@ -51,9 +53,15 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "private_paths": [os.path.join(host.state_dir, "sessions"), host.config_dir],
         "users": _users(host.user),
         "host_pids": [os.getpid(), os.getppid()],
-        "namespaces": {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in _NAMESPACES},
+        "namespaces": _namespaces(plan),
         **_listening(),
     }
+
+
+def _namespaces(plan: Plan) -> dict[str, str]:
+    """Name the host's namespaces; in the fallback, where bubblewrap makes them all, without the clock's."""
+    kinds: tuple[str, ...] = (*_NAMESPACES, "time") if plan.wire.kind == "private" else _NAMESPACES
+    return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in kinds}
 
 
 def _bound(plan: Plan) -> tuple[str, ...]:
@@ -68,14 +76,18 @@ def _limits(plan: Plan) -> list[dict[str, object]]:
     """Join what the policy asks for, in numbers, with how firmly the plan says it holds."""
     held = {one.name: one.held for one in plan.limits}
     asked = plan.policy.limits.__dict__
-    return [{"name": name, "value": value, "held": held.get(name, "none")} for name, value in asked.items() if value]
+    return [
+        {"name": name, "value": value, "held": held.get(name, "none")}
+        for name, value in asked.items()
+        if value
+    ]
 
 
 def _obeyed(root: str) -> set[str]:
     """Find what git on the host obeys in the project, whatever the plan says of it."""
     below = glob.escape(f"{root}/.git")
-    names = (*tables.PROTECTED_IN_GIT, "modules/*/config", "modules/*/hooks", "modules/*/*/config", "worktrees/*/commondir")
-    names += ("worktrees/*/config.worktree",)
+    deeper = ("modules/*/config", "modules/*/hooks", "modules/*/*/config", "worktrees/*/commondir")
+    names = (*tables.PROTECTED_IN_GIT, *deeper, "worktrees/*/config.worktree")
     return {path for name in names for path in glob.glob(f"{below}/{name}")}
 
 
@@ -93,7 +105,11 @@ def _identified(paths: list[str]) -> list[dict[str, object]]:
 
 def _keys(home: str, visible: tuple[str, ...]) -> list[str]:
     """Return the usual places of keys in a home directory, those inside a visible folder included."""
-    names = [*tables.CREDENTIAL_FILES, *tables.CREDENTIAL_FOLDERS, *(f"{parent}/{name}" for parent, name in tables.CREDENTIAL_PAIRS)]
+    names = [
+        *tables.CREDENTIAL_FILES,
+        *tables.CREDENTIAL_FOLDERS,
+        *(f"{parent}/{name}" for parent, name in tables.CREDENTIAL_PAIRS),
+    ]
     paths = [os.path.join(home, name) for name in names] + glob.glob(f"{glob.escape(home)}/.env*")
     return sorted(path for path in paths if path not in visible)
 
@@ -105,12 +121,20 @@ def _home_entries(home: str, visible: tuple[str, ...]) -> list[str]:
     except OSError:
         return []
     paths = [os.path.join(home, name) for name in names]
-    return sorted(path for path in paths if not any(path == one or path.startswith(one.rstrip("/") + "/") for one in visible))
+    return sorted(
+        path
+        for path in paths
+        if not any(path == one or path.startswith(one.rstrip("/") + "/") for one in visible)
+    )
 
 
 def _policy_files(plan: Plan, host: Host, root: str) -> list[str]:
     named = [file for _, file in plan.policy.origins]
-    usual = [host.managed_policy, os.path.join(host.config_dir, "policy.toml"), os.path.join(root, "ringfence.toml")]
+    usual = [
+        host.managed_policy,
+        os.path.join(host.config_dir, "policy.toml"),
+        os.path.join(root, "ringfence.toml"),
+    ]
     return [path for path in dict.fromkeys([*named, *usual]) if path.startswith("/")]
 
 
@@ -132,7 +156,7 @@ def _listening() -> dict[str, object]:
     with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
         for line in list(file)[1:]:
             fields = line.rstrip("\n").split(None, 7)
-            name = fields[7] if len(fields) > 7 else ""  # noqa: PLR2004 - the columns of that file
+            name = fields[7] if len(fields) > 7 else ""
             accepting = int(fields[3], 16) & 0x10000  # __SO_ACCEPTCON
             if name.startswith("@") and accepting:
                 abstract.add(name[1:])

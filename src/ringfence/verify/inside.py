@@ -43,7 +43,7 @@ def _descriptors():
 def _install(name, source):
     module = types.ModuleType(name)
     sys.modules[name] = module
-    exec(compile(source, name, "exec"), module.__dict__)  # noqa: S102 - our own text, sent with us
+    exec(compile(source, name, "exec"), module.__dict__)
 
 
 def _made(attack, facts):
@@ -67,13 +67,16 @@ def _made(attack, facts):
 def _attacked(attack, facts):
     try:
         scope = {"__name__": attack["name"]}
-        exec(compile(attack["source"], attack["name"], "exec"), scope)  # noqa: S102 - our own text
+        exec(compile(attack["source"], attack["name"], "exec"), scope)
         return scope["attack"](facts)
-    except BaseException as error:  # noqa: BLE001 - a broken attack is one that was not made
+    except BaseException as error:
         where = error.__traceback__
         while where and where.tb_next:
             where = where.tb_next
-        return {"held": None, "evidence": f"could not be made: {error!r} at line {where.tb_lineno if where else 0}"}
+        return {
+            "held": None,
+            "evidence": f"could not be made: {error!r} at line {where.tb_lineno if where else 0}",
+        }
 
 
 def _read(reader):

@@ -81,7 +81,11 @@ def _on_terminal(argv: list[str], leader: int, follower: int) -> str:
 def leftovers(start: Starter, attack: Attack, facts: dict[str, object]) -> Finding:
     """End sessions in three ways; each time nothing with the mark may be left two seconds later."""
     said = []
-    for way, number in (("exit", None), ("SIGTERM", signal.SIGTERM), ("SIGKILL of the launcher", signal.SIGKILL)):
+    for way, number in (
+        ("exit", None),
+        ("SIGTERM", signal.SIGTERM),
+        ("SIGKILL of the launcher", signal.SIGKILL),
+    ):
         found = _ended(start, attack, facts, number)
         said.append(f"{way}: {found['evidence']}")
         if found["held"] is not True:
@@ -92,7 +96,12 @@ def leftovers(start: Starter, attack: Attack, facts: dict[str, object]) -> Findi
 def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int | None) -> Finding:
     mark = f"ringfence-verify-{secrets.token_hex(8)}"
     argument = session.bundle((attack,), {**facts, "mark": mark[::-1], "stay": number is not None})
-    child = subprocess.Popen(start.argv(session.program("-")), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        start.argv(session.program("-")),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         if not _is_up(child, argument):
             return _finding(None, "the session did not start")
@@ -109,7 +118,9 @@ def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int
         left = _marked(mark)
         if left:
             return _finding(False, f"{len(left)} processes still run {_GONE:.0f} s later")
-        return _finding(True, f"{'all' if number is None else count} gone within {time.monotonic() - began:.2f} s")
+        return _finding(
+            True, f"{'all' if number is None else count} gone within {time.monotonic() - began:.2f} s"
+        )
     finally:
         _stop(child)
         for pid in _marked(mark):
@@ -120,8 +131,8 @@ def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int
 def _is_up(child: "subprocess.Popen[bytes]", argument: str) -> bool:
     import select
 
-    assert child.stdin
-    assert child.stdout
+    if not child.stdin or not child.stdout:
+        return False
     with contextlib.suppress(BrokenPipeError):
         child.stdin.write(argument.encode())
         child.stdin.close()
@@ -156,7 +167,9 @@ def planted(start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object
     """Let a session plant files in the project; judge by what the host finds afterwards; clean up."""
     root = str(facts["root"])
     before = set(os.listdir(root))
-    inside_git = {path for path in (f"{root}/.git/commondir", f"{root}/.git/config.worktree") if os.path.lexists(path)}
+    inside_git = {
+        path for path in (f"{root}/.git/commondir", f"{root}/.git/config.worktree") if os.path.lexists(path)
+    }
     try:
         found = session.make(start, attacks, facts)
         return {name: _judged(name, finding, root, str(facts["token"])) for name, finding in found.items()}
@@ -168,13 +181,17 @@ def _judged(name: str, finding: Finding, root: str, token: str) -> Finding:
     made = finding.get("made")
     if not isinstance(made, list):
         return finding
-    obeyed = _obeyed(root, made, token) if name == "git_takeover" else [path for path in made if os.path.lexists(path)]
+    obeyed = (
+        _obeyed(made, token) if name == "git_takeover" else [path for path in made if os.path.lexists(path)]
+    )
     if obeyed:
-        return _finding(False, f"the host finds {', '.join(os.path.relpath(path, root) for path in obeyed[:6])}")
+        return _finding(
+            False, f"the host finds {', '.join(os.path.relpath(path, root) for path in obeyed[:6])}"
+        )
     return _finding(True, f"{len(made)} files could be made inside; none of them is there or obeyed outside")
 
 
-def _obeyed(root: str, made: list[str], token: str) -> list[str]:
+def _obeyed(made: list[str], token: str) -> list[str]:
     """Ask git of this machine, where there is one, in every folder of a planted file, what it reads there."""
     places = {os.path.dirname(path.rstrip("/")) for path in made}
     places |= {os.path.dirname(place) for place in places if place.endswith("/.git")}
@@ -203,12 +220,16 @@ def _reads_without_git(place: str) -> str:
 
 
 def _clean(root: str, before: set[str], inside_git: set[str]) -> None:
-    """Take away what this battery planted and the session left: only names that it uses, and that were free."""
+    """Take away what was planted and is left: only names that the battery uses, and that were free."""
     ours = {*_BARE, "config", *(name.split("/", maxsplit=1)[0] for name in new_files.NAMES)}
     for name in set(os.listdir(root)) - before:
         if name in ours or "ringfence-verify" in name:
             _remove(os.path.join(root, name))
-    for path in (".git/modules/ringfence-verify", ".git/worktrees/ringfence-verify", ".git/hooks/ringfence-verify"):
+    for path in (
+        ".git/modules/ringfence-verify",
+        ".git/worktrees/ringfence-verify",
+        ".git/hooks/ringfence-verify",
+    ):
         _remove(os.path.join(root, path))
     for path in (".git/modules", ".git/worktrees"):
         with contextlib.suppress(OSError):

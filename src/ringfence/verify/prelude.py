@@ -28,28 +28,28 @@ _LIBC.syscall.restype = ctypes.c_long
 # name: (x86_64, aarch64); one number where the call is younger than the split
 _NUMBERS = {
     "ioctl": (16, 29), "socket": (41, 198), "clone": (56, 220), "shmget": (29, 194), "shmat": (30, 196),
-    "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180), "ptrace": (101, 117), "personality": (135, 92),
-    "pivot_root": (155, 41), "chroot": (161, 51), "acct": (163, 89), "settimeofday": (164, 170), "mount": (165, 40),
-    "umount2": (166, 39), "swapon": (167, 224), "swapoff": (168, 225), "reboot": (169, 142),
-    "sethostname": (170, 161), "setdomainname": (171, 162), "iopl": (172, None), "ioperm": (173, None),
-    "init_module": (175, 105), "delete_module": (176, 106), "quotactl": (179, 60), "clock_settime": (227, 112),
-    "kexec_load": (246, 104), "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
-    "migrate_pages": (256, 238), "unshare": (272, 97), "move_pages": (279, 239), "perf_event_open": (298, 241),
-    "fanotify_init": (300, 262), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
-    "clock_adjtime": (305, 266), "setns": (308, 268), "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271), "kcmp": (312, 272), "finit_module": (313, 273), "linkat": (265, 37),
-    "kexec_file_load": (320, 294), "bpf": (321, 280), "userfaultfd": (323, 282), "syslog": (103, 116),
-    "vhangup": (153, 58), "modify_ldt": (154, None), "lookup_dcookie": (212, 18), "renameat2": (316, 276),
-    "prctl": (157, 167), "capset": (126, 91), "getpid": (39, 172),
-    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
-    "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431),
-    "fsmount": (432, 432), "fspick": (433, 433), "pidfd_open": (434, 434), "clone3": (435, 435),
-    "pidfd_getfd": (438, 438), "process_madvise": (440, 440), "mount_setattr": (442, 442),
-    "quotactl_fd": (443, 443), "memfd_secret": (447, 447),
+    "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180), "ptrace": (101, 117),
+    "personality": (135, 92), "pivot_root": (155, 41), "chroot": (161, 51), "acct": (163, 89),
+    "settimeofday": (164, 170), "mount": (165, 40), "umount2": (166, 39), "swapon": (167, 224),
+    "swapoff": (168, 225), "reboot": (169, 142), "sethostname": (170, 161), "setdomainname": (171, 162),
+    "iopl": (172, None), "ioperm": (173, None), "init_module": (175, 105), "delete_module": (176, 106),
+    "quotactl": (179, 60), "clock_settime": (227, 112), "kexec_load": (246, 104), "add_key": (248, 217),
+    "request_key": (249, 218), "keyctl": (250, 219), "migrate_pages": (256, 238), "unshare": (272, 97),
+    "move_pages": (279, 239), "perf_event_open": (298, 241), "fanotify_init": (300, 262),
+    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "clock_adjtime": (305, 266),
+    "setns": (308, 268), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
+    "finit_module": (313, 273), "linkat": (265, 37), "kexec_file_load": (320, 294), "bpf": (321, 280),
+    "userfaultfd": (323, 282), "syslog": (103, 116), "vhangup": (153, 58), "modify_ldt": (154, None),
+    "lookup_dcookie": (212, 18), "renameat2": (316, 276), "prctl": (157, 167), "capset": (126, 91),
+    "getpid": (39, 172), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427), "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430),
+    "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433), "pidfd_open": (434, 434),
+    "clone3": (435, 435), "pidfd_getfd": (438, 438), "process_madvise": (440, 440),
+    "mount_setattr": (442, 442), "quotactl_fd": (443, 443), "memfd_secret": (447, 447),
 }  # fmt: skip
 
 
-class NotPossibleHere(Exception):  # noqa: N818 - it is no error: the try does not apply here
+class NotPossibleHere(Exception):
     """A try that cannot be made on this machine; says why."""
 
 
@@ -87,7 +87,7 @@ def in_child(call, patience=5.0):
             answer = f"-1 {why}"
         except OSError as error:
             answer = f"{error.errno or errno.EIO} {error.strerror}"
-        except BaseException as error:  # noqa: BLE001 - a child never returns into its parent's code
+        except BaseException as error:
             answer = f"-2 {error!r}"
         try:
             os.write(writer, answer.encode()[:4000])
@@ -100,6 +100,8 @@ def in_child(call, patience=5.0):
     if not ready:
         os.kill(child, signal.SIGKILL)
     status = os.waitpid(child, 0)[1]
+    if not ready:
+        raise OSError(errno.ETIME, "no answer in time")
     return _answer(text, status)
 
 
@@ -108,7 +110,7 @@ def _answer(text, status):
         if os.WIFSIGNALED(status):
             name = signal.Signals(os.WTERMSIG(status)).name
             raise OSError(errno.EPERM, f"killed by {name}")
-        raise OSError(errno.ETIME, "no answer in time")
+        raise OSError(errno.EIO, "ended without an answer")
     code, _, rest = text.partition(" ")
     if code == "0":
         return rest
@@ -137,7 +139,9 @@ class Tally:
         except OSError as error:
             label = errno.errorcode.get(error.errno, str(error.errno))
             if error.errno in refusals:
-                self.held.append((name, label if error.strerror == os.strerror(error.errno) else error.strerror))
+                self.held.append(
+                    (name, label if error.strerror == os.strerror(error.errno) else error.strerror)
+                )
             else:
                 self.through.append(f"{name} reached the kernel ({label})")
             return None
@@ -174,7 +178,7 @@ class Tally:
             groups.setdefault(how, []).append(name)
         parts = []
         for how, names in groups.items():
-            more = f", {len(names) - 4} more" if len(names) > 4 else ""  # noqa: PLR2004 - enough for one line
+            more = f", {len(names) - 4} more" if len(names) > 4 else ""
             parts.append(f"{how}: {', '.join(names[:4])}{more}")
         text = "; ".join(parts)
         if self.untried:

@@ -53,11 +53,17 @@ def program(argument: str) -> tuple[str, ...]:
     return ("/bin/sh", "-c", _FIND_PYTHON, "sh", text, argument, *pythons)
 
 
-def make(start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object], descriptors: tuple[int, ...] = ()) -> dict[str, dict[str, object]]:
+def make(
+    start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object], descriptors: tuple[int, ...] = ()
+) -> dict[str, dict[str, object]]:
     """Run one session with these attacks. Return module → finding."""
     argv = start.argv(program("-"))
     done = subprocess.run(  # noqa: PLW1510 - the status is judged with the output
-        argv, input=bundle(attacks, facts).encode(), capture_output=True, timeout=_PATIENCE, pass_fds=descriptors
+        argv,
+        input=bundle(attacks, facts).encode(),
+        capture_output=True,
+        timeout=_PATIENCE,
+        pass_fds=descriptors,
     )
     found = findings(done.stdout.decode("utf-8", "replace"))
     if not found:
@@ -77,6 +83,9 @@ def findings(text: str) -> dict[str, dict[str, object]]:
 
 def _not_started(status: int, complaint: str) -> BoundaryError:
     if status == _NO_PYTHON:
-        return BoundaryError("no Python 3 is visible inside the boundary, so no attack can be made", hint="ringfence verify --read /usr/bin")
+        return BoundaryError(
+            "no Python 3 is visible inside the boundary, so no attack can be made",
+            hint="ringfence verify --read /usr/bin",
+        )
     text = complaint.strip() or f"it ended with status {status} and said nothing"
     return BoundaryError(f"the boundary to be attacked did not start:\n{text}")

@@ -6,6 +6,7 @@ The marker that is planted is `PWNED`; whoever runs this looks for it on the hos
 import os
 import subprocess
 import sys
+import time
 
 from steps import Loot, step
 
@@ -114,6 +115,8 @@ def outlive_the_session(_targets: dict, _loot: Loot) -> None:
     program += "for _ in range(120): open('outlived', 'w').write('still here'); time.sleep(0.5)"
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.Popen([sys.executable, "-c", program], **quiet)
+    while not os.path.exists("outlived"):
+        time.sleep(0.05)
 
 
 @step("change")

@@ -1,4 +1,4 @@
-"""A reader and evaluator of Seatbelt profiles, written from Apple's published profiles, not from our renderer.
+"""A reader and evaluator of Seatbelt profiles, written from Apple's own profiles, not from our renderer.
 
 It knows what our profiles use: literal, subpath, regex, targets, names and addresses; operations with
 a trailing `*`; and that the last rule that matches decides. What it does not know is an error.
@@ -80,7 +80,9 @@ class Profile:
     def allows(self, operation, subject=""):
         verdict = "deny"
         for how, operations, filters in self.rules:
-            if any(_covers(name, operation) for name in operations) and (not filters or any(_matches(one, subject) for one in filters)):
+            if any(_covers(name, operation) for name in operations) and (
+                not filters or any(_matches(one, subject) for one in filters)
+            ):
                 verdict = how
         return verdict == "allow"
 
@@ -106,7 +108,14 @@ def _matches(form, subject):
     if kind == "subpath":
         return subject == value or subject.startswith(value.rstrip("/") + "/")
     if kind == "regex":
-        return re.search(value.encode("utf-8", "surrogateescape"), subject.encode("utf-8", "surrogateescape"), re.DOTALL) is not None
+        return (
+            re.search(
+                value.encode("utf-8", "surrogateescape"),
+                subject.encode("utf-8", "surrogateescape"),
+                re.DOTALL,
+            )
+            is not None
+        )
     if kind in {"global-name", "sysctl-name", "target"}:
         return subject == value
     if kind == "sysctl-name-prefix":

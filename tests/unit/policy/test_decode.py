@@ -40,6 +40,34 @@ def test_every_field_of_the_model_has_a_form():
         ("[credentials]\nk = 1", ("credentials", "k"), "expected a table, found a number"),
         ("use = [1]", ("use", 0), "expected a name, found a number"),
         ("use = 2020-01-01", ("use",), "expected a name, found a date or time"),
+        (
+            "[environment]\nset = 1",
+            ("environment", "set"),
+            "expected a table of names and values, found a number",
+        ),
+        (
+            "use = ['Claude']",
+            ("use", 0),
+            "`Claude`: a name is made of lower-case letters, digits, `-` and `_`",
+        ),
+        ("[egress]\nallow=['a.b/x//y']", ("egress", "allow", 0), "`/x//y`: a path has neither `//` nor `#`"),
+        (
+            "[egress]\nallow=['a.b/é']",
+            ("egress", "allow", 0),
+            "`/é`: a path is written percent-encoded, as in a URL",
+        ),
+        ("[credentials.k]\nprefix='é'", ("credentials", "k", "prefix"), "`é`: a header's value is ASCII"),
+        (
+            "[credentials.k]\nsource='command: '",
+            ("credentials", "k", "source"),
+            "`command: `: the command is empty",
+        ),
+        (
+            "[gateways.g]\nupstream='https://a.b/*'",
+            ("gateways", "g", "upstream"),
+            "`https://a.b/*`: an upstream's prefix is no pattern and has no query",
+        ),
+        ("[limits]\nwall_time = -1", ("limits", "wall_time"), "`-1`: this is a number above 0"),
         ("[limits]\nprocesses = 0", ("limits", "processes"), "`0`: this is a number above 0"),
         ("[limits]\nprocesses = true", ("limits", "processes"), "expected a number, found true or false"),
         ("[limits]\ncpus = nan", ("limits", "cpus"), "`nan`: this is a number above 0"),
@@ -192,12 +220,12 @@ def test_a_wrong_value_is_told_with_its_place(text, path, message):
 
 
 def test_a_wrong_lock_is_told():
+    choices = ", ".join(f"`{one}`" for one in forms.LOCKABLE[:-1])
     assert wrong("[managed]\nlock = ['x']\nopen = 1", "managed") == [
         (("managed", "open"), "unknown key `open`"),
         (
             ("managed", "lock", 0),
-            "`x`: expected `use`, `tier`, `accept`, `workspace`, `files`, `egress`, `credentials`, "
-            "`gateways`, `environment` or `limits`",
+            f"`x`: expected {choices} or `limits`",
         ),
     ]
     assert wrong("managed = 1", "managed") == [(("managed",), "expected a table, found a number")]
@@ -246,7 +274,7 @@ allow = "a.test"
 [limits]
 memory = "1.5G"
 file_size = 10
-wall_time = "1h30m"
+wall_time = 90
 processes = "unlimited"
 [credentials.k]
 source = "env:K"
@@ -254,14 +282,19 @@ header = "X-Api-Key"
 strip = "Authorization"
 [gateways.g]
 upstream = "HTTPS://A.test:443/v1/"
+[gateways.h]
+upstream = "https://[2001:db8::1]:8443"
 """)
     assert layer == {
         "use": ("claude",),
         "files": {"read": ("~", "~/a/b/c", "/x")},
         "egress": {"allow": ({"host": "a.test"},)},
-        "limits": {"memory": 3 * 2**29, "file_size": 10, "wall_time": 5400.0, "processes": None},
+        "limits": {"memory": 3 * 2**29, "file_size": 10, "wall_time": 90.0, "processes": None},
         "credentials": {"k": {"source": "env:K", "header": "x-api-key", "strip": ("authorization",)}},
-        "gateways": {"g": {"upstream": "https://a.test/v1"}},
+        "gateways": {
+            "g": {"upstream": "https://a.test/v1"},
+            "h": {"upstream": "https://[2001:db8::1]:8443"},
+        },
     }
 
 

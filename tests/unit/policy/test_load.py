@@ -6,6 +6,7 @@ import pytest
 
 from ringfence.errors import PolicyError, UsageError
 from ringfence.host.indexes import Found, Index
+from ringfence.policy.forms import LOCKABLE
 from ringfence.policy.load import effective
 from ringfence.policy.model import Limits, Policy
 from ringfence.value import replace
@@ -88,6 +89,7 @@ processes = "unlimited"
 """
 
 
+@pytest.mark.guarantee("T1")
 def test_a_project_that_nobody_trusted_widens_nothing(machine):
     before = machine.policy()
     machine.project(WIDE)
@@ -132,6 +134,7 @@ def test_a_project_that_nobody_trusted_cannot_loosen_the_mode_or_a_limit(machine
     assert policy.limits.memory == 2**30
 
 
+@pytest.mark.guarantee("T1")
 def test_trust_ends_with_the_next_change_of_the_file(machine):
     path = machine.project('[egress]\nallow = ["a.test"]', trusted=True)
     assert hosts(machine.policy()) == ["a.test"]
@@ -174,6 +177,15 @@ def test_a_named_file_counts_unless_it_lies_in_the_workspace(machine):
         machine.policy(policy_file="/nowhere.toml")
 
 
+def test_a_cache_or_a_trust_store_inside_the_workspace_counts_for_nothing(machine):
+    path = machine.project('[egress]\nallow = ["a.test"]')
+    inside = machine.workspace / "state"
+    machine.host = replace(machine.host, state_dir=str(inside), cache_dir=str(inside))
+    machine.trust(path)
+    assert hosts(machine.policy()) == []
+    assert not (inside / "parsed").exists()
+
+
 def test_the_projects_file_is_found_within_its_repository_only(machine):
     (machine.home / "work" / "ringfence.toml").write_text('[workspace]\nmode = "readonly"')
     assert machine.policy().workspace.mode == "direct"
@@ -193,12 +205,14 @@ def test_two_project_files_are_one_too_many(machine):
 # --- the managed layer -------------------------------------------------------------------------
 
 
+@pytest.mark.guarantee("T2")
 def test_a_managed_denial_stays_whatever_others_allow(machine):
     machine.managed('[egress]\ndeny = ["evil.test"]')
     machine.user('[egress]\nallow = ["evil.test"]\ndeny = []')
     assert [rule.host for rule in machine.policy().egress.deny] == ["evil.test"]
 
 
+@pytest.mark.guarantee("T2")
 def test_managed_bounds_hold_below(machine):
     machine.managed('[workspace]\nmode = "scratch"\n[limits]\nmemory = "1G"')
     machine.user('[workspace]\nmode = "direct"\n[limits]\nmemory = "2G"')
@@ -220,12 +234,11 @@ def test_a_managed_credential_cannot_be_sent_elsewhere(machine):
     assert len(policy.notes) == 2
 
 
+@pytest.mark.guarantee("T2")
 @pytest.mark.parametrize("trusted", [False, True])
 def test_a_locked_section_is_only_narrowed_below(machine, trusted):
     machine.managed(
-        'use = ["claude"]\n[egress]\nallow = ["*.corp.test"]\n'
-        '[managed]\nlock = ["use", "tier", "accept", "workspace", "files", "egress", "credentials", "gateways", '
-        '"environment", "limits"]'
+        f'use = ["claude"]\n[egress]\nallow = ["*.corp.test"]\n[managed]\nlock = {list(LOCKABLE)}'
     )
     before = machine.policy("claude")
     machine.user(WIDE)
@@ -329,13 +342,15 @@ def test_a_credentials_source_is_never_kept_in_the_environment(machine):
     assert messages(error) == ["`keep` would take MY_KEY inside, the source of credential `k`"]
 
 
+@pytest.mark.guarantee("T3")
 def test_the_problems_of_all_files_come_at_once(machine):
     machine.managed("x = 1")
     machine.user('use = ["pyhton"]\ny = 1')
     machine.project("z = 1")
     with pytest.raises(PolicyError) as error:
         machine.policy()
-    assert messages(error) == ["unknown key `x`", "unknown key `y`", "unknown key `z`"]
+    told = ["unknown key `x`", "there is no preset `pyhton`", "unknown key `y`", "unknown key `z`"]
+    assert messages(error) == told
     assert error.value.status == 125
 
 
@@ -391,8 +406,8 @@ def test_the_public_index_is_read_only(machine):
 
 
 def test_the_operators_own_index_takes_the_public_ones_place(machine):
-    def indexes(tools: tuple[str, ...]) -> Found:
-        assert tools == ("pip",)
+    def indexes(tools: tuple[str, ...], workspace: str) -> Found:
+        assert (tools, workspace) == (("pip",), str(machine.workspace))
         mirror = Index(tool="pip", scheme="http", host="mirror.test", port=8080)
         return Found(
             indexes=(mirror,),

@@ -11,7 +11,7 @@ import struct
 
 from ringfence.boundary import landlock, limits, seccomp, stub
 from ringfence.boundary.model import Mount, Plan
-from ringfence.boundary.plan import ENTRY, MASKED_FOLDER
+from ringfence.boundary.plan import ENTRY, MASKED_FILE, MASKED_FOLDER
 from ringfence.boundary.stub import Call, Data, Execute, Pointers, Slot, Step
 from ringfence.errors import BoundaryError
 from ringfence.value import Struct, replace
@@ -91,11 +91,15 @@ def _as_options(plan: Plan, entry: bytes) -> tuple[tuple[str, ...], tuple[tuple[
         texts.append((target, content))
 
     data(ENTRY, entry, 0o555)
+    contents = {mount.target: mount.text for mount in plan.mounts if mount.kind == "text"}
     for mount in plan.mounts:
-        _one_option(mount, options, data)
+        _one_option(mount, options, data, contents)
         if mount.kind == "masked":
             for hidden in plan.workspace.hidden:
-                _hide_option(hidden.path, options, data, directory=hidden.directory)
+                if hidden.directory:
+                    _hide_folder(hidden.path, options)
+                else:
+                    data(hidden.path, contents[MASKED_FILE].encode(), 0o444)
     if len(options) > 3 * _BWRAP_MOST_MOUNTS:
         raise BoundaryError(
             f"{len(options) // 3} mounts are needed, more than bubblewrap takes on this machine's fallback path",
@@ -104,7 +108,7 @@ def _as_options(plan: Plan, entry: bytes) -> tuple[tuple[str, ...], tuple[tuple[
     return tuple(options), tuple(texts)
 
 
-def _one_option(mount: Mount, options: list[str], data: "_Data") -> None:
+def _one_option(mount: Mount, options: list[str], data: "_Data", contents: dict[str, str]) -> None:
     if mount.kind in {"ro", "masked"}:
         options += ["--ro-bind", mount.source, mount.target]
     elif mount.kind in {"rw", "pin"}:
@@ -119,14 +123,14 @@ def _one_option(mount: Mount, options: list[str], data: "_Data") -> None:
     elif mount.kind == "directory":
         options += ["--perms", f"{mount.mode:04o}", "--dir", mount.target]
     elif mount.kind == "mask":
-        _hide_option(mount.target, options, data, directory=mount.source == MASKED_FOLDER)
+        if mount.source == MASKED_FOLDER:
+            _hide_folder(mount.target, options)
+        else:
+            data(mount.target, contents[mount.source].encode("utf-8", "surrogateescape"), 0o444)
 
 
-def _hide_option(path: str, options: list[str], data: "_Data", *, directory: bool) -> None:
-    if directory:
-        options += ["--perms", "0555", "--tmpfs", path, "--remount-ro", path]
-    else:
-        data(path, b"# hidden by ringfence: a credential file\n", 0o444)
+def _hide_folder(path: str, options: list[str]) -> None:
+    options += ["--perms", "0555", "--tmpfs", path, "--remount-ro", path]
 
 
 TYPE_CHECKING = False

@@ -26,8 +26,18 @@ BASE_READS = (
     "/System/Library", "/System/Cryptexes", "/System/Volumes/Preboot/Cryptexes", "/usr/lib", "/usr/share",
     "/private/var/db/dyld", "/private/var/db/timezone", "/Library/Apple/System/Library",
 )  # fmt: skip
-BASE_METADATA = ("/", "/etc", "/tmp", "/var", "/private", "/private/etc", "/private/var", "/private/tmp", "/dev")  # noqa: S108
-DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/dtracehelper")
+BASE_METADATA = (  # the way to everything else
+    "/", "/etc", "/tmp", "/var", "/private", "/private/etc", "/private/var", "/private/tmp", "/dev",  # noqa: S108
+)  # fmt: skip
+DEVICES = (
+    "/dev/null",
+    "/dev/zero",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/dtracehelper",
+)
 _TERMINALS = "^/dev/ttys[0-9]+$"
 
 # Services every program asks for: users and groups, logging, notifications. Left out on purpose are
@@ -42,13 +52,15 @@ MACH_SERVICES = (
     "com.apple.system.opendirectoryd.membership",
 )
 SYSCTLS = (
-    "hw.activecpu", "hw.byteorder", "hw.cachelinesize", "hw.cpufrequency", "hw.cputype", "hw.cpusubtype", "hw.logicalcpu",
-    "hw.logicalcpu_max", "hw.machine", "hw.memsize", "hw.model", "hw.ncpu", "hw.nperflevels", "hw.packages", "hw.pagesize",
-    "hw.pagesize_compat", "hw.physicalcpu", "hw.physicalcpu_max", "kern.argmax", "kern.hostname", "kern.iossupportversion",
-    "kern.maxfilesperproc", "kern.maxproc", "kern.ngroups", "kern.osproductversion", "kern.osrelease", "kern.ostype",
-    "kern.osvariant_status", "kern.osversion", "kern.secure_kernel", "kern.tcsm_available", "kern.tcsm_enable",
-    "kern.usrstack64", "kern.version", "machdep.cpu.brand_string", "machdep.ptrauth_enabled", "sysctl.proc_cputype",
-    "sysctl.proc_native", "sysctl.proc_translated", "vm.loadavg",
+    "hw.activecpu", "hw.byteorder", "hw.cachelinesize", "hw.cpufrequency", "hw.cputype", "hw.cpusubtype",
+    "hw.logicalcpu", "hw.logicalcpu_max", "hw.machine", "hw.memsize", "hw.model", "hw.ncpu",
+    "hw.nperflevels", "hw.packages", "hw.pagesize", "hw.pagesize_compat", "hw.physicalcpu",
+    "hw.physicalcpu_max", "kern.argmax", "kern.hostname", "kern.iossupportversion", "kern.maxfilesperproc",
+    "kern.maxproc", "kern.ngroups", "kern.osproductversion", "kern.osrelease", "kern.ostype",
+    "kern.osvariant_status", "kern.osversion", "kern.secure_kernel", "kern.tcsm_available",
+    "kern.tcsm_enable", "kern.usrstack64", "kern.version", "machdep.cpu.brand_string",
+    "machdep.ptrauth_enabled", "sysctl.proc_cputype", "sysctl.proc_native", "sysctl.proc_translated",
+    "vm.loadavg",
 )  # fmt: skip
 SYSCTL_PREFIXES = ("hw.optional.", "hw.perflevel")
 
@@ -60,7 +72,9 @@ _BUILT_IN = (
     *(f"**/{name}" for name in sorted(tables.PROTECTED_FILES | tables.PROTECTED_FOLDERS)),
     *(f"**/.git/{name}" for name in tables.PROTECTED_IN_GIT),
 )
-_OF_A_ROOT = frozenset({"symlink", "text", "directory", "pin"})  # made for a root of one's own, which there is none of here
+_OF_A_ROOT = frozenset(
+    {"symlink", "text", "directory", "pin"}
+)  # made for a root of one's own, which there is none of here
 _COVERS = frozenset({"tmpfs", "mask"})  # what is below cannot be seen
 _SHOWS_WRITABLE = frozenset({"rw"})
 _SHOWS = frozenset({"ro", "rw", "masked"})
@@ -109,7 +123,9 @@ def pattern(root: str, glob: str) -> str:
 def _segment(text: str) -> str:
     if text == "**":
         return ".*"
-    return "[^/]*".join("[^/]".join(_escaped(part, fold=True) for part in star.split("?")) for star in text.split("*"))
+    return "[^/]*".join(
+        "[^/]".join(_escaped(part, fold=True) for part in star.split("?")) for star in text.split("*")
+    )
 
 
 def _escaped(text: str, *, fold: bool) -> str:
@@ -175,7 +191,7 @@ def _mounts(mounts: tuple[Mount, ...]) -> list[str]:
             continue
         if mount.source != mount.target:
             raise BoundaryError(
-                f"macOS cannot show {mount.source!r} at {mount.target!r}: Seatbelt judges paths and moves none",
+                f"macOS cannot show {mount.source!r} at {mount.target!r}: Seatbelt moves no path",
                 hint="use the same path inside and outside",
             )
         rules.append(_rule("allow", _READING, here))
@@ -214,10 +230,11 @@ def _hidden(plan: Plan) -> list[str]:
 
 
 def _protected(plan: Plan) -> list[str]:
-    rules = [_rule("deny", "file-write*", _subpath(_absolute(plan, path))) for path in plan.workspace.protected]
-    for glob in (*_BUILT_IN, *plan.workspace.watched) if plan.workspace.mode == "direct" else ():
-        rules.append(_rule("deny", "file-write*", f"(regex {quote(pattern(plan.workspace.root, glob))})"))
-    return rules
+    filters = [_subpath(_absolute(plan, path)) for path in plan.workspace.protected]
+    if plan.workspace.mode == "direct":
+        globs = (*_BUILT_IN, *plan.workspace.watched)
+        filters += [f"(regex {quote(pattern(plan.workspace.root, glob))})" for glob in globs]
+    return [_rule("deny", "file-write*", one) for one in filters]
 
 
 def _pinned(plan: Plan) -> list[str]:
@@ -230,7 +247,9 @@ def _pinned(plan: Plan) -> list[str]:
     names.update(dict.fromkeys(_absolute(plan, path) for path in plan.workspace.pinned))
     for path in bound:
         names.update(dict.fromkeys(_above(path)))
-    writable = [name for name in sorted(names) if any(name == root or name.startswith(f"{root}/") for root in roots)]
+    writable = [
+        name for name in sorted(names) if any(name == root or name.startswith(f"{root}/") for root in roots)
+    ]
     return [_rule("deny", "file-write-unlink", _literal(name)) for name in writable]
 
 
@@ -238,6 +257,5 @@ def _network(plan: Plan) -> list[str]:
     rules = []
     if plan.wire.kind != "none":
         rules.append(_rule("allow", "network-outbound", f'(remote ip "localhost:{plan.wire.proxy_port}")'))
-    for port in plan.publish:
-        rules.append(_rule("allow", "network-bind network-inbound", f'(local ip "localhost:{port.inside_port}")'))
-    return rules
+    ports = [f'(local ip "localhost:{port.inside_port}")' for port in plan.publish]
+    return rules + [_rule("allow", "network-bind network-inbound", one) for one in ports]

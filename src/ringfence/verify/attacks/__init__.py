@@ -22,32 +22,74 @@ class Attack(Struct):
 
 
 ATTACKS = (
-    Attack(id="S01", title="type into the operator's terminal", row="§2.2 S01", module="terminal", kind=OUTSIDE),
-    Attack(id="S02", title="connect to services of the host", row="§2.2 S02, §2.1 greywall#55", module="local_services"),
+    Attack(
+        id="S01", title="type into the operator's terminal", row="§2.2 S01", module="terminal", kind=OUTSIDE
+    ),
+    Attack(
+        id="S02",
+        title="connect to services of the host",
+        row="§2.2 S02, §2.1 greywall#55",
+        module="local_services",
+    ),
     Attack(id="S03", title="open sockets of other families", row="§2.2 S03", module="sockets"),
     Attack(id="S04", title="use io_uring", row="§2.2 S04", module="io_uring"),
     Attack(id="S05", title="steer the machine by /proc and /sys", row="§2.2 S05", module="kernel_files"),
     Attack(id="S06", title="reach into other processes", row="§2.2 S06", module="processes"),
     Attack(id="S07", title="make namespaces and mounts", row="§2.2 S07", module="namespaces"),
     Attack(id="S08", title="read the kernel's keyrings", row="§2.2 S08", module="keyrings"),
-    Attack(id="S09", title="make system calls for the machine's owner", row="§2.2 S09", module="kernel_calls"),
+    Attack(
+        id="S09", title="make system calls for the machine's owner", row="§2.2 S09", module="kernel_calls"
+    ),
     Attack(id="S10", title="gain privileges", row="§2.2 S10", module="privileges"),
     Attack(id="S11", title="make and open devices", row="§2.2 S11", module="devices"),
-    Attack(id="S12", title="write files that the host runs or obeys", row="§2.2 S12, §2.1 srt", module="protected_files"),
-    Attack(id="S13", title="take over git on the host", row="§2.2 S13, CVE-2026-40068", module="git_takeover", kind=PLANTED),
+    Attack(
+        id="S12",
+        title="write files that the host runs or obeys",
+        row="§2.2 S12, §2.1 srt",
+        module="protected_files",
+    ),
+    Attack(
+        id="S13",
+        title="take over git on the host",
+        row="§2.2 S13, CVE-2026-40068",
+        module="git_takeover",
+        kind=PLANTED,
+    ),
     Attack(id="S15", title="find secrets in the environment", row="§2.2 S15", module="environment"),
     Attack(id="S16", title="learn about the host", row="§2.2 S16", module="host_paths"),
     Attack(id="S17", title="share memory with the host", row="§2.2 S17", module="shared_memory"),
     Attack(id="S18", title="dump core on the host", row="§2.2 S18", module="core_dumps"),
     Attack(id="S19", title="use more than the limits", row="§2.2 S19", module="exhaustion"),
-    Attack(id="S20", title="outlive the session", row="§2.2 S20, §2.1 sandlock#251", module="leftovers", kind=OUTSIDE),
+    Attack(
+        id="S20",
+        title="outlive the session",
+        row="§2.2 S20, §2.1 sandlock#251",
+        module="leftovers",
+        kind=OUTSIDE,
+    ),
     Attack(id="S21", title="reach the network past the gate", row="§2.2 S21", module="network"),
     Attack(id="S22", title="write what is read-only", row="§2.2 S22", module="read_only"),
-    Attack(id="FD", title="use inherited descriptors", row="§2.1 navikt/cplt#329, CVE-2024-21626", module="descriptors"),
-    Attack(id="NEW", title="leave new files that the host obeys", row="§2.1 CVE-2026-25725", module="new_files", kind=PLANTED),
+    Attack(
+        id="FD",
+        title="use inherited descriptors",
+        row="§2.1 navikt/cplt#329, CVE-2024-21626",
+        module="descriptors",
+    ),
+    Attack(
+        id="NEW",
+        title="leave new files that the host obeys",
+        row="§2.1 CVE-2026-25725",
+        module="new_files",
+        kind=PLANTED,
+    ),
     Attack(id="C01", title="find the authority's private key", row="§4 C01", module="authority_key"),
     Attack(id="C15", title="read credential files", row="§4 C15, §2.1 CC 2.1.224", module="credential_files"),
-    Attack(id="B15", title="change the policy and the record", row="§6 B15, §2.1 agentcage#173", module="own_policy"),
+    Attack(
+        id="B15",
+        title="change the policy and the record",
+        row="§6 B15, §2.1 agentcage#173",
+        module="own_policy",
+    ),
 )
 
 

@@ -18,7 +18,11 @@ def attack(_facts):
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     pattern = read_text("/proc/sys/kernel/core_pattern").strip()
     if pattern.startswith("|") or not pattern:
-        tally.expect("core handler on the host", (soft, hard) == (1, 1), f"pattern {pattern[:20] or 'unknown'!r}, limit {hard}")
+        tally.expect(
+            "core handler on the host",
+            (soft, hard) == (1, 1),
+            f"pattern {pattern[:20] or 'unknown'!r}, limit {hard}",
+        )
     else:
         tally.expect("core limit", 0 <= hard <= 1, f"hard limit {hard}")
     tally.refuse("raise the core limit", lambda: _raise_limit(hard))

@@ -11,10 +11,14 @@ from ringfence.verify.prelude import Tally
 def attack(facts):
     """Look at what was open when the first program of the battery started, and at the working directory."""
     tally = Tally()
-    extra = [f"{fd} → {target}" for fd, target in facts.get("first_descriptors", []) if fd > 2]  # noqa: PLR2004
+    extra = [f"{fd} → {target}" for fd, target in facts.get("first_descriptors", []) if fd > 2]
     tally.expect("descriptors above 2", not extra, ", ".join(extra[:4]) or "none")
     for fd in facts.get("planted_descriptors", []):
-        tally.expect(f"planted descriptor {fd}", not _is_planted(fd, facts), "closed" if not _is_planted(fd, facts) else "open")
+        tally.expect(
+            f"planted descriptor {fd}",
+            not _is_planted(fd, facts),
+            "closed" if not _is_planted(fd, facts) else "open",
+        )
     folder = os.readlink("/proc/self/cwd")
     tally.expect("working directory", "/proc/" not in folder and "(unreachable)" not in folder, folder)
     return tally.finding()

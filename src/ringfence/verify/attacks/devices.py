@@ -10,19 +10,26 @@ from ringfence.verify.prelude import NO_FILE, Tally, can_open
 _HARMLESS = {(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2)}  # null zero full random urandom tty ptmx
 _TERMINALS = {3, 4, 5, 136, 137, 138, 139, 140, 141, 142, 143}
 _NAMED = (
-    "mem", "kmem", "port", "kmsg", "kvm", "fuse", "cuse", "loop-control", "loop0", "net/tun", "vhost-net", "vhost-vsock",
-    "vsock", "uinput", "userfaultfd", "mapper/control", "btrfs-control", "snd/seq", "rfkill", "cpu/0/msr", "vda", "sda",
-    "nvme0n1", "dm-0", "zram0", "ppp", "nvram", "dri/card0", "bus/usb", "hwrng", "tty0", "ttyS0", "vcs", "autofs",
+    "mem", "kmem", "port", "kmsg", "kvm", "fuse", "cuse", "loop-control", "loop0", "net/tun", "vhost-net",
+    "vhost-vsock", "vsock", "uinput", "userfaultfd", "mapper/control", "btrfs-control", "snd/seq", "rfkill",
+    "cpu/0/msr", "vda", "sda", "nvme0n1", "dm-0", "zram0", "ppp", "nvram", "dri/card0", "bus/usb", "hwrng",
+    "tty0", "ttyS0", "vcs", "autofs",
 )  # fmt: skip
 
 
 def attack(_facts):
     """Make device nodes wherever files can be made, open those that a host has, and list what is there."""
     tally = Tally()
-    for folder in (tempfile.gettempdir(), "/dev/shm", os.getcwd(), "/dev"):  # noqa: S108 - inside the boundary
-        for name, kind, device in (("mem", stat.S_IFCHR, (1, 1)), ("disk", stat.S_IFBLK, (8, 0)), ("kvm", stat.S_IFCHR, (10, 232))):
+    for folder in (tempfile.gettempdir(), "/dev/shm", os.getcwd(), "/dev"):
+        for name, kind, device in (
+            ("mem", stat.S_IFCHR, (1, 1)),
+            ("disk", stat.S_IFBLK, (8, 0)),
+            ("kvm", stat.S_IFCHR, (10, 232)),
+        ):
             path = os.path.join(folder, f".ringfence-verify-{name}")
-            tally.refuse(f"mknod {name} in {folder}", lambda p=path, k=kind, d=device: _make(p, k, d), NO_FILE)
+            tally.refuse(
+                f"mknod {name} in {folder}", lambda p=path, k=kind, d=device: _make(p, k, d), NO_FILE
+            )
     for name in _NAMED:
         tally.refuse(f"/dev/{name}", lambda name=name: _opened(f"/dev/{name}"), NO_FILE | {16, 21})
     strange = _strange_devices()
@@ -51,7 +58,11 @@ def _strange_devices():
             if not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
                 continue
             number = (os.major(status.st_rdev), os.minor(status.st_rdev))
-            console = number[0] in _TERMINALS and folder.startswith(("/dev/pts", "/dev")) and name in {"console", "tty", "ptmx"}
+            console = (
+                number[0] in _TERMINALS
+                and folder.startswith(("/dev/pts", "/dev"))
+                and name in {"console", "tty", "ptmx"}
+            )
             if number not in _HARMLESS and not folder.startswith("/dev/pts") and not console:
                 found.append(path)
     return sorted(found)

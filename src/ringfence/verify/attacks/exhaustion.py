@@ -66,7 +66,7 @@ def _descriptors(allowed):
 
 def _file(allowed):
     path = f".ringfence-verify-{os.getpid()}"
-    folder = "/tmp" if os.access("/tmp", os.W_OK) else os.getcwd()  # noqa: S108 - inside the boundary
+    folder = "/tmp" if os.access("/tmp", os.W_OK) else os.getcwd()
     fd = os.open(os.path.join(folder, path), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     os.unlink(os.path.join(folder, path))
     import signal
@@ -80,8 +80,8 @@ def _file(allowed):
 
 
 def _scratch(allowed):
-    fd = os.open(f"/tmp/.ringfence-verify-{os.getpid()}", os.O_CREAT | os.O_EXCL | os.O_WRONLY)  # noqa: S108
-    os.unlink(f"/tmp/.ringfence-verify-{os.getpid()}")  # noqa: S108
+    fd = os.open(f"/tmp/.ringfence-verify-{os.getpid()}", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    os.unlink(f"/tmp/.ringfence-verify-{os.getpid()}")
     written = 0
     try:
         while written <= allowed + _MIB:
@@ -100,7 +100,11 @@ def _orphans(tally):
                 time.sleep(0.05)
             os._exit(0)
         os.waitpid(child, 0)
-    tally.expect("orphans reaped", until(lambda: not _zombies(), 3), "none left" if not _zombies() else f"{len(_zombies())} zombies")
+    tally.expect(
+        "orphans reaped",
+        until(lambda: not _zombies(), 3),
+        "none left" if not _zombies() else f"{len(_zombies())} zombies",
+    )
 
 
 def _zombies():

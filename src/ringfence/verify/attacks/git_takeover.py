@@ -13,7 +13,7 @@ BARE = "ringfence-verify-bare"
 
 
 def attack(facts):
-    """Make what can be made; the battery then asks the host's git, in each place, whose configuration it obeys."""
+    """Make what can be made; the battery then asks the host's git, in each place, what it reads."""
     tally = Tally()
     made = []
     root = facts.get("root") or os.getcwd()
@@ -26,7 +26,7 @@ def attack(facts):
             made.append(path)
         except OSError:
             continue
-    tally.expect("planted", True, f"{len(made)} files could be made")  # noqa: FBT003
+    tally.expect("planted", True, f"{len(made)} files could be made")
     return {**tally.finding(), "made": made}
 
 
@@ -48,7 +48,9 @@ def _files(root, config):
     # HEAD here, everything else where commondir says: neither folder looks like a repository by itself
     yield f"{new}-split/HEAD", _HEAD
     yield f"{new}-split/commondir", "../ringfence-verify-common\n"
-    yield from ((path, text) for path, text in _repository(f"{new}-common", config) if not path.endswith("/HEAD"))
+    yield from (
+        (path, text) for path, text in _repository(f"{new}-common", config) if not path.endswith("/HEAD")
+    )
     git = f"{root}/.git"
     if not os.path.isdir(git):
         return

@@ -4,14 +4,26 @@ import os
 
 from ringfence.verify.prelude import NO_FILE, Tally, read_text
 
-_SECRETS = ("/run/secrets", "/var/run/secrets", "/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io")
+_SECRETS = (
+    "/run/secrets",
+    "/var/run/secrets",
+    "/.dockerenv",
+    "/run/.containerenv",
+    "/var/run/secrets/kubernetes.io",
+)
 
 
 def attack(facts):
-    """Read the first process's command line, the mount table, /etc and the usual places of mounted secrets."""
+    """Read pid 1's command line, the mount table, /etc and the usual places of mounted secrets."""
     tally = Tally()
     private = [path for path in facts.get("private_paths", []) if len(path) > 1]
-    for path in ("/proc/1/cmdline", "/proc/self/mounts", "/proc/1/mountinfo", "/proc/1/maps", "/proc/self/mountinfo"):
+    for path in (
+        "/proc/1/cmdline",
+        "/proc/self/mounts",
+        "/proc/1/mountinfo",
+        "/proc/1/maps",
+        "/proc/self/mountinfo",
+    ):
         text = read_text(path)
         seen = [one for one in private if one in text]
         tally.expect(path, not seen, ", ".join(seen) or "no private path of the host")
@@ -26,7 +38,7 @@ def attack(facts):
 
 
 def _see(entry):
-    """The same name may stand for something of the boundary's own: the host's is told by its inode."""
+    """Look for the host's own, by its inode: the same name may stand for something of the boundary's."""
     status = os.stat(entry["path"])
     if (status.st_dev, status.st_ino) != (entry["device"], entry["inode"]):
         raise PermissionError(13, "not the host's")

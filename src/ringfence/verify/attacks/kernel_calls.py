@@ -47,6 +47,8 @@ def attack(_facts):
         ("process_madvise", (-1, None, 0, 0, 0)),
     ):
         tally.refuse(name, lambda name=name, arguments=arguments: in_child(lambda: syscall(name, *arguments)))
-    tally.refuse("personality(ADDR_NO_RANDOMIZE)", lambda: in_child(lambda: syscall("personality", 0x0040000)))
+    tally.refuse(
+        "personality(ADDR_NO_RANDOMIZE)", lambda: in_child(lambda: syscall("personality", 0x0040000))
+    )
     tally.refuse("/dev/userfaultfd", lambda: can_open("/dev/userfaultfd"), frozenset({1, 2, 13}))
     return tally.finding()

@@ -11,12 +11,20 @@ from ringfence.verify.prelude import NO_FILE, Tally, can_open, in_child
 _WRITABLE = (
     "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hotplug",
     "/proc/sys/vm/overcommit_memory", "/proc/sys/vm/panic_on_oom", "/proc/sys/fs/binfmt_misc/register",
-    "/proc/sys/user/max_user_namespaces", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger", "/proc/acpi", "/proc/mtrr",
-    "/proc/irq/0/smp_affinity", "/sys/kernel/uevent_helper", "/sys/kernel/mm/ksm/run", "/sys/power/state",
-    "/sys/kernel/debug/sched_features", "/sys/kernel/security/apparmor/.load", "/sys/firmware/efi/efivars",
+    "/proc/sys/user/max_user_namespaces", "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger",
+    "/proc/acpi", "/proc/mtrr", "/proc/irq/0/smp_affinity", "/sys/kernel/uevent_helper",
+    "/sys/kernel/mm/ksm/run", "/sys/power/state", "/sys/kernel/debug/sched_features",
+    "/sys/kernel/security/apparmor/.load", "/sys/firmware/efi/efivars",
     "/sys/module/kernel/parameters/panic", "/sys/fs/selinux/enforce",
 )  # fmt: skip
-_READABLE = ("/proc/kcore", "/proc/kmsg", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/sys/firmware/dmi/tables/DMI")
+_READABLE = (
+    "/proc/kcore",
+    "/proc/kmsg",
+    "/proc/keys",
+    "/proc/timer_list",
+    "/proc/sched_debug",
+    "/sys/firmware/dmi/tables/DMI",
+)
 
 
 def attack(_facts):
@@ -44,11 +52,18 @@ def _control_groups(tally):
     found = 0
     for folder, _, files in os.walk("/sys/fs/cgroup"):
         for name in files:
-            if name in {"release_agent", "cgroup.procs", "tasks", "notify_on_release", "memory.max", "pids.max"}:
+            if name in {
+                "release_agent",
+                "cgroup.procs",
+                "tasks",
+                "notify_on_release",
+                "memory.max",
+                "pids.max",
+            }:
                 found += 1
                 path = os.path.join(folder, name)
                 tally.refuse(path, lambda path=path: can_open(path, os.O_WRONLY), NO_FILE)
-        if found > 200:  # noqa: PLR2004 - enough to know
+        if found > 200:
             break
     if not found:
         tally.expect("control groups", True, "none visible")
@@ -57,7 +72,7 @@ def _control_groups(tally):
 def _lower_oom_score():
     with open("/proc/self/oom_score_adj", encoding="ascii") as file:
         now = int(file.read())
-    if now <= -1000:  # noqa: PLR2004 - the kernel's own lower bound
+    if now <= -1000:
         raise PermissionError(1, "already lowest")
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write(str(now - 1))

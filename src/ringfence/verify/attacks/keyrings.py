@@ -1,4 +1,4 @@
-"""S08: the kernel's keyrings, which no namespace separates: the operator's session keyring may hold secrets."""
+"""S08: the kernel's keyrings, which no namespace separates: the operator's may hold secrets."""
 
 from ringfence.verify.prelude import Tally, syscall
 

@@ -10,7 +10,11 @@ import sys
 import time
 
 _DEAF = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
-_SLEEP = "import os, signal, sys, time\nif sys.argv[1] == 'stopped': os.kill(os.getpid(), signal.SIGSTOP)\ntime.sleep(300)"
+_SLEEP = """import os, signal, sys, time
+if sys.argv[1] == "stopped":
+    os.kill(os.getpid(), signal.SIGSTOP)
+time.sleep(300)
+"""
 
 
 def attack(facts):

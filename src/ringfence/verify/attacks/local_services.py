@@ -12,16 +12,30 @@ from ringfence.verify.prelude import NO_PEER, Tally
 
 _PATHS = (
     "/run/docker.sock", "/var/run/docker.sock", "/run/containerd/containerd.sock", "/run/crio/crio.sock",
-    "/run/podman/podman.sock", "/run/user/*/podman/podman.sock", "/run/user/*/docker.sock", "/run/libvirt/*sock*",
-    "/run/dbus/system_bus_socket", "/run/user/*/bus", "/run/systemd/private", "/run/systemd/notify",
-    "/run/systemd/journal/socket", "/run/systemd/resolve/*", "/run/user/*/systemd/private", "/run/user/*/gnupg/S.*",
-    "/run/user/*/keyring/*", "/run/user/*/wayland-*", "/run/user/*/pipewire-*", "/run/user/*/pulse/native",
-    "/run/user/*/vscode-*", "/run/snapd.socket", "/run/lxd.socket", "/run/nscd/socket", "/run/avahi-daemon/socket",
-    "/run/cups/cups.sock", "/run/postgresql/.s.*", "/run/mysqld/*.sock", "/run/redis/*.sock", "/run/acpid.socket",
-    "/tmp/.X11-unix/*", "/tmp/ssh-*/agent.*", "/tmp/tmux-*/*", "/tmp/.ICE-unix/*", "/run/screen/*/*", "/dev/log",
+    "/run/podman/podman.sock", "/run/user/*/podman/podman.sock", "/run/user/*/docker.sock",
+    "/run/libvirt/*sock*", "/run/dbus/system_bus_socket", "/run/user/*/bus", "/run/systemd/private",
+    "/run/systemd/notify", "/run/systemd/journal/socket", "/run/systemd/resolve/*",
+    "/run/user/*/systemd/private", "/run/user/*/gnupg/S.*", "/run/user/*/keyring/*", "/run/user/*/wayland-*",
+    "/run/user/*/pipewire-*", "/run/user/*/pulse/native", "/run/user/*/vscode-*", "/run/snapd.socket",
+    "/run/lxd.socket", "/run/nscd/socket", "/run/avahi-daemon/socket", "/run/cups/cups.sock",
+    "/run/postgresql/.s.*", "/run/mysqld/*.sock", "/run/redis/*.sock", "/run/acpid.socket",
+    "/tmp/.X11-unix/*", "/tmp/ssh-*/agent.*", "/tmp/tmux-*/*", "/tmp/.ICE-unix/*", "/run/screen/*/*",
+    "/dev/log",
 )  # fmt: skip
-_ABSTRACT = ("/tmp/.X11-unix/X0", "/tmp/.X11-unix/X1", "/tmp/dbus-test", "/org/kernel/linux/storage/multipathd")
-_VARIABLES = ("SSH_AUTH_SOCK", "DOCKER_HOST", "DBUS_SESSION_BUS_ADDRESS", "VSCODE_IPC_HOOK_CLI", "WAYLAND_DISPLAY", "TMUX")
+_ABSTRACT = (
+    "/tmp/.X11-unix/X0",
+    "/tmp/.X11-unix/X1",
+    "/tmp/dbus-test",
+    "/org/kernel/linux/storage/multipathd",
+)
+_VARIABLES = (
+    "SSH_AUTH_SOCK",
+    "DOCKER_HOST",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "VSCODE_IPC_HOOK_CLI",
+    "WAYLAND_DISPLAY",
+    "TMUX",
+)
 
 
 def attack(facts):
@@ -47,7 +61,7 @@ def _connect(address):
         try:
             end.connect(address)
         except OSError as error:
-            if error.errno == 91:  # noqa: PLR2004 - EPROTOTYPE: it listens, for another type of socket
+            if error.errno == 91:
                 continue
             raise
         finally:

@@ -19,8 +19,9 @@ _LINKS = {"lo", "eth0"}
 _PATIENCE = 4.0  # the gate's process may only be starting
 _AT_ONCE = 24
 _UDP = (
-    ("192.0.2.1", 443), ("192.0.2.1", 123), ("192.0.2.1", 9), ("2001:db8::1", 443), ("239.255.255.250", 1900),
-    ("224.0.0.251", 5353), ("255.255.255.255", 67), ("ff02::fb%eth0", 5353), ("ff02::1%eth0", 5353), ("fe80::1%eth0", 443),
+    ("192.0.2.1", 443), ("192.0.2.1", 123), ("192.0.2.1", 9), ("2001:db8::1", 443),
+    ("239.255.255.250", 1900), ("224.0.0.251", 5353), ("255.255.255.255", 67), ("ff02::fb%eth0", 5353),
+    ("ff02::1%eth0", 5353), ("fe80::1%eth0", 443),
 )  # fmt: skip
 
 
@@ -31,7 +32,14 @@ def attack(facts):
     tally.expect("interfaces", names <= _LINKS, ", ".join(sorted(names)))
     tries = [*_tcp(), *((_silent, address, port) for address, port in _UDP), *_dns(), *_host(tally, facts)]
     _together(tally, tries)
-    return tally.finding()
+    finding = tally.finding()
+    if finding["held"] and facts.get("gate") and not any("refused with 4" in how for _, how in tally.held):
+        return {
+            **finding,
+            "held": None,
+            "evidence": f"the gate never answered, so its decisions were not tried; {finding['evidence']}",
+        }
+    return finding
 
 
 def _together(tally, tries):
@@ -64,7 +72,7 @@ def _tcp():
     yield _answered, "IPv6 link-local", "fe80::1%eth0", 80, metadata
 
 
-def _answered(tally, name, address, port, request, token=b""):
+def _answered(tally, name, address, port, request, token=b""):  # noqa: PLR0917 - called from a list of tries
     """Send and listen; judge what comes back."""
     try:
         answer = _exchange(address, port, request)
@@ -73,7 +81,9 @@ def _answered(tally, name, address, port, request, token=b""):
         tally.expect(name, refused, type(error).__name__ if error.errno is None else os.strerror(error.errno))
         return
     verdict = _verdict(answer, token)
-    tally.expect(name, verdict != "an answer", verdict if verdict != "an answer" else f"answered: {answer[:60]!r}")
+    tally.expect(
+        name, verdict != "an answer", verdict if verdict != "an answer" else f"answered: {answer[:60]!r}"
+    )
 
 
 def _exchange(address, port, request):
@@ -100,7 +110,7 @@ def _place(address, port):
 def _received(end):
     answer = b""
     try:
-        while len(answer) < 4096:  # noqa: PLR2004 - enough to judge by
+        while len(answer) < 4096:
             part = end.recv(4096)
             if not part:
                 break
@@ -125,7 +135,7 @@ def _verdict(answer, token):
     words = answer.split(None, 2)
     if answer.startswith(b"HTTP/1.") and len(words) > 1 and words[1].isdigit():
         status = int(words[1])
-        return f"refused with {status}" if 400 <= status < 600 and status not in {502, 504} else "an answer"  # noqa: PLR2004
+        return f"refused with {status}" if 400 <= status < 600 and status not in {502, 504} else "an answer"
     if answer[:1] == b"\x15":
         return "refused by a TLS alert"
     return "an answer"
@@ -141,18 +151,23 @@ def _silent(tally, address, port):
         end.send(b"ringfence-verify")
         answer = end.recv(2048)
     except TimeoutError:
-        tally.expect(f"UDP {address}:{port}", True, "no answer")  # noqa: FBT003
+        tally.expect(f"UDP {address}:{port}", True, "no answer")
     except OSError as error:
-        tally.expect(f"UDP {address}:{port}", True, os.strerror(error.errno))  # noqa: FBT003
+        tally.expect(f"UDP {address}:{port}", True, os.strerror(error.errno))
     else:
-        tally.expect(f"UDP {address}:{port}", False, f"answered: {answer[:40]!r}")  # noqa: FBT003
+        tally.expect(f"UDP {address}:{port}", False, f"answered: {answer[:40]!r}")
     finally:
         end.close()
 
 
 def _dns():
     """Ask for names that carry data: of a server on any address, over UDP and TCP, for several types."""
-    question = b"".join(struct.pack("B", len(part)) + part for part in (b"c2VjcmV0LWRhdGE", b"ringfence-verify", b"test")) + b"\0"
+    question = (
+        b"".join(
+            struct.pack("B", len(part)) + part for part in (b"c2VjcmV0LWRhdGE", b"ringfence-verify", b"test")
+        )
+        + b"\0"
+    )
     for kind, name in ((1, "A"), (28, "AAAA"), (16, "TXT"), (10, "NULL"), (15, "MX"), (65, "HTTPS")):
         query = struct.pack(">HHHHHH", 4660, 0x100, 1, 0, 0, 0) + question + struct.pack(">HH", kind, 1)
         for server in ("192.0.2.53", _nameserver()):
@@ -165,7 +180,7 @@ def _resolved_by_stream(tally, message):
     try:
         answer = _exchange("192.0.2.53", 53, message) or b""
     except OSError as error:
-        tally.expect("DNS over TCP", True, str(error))  # noqa: FBT003
+        tally.expect("DNS over TCP", True, str(error))
         return
     tally.expect("DNS over TCP", _no_answer(answer[2:]), _answer_text(answer[2:]))
 
@@ -188,9 +203,9 @@ def _resolved(tally, name, server, query):
         end.send(query)
         answer = end.recv(4096)
     except TimeoutError:
-        tally.expect(name, True, "no answer")  # noqa: FBT003
+        tally.expect(name, True, "no answer")
     except OSError as error:
-        tally.expect(name, True, os.strerror(error.errno))  # noqa: FBT003
+        tally.expect(name, True, os.strerror(error.errno))
     else:
         tally.expect(name, _no_answer(answer), _answer_text(answer))
     finally:
@@ -198,14 +213,14 @@ def _resolved(tally, name, server, query):
 
 
 def _no_answer(message):
-    """An error, or no records at all."""
-    if len(message) < 12:  # noqa: PLR2004 - the header's length
+    """Tell whether a message is an error, or holds no records at all."""
+    if len(message) < 12:
         return True
     return struct.unpack_from(">H", message, 6)[0] == 0
 
 
 def _answer_text(message):
-    if len(message) < 12:  # noqa: PLR2004 - the header's length
+    if len(message) < 12:
         return "no answer"
     flags, _, answers = struct.unpack_from(">HHH", message, 2)
     code = {0: "empty answer", 3: "NXDOMAIN", 5: "REFUSED"}.get(flags & 15, f"code {flags & 15}")
@@ -218,7 +233,7 @@ def _host(tally, facts):
     if not port:
         tally.skip("host loopback", "no canary")
         return []
-    spellings = ["127.0.0.1", "127.1.2.3", "0.0.0.0", "::1", "::ffff:127.0.0.1", "100.64.0.1", "fd00:77::1"]  # noqa: S104
+    spellings = ["127.0.0.1", "127.1.2.3", "0.0.0.0", "::1", "::ffff:127.0.0.1", "100.64.0.1", "fd00:77::1"]
     tries = [
         (_answered, f"host loopback as {address}", address, port, b"GET / HTTP/1.0\r\n\r\n", token)
         for address in [*spellings, *facts.get("host_addresses", [])]
@@ -226,7 +241,17 @@ def _host(tally, facts):
     gate = facts.get("gate")
     if not gate:
         return tries
-    for name in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "0x7f.1", "127.0.0.1.", "169.254.169.254"):  # noqa: S104
+    for name in (
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "2130706433",
+        "0x7f.1",
+        "127.0.0.1.",
+        "169.254.169.254",
+    ):
         connect = f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode()
         tries.append((_answered, f"CONNECT {name}", gate[0], gate[1], connect, token))
         absolute = f"GET http://{name}:{port}/ HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode()
@@ -239,7 +264,7 @@ def _answered_socks(tally, gate, request, token):
     try:
         answer = _exchange(gate[0], gate[1], request) or b""
     except OSError as error:
-        tally.expect("SOCKS5 to the host", True, str(error))  # noqa: FBT003
+        tally.expect("SOCKS5 to the host", True, str(error))
         return
     granted = token in answer or answer[2:4] == b"\x05\x00"
     tally.expect("SOCKS5 to the host", not granted, "granted" if granted else "refused")

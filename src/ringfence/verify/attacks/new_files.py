@@ -9,8 +9,8 @@ import os
 from ringfence.verify.prelude import Tally
 
 NAMES = (
-    ".envrc", ".mcp.json", ".bashrc", ".zshenv", ".profile", ".gitconfig", ".gitmodules", ".ripgreprc", ".bazelrc",
-    ".vscode/tasks.json", ".idea/workspace.xml", ".claude/settings.json", ".husky/pre-commit",
+    ".envrc", ".mcp.json", ".bashrc", ".zshenv", ".profile", ".gitconfig", ".gitmodules", ".ripgreprc",
+    ".bazelrc", ".vscode/tasks.json", ".idea/workspace.xml", ".claude/settings.json", ".husky/pre-commit",
     ".devcontainer/devcontainer.json", ".cursor/mcp.json", ".cargo/config.toml", ".pre-commit-config.yaml",
 )  # fmt: skip
 
@@ -31,7 +31,7 @@ def attack(facts):
                 made.append(top)
             except OSError:
                 continue
-    tally.expect("new protected files", True, f"{len(made)} could be made inside; the host decides")  # noqa: FBT003
+    tally.expect("new protected files", True, f"{len(made)} could be made inside; the host decides")
     return {**tally.finding(), "made": made}
 
 

@@ -13,7 +13,9 @@ def attack(facts):
     for folder in facts.get("own_folders", []):
         tally.refuse(f"list {folder}", lambda folder=folder: _listed(folder), NO_CHANGE)
         shared = _is_hosts(folder, facts)
-        tally.expect(f"plant in {folder}", not shared, "the host's own folder" if shared else "not the host's folder")
+        tally.expect(
+            f"plant in {folder}", not shared, "the host's own folder" if shared else "not the host's folder"
+        )
     return tally.finding()
 
 
@@ -23,7 +25,7 @@ def _listed(folder):
 
 
 def _is_hosts(folder, facts):
-    """A folder of the same name in the private home is harmless; the host's own is told by its inode."""
+    """Tell the host's own folder, by its inode, from one of the same name in the private home."""
     identity = facts.get("own_identities", {}).get(folder)
     try:
         status = os.stat(folder)

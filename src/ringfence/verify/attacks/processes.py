@@ -32,7 +32,11 @@ def _namespaces(tally, facts):
         except OSError:
             tally.skip(f"{kind} namespace", "not shown")
             continue
-        tally.expect(f"own {kind} namespace", inside != outside, "private" if inside != outside else "shared with the host")
+        tally.expect(
+            f"own {kind} namespace",
+            inside != outside,
+            "private" if inside != outside else "shared with the host",
+        )
 
 
 def _others():
@@ -50,7 +54,9 @@ def _reach_into(tally, pid):
     if pid != 1 and not os.path.exists(f"/proc/{pid}"):
         return
     known = set(os.environ) | {"PWD", "OLDPWD", "SHLVL", "_"}
-    extra = {pair.partition("=")[0] for pair in read_text(f"/proc/{pid}/environ").split("\0") if pair.strip()} - known
+    extra = {
+        pair.partition("=")[0] for pair in read_text(f"/proc/{pid}/environ").split("\0") if pair.strip()
+    } - known
     tally.expect(f"environment of {pid}", not extra, ", ".join(sorted(extra)[:5]) or "no more than our own")
     tally.refuse(f"/proc/{pid}/mem", lambda: can_open(f"/proc/{pid}/mem", os.O_RDWR), NO_FILE | _GONE)
     tally.refuse(f"/proc/{pid}/root", lambda: _elsewhere(pid), NO_FILE | _GONE)
@@ -91,7 +97,7 @@ def _read_memory(pid):
     try:
         syscall("process_vm_readv", pid, local, 1, remote, 1, 0)
     except OSError as error:
-        if error.errno == 14:  # noqa: PLR2004 - EFAULT: allowed in, but nothing lies at that address
+        if error.errno == 14:
             return
         raise
 

@@ -5,8 +5,29 @@ import os
 from ringfence.verify.prelude import NO_CHANGE, NotPossibleHere, Tally, can_open, in_child, read_text, syscall
 
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND = 1, 32, 4096
-_FILES = ("/etc/passwd", "/etc/hosts", "/etc/resolv.conf", "/etc/ld.so.cache", "/usr/bin/env", "/usr/lib/os-release")
-_FOLDERS = ("/", "/usr", "/usr/bin", "/usr/lib", "/usr/local/bin", "/etc", "/etc/ssl", "/opt", "/var", "/run", "/boot", "/sys", "/proc")
+_FILES = (
+    "/etc/passwd",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/ld.so.cache",
+    "/usr/bin/env",
+    "/usr/lib/os-release",
+)
+_FOLDERS = (
+    "/",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local/bin",
+    "/etc",
+    "/etc/ssl",
+    "/opt",
+    "/var",
+    "/run",
+    "/boot",
+    "/sys",
+    "/proc",
+)
 # Kinds of file systems that are the boundary's own and writable by nature
 _OWN = {"tmpfs", "proc", "devpts", "mqueue", "devtmpfs"}
 
@@ -15,9 +36,17 @@ def attack(facts):
     """Remount, open system files for writing, make files in system folders, and read the mount table."""
     tally = Tally()
     for target in (b"/", b"/usr", b"/etc", os.getcwd().encode()):
-        tally.refuse(f"remount {target.decode()}", lambda t=target: in_child(lambda: syscall("mount", b"", t, b"", _MS_REMOUNT | _MS_BIND, None)))
+        tally.refuse(
+            f"remount {target.decode()}",
+            lambda t=target: in_child(lambda: syscall("mount", b"", t, b"", _MS_REMOUNT | _MS_BIND, None)),
+        )
     for path in _FILES:
-        for spelling in (path, f"/proc/self/root{path}", f"/proc/1/root{path}", f"/proc/self/cwd/../../../../../../../..{path}"):
+        for spelling in (
+            path,
+            f"/proc/self/root{path}",
+            f"/proc/1/root{path}",
+            f"/proc/self/cwd/../../../../../../../..{path}",
+        ):
             tally.refuse(spelling, lambda s=spelling: _written(s), NO_CHANGE)
     for folder in _FOLDERS:
         tally.refuse(f"new file in {folder}", lambda folder=folder: _made(folder, facts), NO_CHANGE)
@@ -34,7 +63,7 @@ def _written(path):
 
 
 def _made(folder, facts):
-    """A file made in a tmpfs of the boundary's own changes nothing outside."""
+    """Make a file; in a tmpfs of the boundary's own it would change nothing outside."""
     if not os.path.isdir(folder):
         raise FileNotFoundError(2, "not there")
     if any(folder == place or folder.startswith(place + "/") for place in facts.get("writable") or []):
@@ -64,6 +93,10 @@ def _writable_mounts(facts):
     planned = facts.get("writable") or []
     wide = []
     for target, options, kind in _mounts():
-        if "rw" in options and kind not in _OWN and not any(target == one or target.startswith(one + "/") for one in planned):
+        if (
+            "rw" in options
+            and kind not in _OWN
+            and not any(target == one or target.startswith(one + "/") for one in planned)
+        ):
             wide.append(f"{target} ({kind})")
     return [one for one in wide if not one.startswith("/dev/")]

@@ -18,7 +18,11 @@ def attack(facts):
         tally.refuse("System V semaphore", lambda: syscall("semget", key, 0, 0), NO_FILE)
     queue = facts.get("message_queue")
     if queue:
-        tally.refuse("POSIX message queue", lambda: os.close(syscall("mq_open", ctypes.c_char_p(queue.encode()), 0, 0, None)), NO_FILE)
+        tally.refuse(
+            "POSIX message queue",
+            lambda: os.close(syscall("mq_open", ctypes.c_char_p(queue.encode()), 0, 0, None)),
+            NO_FILE,
+        )
     for name in ("shm", "msg", "sem"):
         rows = read_text(f"/proc/sysvipc/{name}").splitlines()[1:]
         tally.expect(f"System V {name} objects in sight", not rows, f"{len(rows)}")

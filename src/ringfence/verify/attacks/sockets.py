@@ -11,12 +11,21 @@ import os
 import socket
 import struct
 
-from ringfence.verify.prelude import ARCH, NO_SOCKET, REFUSED, NotPossibleHere, Tally, in_child, number, syscall
+from ringfence.verify.prelude import (
+    ARCH,
+    NO_SOCKET,
+    REFUSED,
+    NotPossibleHere,
+    Tally,
+    in_child,
+    number,
+    syscall,
+)
 
 _FAMILIES = {
-    4: "IPX", 5: "APPLETALK", 9: "X25", 15: "KEY", 17: "PACKET", 21: "RDS", 23: "IRDA", 24: "PPPOX", 26: "LLC",
-    29: "CAN", 30: "TIPC", 31: "BLUETOOTH", 33: "RXRPC", 36: "IEEE802154", 38: "ALG", 39: "NFC", 40: "VSOCK",
-    41: "KCM", 42: "QIPCRTR", 43: "SMC", 44: "XDP", 45: "MCTP",
+    4: "IPX", 5: "APPLETALK", 9: "X25", 15: "KEY", 17: "PACKET", 21: "RDS", 23: "IRDA", 24: "PPPOX",
+    26: "LLC", 29: "CAN", 30: "TIPC", 31: "BLUETOOTH", 33: "RXRPC", 36: "IEEE802154", 38: "ALG", 39: "NFC",
+    40: "VSOCK", 41: "KCM", 42: "QIPCRTR", 43: "SMC", 44: "XDP", 45: "MCTP",
 }  # fmt: skip
 _KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET)
 # Everything netlink but ROUTE, which getaddrinfo(3) needs
@@ -36,15 +45,21 @@ def attack(_facts):
         tally.refuse(f"AF_{name}", lambda family=family: _any_kind(family), NO_SOCKET)
     for family, name in ((socket.AF_INET, "IPv4"), (socket.AF_INET6, "IPv6")):
         for protocol in (1, 6, 17, 58, 255):
-            tally.refuse(f"raw {name}/{protocol}", lambda f=family, p=protocol: _open(f, socket.SOCK_RAW, p), NO_SOCKET)
+            tally.refuse(
+                f"raw {name}/{protocol}", lambda f=family, p=protocol: _open(f, socket.SOCK_RAW, p), NO_SOCKET
+            )
     tally.refuse("SOCK_PACKET", lambda: _open(socket.AF_INET, 10, 3), NO_SOCKET | {22})
     tally.refuse("ping socket", lambda: _open(socket.AF_INET, socket.SOCK_DGRAM, 1), NO_SOCKET)
     tally.refuse("SCTP", lambda: _open(socket.AF_INET, socket.SOCK_STREAM, 132), NO_SOCKET)
     for protocol, name in _NETLINK.items():
-        tally.refuse(f"netlink {name}", lambda p=protocol: _open(socket.AF_NETLINK, socket.SOCK_RAW, p), NO_SOCKET)
+        tally.refuse(
+            f"netlink {name}", lambda p=protocol: _open(socket.AF_NETLINK, socket.SOCK_RAW, p), NO_SOCKET
+        )
     tally.refuse("netlink RTM_NEWLINK", _new_link)
     tally.refuse("netlink RTM_DELLINK of the wire", _delete_link, REFUSED | {19, 95})
-    tally.refuse("x32 socket(AF_ALG)", lambda: in_child(lambda: syscall(_X32 | _x86(number("socket")), 38, 5, 0)))
+    tally.refuse(
+        "x32 socket(AF_ALG)", lambda: in_child(lambda: syscall(_X32 | _x86(number("socket")), 38, 5, 0))
+    )
     tally.refuse("x32 getpid", lambda: in_child(lambda: syscall(_X32 | _x86(number("getpid")))))
     tally.refuse("int 0x80 getpid", lambda: in_child(lambda: _int80(_I386_GETPID, 0, 0, 0)))
     tally.refuse("int 0x80 socket(AF_ALG)", lambda: in_child(lambda: _int80(_I386_SOCKET, 38, 5, 0)))
@@ -79,7 +94,9 @@ def _int80(call, first, second, third):
     """Enter the kernel by `int 0x80`, whose numbers are i386's."""
     if ARCH != "x86_64":
         raise NotPossibleHere(f"{ARCH} has no int 0x80")
-    code = b"\x53\xb8" + struct.pack("<I", call) + b"\xbb" + struct.pack("<I", first)  # push rbx; mov eax, ebx
+    code = (
+        b"\x53\xb8" + struct.pack("<I", call) + b"\xbb" + struct.pack("<I", first)
+    )  # push rbx; mov eax, ebx
     code += b"\xb9" + struct.pack("<I", second) + b"\xba" + struct.pack("<I", third)  # mov ecx, edx
     code += b"\xcd\x80\x5b\xc3"  # int 0x80; pop rbx; ret
     page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)

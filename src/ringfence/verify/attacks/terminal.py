@@ -4,6 +4,7 @@ The request number is also given with high bits set, which the kernel ignores an
 do not (CVE-2019-7303). The battery looks afterwards at what waits to be read in the terminal.
 """
 
+import contextlib
 import ctypes
 import os
 
@@ -20,7 +21,9 @@ def attack(_facts):
         for bits in (0, 1 << 32, 0xFFFFFFFF << 32):
             for request, call in ((_TIOCSTI, "TIOCSTI"), (_TIOCLINUX, "TIOCLINUX")):
                 high = " with high bits" if bits else ""
-                tally.refuse(f"{call}{high} on {name}", lambda fd=fd, r=request | bits: _push(fd, r), _NO_TERMINAL)
+                tally.refuse(
+                    f"{call}{high} on {name}", lambda fd=fd, r=request | bits: _push(fd, r), _NO_TERMINAL
+                )
     return tally.finding()
 
 
@@ -31,8 +34,6 @@ def _push(fd, request):
 
 def _terminals():
     found = [(f"descriptor {fd}", fd) for fd in (0, 1, 2) if os.isatty(fd)]
-    try:
+    with contextlib.suppress(OSError):
         found.append(("/dev/tty", os.open("/dev/tty", os.O_RDWR)))
-    except OSError:
-        pass
     return found

@@ -1,0 +1,48 @@
+"""People for the containment tests."""
+
+import os
+import pwd
+import secrets
+import subprocess
+import sys
+
+import pytest
+from person import Person
+
+
+@pytest.fixture(scope="session")
+def ordinary_ids():
+    """Return (uid, gid, name) of a user with no rights; made for the tests when root runs them."""
+    if os.getuid() != 0:
+        yield os.getuid(), os.getgid(), pwd.getpwuid(os.getuid()).pw_name
+        return
+    if not os.access(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}", os.X_OK):
+        pytest.skip("missing: the system's Python of this version, which an ordinary user can run")
+    name = f"rf-{secrets.token_hex(4)}"
+    subprocess.run(
+        ["useradd", "--no-create-home", "--shell", "/bin/sh", "--user-group", name], check=True, timeout=30
+    )
+    try:
+        entry = pwd.getpwnam(name)
+        yield entry.pw_uid, entry.pw_gid, name
+    finally:
+        subprocess.run(["userdel", name], check=False, timeout=30, capture_output=True)
+
+
+@pytest.fixture(params=["whoever runs this", "ordinary user"])
+def person(request, ordinary_ids):
+    """Each in turn; once where they are the same."""
+    own = (os.getuid(), os.getgid(), pwd.getpwuid(os.getuid()).pw_name)
+    if request.param == "ordinary user" and ordinary_ids[0] == own[0]:
+        pytest.skip("an ordinary user runs these tests: done already")
+    one = Person(*(ordinary_ids if request.param == "ordinary user" else own))
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def ordinary(ordinary_ids):
+    """Somebody without rights."""
+    one = Person(*ordinary_ids)
+    yield one
+    one.close()

@@ -1,0 +1,112 @@
+"""`ringfence verify` on real boundaries: everything holds, and nothing of the battery stays."""
+
+import glob
+import json
+import os
+import subprocess
+
+from person import snapshot
+
+from ringfence.verify.attacks import ATTACKS
+
+ALL = {one.id for one in ATTACKS}
+
+
+def verified(person, *options, **how):
+    """Return the parsed report and the result of the command."""
+    done = person.ringfence("verify", "--json", *options, **how)
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout), done
+
+
+def told(report):
+    return "\n".join(
+        f"{one['id']} {one['held']} {one['evidence']}" for one in report["results"] if one["held"] is not True
+    )
+
+
+class TestEveryAttackHolds:
+    def test_in_a_direct_workspace(self, person):
+        report, done = verified(person)
+        assert told(report) == ""
+        assert {one["id"] for one in report["results"]} == ALL
+        assert done.returncode == 0
+        assert report["tries"] > 500
+
+    def test_in_a_read_only_workspace(self, ordinary):
+        report, done = verified(ordinary, "--mode", "readonly")
+        assert told(report) == ""
+        assert done.returncode == 0
+
+    def test_in_a_scratch_workspace(self, ordinary):
+        report, done = verified(ordinary, "--mode", "scratch")
+        assert told(report) == ""
+        assert done.returncode == 0
+
+    def test_where_the_kernel_refuses_the_wire(self, person):
+        """Ubuntu without our AppArmor profile: bubblewrap works, our own namespaces do not."""
+        report, done = verified(person, refusing="bare-userns=EPERM")
+        assert told(report) == ""
+        assert done.returncode == 0
+        interfaces = next(one["evidence"] for one in report["results"] if one["id"] == "S21")
+        assert "eth0" not in interfaces
+
+
+def test_nothing_of_the_battery_stays_and_nothing_of_the_user_changes(ordinary):
+    before = snapshot(ordinary.project), sorted(os.listdir("/tmp")), sorted(os.listdir("/dev/shm"))
+    report, _done = verified(ordinary)
+    assert told(report) == ""
+    after = snapshot(ordinary.project)
+    changed = {path for path in before[0].keys() | after.keys() if before[0].get(path) != after.get(path)}
+    assert changed == set()
+    for folder in ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"):
+        assert glob.glob(f"{folder}/*ringfence-verify*") == []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                assert b"ringfence-verify-" not in file.read()
+        except OSError:
+            continue
+
+
+def test_no_secret_of_the_user_is_printed(ordinary):
+    done = ordinary.ringfence("verify")
+    with open(f"{ordinary.home}/.ssh/id_ed25519", encoding="utf-8") as file:
+        secret = file.read().split()[-1]
+    text = done.stdout + done.stderr
+    assert secret not in text
+    assert ordinary.environment["MY_SERVICE_TOKEN"] not in text
+    assert " held " in text
+
+
+def test_where_no_boundary_can_be_made_it_says_so_and_ends_with_125(ordinary):
+    done = ordinary.ringfence("verify", refusing="userns=EPERM")
+    assert done.returncode == 125
+    assert "error: " in done.stderr
+    assert " held " not in done.stdout
+
+
+def test_a_command_is_a_usage_error(ordinary):
+    done = ordinary.ringfence("verify", "--", "true")
+    assert done.returncode == 2
+    assert "takes no command" in done.stderr
+
+
+def test_an_unknown_option_is_a_usage_error(ordinary):
+    assert ordinary.ringfence("verify", "--jsn").returncode == 2
+
+
+def test_git_of_the_host_still_works_after_a_session_that_tried_everything(ordinary):
+    verified(ordinary)
+    git = [*ordinary.prefix, "git", "-C", ordinary.project]
+    assert subprocess.run([*git, "fsck"], check=False, capture_output=True, timeout=30).returncode == 0
+    assert (
+        subprocess.run([*git, "submodule", "status"], check=False, capture_output=True, timeout=30).returncode
+        == 0
+    )
+    assert (
+        subprocess.run(
+            [*git[:-1], f"{ordinary.project}/tree", "status"], check=False, capture_output=True, timeout=30
+        ).returncode
+        == 0
+    )
