@@ -66,13 +66,14 @@ def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: boo
     `networked` False: leave namespaces alone, bubblewrap makes them all (the fallback).
     """
     status = 125
+    umask = os.umask(0o022)  # what is built must be reachable for the agent, whatever the operator's umask
     owner = owner if os.geteuid() == 0 else 0  # from here on: 0 means that there is nothing to give up
     try:
         _follow(parent)
         _build(channel, as_root=bool(owner), networked=networked)
         message, fds = channel.receive()
         if message:
-            _become(message, fds, ready, parent=parent, owner=owner, networked=networked)
+            _become(message, fds, ready, parent=parent, owner=owner, networked=networked, umask=umask)
     except OSError as error:
         channel.send({
             "step": _At.name,
@@ -155,7 +156,14 @@ def _map_to_root(uid: int, gid: int) -> None:
 
 
 def _become(
-    message: dict[str, object], fds: tuple[int, ...], ready: int, *, parent: int, owner: int, networked: bool
+    message: dict[str, object],
+    fds: tuple[int, ...],
+    ready: int,
+    *,
+    parent: int,
+    owner: int,
+    networked: bool,
+    umask: int,
 ) -> None:
     """Make the mounts, give up root, take the terminal, and become bubblewrap."""
     with open(fds[0], "rb") as file:
@@ -177,6 +185,7 @@ def _become(
     if terminal is not None:
         _take_terminal(terminal, order["terminal_fds"])
     _At.name = "bubblewrap"
+    os.umask(umask)
     _exec(order, ready)
 
 

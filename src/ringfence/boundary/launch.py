@@ -120,6 +120,7 @@ def _refused(message: dict[str, object]) -> Refused:
 def begin(*, owner: int, networked: bool) -> Child:
     """Fork the child. `owner` is the unprivileged uid that root's agent gets (ignored for others)."""
     _reserve_ready_fd()
+    forbid_cores()
     parent = os.getpid()
     up, down = _pair(), _pair()
     pid = os.fork()
@@ -130,19 +131,21 @@ def begin(*, owner: int, networked: bool) -> Child:
         os._exit(125)
     os.close(up[1])
     os.close(down[1])
-    _close_to_others()
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # the operator's keys are in this process's environment
     return Child(pid, Channel(up[0]), down[0], networked=networked)
 
 
-def _close_to_others() -> None:
-    """Leave no core and be readable by nobody: the operator's environment, keys included, is in this process.
+def forbid_cores() -> None:
+    """Leave no core, here and in all that is started from here.
 
-    After the fork: the child has to write its own maps below /proc/self, which then belongs to root.
+    The limit is 1, not 0: where core_pattern names a program, 0 still runs it, on the host and as root
+    (core(5), fs/coredump.c).
     """
     import resource
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    most = 1 if hard == resource.RLIM_INFINITY else min(1, hard)
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def _reserve_ready_fd() -> None:

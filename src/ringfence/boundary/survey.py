@@ -9,6 +9,7 @@ import stat
 import sys
 
 from ringfence.boundary import landlock
+from ringfence.canonical import sha256
 from ringfence.credential.authority import mount_points
 from ringfence.host import identity, toolchains
 from ringfence.host.model import Host
@@ -66,7 +67,7 @@ class Survey(Struct):
 
 def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) -> Survey:
     """Ask this machine everything that a plan for `argv` in `workspace` depends on."""
-    names = Names(mask=policy.workspace.mask, unmask=policy.workspace.unmask, protect=policy.workspace.protect)
+    names = names_of(policy)
     status = os.stat(workspace)
     readable, missing_read = _real(policy.files.read, host.home)
     writable, missing_write = _real(policy.files.write, host.home)
@@ -114,10 +115,18 @@ def _with_ourselves(workspace: str, findings: Findings) -> Findings:
 def _scan(workspace: str, names: Names, host: Host) -> Findings:
     if names == Names() and _is_empty(workspace):
         return Findings(hidden=(), protected=(), entries=0)
-    from ringfence.canonical import sha256
+    return scan.walk(workspace, names, cache_file(workspace, host))
 
+
+def names_of(policy: Policy) -> Names:
+    """Return what a walk over the workspace looks for."""
+    return Names(mask=policy.workspace.mask, unmask=policy.workspace.unmask, protect=policy.workspace.protect)
+
+
+def cache_file(workspace: str, host: Host) -> str:
+    """Return where findings in this workspace are kept between walks."""
     key = sha256(workspace.encode("utf-8", "surrogateescape"))[:24]
-    return scan.walk(workspace, names, f"{host.cache_dir}/scan/{key}" if host.cache_dir else "")
+    return f"{host.cache_dir}/scan/{key}" if host.cache_dir else ""
 
 
 def _without_links(workspace: str, findings: Findings) -> Findings:
