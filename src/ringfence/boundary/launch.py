@@ -180,8 +180,8 @@ def start_egress(handover: int, passed: tuple[int, ...], errors: str) -> int:
         syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
         for fd in (handover, *passed):
             os.set_inheritable(fd, True)
-        os.execve(  # noqa: S606 - no shell, that is the point
-            sys.executable, argv, {"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {})
+        environment = {"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {}
+        os.execve(sys.executable, argv, environment)  # noqa: S606 - no shell, that is the point
     finally:
         os._exit(125)
 
