@@ -304,7 +304,7 @@ def test_the_process_is_closed_to_others_of_its_user_and_leaves_no_core(gate):
     assert os.stat(f"/proc/{pid}/environ").st_uid == 0  # not dumpable: root's, whoever runs it
     with open(f"/proc/{pid}/limits", encoding="ascii") as file:
         core = next(line for line in file if line.startswith("Max core file size"))
-    assert core.split()[4:6] == ["0", "0"]
+    assert {int(one) for one in core.split()[4:6]} <= {0, 1}  # of one byte: not even a pipe is run
 
 
 def test_a_key_that_cannot_be_read_is_named_by_its_source_in_no_trace(tmp_path, certificates, serve):
