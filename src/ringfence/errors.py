@@ -38,7 +38,7 @@ class PolicyError(RingfenceError):
 
 
 class HostError(RingfenceError):
-    """This machine lacks something: the operator must fix the machine."""
+    """The machine lacks something: the operator must fix the machine."""
 
 
 class BoundaryError(RingfenceError):

@@ -1,8 +1,8 @@
 """One boundary's life: from a request to an exit status, everything it needs made, used and removed.
 
-    begin the child ─┐ (namespaces, meanwhile)
-    read the policy ─┼─▶ plan ─▶ session folder, authority, first records ─▶ bubblewrap ─▶ watch ─▶ end
-    survey the host ─┘
+The child begins to build its namespaces; meanwhile the policy is read and the host surveyed. From these
+comes the plan, then the session's folder, its authority and first records, then bubblewrap; the session is
+watched to its end, and all that was made for it is taken away.
 """
 
 import os
@@ -13,7 +13,7 @@ from ringfence.boundary import launch, limits, wire
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
 from ringfence.boundary.plan import NOBODY, check_workspace, plan, usable_credentials
-from ringfence.boundary.survey import Survey, survey
+from ringfence.boundary.survey import Survey, cache_file, names_of, survey
 from ringfence.boundary.tiers import sandbox
 from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, RingfenceError
@@ -21,8 +21,8 @@ from ringfence.handover import Publication
 from ringfence.host import indexes
 from ringfence.host.model import Host
 from ringfence.policy import load
-from ringfence.policy.load import Overrides
 from ringfence.policy.model import Policy
+from ringfence.policy.overrides import Overrides
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ringfence.boundary.folder import Folder
     from ringfence.boundary.supervise import Outcome, Supervisor
     from ringfence.credential.authority import Authority
+    from ringfence.workspace.aside import Moved
 
 
 class Request(Struct):
@@ -112,6 +113,7 @@ def speaks(policy: Policy) -> bool:
 
 def run(request: Request, host: Host) -> int:
     """Run a command inside a boundary; return the status for the shell."""
+    _tidy_up(request, host)
     prepared = prepare(request, host)
     try:
         session = _Session(request, host, prepared)
@@ -119,6 +121,16 @@ def run(request: Request, host: Host) -> int:
         prepared.child.abandon()
         raise
     return session.run()
+
+
+def _tidy_up(request: Request, host: Host) -> None:
+    """Do what launchers that were killed could not; before the survey, since it moves files away."""
+    from ringfence.boundary import folder
+
+    for killed, moved in folder.sweep(host):
+        if not request.quiet:
+            sys.stderr.write(f"ringfence: session {killed} was killed before it could tidy up\n")
+            sys.stderr.write(_set_aside_text(moved.path, moved.to, moved.problem) + "\n")
 
 
 def _owner(workspace: str, host: Host) -> int:
@@ -142,7 +154,7 @@ def _loopback(refused: Refused, host: Host) -> Wire:
     what, hint = features.explain(refused.step, refused.errno)
     if not host.system_bwrap and not host.bwrap:
         raise HostError(what, hint=hint)
-    return Wire(kind="loopback", gate_address="127.0.0.1", proxy_port=wire.PROXY_PORT, why=what)
+    return Wire(kind="loopback", gate_address="127.0.0.1", proxy_port=wire.PROXY_PORT, why=what, hint=hint)
 
 
 def _kept(policy: Policy, host: Host) -> tuple[tuple[str, str], ...]:
@@ -170,7 +182,6 @@ class _Session:
         self._group: limits.Group | None = None
         self._authority: Authority | None = None
         self._supervisor: Supervisor | None = None
-        folder.sweep(host)
         self._folder: Folder = folder.create(host)
         try:
             self._plan = self._decide()
@@ -229,6 +240,15 @@ class _Session:
                 protected=len(made.workspace.protected),
             )
         self._save_plan()
+        if made.workspace.mode == "direct":
+            from ringfence.workspace import aside
+
+            aside.remember(
+                self._folder.protected,
+                made.workspace.root,
+                self._prepared.survey.identities,
+                names_of(made.policy),
+            )
 
     def _save_plan(self) -> None:
         fd = os.open(f"{self._folder.path}/plan.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -312,12 +332,12 @@ class _Session:
             self._plan,
             self._host,
             self._folder,
-            self._authority.folder if self._authority else "",
-            listeners,
-            kind,
-            self._prepared.child.dns,
-            usable_credentials(self._plan.policy, self._host, self._plan.workspace.root),
-            self._vend,
+            authority=self._authority.folder if self._authority else "",
+            listeners=listeners,
+            kind=kind,
+            dns=self._prepared.child.dns,
+            credentials=usable_credentials(self._plan.policy, self._host, self._plan.workspace.root),
+            vend=self._vend,
         )
         self._prepared.child.release()
         for fd in (inside, self._vend):
@@ -356,15 +376,19 @@ class _Session:
             )
             heads.append(self._host.state_dir, self._folder.id, log.seq - 1, log.head)
 
-    def _set_aside(self) -> "tuple[object, ...]":
+    def _set_aside(self) -> "tuple[Moved, ...]":
         if self._plan.workspace.mode != "direct" or not self._prepared.survey.writable:
             return ()
         from ringfence.workspace import aside
-        from ringfence.workspace.scan import Names
 
-        names = Names(protect=self._plan.workspace.watched)
         before = self._prepared.survey.identities
-        return aside.set_aside(self._plan.workspace.root, before, names, f"{self._folder.path}/set-aside")
+        return aside.set_aside(
+            self._plan.workspace.root,
+            before,
+            names_of(self._plan.policy),
+            f"{self._folder.path}/set-aside",
+            cache_file(self._plan.workspace.root, self._host),
+        )
 
     def _give_back(self) -> None:
         from ringfence.boundary import folder
@@ -382,10 +406,7 @@ class _Session:
 
     def _verdict(self, outcome: "Outcome") -> int:
         if not outcome.stood and not outcome.reason:
-            raise BoundaryError(
-                f"the boundary was not completed: bubblewrap ended with status {outcome.status}",
-                hint="its own message stands above; `ringfence doctor` says what this machine offers",
-            )
+            raise self._not_completed(outcome.status)
         reason = outcome.reason
         if self._group is not None and self._group.out_of_memory():
             reason = "the kernel ended it for using more memory than the policy allows"
@@ -397,6 +418,15 @@ class _Session:
             self._tell_complaints()
             self._tell_refusals()
         return outcome.status
+
+    def _not_completed(self, status: int) -> BoundaryError:
+        where = self._plan.wire
+        if where.kind == "loopback":
+            return BoundaryError(f"{where.why}; bubblewrap was refused as well, see above", hint=where.hint)
+        return BoundaryError(
+            f"the boundary was not completed: bubblewrap ended with status {status}",
+            hint="its own message stands above; `ringfence doctor` says what this machine offers",
+        )
 
     def _tell_complaints(self) -> None:
         """Pass on what the gate's process wrote on its standard error, such as a port that is taken."""

@@ -32,7 +32,7 @@ REQUIRED = _Required()
 class Struct:
     """A frozen value with named fields, declared as annotations."""
 
-    __fields__: "dict[str, Any]" = {}  # name -> default, or REQUIRED
+    __fields__: "dict[str, Any]" = {}  # noqa: RUF012 - replaced, never changed, in each subclass; name -> default, or REQUIRED
 
     def __init_subclass__(cls) -> None:
         """Collect the fields of the class, those of its bases first."""

@@ -108,9 +108,9 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Upstream:
-    """A server on loopback that records every byte and answers each head it reads with what it is told to.
+    """A server on loopback that records every byte and answers each request with what it is told to.
 
-    `answer` is bytes, or a function of (connection socket, head bytes, body bytes so far) that does as it likes.
+    `answer` is bytes, or a function of (socket, head, body) that does as it likes; False ends the connection.
     """
 
     def __init__(self, context=None, answer=OK, family=socket.AF_INET):
@@ -232,30 +232,28 @@ class Running:
             os.write(secrets, json.dumps(environment).encode())
         handover = Handover(
             **{
-                **dict(
-                    session="test-session",
-                    policy_digest="0" * 64,
-                    listeners=(Listener(fd=self.sock.fileno(), kind="proxy"),),
-                    dns_fd=None,
-                    control_fd=read,
-                    secrets_fd=secrets,
-                    vend_fd=None,
-                    audit_path=self.audit_path,
-                    authority_dir=self.authority,
-                    ready_dir=ready,
-                    allow=(),
-                    ask=(),
-                    deny=(),
-                    splice=(),
-                    static=(),
-                    extra_ca=(),
-                    credentials=tuple(credentials),
-                    gateways=(),
-                    publish=(),
-                    gate_address="127.0.0.1",
-                    proxy_port=self.address[1],
-                ),
-                **(dict(listeners=listeners) if listeners else {}),
+                "session": "test-session",
+                "policy_digest": "0" * 64,
+                "listeners": (Listener(fd=self.sock.fileno(), kind="proxy"),),
+                "dns_fd": None,
+                "control_fd": read,
+                "secrets_fd": secrets,
+                "vend_fd": None,
+                "audit_path": self.audit_path,
+                "authority_dir": self.authority,
+                "ready_dir": ready,
+                "allow": (),
+                "ask": (),
+                "deny": (),
+                "splice": (),
+                "static": (),
+                "extra_ca": (),
+                "credentials": tuple(credentials),
+                "gateways": (),
+                "publish": (),
+                "gate_address": "127.0.0.1",
+                "proxy_port": self.address[1],
+                **({"listeners": listeners} if listeners else {}),
                 **policy,
             }
         )
@@ -334,7 +332,7 @@ class Running:
         if not answer.startswith(b"HTTP/1.1 200 "):
             answer += drain(sock)
             sock.close()
-            raise Refused(answer)
+            raise RefusedError(answer)
         host = sni or authority.rpartition(":")[0].strip("[]")
         context = context or ssl.create_default_context(cafile=ca or self.ca)
         return context.wrap_socket(sock, server_hostname=host)
@@ -346,7 +344,7 @@ class Running:
                 sock.sendall(piece)
             return drain(sock)
 
-    def ask(self, authority, method="GET", path="/", headers=(), body=b"", sni=None):
+    def ask(self, authority, method="GET", path="/", headers=(), body=b"", *, sni=None):
         """Make one clean request in a tunnel; returns (status, headers, body)."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {authority.removesuffix(':443')}", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in headers]
@@ -356,7 +354,7 @@ class Running:
         return parse(self.tunnelled(authority, raw, sni=sni))
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A CONNECT that was refused; the whole answer is the argument."""
 
     @property

@@ -1,5 +1,7 @@
 """Real clients through the gate: what people's tools do, unchanged."""
 
+# ruff: noqa: E501 - bytes and programs as they go over the wire
+
 import http.server
 import json
 import os
@@ -64,15 +66,21 @@ def run(gate, *argv, **more):
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": gate.folder,
-        **{name: proxy for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")},
-        **{
-            name: gate.ca
-            for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
-        },
+        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), proxy),
+        **dict.fromkeys(
+            ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"), gate.ca
+        ),
         **more.pop("environment", {}),
     }
     return subprocess.run(
-        argv, env=environment, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, **more
+        argv,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        **more,
     )
 
 
@@ -134,7 +142,8 @@ try { await ask('evil.test', '/', 'GET'); } catch (error) { console.log('refused
 """
 
 
-def test_httpx(gate, upstream):
+@pytest.mark.usefixtures("upstream")
+def test_httpx(gate):
     import httpx
 
     context = ssl.create_default_context(cafile=gate.ca)
@@ -217,24 +226,21 @@ def forge(repository, certificates):
                     self.rfile.readline()
                 self.rfile.readline()
             environment = {
-                **{
-                    "GIT_PROJECT_ROOT": repository,
-                    "GIT_HTTP_EXPORT_ALL": "1",
-                    "PATH_INFO": path,
-                    "QUERY_STRING": query,
-                },
-                **{"REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", "")},
-                **{
-                    "CONTENT_LENGTH": str(len(body)),
-                    "PATH": os.environ["PATH"],
-                    "REMOTE_USER": "t",
-                    "REMOTE_ADDR": "::1",
-                },
-                **{"HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", "")},
-                **{"GIT_PROTOCOL": self.headers.get("Git-Protocol", "")},
+                "GIT_PROJECT_ROOT": repository,
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "PATH_INFO": path,
+                "QUERY_STRING": query,
+                "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "CONTENT_LENGTH": str(len(body)),
+                "PATH": os.environ["PATH"],
+                "REMOTE_USER": "t",
+                "REMOTE_ADDR": "::1",
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             }
             out = subprocess.run(
-                [backend], input=body, env=environment, capture_output=True, timeout=30
+                [backend], input=body, env=environment, capture_output=True, timeout=30, check=True
             ).stdout
             head, _, content = out.partition(b"\r\n\r\n")
             fields = [line.split(": ", 1) for line in head.decode().split("\r\n")]
@@ -247,7 +253,7 @@ def forge(repository, certificates):
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - the name that http.server calls
 
         def log_message(self, *_):
             pass

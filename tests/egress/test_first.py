@@ -1,7 +1,7 @@
 """The main path, end to end."""
 
 import pytest
-from gates import Refused, credential, parse, rule
+from gates import RefusedError, credential, parse, rule
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def gate(start, upstream):
 
 
 def test_a_host_that_no_rule_names_is_refused_at_connect(gate):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         gate.connect("evil.example.com:443")
     status, headers, body = parse(refused.value.answer)
     assert status == 403

@@ -1,12 +1,14 @@
 """TLS as a server and as a client: who is named, who is trusted, what is sent before that is known."""
 
+# ruff: noqa: RUF001 - names as an attacker writes them, look-alikes included
+
 import socket
 import ssl
 import struct
 import subprocess
 
 import pytest
-from gates import WAIT, Refused, drain, parse, read_head, rule
+from gates import WAIT, RefusedError, drain, parse, read_head, rule
 
 HOST = "api.example.com"
 
@@ -105,7 +107,8 @@ def test_the_contradiction_is_on_record(gate):
     )
 
 
-def test_a_hello_in_single_bytes_and_small_records_is_read(gate, upstream):
+@pytest.mark.usefixtures("upstream")
+def test_a_hello_in_single_bytes_and_small_records_is_read(gate):
     raw = client_hello(HOST)
     message = raw[5:]
     records = b"".join(b"\x16\x03\x01\x00\x01" + message[at : at + 1] for at in range(len(message)))
@@ -182,7 +185,7 @@ def test_tls_1_0_and_1_1_are_refused(gate):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(gate.ca)
         context.set_ciphers("ALL:@SECLEVEL=0")
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="deprecated"):
             context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, version)
         with pytest.raises((ssl.SSLError, ConnectionError)):
             gate.connect(f"{HOST}:443", context=context).close()
@@ -202,7 +205,8 @@ def test_only_http_1_1_is_offered(gate):
         assert sock.selected_alpn_protocol() == "http/1.1"
 
 
-def test_a_ticket_of_one_host_opens_nothing_at_another(gate, upstream):
+@pytest.mark.usefixtures("upstream")
+def test_a_ticket_of_one_host_opens_nothing_at_another(gate):
     context = ssl.create_default_context(cafile=gate.ca)
     with gate.connect(f"{HOST}:443", context=context) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n")
@@ -243,7 +247,7 @@ def test_another_sessions_leaves_are_not_trusted(gate, start):
 
 
 def test_a_certificate_is_minted_only_for_a_host_that_is_allowed(gate):
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         gate.connect("denied.example.com:443")
 
 
@@ -272,7 +276,8 @@ def test_a_spliced_host_is_still_named_by_its_hello(gate):
     assert gate.spliced.handshakes == 0
 
 
-def test_a_spliced_connection_keeps_one_direction_when_the_other_ends(start, certificates):
+@pytest.mark.usefixtures("certificates")
+def test_a_spliced_connection_keeps_one_direction_when_the_other_ends(start):
     listener = socket.create_server(("127.0.0.1", 0))
     gate = start(
         allow=(rule("half.example.com"),),

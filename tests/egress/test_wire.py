@@ -1,5 +1,7 @@
 """The gate at the end of a real private wire: no proxy variables, names from our own resolver."""
 
+# ruff: noqa: E501 - bytes and programs as they go over the wire
+
 import json
 import os
 import shutil
@@ -86,7 +88,7 @@ def port():
 
 
 @pytest.fixture(scope="module")
-def gate(wire, tmp_path_factory, certificates, upstream, serve, port):
+def gate(wire, tmp_path_factory, certificates, upstream, serve, port):  # noqa: PLR0917 - fixtures
     plain = serve("plain.example.com", tls=False)
     running = Running(
         tmp_path_factory.mktemp("gate"),
@@ -132,14 +134,16 @@ def test_a_name_that_no_rule_allows_does_not_exist(wire, gate, name):
     assert gate.wait_for("dns", name=name, answer="no such name")
 
 
-def test_an_allowed_name_has_one_address_of_its_own_whatever_its_case(wire, gate):
+@pytest.mark.usefixtures("gate")
+def test_an_allowed_name_has_one_address_of_its_own_whatever_its_case(wire):
     _, first, _ = resolve(wire, HOST)
     assert first.startswith("['198.18.")
     assert resolve(wire, "API.Example.COM")[1] == first
     assert resolve(wire, "a.example.net")[1] != first
 
 
-def test_dns_over_tcp_is_answered_too(wire, gate):
+@pytest.mark.usefixtures("gate")
+def test_dns_over_tcp_is_answered_too(wire):
     code = (
         "import socket,struct;"
         "q=b'\\x12\\x34\\x01\\0\\0\\1\\0\\0\\0\\0\\0\\0\\3api\\7example\\3com\\0\\0\\1\\0\\1';"
@@ -152,7 +156,8 @@ def test_dns_over_tcp_is_answered_too(wire, gate):
     assert "True" in out
 
 
-def test_a_resolver_elsewhere_is_answered_by_ours(wire, gate):
+@pytest.mark.usefixtures("gate")
+def test_a_resolver_elsewhere_is_answered_by_ours(wire):
     code = (
         "import socket;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.settimeout(3);s.connect(('8.8.8.8',53));"
         "s.send(b'\\x12\\x34\\x01\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4evil\\4test\\0\\0\\1\\0\\1');print(s.recv(500)[3] & 15)"
@@ -212,15 +217,16 @@ def test_tls_to_an_address_with_a_denied_name_gets_an_alert_and_is_recorded(wire
     assert gate.wait_for("verdict", host="evil.test", effect="deny", address="203.0.113.9")
 
 
+@pytest.mark.usefixtures("gate")
 @pytest.mark.parametrize(
     "where", ["203.0.113.9:22", "203.0.113.9:25", "203.0.113.9:9999", f"{HOST}:22", "[2001:db8::1]:853"]
 )
-def test_a_port_that_no_rule_names_is_reset_at_once(wire, gate, where):
+def test_a_port_that_no_rule_names_is_reset_at_once(wire, where):
     host, _, number = where.rpartition(":")
     code = (
-        "import socket,time;a=time.monotonic();s=socket.create_connection((%r,%s),5);s.settimeout(5)\n"
+        "import socket,time;a=time.monotonic();s=socket.create_connection(({!r},{}),5);s.settimeout(5)\n"
         "try: print(s.recv(10))\nexcept ConnectionResetError: print('reset')\nprint(time.monotonic()-a<2)"
-    ) % (host.strip("[]"), number)
+    ).format(host.strip("[]"), number)
     assert wire.python(code)[1] in {"reset\nTrue\n", "b''\nTrue\n"}
 
 
@@ -262,7 +268,8 @@ def test_the_gates_own_address_speaks_proxy_protocols(wire, gate, proxy):
     assert curl(wire, gate, "http://model.gateway.internal/x", "--proxy", proxy)[:2] == (0, "ok")
 
 
-def test_udp_elsewhere_is_refused(wire, gate):
+@pytest.mark.usefixtures("gate")
+def test_udp_elsewhere_is_refused(wire):
     code = (
         "import socket;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);s.settimeout(3);s.connect(('203.0.113.9',443));"
         "s.send(b'x')\ntry: s.recv(1)\nexcept ConnectionRefusedError: print('refused')"
@@ -273,8 +280,9 @@ def test_udp_elsewhere_is_refused(wire, gate):
 # --- published ports
 
 
+@pytest.mark.usefixtures("gate")
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_a_server_inside_is_reached_on_the_hosts_loopback(wire, gate, port, address):
+def test_a_server_inside_is_reached_on_the_hosts_loopback(wire, port, address):
     code = (
         "import socket,os\n"
         f"s=socket.create_server(({address!r},5173),family=socket.AF_INET6 if ':' in {address!r} else socket.AF_INET)\n"
@@ -294,7 +302,8 @@ def test_a_server_inside_is_reached_on_the_hosts_loopback(wire, gate, port, addr
     assert found == b"olleh"
 
 
-def test_a_published_port_with_nobody_behind_it_is_closed(wire, gate, port):
+@pytest.mark.usefixtures("wire", "gate")
+def test_a_published_port_with_nobody_behind_it_is_closed(port):
     time.sleep(0.05)
     with socket.create_connection(("127.0.0.1", port), WAIT) as sock:
         assert sock.recv(10) == b""

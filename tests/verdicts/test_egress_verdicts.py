@@ -1,5 +1,7 @@
 """Runs the tables of `egress.md` through the gate's own reading of a request."""
 
+# ruff: noqa: E501 - one line a rule
+
 import json
 import os
 import re
@@ -20,12 +22,11 @@ def gate(policy):
         name: tuple(EgressRule(**{key: tuple(item) if isinstance(item, list) else item for key, item in one.items()}) for one in policy.get(name, ()))
         for name in ("allow", "ask", "deny")
     }  # fmt: skip
-    empty = {
-        name: ()
-        for name in ("listeners", "splice", "static", "extra_ca", "publish", "credentials", "gateways")
-    }
-    nothing = {name: "" for name in ("session", "policy_digest", "audit_path", "authority_dir", "ready_dir")}
-    absent = {name: None for name in ("dns_fd", "secrets_fd", "vend_fd")}
+    empty = dict.fromkeys(
+        ("listeners", "splice", "static", "extra_ca", "publish", "credentials", "gateways"), ()
+    )
+    nothing = dict.fromkeys(("session", "policy_digest", "audit_path", "authority_dir", "ready_dir"), "")
+    absent = dict.fromkeys(("dns_fd", "secrets_fd", "vend_fd"))
     return Gate(
         Handover(**rules, **empty, **nothing, **absent, control_fd=0, gate_address="127.0.0.1", proxy_port=1)
     )

@@ -1,0 +1,1 @@
+"""Plans and launches: everything between a policy and a running boundary."""

@@ -66,13 +66,14 @@ def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: boo
     `networked` False: leave namespaces alone, bubblewrap makes them all (the fallback).
     """
     status = 125
+    umask = os.umask(0o022)  # what is built must be reachable for the agent, whatever the operator's umask
     owner = owner if os.geteuid() == 0 else 0  # from here on: 0 means that there is nothing to give up
     try:
         _follow(parent)
         _build(channel, as_root=bool(owner), networked=networked)
         message, fds = channel.receive()
         if message:
-            _become(message, fds, ready, parent=parent, owner=owner, networked=networked)
+            _become(fds, ready, parent=parent, owner=owner, networked=networked, umask=umask)
     except OSError as error:
         channel.send({
             "step": _At.name,
@@ -155,7 +156,13 @@ def _map_to_root(uid: int, gid: int) -> None:
 
 
 def _become(
-    message: dict[str, object], fds: tuple[int, ...], ready: int, *, parent: int, owner: int, networked: bool
+    fds: tuple[int, ...],
+    ready: int,
+    *,
+    parent: int,
+    owner: int,
+    networked: bool,
+    umask: int,
 ) -> None:
     """Make the mounts, give up root, take the terminal, and become bubblewrap."""
     with open(fds[0], "rb") as file:
@@ -177,6 +184,7 @@ def _become(
     if terminal is not None:
         _take_terminal(terminal, order["terminal_fds"])
     _At.name = "bubblewrap"
+    os.umask(umask)
     _exec(order, ready)
 
 
@@ -255,7 +263,8 @@ def _exec(order: dict[str, object], ready: int) -> None:
     options = [names.get(option, option) for option in order["options"]]  # type: ignore[attr-defined]
     arguments = syscalls.memfd("options", b"".join(os.fsencode(option) + b"\0" for option in options))
     os.dup2(ready, READY_FD)
-    os.execve(str(order["bwrap"]), ["bwrap", "--args", str(arguments), "--", str(order["entry_path"])], {})
+    argv = ["bwrap", "--args", str(arguments), "--", str(order["entry_path"])]
+    os.execve(str(order["bwrap"]), argv, {})  # noqa: S606 - no shell, that is the point
 
 
 def _close_on_exec_all() -> None:

@@ -20,11 +20,11 @@ _NO_PROXY = "localhost,127.0.0.1,::1"
 def variables(
     policy: Policy,
     host: Host,
+    *,
     path: tuple[str, ...],
     wire: Wire,
     credentials: tuple[Credential, ...],
     kept: tuple[tuple[str, str], ...],
-    *,
     trusts: bool,
     java_option: bool,
     shell: str,

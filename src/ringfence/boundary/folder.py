@@ -12,6 +12,8 @@ import time
 from ringfence.errors import HostError
 from ringfence.host.model import Host
 from ringfence.value import Struct
+from ringfence.workspace import aside
+from ringfence.workspace.aside import Moved
 
 _PRIVATE = 0o700
 
@@ -23,6 +25,11 @@ class Folder(Struct):
     path: str
     staging: str
     live: str
+
+    @property
+    def protected(self) -> str:
+        """What stood at protected paths at the start; gone when the session ended in order."""
+        return f"{self.path}/protected"
 
     @property
     def log(self) -> str:
@@ -92,19 +99,20 @@ def home_for(host: Host, workspace: str, folders: tuple[str, ...], owner: int) -
 
 def finish(folder: Folder) -> None:
     """Remove what only a running session needs."""
-    for remove, path in ((os.rmdir, folder.staging), (os.unlink, folder.live)):
+    for remove, path in ((os.rmdir, folder.staging), (os.unlink, folder.protected), (os.unlink, folder.live)):
         try:
             remove(path)
         except OSError:
             continue
 
 
-def sweep(host: Host) -> None:
-    """Tidy up after launchers that were killed."""
+def sweep(host: Host) -> tuple[tuple[str, Moved], ...]:
+    """Tidy up after launchers that were killed; return (session, path) for what had to be set aside."""
+    moved: list[tuple[str, Moved]] = []
     try:
         names = os.listdir(f"{host.state_dir}/live")
     except OSError:
-        return
+        return ()
     for name in names:
         live = f"{host.state_dir}/live/{name}"
         try:
@@ -113,16 +121,20 @@ def sweep(host: Host) -> None:
         except (OSError, ValueError):
             continue
         if _start_time(int(pid)) != started:
-            _bury(host, name, staging, live)
+            dead = Folder(id=name, path=f"{host.state_dir}/sessions/{name}", staging=staging, live=live)
+            moved += [(name, one) for one in _bury(dead)]
+    return tuple(moved)
 
 
-def _bury(host: Host, name: str, staging: str, live: str) -> None:
+def _bury(dead: Folder) -> tuple[Moved, ...]:
     from ringfence.boundary import limits
     from ringfence.credential.authority import Authority, discard
 
-    discard(Authority(folder=f"{host.state_dir}/sessions/{name}/authority"))
-    limits.remove_leftover(name)
-    finish(Folder(id=name, path=f"{host.state_dir}/sessions/{name}", staging=staging, live=live))
+    discard(Authority(folder=f"{dead.path}/authority"))
+    limits.remove_leftover(dead.id)
+    moved = aside.recall(dead.protected, f"{dead.path}/set-aside")
+    finish(dead)
+    return moved
 
 
 def _start_time(pid: int) -> str:

@@ -16,6 +16,7 @@ def start(
     plan: Plan,
     host: Host,
     folder: Folder,
+    *,
     authority: str,
     listeners: tuple[int, ...],
     kind: str,

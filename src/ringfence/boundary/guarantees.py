@@ -87,7 +87,7 @@ def _landlock(abi: int) -> Guarantee:
 
 def _limits(limits: tuple[LimitPlan, ...]) -> Guarantee:
     text = "limits hold for the session as a whole"
-    weak = [one.name for one in limits if one.held not in {"enforced"}]
+    weak = [one.name for one in limits if one.held != "enforced"]
     if not weak:
         return Guarantee(id="L1", text=text, held=True)
     return Guarantee(id="L1", text=text, held=False, why=f"held per process or by sampling only: {', '.join(weak)}")

@@ -12,7 +12,7 @@ from ringfence.boundary.model import LimitPlan
 from ringfence.policy.model import Limits
 from ringfence.value import Struct
 
-RLIMIT_FSIZE, RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 1, 4, 6, 7
+RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_NOFILE = 1, 6, 7
 _V1_CONTROLLERS = ("memory", "pids", "cpu")
 _V2_ROOT = "/sys/fs/cgroup"
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default
@@ -70,8 +70,8 @@ def plan(limits: Limits, cgroup: str) -> tuple[LimitPlan, ...]:
 
 
 def resource_limits(limits: Limits) -> tuple[tuple[int, int], ...]:
-    """Return (resource, value) for setrlimit inside. Core dumps are always off."""
-    out = [(RLIMIT_CORE, 0)]
+    """Return (resource, value) for setrlimit inside."""
+    out = []
     if limits.processes is not None:
         out.append((RLIMIT_NPROC, limits.processes))
     if limits.file_size is not None:
@@ -132,8 +132,7 @@ class Group(Struct):
 
 def make_group(session: str, limits: Limits, version: str) -> Group:
     """Make the session's cgroup with its limits. Raises OSError."""
-    group = _make_v2(session, limits) if version == "v2" else _make_v1(session, limits)
-    return group
+    return _make_v2(session, limits) if version == "v2" else _make_v1(session, limits)
 
 
 def remove_leftover(session: str) -> None:

@@ -67,7 +67,8 @@ class Wire(Struct):
     kind: str  # "private" (veth to the gate) | "loopback" (a listener inside) | "none"
     gate_address: str
     proxy_port: int
-    why: str = ""
+    why: str = ""  # why it is not the private wire
+    hint: str = ""  # how to mend that
 
 
 class Plan(Struct):

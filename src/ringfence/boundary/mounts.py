@@ -17,7 +17,6 @@ import time
 
 from ringfence.boundary import syscalls
 from ringfence.boundary.model import Mount
-from ringfence.value import Struct
 
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
 _READ_WRITE = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV

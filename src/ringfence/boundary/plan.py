@@ -38,6 +38,7 @@ def plan(
     `files.state` is kept for this workspace; both on the host.
     """
     _check_accepted(policy, survey, wire)
+    _check_own_folders(policy, survey, host)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
@@ -64,10 +65,10 @@ def plan(
         environment=environment.variables(
             policy,
             host,
-            path,
-            wire,
-            credentials,
-            kept,
+            path=path,
+            wire=wire,
+            credentials=credentials,
+            kept=kept,
             trusts=bool(authority),
             java_option=survey.java and not any(kind == "keystore" for _path, kind in survey.trust),
             shell=_shell(survey),
@@ -80,7 +81,7 @@ def plan(
         publish=publish,
         policy=policy,
         guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
-        notes=(*policy.notes, *_notes(policy, survey, host)),
+        notes=(*policy.notes, *_notes(policy, survey, host, wire)),
     )
 
 
@@ -130,6 +131,21 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
         )
     if wire.kind == "none" and "no-wire" not in policy.accept:
         raise HostError(f"there is no way to build the boundary's network: {wire.why}", hint="run `ringfence doctor`")
+
+
+def _check_own_folders(policy: Policy, survey: Survey, host: Host) -> None:
+    """Refuse a session that could forge the next one's policy, trust or record."""
+    shown = (*survey.writable_paths, *survey.readable)
+    if policy.workspace.mode != "scratch":
+        shown = (survey.workspace, *shown)
+    for folder in (host.config_dir, host.state_dir, host.cache_dir):
+        for path in shown:
+            if f"{folder}/".startswith(path.rstrip("/") + "/") or path.startswith(folder + "/"):
+                raise BoundaryError(
+                    f"{path} would show the agent ringfence's own folder {folder}",
+                    hint="name narrower paths, or move ringfence's folder with RINGFENCE_STATE_DIR, "
+                    "RINGFENCE_CACHE_DIR or RINGFENCE_CONFIG_DIR",
+                )
 
 
 def _system(survey: Survey) -> tuple[Mount, ...]:
@@ -267,7 +283,7 @@ def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
 
 def _ancestors(paths: tuple[str, ...]) -> tuple[str, ...]:
     """Return every folder above the paths, outermost first: bound onto themselves they cannot be renamed."""
-    out = set()
+    out: set[str] = set()
     for path in paths:
         parts = path.split("/")[:-1]
         out.update("/".join(parts[: end + 1]) for end in range(len(parts)))
@@ -307,8 +323,13 @@ def _shell(survey: Survey) -> str:
     return "/bin/bash" if any(entry.path == "/bin" for entry in survey.system) else "/bin/sh"
 
 
-def _notes(policy: Policy, survey: Survey, host: Host) -> tuple[str, ...]:
-    notes = [f"{path} does not exist and is not mounted" for path in survey.missing]
+def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire) -> tuple[str, ...]:
+    notes = []
+    if wire.kind == "loopback":
+        notes.append("bubblewrap alone builds this boundary: it has no time namespace of its own")
+    notes += [f"{path} does not exist and is not mounted" for path in survey.missing]
     if policy.workspace.mode == "direct" and not survey.writable:
         notes.append(f"{survey.workspace} is not writable for {host.user}, so it is not for the agent")
+    own = [one.path for one in survey.findings.protected if one.rule == "ringfence itself"]
+    notes += [f"{path} is where ringfence is installed, so it is read-only; pipx or uv install it elsewhere" for path in own]
     return tuple(notes)

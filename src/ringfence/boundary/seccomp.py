@@ -150,7 +150,10 @@ class Options(Struct):
     namespaces: bool = False  # sandboxes within the sandbox
 
 
-def assemble(arch: str, options: Options = Options()) -> bytes:
+_STRICT = Options()
+
+
+def assemble(arch: str, options: Options = _STRICT) -> bytes:
     """Return the filter for one architecture, ready for bubblewrap's `--seccomp`."""
     code = [
         _op(_LD_WORD, 4),
@@ -166,7 +169,7 @@ def assemble(arch: str, options: Options = Options()) -> bytes:
     return b"".join(code)
 
 
-def refused(arch: str, options: Options = Options()) -> dict[str, tuple[int, int]]:
+def refused(arch: str, options: Options = _STRICT) -> dict[str, tuple[int, int]]:
     """Return name → (number, errno) of the calls refused whatever their arguments."""
     column = 0 if arch == "x86_64" else 1
     given_up = _given_up(options)

@@ -5,7 +5,7 @@ clock. The gate's process starts at the first knock: until then the kernel keeps
 and a session that never talks to anybody costs neither its memory nor its start.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
 import _socket
 import errno
 import os
@@ -15,7 +15,7 @@ import time
 
 from ringfence.boundary.limits import Group
 from ringfence.boundary.terminal import Terminal
-from ringfence.errors import BoundaryError
+from ringfence.errors import BoundaryError, HostError
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ class Supervisor:
         self._watch = watch
         self._start_gate = start_gate
         self._poll = select.poll()
-        self._end = os.pidfd_open(watch.pid)
+        self._end = _descriptor_of(watch.pid)
         self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._handlers: dict[int, object] = {}
         self._inside_listener: int | None = None
@@ -230,9 +230,19 @@ class Supervisor:
     def _release_signals(self) -> None:
         _signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
-            _signal.signal(number, handler)  # type: ignore[arg-type]
+            _signal.signal(number, handler)
         for fd in self._wakeup:
             os.close(fd)
+
+
+def _descriptor_of(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        raise HostError(
+            f"this kernel gives no process descriptors (pidfd_open): {error.strerror}",
+            hint="Linux 5.12 or later is needed; `ringfence doctor` checks the rest",
+        ) from None
 
 
 def _ignore(_number: int, _frame: object) -> None:

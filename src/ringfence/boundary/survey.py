@@ -6,14 +6,16 @@ plan, so a golden test can pin a plan without this machine.
 
 import os
 import stat
+import sys
 
 from ringfence.boundary import landlock
+from ringfence.canonical import sha256
 from ringfence.credential.authority import mount_points
 from ringfence.host import identity, toolchains
 from ringfence.host.model import Host
 from ringfence.host.toolchains import Toolchain
 from ringfence.policy.model import Policy
-from ringfence.value import Struct
+from ringfence.value import Struct, replace
 from ringfence.workspace import aside, git_config, scan
 from ringfence.workspace.aside import Identity
 from ringfence.workspace.scan import Findings, Found, Names
@@ -65,7 +67,7 @@ class Survey(Struct):
 
 def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) -> Survey:
     """Ask this machine everything that a plan for `argv` in `workspace` depends on."""
-    names = Names(mask=policy.workspace.mask, unmask=policy.workspace.unmask, protect=policy.workspace.protect)
+    names = names_of(policy)
     status = os.stat(workspace)
     readable, missing_read = _real(policy.files.read, host.home)
     writable, missing_write = _real(policy.files.write, host.home)
@@ -74,7 +76,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
     own = toolchains.of_command(command, (workspace, *(one.path for one in found)))
     found = found if own is None else (*found, own)
     java = _java(host.path)
-    raw = _scan(workspace, names, host)
+    raw = _with_ourselves(workspace, _scan(workspace, names, host))
     return Survey(
         workspace=workspace,
         owner=status.st_uid,
@@ -99,13 +101,32 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
     )
 
 
+def _with_ourselves(workspace: str, findings: Findings) -> Findings:
+    """Protect the virtual environment that this very program runs from, where it lies in the workspace."""
+    prefix = os.path.realpath(sys.prefix)
+    if not prefix.startswith(workspace + "/"):
+        return findings
+    own = Found(path=prefix[len(workspace) + 1 :], rule="ringfence itself", directory=True)
+    below = own.path + "/"
+    others = tuple(one for one in findings.protected if not one.path.startswith(below))
+    return replace(findings, protected=(*others, own))
+
+
 def _scan(workspace: str, names: Names, host: Host) -> Findings:
     if names == Names() and _is_empty(workspace):
         return Findings(hidden=(), protected=(), entries=0)
-    from ringfence.canonical import sha256
+    return scan.walk(workspace, names, cache_file(workspace, host))
 
+
+def names_of(policy: Policy) -> Names:
+    """Return what a walk over the workspace looks for."""
+    return Names(mask=policy.workspace.mask, unmask=policy.workspace.unmask, protect=policy.workspace.protect)
+
+
+def cache_file(workspace: str, host: Host) -> str:
+    """Return where findings in this workspace are kept between walks."""
     key = sha256(workspace.encode("utf-8", "surrogateescape"))[:24]
-    return scan.walk(workspace, names, f"{host.cache_dir}/scan/{key}" if host.cache_dir else "")
+    return f"{host.cache_dir}/scan/{key}" if host.cache_dir else ""
 
 
 def _without_links(workspace: str, findings: Findings) -> Findings:

@@ -43,6 +43,14 @@ def run(arguments: list[str]) -> int:
         return error.status
     except BrokenPipeError:
         return 141
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:  # one that no door translated: still told without a traceback
+        what = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(
+            f"error: {what}{error.strerror or error}\n\nhint: `ringfence doctor` says what this machine offers\n"
+        )
+        return 125
     return int(status)
 
 

@@ -6,7 +6,7 @@ from ringfence.cli.options import Given, Option
 from ringfence.errors import BoundaryError, UsageError
 from ringfence.handover import Publication
 from ringfence.host.model import Host
-from ringfence.policy.load import Overrides
+from ringfence.policy.overrides import Overrides
 from ringfence.session import Request, workspace_of
 
 OPTIONS = (

@@ -41,7 +41,9 @@ def harden() -> None:
     import resource
     import signal
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    none = 1 if hard == resource.RLIM_INFINITY else min(1, hard)  # 0 would still run core_pattern's program
+    resource.setrlimit(resource.RLIMIT_CORE, (none, none))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

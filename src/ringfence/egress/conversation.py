@@ -94,10 +94,11 @@ class Conversation:
                 record.flood("refused", **self._told(head, target))
             return target
         verdict = gate.decide(target, head.method)
+        raw = _text(head.host or b"")
         record.verdict(
             verdict,
             host=target.host,
-            raw_host=_text(head.host or b""),
+            **({} if raw == target.host else {"raw_host": raw}),
             port=target.port,
             scheme=target.scheme,
             method=head.method,

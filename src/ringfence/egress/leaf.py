@@ -9,6 +9,7 @@ A leaf has what strict verifiers ask for (Python ≥ 3.13, Go, Java, Apple): sub
 key identifier, serverAuth, a beginning in the past, an end within the authority's own.
 """
 
+import datetime as dt
 import os
 import ssl
 import time
@@ -77,7 +78,7 @@ class Contexts:
     """TLS contexts for allowed hosts, one leaf each, least recently used out."""
 
     def __init__(self, authority: Authority | None) -> None:
-        """Without an authority (a policy that lets nothing out needs none) there is no context for any host."""
+        """Without an authority (a policy that lets nothing out needs none) no host has a context."""
         self._authority = authority
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._public = self._key.public_key().public_bytes(
@@ -218,11 +219,13 @@ def _content(der: bytes) -> bytes:
 
 
 def _seconds(der: bytes) -> int:
-    import calendar
-
-    text = _content(der).decode("ascii")
-    form = "%y%m%d%H%M%SZ" if der[0] == _UTC_TIME else "%Y%m%d%H%M%SZ"
-    return calendar.timegm(time.strptime(text, form))
+    """Read a UTCTime or GeneralizedTime (RFC 5280 §4.1.2.5); strptime would import half of `locale`."""
+    digits = _content(der).decode("ascii").removesuffix("Z")
+    if der[0] == _UTC_TIME:
+        digits = ("19" if digits[:2] >= "50" else "20") + digits
+    year, rest = int(digits[:4]), digits[4:]
+    month, day, hour, minute, second = (int(rest[at : at + 2]) for at in range(0, 10, 2))
+    return int(dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC).timestamp())
 
 
 def _key_identifier(der: bytes) -> bytes:

@@ -43,4 +43,3 @@ SECRET_TIME = 30.0  # for a credential's source
 STOP_TIME = 1.0  # for exchanges under way when the session ends
 REFUSALS_BURST = 1000  # refusal records at once, before they are counted instead of written
 REFUSALS_RATE = 100.0  # and per second thereafter
-RECORDED_TEXT = 2048  # of any one string the agent chose, in the audit log

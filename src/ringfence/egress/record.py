@@ -9,6 +9,7 @@ import asyncio
 
 from ringfence.audit.log import Writer
 from ringfence.egress import limits
+from ringfence.egress.refusal import rule_name
 from ringfence.policy.model import ALLOW
 from ringfence.verdict.request import Verdict
 
@@ -32,9 +33,9 @@ class Record:
         """Record one decision; a rule is named by where it comes from and its host."""
         if verdict.effect != ALLOW and not self._room():
             return
-        rule = verdict.rule
-        named = f"{rule.origin or 'policy'}: {rule.host}" if rule else "no rule"
-        self._write("verdict", effect=verdict.effect, rule=named, reason=verdict.reason, **fields)
+        if verdict.reason:
+            fields["reason"] = verdict.reason
+        self._write("verdict", effect=verdict.effect, rule=rule_name(verdict.rule), **fields)
 
     def event(self, kind: str, **fields: object) -> None:
         """Record something that happened to an allowed request."""
@@ -68,12 +69,8 @@ class Record:
             self._write("gap", left_out=count, reason="too many refusals to record each")
 
     def _write(self, kind: str, **fields: object) -> None:
-        cut = {
-            name: value[: limits.RECORDED_TEXT] if isinstance(value, str) else value
-            for name, value in fields.items()
-        }
         try:
-            self._writer.append(kind, **cut)
+            self._writer.append(kind, **fields)
         except Exception as error:
             self._on_failure(error)
             raise

@@ -18,7 +18,7 @@ from ringfence.errors import PeerError
 from ringfence.handover import Handover
 from ringfence.subject import is_address, split_authority
 from ringfence.verdict import address as verdict_address
-from ringfence.verdict.request import Rules, forbidden, vouched
+from ringfence.verdict.request import Rules, forbidden, private, vouched
 
 Key = tuple[str, str, int, str]
 Resolved = tuple[float, tuple[str, ...]]
@@ -180,7 +180,7 @@ class Upstreams:
 
     def _vetted(self, host: str, port: int, addresses: tuple[str, ...]) -> list[str]:
         """Keep the addresses that may be dialled; none left is a refusal that names their class."""
-        classes = {text: self._class_of(text, port) for text in addresses}
+        classes = {text: self._class_of(text, host, port) for text in addresses}
         kept = [str(verdict_address.parse(text)) for text in addresses if not classes[text]]
         if kept:
             return kept
@@ -190,7 +190,7 @@ class Upstreams:
         )
         raise AddressError(f"{host} resolves to an address that may not be dialled ({refused})")
 
-    def _class_of(self, text: str, port: int) -> str:
+    def _class_of(self, text: str, host: str, port: int) -> str:
         """Name what forbids an address, or return ""."""
         address = verdict_address.parse(text)
         name = str(address)
@@ -202,7 +202,10 @@ class Upstreams:
             return "" if name in self._rules.allow.exact else "cloud metadata"
         if vouched(name, self._rules):
             return ""
-        return verdict_address.address_class(address) or ("this machine's own" if is_own(address) else "")
+        found = verdict_address.address_class(address)
+        if found in verdict_address.OWN_NETWORK and private(host, self._rules):
+            found = ""
+        return found or ("this machine's own" if is_own(address) else "")
 
     async def _first(self, host: str, addresses: list[str], port: int) -> Stream:
         """Connect to the first address that answers, trying the next one beside a slow one (RFC 8305)."""

@@ -1,0 +1,1 @@
+"""What this machine is and offers: the only rooms that ask it."""

@@ -54,13 +54,13 @@ class Found(Struct):
     notes: tuple[str, ...] = ()
 
 
-def reader(host: Host, workspace: str = "") -> "Callable[[tuple[str, ...]], Found]":
+def reader(host: Host, workspace: str = "") -> "Callable[[tuple[str, ...], str], Found]":
     """Return what `policy.load.effective` takes as `indexes`: nothing is read before it is called."""
 
-    def indexes(tools: tuple[str, ...]) -> Found:
+    def indexes(tools: tuple[str, ...], root: str = workspace) -> Found:
         variables = probe.settings(VARIABLES)
-        folder = cache.usable(host.cache_dir, workspace) if workspace else host.cache_dir
-        settings = Settings(home=host.home, variables=variables, cache_dir=folder, workspace=workspace)
+        folder = cache.usable(host.cache_dir, root) if root else host.cache_dir
+        settings = Settings(home=host.home, variables=variables, cache_dir=folder, workspace=root)
         return find(tools, settings)
 
     return indexes

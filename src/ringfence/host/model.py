@@ -1,4 +1,4 @@
-"""This machine, as far as a plan depends on it."""
+"""The machine, as far as a plan depends on it."""
 
 from ringfence.value import Struct
 

@@ -28,7 +28,7 @@ _KNOWN = {
     "bin": ("bin",),
 }  # fmt: skip
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store")
-_NEVER_A_PREFIX = ("", "/", "/home", "/root", "/tmp", "/var", "/etc", "/run", "/mnt", "/media", "/srv")
+_NEVER_A_PREFIX = ("", "/", "/home", "/root", "/tmp", "/var", "/etc", "/run", "/mnt", "/media", "/srv")  # noqa: S108
 
 
 class Toolchain(Struct):

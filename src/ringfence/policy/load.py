@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         @property
         def managed_policy(self) -> str: ...
 
-    Indexes = Callable[[tuple[str, ...]], Any]  # `host.indexes.reader(host)`: tools -> Found
+    Indexes = Callable[[tuple[str, ...], str], Any]  # `host.indexes.reader(host)`: tools -> Found
 
 PROJECT_FILES = ("ringfence.toml", "ringfence.json")
 NONE = "none"  # `--use none`: no presets at all
@@ -171,7 +171,7 @@ def _combined(
     used = _used(auto, found, line, locks, notes)
     cache_dir = cache.usable(host.cache_dir, workspace)
     for name, above in used:
-        content = _preset(name, cache_dir, indexes, notes)
+        content = _preset(name, workspace, cache_dir, indexes, notes)
         state = layers.combine(state, content, f"preset {name}", frozenset() if above else locks)
         notes.extend(_note(f"preset {name}", state.ignored, "the managed policy locks this"))
     if managed:
@@ -240,7 +240,9 @@ def _used(
     return sorted((name, above) for name, above in named.items() if name != NONE)
 
 
-def _preset(name: str, cache_dir: str, indexes: "Indexes | None", notes: list[str]) -> "Layer":
+def _preset(
+    name: str, workspace: str, cache_dir: str, indexes: "Indexes | None", notes: list[str]
+) -> "Layer":
     source = preset.source(name)
     if not source:
         raise UsageError(f"there is no preset `{name}`", hint=_near(name))  # files were checked before
@@ -249,7 +251,7 @@ def _preset(name: str, cache_dir: str, indexes: "Indexes | None", notes: list[st
         raise PolicyError(f"preset {name} is broken", diagnostics=problems)
     if "indexes" not in layer:
         return layer
-    told = indexes(tuple(layer["indexes"])) if indexes else None
+    told = indexes(tuple(layer["indexes"]), workspace) if indexes else None
     if told:
         notes.extend(told.notes)
     return _with_indexes(layer, name, told)

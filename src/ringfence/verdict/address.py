@@ -25,6 +25,9 @@ METADATA = frozenset(
     )
 )
 
+# Classes that a host on the operator's own network may have (`private = true` in its rule)
+OWN_NETWORK = frozenset({"private", "unique local", "carrier-grade NAT"})
+
 # First match wins: the narrow ranges stand before the wide ones that hold them.
 _CLASSES = tuple(
     (ipaddress.ip_network(network), name)

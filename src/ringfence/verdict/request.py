@@ -151,6 +151,11 @@ def vouched(address: str, rules: Rules) -> bool:
     return is_address(address) and any(True for _ in rules.allow.about(address))
 
 
+def private(host: str, rules: Rules) -> bool:
+    """Say whether the operator allows a host as one of the own network: `private = true` in its rule."""
+    return any(rule.private for rule in rules.allow.about(host))
+
+
 def forbidden(address: str, rules: Rules) -> bool:
     """Say whether a deny rule names this address or a network that holds it."""
     return is_address(address) and any(True for _ in rules.deny.about(address))

@@ -5,6 +5,7 @@ be bound without leaving a stub file in the project, so it is looked for when th
 and moved out of the project, into the session's folder, and reported.
 """
 
+import marshal
 import os
 
 from ringfence.value import Struct
@@ -39,11 +40,13 @@ def identities(root: str, protected: tuple[Found, ...]) -> tuple[Identity, ...]:
     return tuple(out)
 
 
-def set_aside(root: str, before: tuple[Identity, ...], names: Names, folder: str) -> tuple[Moved, ...]:
+def set_aside(
+    root: str, before: tuple[Identity, ...], names: Names, folder: str, cache_file: str = ""
+) -> tuple[Moved, ...]:
     """Move every protected path that was not there `before` into `folder`."""
     known = {(one.path, one.device, one.inode) for one in before}
-    moved = []
-    for found in walk(root, names).protected:
+    moved: list[Moved] = []
+    for found in walk(root, names, cache_file).protected:
         if found.rule == WORKTREE and found.path.endswith("/commondir"):
             continue
         try:
@@ -53,6 +56,27 @@ def set_aside(root: str, before: tuple[Identity, ...], names: Names, folder: str
         if (found.path, status.st_dev, status.st_ino) not in known:
             moved.append(_move(root, found.path, folder, len(moved)))
     return tuple(moved)
+
+
+def remember(file: str, root: str, before: tuple[Identity, ...], names: Names) -> None:
+    """Write down what `set_aside` needs, for the case that the launcher does not live to call it."""
+    known = [(one.path, one.device, one.inode) for one in before]
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as out:
+        out.write(marshal.dumps((root, names.protect, known)))
+
+
+def recall(file: str, folder: str) -> tuple[Moved, ...]:
+    """Set aside what a session left whose launcher was killed."""
+    try:
+        with open(file, "rb") as kept:
+            root, protect, known = marshal.loads(kept.read())  # noqa: S302 - our own file in a 0700 folder
+    except (OSError, ValueError, EOFError, TypeError):
+        return ()
+    before = tuple(Identity(path=path, device=device, inode=inode) for path, device, inode in known)
+    moved = set_aside(root, before, Names(protect=protect), folder) if os.path.isdir(root) else ()
+    os.unlink(file)
+    return moved
 
 
 def _move(root: str, path: str, folder: str, number: int) -> Moved:

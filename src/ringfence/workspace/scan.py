@@ -1,8 +1,9 @@
 """One walk over a tree for the names that masks and protections are about.
 
 Costs at most 1 ms per 1,000 entries; for an unchanged tree one stat per folder, because each
-folder's findings are kept in the cache under its modification time. A folder changed in the last
-two seconds is not kept: another change in the same clock tick would not show.
+folder's findings are kept in the cache under its change time, which nobody can set back (as an agent
+can the modification time). A folder changed in the last two seconds is not kept: another change in
+the same clock tick would not show.
 
 Symbolic links are reported when their name matches and never followed.
 """
@@ -21,13 +22,14 @@ from ringfence.workspace.tables import (
     PROTECTED_IN_GIT,
     credential_rule,
     git_rule,
+    is_plain,
     is_protected,
 )
 
 # The rule of what `git worktree add` makes: not to be written once it is there, but harmless when new
 WORKTREE = "worktree"
 _SETTLED = 2.0  # seconds
-_FORMAT = 2
+_FORMAT = 3
 
 
 class Found(Struct):
@@ -74,15 +76,15 @@ def walk(root: str, names: Names, cache_file: str = "") -> Findings:
         try:
             status = os.stat(where, follow_symlinks=False)
             kept = known.get(folder)
-            if kept is not None and kept[0] == status.st_mtime_ns and kept[1] == status.st_ino:
+            if kept is not None and kept[0] == status.st_ctime_ns and kept[1] == status.st_ino:
                 result = kept[2]
                 fresh[folder] = kept
             else:
                 result = _look(where, folder, names, dependency=dependency)
                 looked_at += result[3]
                 changed = True
-                if status.st_mtime_ns < settled_before:
-                    fresh[folder] = (status.st_mtime_ns, status.st_ino, result)
+                if status.st_ctime_ns < settled_before:
+                    fresh[folder] = (status.st_ctime_ns, status.st_ino, result)
         except (PermissionError, FileNotFoundError, NotADirectoryError):
             continue  # not readable for us is not readable for the agent, who has no more rights
         hidden += [Found(path=path, rule=rule, directory=is_folder) for path, rule, is_folder in result[1]]
@@ -109,13 +111,18 @@ def _look(where: str, folder: str, names: Names, *, dependency: bool) -> _Folder
     prefix = f"{folder}/" if folder else ""
     count = 0
     seen = set()
+    tables_only = not (names.mask or names.protect)
     with os.scandir(where) as entries:
         for entry in entries:
             count += 1
             name = entry.name
-            path = prefix + name
             is_folder = entry.is_dir(follow_symlinks=False)
             seen.add(name)
+            if tables_only and is_plain(name, parent):  # nearly all: 40 % of the walk's time
+                if is_folder:
+                    visit.append(prefix + name)
+                continue
+            path = prefix + name
             rule = "" if dependency else credential_rule(name, parent)
             rule = _judge(path, rule, names)
             kept = (not dependency and is_protected(name, parent)) or bool(_any(names.protect, path))
@@ -206,7 +213,7 @@ def _store(cache_file: str, root: str, names: Names, folders: dict[str, tuple[in
         os.makedirs(os.path.dirname(cache_file), 0o700, exist_ok=True)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(fd, "wb") as file:
-            file.write(marshal.dumps((_key(root, names), folders)))
+            file.write(marshal.dumps((_key(root, names), folders)))  # type: ignore[arg-type] # plain values only
         os.rename(temporary, cache_file)
     except OSError:
         return  # a cache that cannot be written costs time, nothing else

@@ -88,3 +88,19 @@ def is_protected(name: str, parent: str) -> bool:
     if name in PROTECTED_FILES or name in PROTECTED_FOLDERS:
         return True
     return parent == ".git" and name in PROTECTED_IN_GIT
+
+
+# All that an entry's own name can make it: a name in none of these needs no second look
+_NAMES = CREDENTIAL_FILES | CREDENTIAL_FOLDERS | PROTECTED_FILES | PROTECTED_FOLDERS
+_PARENTS = frozenset(parent for parent, _ in CREDENTIAL_PAIRS)
+
+
+def is_plain(name: str, parent: str) -> bool:
+    """Tell, quickly, that no built-in table is about the entry `name` of folder `parent`."""
+    return not (
+        name in _NAMES
+        or name.endswith(CREDENTIAL_SUFFIXES)
+        or name.startswith(CREDENTIAL_PREFIXES)
+        or parent in _PARENTS
+        or parent.endswith(".git")
+    )

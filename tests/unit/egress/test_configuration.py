@@ -47,10 +47,15 @@ def test_it_comes_back_as_it_was():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", "{}", '{"session": 1}', json.dumps({**plain(HANDOVER), "unknown": 1}),
-             json.dumps({**plain(HANDOVER), "allow": "x"}), json.dumps({**plain(HANDOVER), "control_fd": "4"}),
-             json.dumps({**plain(HANDOVER), "static": [["a"]]})],
-)  # fmt: skip
+    "text",
+    [
+        *("", "[]", "{", "{}", '{"session": 1}'),
+        json.dumps({**plain(HANDOVER), "unknown": 1}),
+        json.dumps({**plain(HANDOVER), "allow": "x"}),
+        json.dumps({**plain(HANDOVER), "control_fd": "4"}),
+        json.dumps({**plain(HANDOVER), "static": [["a"]]}),
+    ],
+)
 def test_anything_else_is_an_error_that_says_who_starts_this(text):
     with pytest.raises(HostError) as error:
         configuration.read(memory(text))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ringfence.egress import dns, limits
 
 
-def query(name, kind=1, flags=0x0100, count=1, kin=1, tail=b""):
+def query(name, *, kind=1, flags=0x0100, count=1, kin=1, tail=b""):
     labels = b"".join(bytes((len(label),)) + label for label in name.encode("latin-1").split(b"."))
     return (
         struct.pack("!HHHHHH", 0x1234, flags, count, 0, 0, 0)

@@ -224,8 +224,7 @@ def test_a_chunked_body_that_is_not_plain_is_refused_however_it_is_cut(data):
         body(CHUNKED).take(data)
     decoder = body(CHUNKED)
     with pytest.raises(MalformedError):
-        for byte in data:
-            decoder.take(bytes((byte,)))
+        b"".join(decoder.take(bytes((byte,))) for byte in data)
 
 
 def test_a_chunked_body_is_decoded_however_it_is_cut():

@@ -72,7 +72,7 @@ def test_a_leaf_says_what_strict_verifiers_ask_for(authority, host, tmp_path):
     ca.write_bytes(authority.certificate)
     done = subprocess.run(
         ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", str(ca), str(pem)],
-        capture_output=True, text=True, timeout=20,
+        capture_output=True, text=True, timeout=20, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 

@@ -406,8 +406,8 @@ def test_the_public_index_is_read_only(machine):
 
 
 def test_the_operators_own_index_takes_the_public_ones_place(machine):
-    def indexes(tools: tuple[str, ...]) -> Found:
-        assert tools == ("pip",)
+    def indexes(tools: tuple[str, ...], workspace: str) -> Found:
+        assert (tools, workspace) == (("pip",), str(machine.workspace))
         mirror = Index(tool="pip", scheme="http", host="mirror.test", port=8080)
         return Found(
             indexes=(mirror,),

@@ -1,0 +1,1 @@
+"""One tier a file: from a plan to what starts it."""

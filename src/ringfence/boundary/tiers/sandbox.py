@@ -74,7 +74,7 @@ def _options(plan: Plan, binds: tuple[str, ...] = ()) -> tuple[str, ...]:
         "--hostname", "ringfence", "--die-with-parent", "--cap-drop", "ALL",
         *root,
         "--proc", "/proc", "--dev", "/dev",
-        *(("--size", str(size)) if size else ()), "--tmpfs", "/dev/shm",
+        *(("--size", str(size)) if size else ()), "--tmpfs", "/dev/shm",  # noqa: S108 - the private one inside
         "--remount-ro", "/dev", "--remount-ro", "/",
         "--seccomp", "{seccomp}",
         "--chdir", plan.cwd,
@@ -159,7 +159,7 @@ def _say_ready() -> tuple[Step, ...]:
 
 
 def _listen_inside(plan: Plan) -> tuple[Step, ...]:
-    """The fallback's listener: made on the boundary's own loopback, and passed out to the gate."""
+    """Make the fallback's listener on the boundary's own loopback, and pass it out to the gate."""
     if plan.wire.kind != "loopback":
         return ()
     sock = Slot(offset=64)

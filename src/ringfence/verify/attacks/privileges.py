@@ -1,13 +1,12 @@
 """S10: more privilege than the session began with: set-user-ID programs, capabilities, other users."""
 
 import contextlib
-import ctypes
 import glob
 import os
 import shutil
 import struct
 
-from ringfence.verify.prelude import NO_CHANGE, NotPossibleHere, Tally, in_child, read_text, syscall
+from ringfence.verify.prelude import NO_CHANGE, NotPossibleHere, Tally, in_child, read_text, syscall, until
 
 _FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/lib/openssh", "/usr/lib/dbus-1.0", "/usr/libexec")
 _EINVAL = 22  # the kernel's answer for a user that is not mapped into the namespace
@@ -39,6 +38,9 @@ def attack(_facts):
             NO_CHANGE,
         )
     tally.refuse("a set-user-ID copy of our own", lambda: in_child(_own_copy), NO_CHANGE)
+    for way in ("open", "chmod", "fchmod", "mkdir"):
+        name = f"set-ID mode by {way} in the workspace"
+        tally.refuse(name, lambda way=way: in_child(lambda: _left_for_others(way)), NO_CHANGE)
     return tally.finding()
 
 
@@ -61,34 +63,36 @@ def _set_user_id_programs():
 
 
 def _gained(program):
-    """Start the program stopped at its very entry, and see which user the kernel gave it."""
-    libc = ctypes.CDLL(None, use_errno=True)
+    """Start the program, held fast where it prints its first word, and see which user the kernel gave it."""
     reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"x" * 4096):
+            pass  # until the pipe is full
+    os.set_blocking(writer, True)
     child = os.fork()
     if child == 0:
-        os.close(reader)
-        null = os.open("/dev/null", os.O_RDWR)
-        for fd in (0, 1, 2):
-            os.dup2(null, fd)
-        libc.prctl(1, 9)  # ends with us; the kernel clears this when a program gains privilege
+        null = os.open("/dev/null", os.O_RDONLY)
+        for fd, source in ((0, null), (1, writer), (2, writer)):
+            os.dup2(source, fd)
         os.execv(program, [program, "--version"])
-    os.close(writer)
-    before = os.stat(f"/proc/{child}").st_uid
-    after = before
+    before = read_text(f"/proc/{child}/comm")
     try:
-        for _ in range(2000):
-            text = read_text(f"/proc/{child}/status")
-            ids = [line.split()[2] for line in text.splitlines() if line.startswith("Uid:")]
-            if not ids or "State:\tZ" in text:
-                break
-            after = int(ids[0])
-            if after != os.geteuid():
-                break
+        until(lambda: read_text(f"/proc/{child}/comm") != before, 2)
+        if not until(lambda: _user_of(child) not in {None, os.geteuid()}, 0.1):
+            raise PermissionError(1, "gained nothing")
     finally:
         _kill(child)
         os.close(reader)
-    if after == os.geteuid():
-        raise PermissionError(1, "gained nothing")
+        os.close(writer)
+
+
+def _user_of(child):
+    """Return the effective user of a process; a zombie has kept its last one."""
+    rows = [
+        line.split() for line in read_text(f"/proc/{child}/status").splitlines() if line.startswith("Uid:")
+    ]
+    return int(rows[0][2]) if rows else None
 
 
 def _kill(child):
@@ -117,3 +121,32 @@ def _own_copy():
             if os.path.exists(path):
                 os.unlink(path)
     raise PermissionError(1, "every writable file system is nosuid")
+
+
+def _left_for_others(way):
+    """Leave a file in the workspace with the mode that counts outside, where the mount is not nosuid.
+
+    Root's agent writes root's files there (an id-mapped mount), so such a file would be root's.
+    """
+    path = os.path.join(os.getcwd(), f".ringfence-verify-{os.getpid()}")
+    mode = 0o6755
+    try:
+        if way == "mkdir":
+            os.mkdir(path, 0o2755)  # the call drops the bit itself: asked for again below
+            os.chmod(path, 0o2755)
+        else:
+            fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode if way == "open" else 0o755)
+            try:
+                if way == "fchmod":
+                    os.fchmod(fd, mode)
+                elif way == "chmod":
+                    os.chmod(path, mode)
+            finally:
+                os.close(fd)
+        if not os.stat(path).st_mode & 0o6000:
+            raise PermissionError(1, "the bits were dropped")
+    finally:
+        if os.path.isdir(path):
+            os.rmdir(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
