@@ -21,7 +21,7 @@ def test_a_task_of_many_turns_is_done_and_resumed(world: World, authority: Autho
         first = answer(world.run(*claude_words(FIX_BUG_PROMPT)))
         assert first["result"] == "Fixed and committed: the tests pass."
         assert "Add instead of subtracting" in world.git("log", "-1", "--format=%s")
-        assert "return a + b" in world.git("show", "HEAD:sums.py")
+        assert "return sum((a, b))" in world.git("show", "HEAD:sums.py")
         assert world.git("status", "--porcelain", "--untracked-files=no") == ""
         assert world.bare("python3", "-m", "unittest", "-q").code == 0
 

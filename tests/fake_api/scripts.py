@@ -15,7 +15,8 @@ def fix_bug() -> Script:
             "The sign is wrong.",
             file_path="sums.py",
             old_string="return a - b",
-            new_string="return a + b",
+            # Of another length: Python takes its cached bytecode for good while time and size are the same.
+            new_string="return sum((a, b))",
         ),
         use("Bash", command="python3 -m unittest -q 2>&1 | tail -5", description="Run the tests again"),
         _commit_when_green,
