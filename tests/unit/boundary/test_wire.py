@@ -37,7 +37,9 @@ def in_child(probe, identity, *arguments, before=None):
             _own_namespaces(identity)
             if before is not None:
                 before()
-            found = {"found": probe(wire.build(), *arguments)}
+            gate = wire.build()
+            settle(gate)
+            found = {"found": probe(gate, *arguments)}
         except BaseException as error:  # noqa: BLE001 - the test must hear of it
             found = {"error": f"{type(error).__name__}: {error}"}
         finally:
@@ -86,6 +88,21 @@ def refuse_nftables():
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.prctl(38, 1, 0, 0, 0) == 0
     assert libc.prctl(22, 2, head, 0, 0) == 0
+
+
+def settle(gate):
+    """Wait until the wire carries: a worker of the kernel's brings both ends up, some milliseconds later.
+
+    A session takes longer than that to its first packet.
+    """
+    for family, address in ((socket.AF_INET, "8.8.8.8"), (socket.AF_INET6, "2001:4860:4860::8888")):
+        with socket.socket(family, socket.SOCK_DGRAM) as one:
+            one.connect((address, 53))
+            while not select.select([gate.dns], [], [], 0.01)[0]:
+                one.send(b"settled")
+    with socket.socket(fileno=os.dup(gate.dns)) as responder:
+        while select.select([gate.dns], [], [], 0.02)[0]:
+            responder.recv(64)
 
 
 # --- probes, run in the child --------------------------------------------------------------------
