@@ -55,15 +55,16 @@ def build() -> Gate:
 
 
 def _redirected() -> Gate | None:
-    rules = netlink.filter_socket()
     try:
-        rules.send(*_ruleset())
+        rules = netlink.filter_socket()  # refused, too, where the kernel has no nfnetlink
+        try:
+            rules.send(*_ruleset())
+        finally:
+            rules.close()
     except OSError as error:
         if netlink.is_missing(error):
             return None
         raise
-    finally:
-        rules.close()
     return Gate(kind="wire", listeners=(_listen(TCP_PORT),), dns=_dns_socket(DNS_PORT))
 
 

@@ -124,8 +124,9 @@ def _look(where: str, folder: str, names: Names, *, dependency: bool) -> _Folder
                 continue
             path = prefix + name
             rule = "" if dependency else credential_rule(name, parent)
-            rule = _judge(path, rule, names)
-            kept = (not dependency and is_protected(name, parent)) or bool(_any(names.protect, path))
+            rule = _judge(path, rule, names, is_folder=is_folder)
+            kept = not dependency and is_protected(name, parent)
+            kept = kept or bool(_any(names.protect, path, is_folder=is_folder))
             if kept:
                 protected.append((path, name, is_folder))
             if rule:
@@ -172,15 +173,17 @@ def _is_worktree(where: str, folder: str) -> bool:
         os.close(fd)
 
 
-def _judge(path: str, built_in: str, names: Names) -> str:
-    if built_in and _any(names.unmask, path):
+def _judge(path: str, built_in: str, names: Names, *, is_folder: bool) -> str:
+    if built_in and _any(names.unmask, path, is_folder=is_folder):
         built_in = ""
-    return built_in or _any(names.mask, path)
+    return built_in or _any(names.mask, path, is_folder=is_folder)
 
 
-def _any(globs: tuple[str, ...], path: str) -> str:
+def _any(globs: tuple[str, ...], path: str, *, is_folder: bool) -> str:
     for glob in globs:
-        if file_matches(glob, path):
+        # `private/` means the folder itself too: with it hidden, what appears in it later is hidden as well
+        pattern = glob[:-1] if is_folder and len(glob) > 1 and glob[-1] == "/" else glob
+        if file_matches(pattern, path):
             return glob
     return ""
 
