@@ -131,7 +131,7 @@ def test_when_the_log_cannot_be_written_nothing_passes_any_more(running):
     resource.prlimit(gate.process.pid, resource.RLIMIT_FSIZE, (size + 50, size + 50))
     with pytest.raises((OSError, IndexError, AssertionError)):
         assert gate.ask(f"{HOST}:443")[0] == 200
-    assert gate.process.wait(WAIT) == 125
+    assert gate.process.wait(WAIT) in {120, 125}  # 120: its last words did not fit under the limit either
     assert "audit log" in gate.stderr
 
 

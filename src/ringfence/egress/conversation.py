@@ -4,7 +4,7 @@ One request is in flight at a time; what a client pipelines waits. After anythin
 connection is closed, because where the next request would start is unknown.
 """
 
-from ringfence.egress import http1, limits, refusal
+from ringfence.egress import http1, limits, refusal, second
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import PROXY, Origin, Target, denial
 from ringfence.egress.http1 import MalformedError, RequestHead
@@ -71,7 +71,9 @@ class Conversation:
                 self._client.expect(limits.HEAD_TIME)
             data += more
         self._rest = data[end:]
-        return http1.parse_request(data[:end])
+        head = http1.parse_request(data[:end])
+        second.agree(data[:end], head)
+        return head
 
     async def _serve(self, head: RequestHead) -> bool:
         """Answer one request; returns whether the connection can take another."""

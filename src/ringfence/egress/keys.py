@@ -9,7 +9,7 @@ import asyncio
 from ringfence.credential.secret import Secret, SourceError
 from ringfence.credential.vault import Vault
 from ringfence.egress import limits
-from ringfence.egress.scrub import SHORTEST
+from ringfence.egress.scrub import spellings
 from ringfence.policy.model import Credential
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ class Keys:
         self._loop = asyncio.get_running_loop()
         self._empty_until: dict[str, float] = {}
         self._refetched: dict[str, float] = {}
-        self.values: tuple[bytes, ...] = ()  # all that were ever fetched, to be scrubbed
+        self.values: tuple[bytes, ...] = ()  # all that were ever fetched, in every spelling that is scrubbed
 
     async def choose(self, credentials: tuple[Credential, ...]) -> tuple[Credential, Secret] | None:
         """Return the first credential that has a secret, and the secret."""
@@ -53,10 +53,8 @@ class Keys:
             if not credential.optional:
                 self._note(f"credential {credential.name}: {error or 'its source took too long'}")
             return None
-        self.values = tuple(
-            value
-            for one in self._vault.every()
-            if len(value := one.reveal_for_injection().encode("latin-1")) >= SHORTEST
+        self.values = spellings(
+            tuple(one.reveal_for_injection().encode("latin-1") for one in self._vault.every())
         )
         return secret
 

@@ -5,12 +5,41 @@ value the session has ever held is overwritten by asterisks, as many as it had c
 stay true. Across pieces of a stream only a tail that could be the beginning of a value is held back:
 an event that holds no such tail is passed on at once.
 
-This finds the plain value in a body that is not compressed; the real control is a short-lived, narrow key.
+A value is looked for as it is and in the spellings that echoing programs give it: base64 at each of its three
+alignments, hexadecimal, percent-encoded, reversed. A compressed body is not looked into; the real control
+is a short-lived, narrow key.
 """
+
+import base64
+from urllib.parse import quote_from_bytes
 
 from ringfence.egress.http1 import Fields
 
 SHORTEST = 4  # a shorter value would also stand in innocent text
+_SHORTEST_SPELLING = 8  # the same for its other spellings
+
+
+def spellings(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return everything to look for: the values, and each in its other spellings, longest first."""
+    found: set[bytes] = set()
+    for value in values:
+        plain = (value, value[::-1])
+        hexadecimal = value.hex().encode()
+        percent = "".join(f"%{byte:02x}" for byte in value).encode()
+        quoted = quote_from_bytes(value, safe="").encode()
+        other = {hexadecimal, hexadecimal.upper(), percent, percent.upper(), quoted, quoted.lower()}
+        other |= {one for shift in range(3) for one in _base64(value, shift)}
+        found |= {one for one in plain if len(one) >= SHORTEST}
+        found |= {one for one in other if len(one) >= _SHORTEST_SPELLING}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _base64(value: bytes, shift: int) -> tuple[bytes, bytes]:
+    """Return those characters of a value's base64 that do not depend on what stands before and after it."""
+    first = -(-shift * 8 // 6)  # characters that the bytes before have a share in
+    last = (shift + len(value)) * 8 // 6
+    padded = bytes(shift) + value + bytes(-(shift + len(value)) % 3)
+    return base64.b64encode(padded)[first:last], base64.urlsafe_b64encode(padded)[first:last]
 
 
 class Scrubber:
