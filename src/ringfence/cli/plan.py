@@ -111,7 +111,8 @@ def _network(made: Plan) -> list[str]:
     rows += [f"splice {host}: passed through unseen" for host in egress.splice]
     rows += [f"gateway http://{one.name}.gateway.internal → {one.upstream}" for one in made.policy.gateways]
     rows += [
-        f"publish {one.host_address}:{one.host_port} here → port {one.inside_port} inside" for one in made.publish
+        f"publish {one.host_address}:{one.host_port} here → port {one.inside_port} inside"
+        for one in made.publish
     ]
     if not (egress.allow or egress.ask or made.policy.gateways):
         rows.append("no host is allowed: nothing leaves")

@@ -10,13 +10,20 @@ from ringfence.policy.overrides import Overrides
 from ringfence.session import Request, workspace_of
 
 OPTIONS = (
-    Option(name="--use", value="PRESET", help="presets in place of those chosen by the command; repeat, or a,b", many=True),
+    Option(
+        name="--use",
+        value="PRESET",
+        help="presets in place of those chosen by the command; repeat, or a,b",
+        many=True,
+    ),
     Option(name="--allow", value="HOST", help="let requests to this host out", many=True),
     Option(name="--deny", value="HOST", help="never let requests to this host out", many=True),
     Option(name="--read", value="PATH", help="show this path, read-only", many=True),
     Option(name="--write", value="PATH", help="let this path be written", many=True),
     Option(name="--mode", value="MODE", help="workspace: direct, readonly or scratch"),
-    Option(name="--workspace", value="DIR", help="the project; default: the repository around this folder, or it"),
+    Option(
+        name="--workspace", value="DIR", help="the project; default: the repository around this folder, or it"
+    ),
     Option(name="--policy", value="FILE", help="this file in place of the project's ringfence.toml"),
     Option(name="--accept", value="NAME", help="give up a protection by name", many=True),
     Option(name="--credential", value="NAME=SOURCE", help="another source for a credential", many=True),
@@ -51,7 +58,9 @@ def _cwd() -> str:
     try:
         return os.path.realpath(os.getcwd())
     except OSError as error:
-        raise BoundaryError(f"the current folder cannot be used: {error.strerror}", hint="change into a folder that exists") from None
+        raise BoundaryError(
+            f"the current folder cannot be used: {error.strerror}", hint="change into a folder that exists"
+        ) from None
 
 
 def _workspace(named: str, cwd: str, host: Host) -> str:
@@ -92,5 +101,8 @@ def _publication(text: str) -> Publication:
     except ValueError:
         port = host_port = 0
     if not 0 < port < 65536 or not 0 < host_port < 65536:
-        raise UsageError(f"`--publish {text}` is not a port", hint="write --publish 5173, or --publish 8080:5173 (here:inside)")
+        raise UsageError(
+            f"`--publish {text}` is not a port",
+            hint="write --publish 5173, or --publish 8080:5173 (here:inside)",
+        )
     return Publication(host_address="127.0.0.1", host_port=host_port, inside_port=port)

@@ -38,6 +38,8 @@ def agree(raw: bytes, head: RequestHead) -> None:
         pass  # CONNECT and Upgrade: the head itself was read to its end
     except httptools.HttpParserError:
         raise MalformedError("two parsers read this request differently") from None
-    same = seen.complete and parser.get_method().decode("latin-1") == head.method and seen.target == head.target
+    same = (
+        seen.complete and parser.get_method().decode("latin-1") == head.method and seen.target == head.target
+    )
     if not same or [(name, value.strip(b" \t")) for name, value in seen.fields] != head.fields:
         raise MalformedError("two parsers read this request differently")

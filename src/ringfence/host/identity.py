@@ -5,7 +5,6 @@ stays outside; these two values are read from it.
 """
 
 
-
 def git_user(home: str) -> tuple[str, str]:
     """Return (name, email) as ~/.gitconfig or $XDG's git/config says, "" where it does not."""
     name = email = ""
@@ -33,5 +32,3 @@ def _read_user(file: str) -> dict[str, str]:
             if clean.isprintable() and "\\" not in clean:
                 values[key.strip().lower()] = clean
     return values
-
-

@@ -19,6 +19,8 @@ def test_no_rule_of_that_kind_opens_this_machine_or_metadata(text):
     assert address_class(parse(text)) not in OWN_NETWORK
 
 
-@pytest.mark.parametrize("text", ["10.1.2.3", "192.168.0.9", "172.20.1.1", "fd12::1", "100.64.3.3", "::ffff:10.0.0.1"])
+@pytest.mark.parametrize(
+    "text", ["10.1.2.3", "192.168.0.9", "172.20.1.1", "fd12::1", "100.64.3.3", "::ffff:10.0.0.1"]
+)
 def test_it_opens_the_private_ranges(text):
     assert address_class(parse(text)) in OWN_NETWORK
