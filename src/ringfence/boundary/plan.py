@@ -254,13 +254,14 @@ def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
     if mode == "readonly":
         return WorkspacePlan(root=root, mode=mode, hidden=hidden)
     masked = {one.path for one in survey.findings.hidden}
-    protected = tuple(one.path for one in survey.findings.protected if one.path not in masked)
+    all_protected = tuple(one.path for one in survey.findings.protected)
+    protected = tuple(path for path in all_protected if path not in masked)
     return WorkspacePlan(
         root=root,
         mode=mode,
         hidden=hidden,
         protected=tuple(f"{root}/{path}" for path in protected),
-        pinned=tuple(f"{root}/{path}" for path in _ancestors(protected)),
+        pinned=tuple(f"{root}/{path}" for path in _ancestors(all_protected)),  # .envrc is masked and obeyed
         watched=policy.workspace.protect,
     )
 
