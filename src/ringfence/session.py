@@ -12,7 +12,7 @@ import time
 from ringfence.boundary import launch, limits, wire
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
-from ringfence.boundary.plan import NOBODY, plan, usable_credentials
+from ringfence.boundary.plan import NOBODY, check_workspace, plan, usable_credentials
 from ringfence.boundary.survey import Survey, survey
 from ringfence.boundary.tiers import sandbox
 from ringfence.canonical import encode
@@ -66,6 +66,7 @@ def prepare(request: Request, host: Host) -> Prepared:
     """Begin the child, and read the policy and the machine while it works. Leaves no child behind on error."""
     if host.system != "linux":
         raise HostError(f"the sandbox tier runs on Linux, not on {host.system}", hint="see docs/macos.md")
+    check_workspace(request.workspace, host)
     child = launch.begin(owner=_owner(request.workspace, host), networked=True)
     try:
         policy = load.effective(
@@ -174,9 +175,10 @@ class _Session:
         self._folder: Folder = folder.create(host)
         try:
             self._plan = self._decide()
-            self._open_log()
+            self._record()
         except BaseException:
             self._give_back()
+            folder.forget(self._folder)
             raise
 
     def _decide(self) -> Plan:
@@ -204,6 +206,15 @@ class _Session:
         if found is None:
             raise BoundaryError(f"no certificate authority could be taken from {ready}", hint="run `ringfence doctor`")
         return found
+
+    def _record(self) -> None:
+        try:
+            self._open_log()
+        except OSError as error:
+            raise HostError(
+                f"the session's log {self._folder.log} cannot be written: {error.strerror}",
+                hint="free some space, or name another state folder with RINGFENCE_STATE_DIR",
+            ) from None
 
     def _open_log(self) -> None:
         from ringfence.audit.log import Writer

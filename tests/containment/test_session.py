@@ -378,6 +378,26 @@ class TestWhatIsThere:
         assert done.out == "hello world\n", done
         assert field.read(tool).startswith("#!/bin/sh")
 
+    @pytest.mark.guarantee("F3")
+    def test_what_lies_in_a_toolchain_is_hidden_too_where_it_is_a_credential(self, field):
+        field.put(f"{field.home}/tools/bin/hello", "#!/bin/sh\ncat ~/tools/.env ~/tools/deep/er/id_rsa ~/tools/plain\n", 0o755)
+        for name in (".env", "deep/er/id_rsa"):
+            field.put(f"{field.home}/tools/{name}", SECRET)
+        field.put(f"{field.home}/tools/plain", "plain")
+        for path in (f"{field.home}/tools/bin:/usr/bin:/bin", "/usr/bin:/bin"):
+            done = field.run("run", "--", f"{field.home}/tools/bin/hello", variables={"PATH": path})
+            assert SECRET not in done.out
+        assert "plain" in field.run("run", "--", "hello", variables={"PATH": f"{field.home}/tools/bin:/usr/bin"}).out
+
+    @pytest.mark.guarantee("F2")
+    def test_of_the_commands_own_folder_no_more_is_shown_than_the_command(self, field):
+        """Where that folder is the home, or above it, or everybody's."""
+        tool = field.put(f"{field.home}/tool", "#!/bin/sh\nls -A ~; ls -A ~/..; cat ~/notes; echo ran\n", 0o755)
+        above = field.put(f"{field.folder}/tool", "#!/bin/sh\nls -A ~; ls -A ~/..; cat ~/notes; echo ran\n", 0o755)
+        field.put(f"{field.home}/notes", SECRET)
+        for command, seen in ((tool, "project\ntool\nhome\nran\n"), (above, "project\nhome\ntool\nran\n")):
+            assert field.run("run", "--", command).out == seen
+
     @pytest.mark.guarantee("P2")
     def test_there_are_no_capabilities_and_no_way_to_any(self, field):
         done = field.sh("id -u; grep -E '^(Cap(Prm|Eff|Inh|Bnd|Amb)|NoNewPrivs)' /proc/self/status | cut -f2; su -c id 2>&1")

@@ -37,7 +37,7 @@ def plan(
     `authority` is the folder of the session's public certificates, `homes` the folder in which
     `files.state` is kept for this workspace; both on the host.
     """
-    _check_workspace(survey.workspace, host)
+    check_workspace(survey.workspace, host)
     _check_accepted(policy, survey, wire)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
@@ -111,7 +111,8 @@ def inside_identity(host: Host, survey: Survey) -> tuple[int, int]:
     return (survey.owner, survey.owner) if survey.owner else (_AGENT, _AGENT)
 
 
-def _check_workspace(workspace: str, host: Host) -> None:
+def check_workspace(workspace: str, host: Host) -> None:
+    """Refuse a workspace that is everything. Asked again before it is walked, which could take minutes."""
     forbidden = {"/": "the whole file system", host.home: "the home folder"}
     above_home = host.home.startswith(workspace.rstrip("/") + "/")
     if workspace in forbidden or above_home or workspace in toolchains.SYSTEM or workspace == "/etc":
@@ -123,6 +124,12 @@ def _check_workspace(workspace: str, host: Host) -> None:
 
 
 def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
+    unknown = [name for name in policy.accept if name not in guarantees.ACCEPTABLE]
+    if unknown:
+        raise PolicyError(
+            f"`accept` names no protection: {', '.join(f'`{name}`' for name in unknown)}",
+            hint=f"these can be given up: {', '.join(guarantees.ACCEPTABLE)}",
+        )
     if not survey.landlock and "no-landlock" not in policy.accept:
         raise HostError(
             "this kernel has no Landlock (guarantee P9)",
@@ -209,11 +216,11 @@ def _is_visible(path: str, survey: Survey) -> bool:
 
 def _tools(survey: Survey, host: Host) -> tuple[Mount, ...]:
     return tuple(
-        Mount(kind="ro", source=one.path, target=one.path, why=one.why)
+        Mount(kind="ro", source=one.path, target=one.path, directory=one.path not in survey.plain_files, why=one.why)
         for one in survey.toolchains
         if not CREDENTIAL_FOLDERS.intersection(one.path.split("/"))
         and one.path != host.home
-        and not survey.workspace.startswith(one.path + "/")
+        and not survey.workspace.startswith(one.path.rstrip("/") + "/")
     )
 
 
