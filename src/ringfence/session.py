@@ -180,14 +180,16 @@ class _Session:
         self._control = -1
         self._vend: int | None = None
         self._group: limits.Group | None = None
+        self._reason = ""  # why it did not end by itself
         self._authority: Authority | None = None
         self._supervisor: Supervisor | None = None
         self._folder: Folder = folder.create(host)
         try:
             self._plan = self._decide()
-            self._open_log()
+            self._record()
         except BaseException:
             self._give_back()
+            folder.forget(self._folder)
             raise
 
     def _decide(self) -> Plan:
@@ -215,6 +217,15 @@ class _Session:
         if found is None:
             raise BoundaryError(f"no certificate authority could be taken from {ready}", hint="run `ringfence doctor`")
         return found
+
+    def _record(self) -> None:
+        try:
+            self._open_log()
+        except OSError as error:
+            raise HostError(
+                f"the session's log {self._folder.log} cannot be written: {error.strerror}",
+                hint="free some space, or name another state folder with RINGFENCE_STATE_DIR",
+            ) from None
 
     def _open_log(self) -> None:
         from ringfence.audit.log import Writer
@@ -355,10 +366,18 @@ class _Session:
             stop_gate(self._supervisor.gate, self._control)
         if outcome is None:
             _kill(self._prepared.child.pid)
+        self._reason = self._why(outcome)
         try:
             self._close_log(outcome)
         finally:
             self._give_back()
+
+    def _why(self, outcome: "Outcome | None") -> str:
+        if outcome is None:
+            return "the boundary was not completed"
+        if self._group is not None and self._group.out_of_memory():  # asked while the group still exists
+            return "the kernel ended it for using more memory than the policy allows"
+        return outcome.reason
 
     def _close_log(self, outcome: "Outcome | None") -> None:
         from ringfence.audit import heads
@@ -371,7 +390,7 @@ class _Session:
             log.append(
                 "end",
                 status=outcome.status if outcome else 125,
-                reason=outcome.reason if outcome else "the boundary was not completed",
+                reason=self._reason,
                 seconds=round(time.monotonic() - self._started, 3),
             )
             heads.append(self._host.state_dir, self._folder.id, log.seq - 1, log.head)
@@ -402,16 +421,14 @@ class _Session:
             self._authority = None
         if self._group is not None:
             self._group.remove()
+            self._group = None
         folder.finish(self._folder)
 
     def _verdict(self, outcome: "Outcome") -> int:
         if not outcome.stood and not outcome.reason:
             raise self._not_completed(outcome.status)
-        reason = outcome.reason
-        if self._group is not None and self._group.out_of_memory():
-            reason = "the kernel ended it for using more memory than the policy allows"
-        if reason:
-            self._say(f"ringfence: session ended: {reason}")
+        if self._reason:
+            self._say(f"ringfence: session ended: {self._reason}")
         if self._supervisor is not None and self._supervisor.gate_died:
             self._say(f"ringfence: the gate ended before the session; see {self._folder.path}/egress.log")
         if self._supervisor is not None and self._supervisor.gate:

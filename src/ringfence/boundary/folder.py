@@ -40,6 +40,7 @@ class Folder(Struct):
 def create(host: Host) -> Folder:
     """Make a new session's folder. Raises HostError where the state folder cannot be written."""
     now = time.gmtime()
+    path = session = ""
     try:
         for name in ("", "/sessions", "/live", "/authority", "/authority/ready", "/homes"):
             _private(host.state_dir + name)
@@ -55,11 +56,22 @@ def create(host: Host) -> Folder:
         live = f"{host.state_dir}/live/{session}"
         _write(live, f"{os.getpid()} {_start_time(os.getpid())} {staging}\n")
     except OSError as error:
+        if path:
+            _remove_begun(host, path, session)
         raise HostError(
             f"the state folder {host.state_dir} cannot be written: {error.strerror}",
             hint="free some space or mend its owner, or name another with RINGFENCE_STATE_DIR",
         ) from None
     return Folder(id=session, path=path, staging=staging, live=live)
+
+
+def _remove_begun(host: Host, path: str, session: str) -> None:
+    live, staging = f"{host.state_dir}/live/{session}", f"{path}/root" if host.uid else f"/run/ringfence/{session}"
+    finish(Folder(id=session, path=path, staging=staging, live=live))
+    try:
+        os.rmdir(path)
+    except OSError:
+        return
 
 
 def _private(path: str) -> None:
@@ -104,6 +116,19 @@ def finish(folder: Folder) -> None:
             remove(path)
         except OSError:
             continue
+
+
+def forget(folder: Folder) -> None:
+    """Remove the folder of a session that never began: its log says nothing yet, or not all."""
+    for name in ("audit.jsonl", "plan.json"):
+        try:
+            os.unlink(f"{folder.path}/{name}")
+        except OSError:
+            continue
+    try:
+        os.rmdir(folder.path)
+    except OSError:
+        return
 
 
 def sweep(host: Host) -> tuple[tuple[str, Moved], ...]:

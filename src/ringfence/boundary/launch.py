@@ -149,8 +149,14 @@ def forbid_cores() -> None:
 
 
 def _reserve_ready_fd() -> None:
-    """Keep descriptor 3 taken, so that none of ours gets the number that the entry program writes to."""
-    fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    """Keep descriptor 3 taken, so that none of ours gets the number that the entry program writes to.
+
+    A standard stream that came in closed becomes /dev/null, or a socket of ours would get its number.
+    """
+    fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    while fd < 3:
+        os.set_inheritable(fd, True)  # noqa: FBT003 - the only form there is
+        fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     if fd > 3:
         os.close(fd)
 

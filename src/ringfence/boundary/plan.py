@@ -37,6 +37,7 @@ def plan(
     `authority` is the folder of the session's public certificates, `homes` the folder in which
     `files.state` is kept for this workspace; both on the host.
     """
+    check_workspace(survey.workspace, host)
     _check_accepted(policy, survey, wire)
     _check_own_folders(policy, survey, host)
     uid, gid = inside_identity(host, survey)
@@ -112,7 +113,7 @@ def inside_identity(host: Host, survey: Survey) -> tuple[int, int]:
 
 
 def check_workspace(workspace: str, host: Host) -> None:
-    """Refuse a folder that would show the agent far more than a project, before anybody walks it."""
+    """Refuse a workspace that is everything. Asked again before it is walked, which could take minutes."""
     forbidden = {"/": "the whole file system", host.home: "the home folder"}
     above_home = host.home.startswith(workspace.rstrip("/") + "/")
     if workspace in forbidden or above_home or workspace in toolchains.SYSTEM or workspace == "/etc":
@@ -124,6 +125,12 @@ def check_workspace(workspace: str, host: Host) -> None:
 
 
 def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
+    unknown = [name for name in policy.accept if name not in guarantees.ACCEPTABLE]
+    if unknown:
+        raise PolicyError(
+            f"`accept` names no protection: {', '.join(f'`{name}`' for name in unknown)}",
+            hint=f"these can be given up: {', '.join(guarantees.ACCEPTABLE)}",
+        )
     if not survey.landlock and "no-landlock" not in policy.accept:
         raise HostError(
             "this kernel has no Landlock (guarantee P9)",
@@ -225,11 +232,11 @@ def _is_visible(path: str, survey: Survey) -> bool:
 
 def _tools(survey: Survey, host: Host) -> tuple[Mount, ...]:
     return tuple(
-        Mount(kind="ro", source=one.path, target=one.path, why=one.why)
+        Mount(kind="ro", source=one.path, target=one.path, directory=one.path not in survey.plain_files, why=one.why)
         for one in survey.toolchains
         if not CREDENTIAL_FOLDERS.intersection(one.path.split("/"))
         and one.path != host.home
-        and not survey.workspace.startswith(one.path + "/")
+        and not survey.workspace.startswith(one.path.rstrip("/") + "/")
     )
 
 
@@ -270,13 +277,14 @@ def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
     if mode == "readonly":
         return WorkspacePlan(root=root, mode=mode, hidden=hidden)
     masked = {one.path for one in survey.findings.hidden} | {path for path, _text in survey.clean_configs}
-    protected = tuple(one.path for one in survey.findings.protected if one.path not in masked)
+    all_protected = tuple(one.path for one in survey.findings.protected)
+    protected = tuple(path for path in all_protected if path not in masked)
     return WorkspacePlan(
         root=root,
         mode=mode,
         hidden=hidden,
         protected=tuple(f"{root}/{path}" for path in protected),
-        pinned=tuple(f"{root}/{path}" for path in _ancestors(protected)),
+        pinned=tuple(f"{root}/{path}" for path in _ancestors(all_protected)),  # .envrc is masked and obeyed
         watched=policy.workspace.protect,
     )
 

@@ -52,7 +52,7 @@ class Survey(Struct):
     readable: tuple[str, ...]  # policy's files.read that exist, real paths
     writable_paths: tuple[str, ...]  # policy's files.write that exist, real paths
     missing: tuple[str, ...]  # policy paths that do not exist
-    plain_files: frozenset[str]  # those of the readable and writable paths that are no folders
+    plain_files: frozenset[str]  # those of all these paths that are no folders
     findings: Findings  # in the workspace; `findings.hidden` with links replaced by what they lead to
     clean_configs: tuple[tuple[str, str], ...]  # (path in the workspace, git configuration without credentials)
     identities: tuple[Identity, ...]  # which files stand at protected paths
@@ -73,8 +73,10 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
     writable, missing_write = _real(policy.files.write, host.home)
     command = _command(argv, host.path, workspace)
     found = toolchains.find(host.path, host.home)
-    own = toolchains.of_command(command, (workspace, *(one.path for one in found)))
+    own = toolchains.of_command(command, (workspace, *(one.path for one in found)), host.home)
     found = found if own is None else (*found, own)
+    found = tuple(one for one in found if not _overlaps(one.path, workspace))
+    others = (*readable, *writable, *(one.path for one in found if not one.installed))
     java = _java(host.path)
     raw = _with_ourselves(workspace, _scan(workspace, names, host))
     return Survey(
@@ -83,15 +85,15 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         writable=os.access(workspace, os.W_OK),
         system=_entries(toolchains.SYSTEM),
         etc=_entries(tuple(f"/etc/{name}" for name in ETC)),
-        toolchains=tuple(one for one in found if not _overlaps(one.path, workspace)),
+        toolchains=found,
         readable=readable,
         writable_paths=writable,
         missing=missing_read + missing_write,
-        plain_files=frozenset(path for path in readable + writable if not os.path.isdir(path)),
+        plain_files=frozenset(path for path in others if not os.path.isdir(path)),
         findings=_without_links(workspace, raw),
         clean_configs=_clean_configs(workspace, raw),
         identities=aside.identities(workspace, raw.protected),
-        hidden_elsewhere=_hidden_elsewhere(readable + writable, names),
+        hidden_elsewhere=_hidden_elsewhere(others, names, host),
         git_user=identity.git_user(host.home),
         landlock=landlock.abi(),
         trust=mount_points(java),
@@ -165,13 +167,17 @@ def _is_empty(path: str) -> bool:
         return next(entries, None) is None
 
 
-def _hidden_elsewhere(paths: tuple[str, ...], names: Names) -> tuple[tuple[str, str, bool], ...]:
-    out = []
-    for path in paths:
+def _hidden_elsewhere(
+    paths: tuple[str, ...], names: Names, host: Host
+) -> tuple[tuple[str, str, bool], ...]:
+    out = {}
+    wanted = Names(mask=names.mask, unmask=names.unmask)
+    for path in dict.fromkeys(paths):
         if os.path.isdir(path):
-            found = scan.walk(path, Names(mask=names.mask, unmask=names.unmask)).hidden
-            out += [(f"{path}/{one.path}", one.rule, one.directory) for one in found]
-    return tuple(out)
+            found = scan.walk(path, wanted, cache_file(path, host), protections=False)
+            for one in _without_links(path, found).hidden:
+                out[f"{path}/{one.path}"] = (f"{path}/{one.path}", one.rule, one.directory)
+    return tuple(out.values())
 
 
 def _real(paths: tuple[str, ...], home: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

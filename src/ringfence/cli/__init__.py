@@ -16,7 +16,19 @@ COMMANDS = {
 
 def main() -> None:
     """Run the command that the arguments name and exit with its status."""
+    _open_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_streams() -> None:
+    """Put /dev/null in the place of a standard stream that came in closed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            import os
+
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115 - open for as long as we run
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
 
 
 def run(arguments: list[str]) -> int:

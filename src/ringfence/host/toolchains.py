@@ -36,36 +36,48 @@ class Toolchain(Struct):
 
     path: str
     why: str
+    installed: bool = False  # by a version manager, in a place of its own: no files of the user's lie there
 
 
 def find(path: tuple[str, ...], home: str) -> tuple[Toolchain, ...]:
     """Return the folders that PATH's programs need and that exist, outermost only."""
     wanted: dict[str, str] = {}
+    managed: set[str] = set()
     for entry in path:
         if not entry.startswith("/") or _below(entry, SYSTEM):
             continue
-        for folder in _needed(os.path.normpath(entry), home):
+        known, needed = _needed(os.path.normpath(entry), home)
+        for folder in needed:
             if folder not in wanted and os.path.isdir(folder):
                 wanted[folder] = f"{entry} is on PATH"
+                managed.update((folder,) if known else ())
     folders = tuple(wanted)
     return tuple(
-        Toolchain(path=folder, why=wanted[folder])
+        Toolchain(path=folder, why=wanted[folder], installed=folder in managed)
         for folder in folders
         if not _below(folder, tuple(other for other in folders if other != folder))
     )
 
 
-def of_command(command: str, visible: tuple[str, ...]) -> Toolchain | None:
+def of_command(command: str, visible: tuple[str, ...], home: str) -> Toolchain | None:
     """Return the folder that the command to run needs beside the `visible` ones: where its file really is.
 
-    A command is often a link into a package; a package's other files are needed with it.
+    A command is often a link into a package; a package's other files are needed with it. Of a folder
+    that holds everything else too, such as /tmp or the home folder, only the file itself is shown.
     """
     real = os.path.realpath(command)
     if not command.startswith("/") or not os.path.isfile(real) or _below(real, (*SYSTEM, *visible)):
         return None
     before, mark, _after = real.partition("/node_modules/")
     folder = f"{before}/node_modules" if mark else os.path.dirname(real)
-    return Toolchain(path=folder, why=f"{os.path.basename(command)} lies there")
+    why = f"{os.path.basename(command)} lies there"
+    return Toolchain(path=real if _holds_everything(folder, home) else folder, why=why, installed=bool(mark))
+
+
+def _holds_everything(folder: str, home: str) -> bool:
+    if folder.count("/") < 2 or folder in _NEVER_A_PREFIX or f"{home}/".startswith(f"{folder}/"):
+        return True
+    return bool(os.stat(folder).st_mode & 0o1002)  # sticky, or open to everybody
 
 
 def visible_path(path: tuple[str, ...], visible: tuple[str, ...]) -> tuple[str, ...]:
@@ -75,17 +87,18 @@ def visible_path(path: tuple[str, ...], visible: tuple[str, ...]) -> tuple[str, 
     return tuple(dict.fromkeys((*entries, *usual)))
 
 
-def _needed(entry: str, home: str) -> tuple[str, ...]:
+def _needed(entry: str, home: str) -> tuple[bool, tuple[str, ...]]:
+    """Return whether a version manager keeps this PATH entry, and the folders that its programs need."""
     if home and entry.startswith(home + "/"):
         inner = entry[len(home) + 1 :]
         if inner in _KNOWN:
-            return tuple(f"{home}/{folder}" for folder in _KNOWN[inner])
+            return inner not in {"bin", ".local/bin"}, tuple(f"{home}/{folder}" for folder in _KNOWN[inner])
     prefix, last = os.path.split(entry)
     if entry.endswith("/node_modules/.bin"):
-        return (prefix,)
+        return True, (prefix,)
     if last in {"bin", "sbin", "shims"} and prefix not in {*_NEVER_A_PREFIX, home, f"{home}/.local"}:
-        return (prefix,)
-    return (entry,)
+        return False, (prefix,)
+    return False, (entry,)
 
 
 def _below(path: str, folders: tuple[str, ...]) -> bool:

@@ -60,8 +60,12 @@ class Names(Struct):
 _Folder = tuple[list[str], list[tuple[str, str, bool]], list[tuple[str, str, bool]], int]
 
 
-def walk(root: str, names: Names, cache_file: str = "") -> Findings:
-    """Walk `root`; keep and use findings in `cache_file` when one is given."""
+def walk(root: str, names: Names, cache_file: str = "", *, protections: bool = True) -> Findings:
+    """Walk `root`; keep and use findings in `cache_file` when one is given.
+
+    Without `protections` installed dependencies are not entered, unless the policy masks something there.
+    """
+    enter_dependencies = protections or bool(names.mask)
     known = _load(cache_file, root, names)
     fresh: dict[str, tuple[int, int, _Folder]] = {}
     hidden: list[Found] = []
@@ -89,7 +93,10 @@ def walk(root: str, names: Names, cache_file: str = "") -> Findings:
             continue  # not readable for us is not readable for the agent, who has no more rights
         hidden += [Found(path=path, rule=rule, directory=is_folder) for path, rule, is_folder in result[1]]
         protected += [Found(path=path, rule=rule, directory=is_folder) for path, rule, is_folder in result[2]]
-        todo += [(path, dependency or os.path.basename(path) in DEPENDENCY_FOLDERS) for path in result[0]]
+        for path in result[0]:
+            inner = dependency or os.path.basename(path) in DEPENDENCY_FOLDERS
+            if enter_dependencies or not inner:
+                todo.append((path, inner))
     if cache_file and changed:
         _store(cache_file, root, names, fresh)
     return Findings(
