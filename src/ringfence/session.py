@@ -215,7 +215,9 @@ class _Session:
             launch.mint_authority(ready)
             found = authority.claim(ready, self._folder.path)
         if found is None:
-            raise BoundaryError(f"no certificate authority could be taken from {ready}", hint="run `ringfence doctor`")
+            raise BoundaryError(
+                f"no certificate authority could be taken from {ready}", hint="run `ringfence doctor`"
+            )
         return found
 
     def _record(self) -> None:
@@ -246,7 +248,9 @@ class _Session:
                 "plan",
                 accepted=list(made.policy.accept),
                 not_held=[f"{one.id}: {one.why}" for one in made.guarantees if not one.held],
-                credentials=[one.name for one in usable_credentials(made.policy, self._host, made.workspace.root)],
+                credentials=[
+                    one.name for one in usable_credentials(made.policy, self._host, made.workspace.root)
+                ],
                 hidden=len(made.workspace.hidden),
                 protected=len(made.workspace.protected),
             )
@@ -262,7 +266,9 @@ class _Session:
             )
 
     def _save_plan(self) -> None:
-        fd = os.open(f"{self._folder.path}/plan.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = os.open(
+            f"{self._folder.path}/plan.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+        )
         with open(fd, "w", encoding="ascii") as file:
             file.write(encode(self._plan) + "\n")
 
@@ -459,7 +465,9 @@ class _Session:
                 count += b'"effect":"deny"' in line or b'"effect":"ask"' in line
         if count:
             what = "request was" if count == 1 else "requests were"
-            self._say(f"ringfence: {count} {what} refused; see `ringfence log {self._folder.id} --verdict deny`")
+            self._say(
+                f"ringfence: {count} {what} refused; see `ringfence log {self._folder.id} --verdict deny`"
+            )
 
     def _say(self, text: str) -> None:
         if not self._request.quiet:

@@ -90,4 +90,6 @@ def _limits(limits: tuple[LimitPlan, ...]) -> Guarantee:
     weak = [one.name for one in limits if one.held != "enforced"]
     if not weak:
         return Guarantee(id="L1", text=text, held=True)
-    return Guarantee(id="L1", text=text, held=False, why=f"held per process or by sampling only: {', '.join(weak)}")
+    return Guarantee(
+        id="L1", text=text, held=False, why=f"held per process or by sampling only: {', '.join(weak)}"
+    )

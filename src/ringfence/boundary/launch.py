@@ -53,7 +53,12 @@ class Child:
         return None
 
     def start(
-        self, invocation: Invocation, plan: Plan, staging: str, terminal: int | None, replaced: tuple[int, ...]
+        self,
+        invocation: Invocation,
+        plan: Plan,
+        staging: str,
+        terminal: int | None,
+        replaced: tuple[int, ...],
     ) -> int | None:
         """Send the invocation; return a socket to ask for sockets made inside, where ports are published."""
         vend = _pair() if plan.publish else None

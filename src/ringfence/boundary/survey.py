@@ -54,9 +54,13 @@ class Survey(Struct):
     missing: tuple[str, ...]  # policy paths that do not exist
     plain_files: frozenset[str]  # those of all these paths that are no folders
     findings: Findings  # in the workspace; `findings.hidden` with links replaced by what they lead to
-    clean_configs: tuple[tuple[str, str], ...]  # (path in the workspace, git configuration without credentials)
+    clean_configs: tuple[
+        tuple[str, str], ...
+    ]  # (path in the workspace, git configuration without credentials)
     identities: tuple[Identity, ...]  # which files stand at protected paths
-    hidden_elsewhere: tuple[tuple[str, str, bool], ...]  # (path, rule, is a folder) in the other visible paths
+    hidden_elsewhere: tuple[
+        tuple[str, str, bool], ...
+    ]  # (path, rule, is a folder) in the other visible paths
     git_user: tuple[str, str]
     landlock: int  # ABI
     trust: tuple[tuple[str, str], ...]  # (system file, "bundle" or "keystore")
@@ -167,9 +171,7 @@ def _is_empty(path: str) -> bool:
         return next(entries, None) is None
 
 
-def _hidden_elsewhere(
-    paths: tuple[str, ...], names: Names, host: Host
-) -> tuple[tuple[str, str, bool], ...]:
+def _hidden_elsewhere(paths: tuple[str, ...], names: Names, host: Host) -> tuple[tuple[str, str, bool], ...]:
     out = {}
     wanted = Names(mask=names.mask, unmask=names.unmask)
     for path in dict.fromkeys(paths):

@@ -25,7 +25,9 @@ class Invocation(Struct):
     """What the child does once it has its namespaces."""
 
     bwrap: str
-    options: tuple[str, ...]  # bubblewrap's, given by descriptor; `{root}` `{seccomp}` are filled in by the child
+    options: tuple[
+        str, ...
+    ]  # bubblewrap's, given by descriptor; `{root}` `{seccomp}` are filled in by the child
     entry: bytes  # the entry program
     filter: bytes  # for bubblewrap's --seccomp
     mounts: tuple[Mount, ...]  # that our child makes; empty when bubblewrap does
@@ -163,7 +165,12 @@ def _listen_inside(plan: Plan) -> tuple[Step, ...]:
     if plan.wire.kind != "loopback":
         return ()
     sock = Slot(offset=64)
-    address = struct.pack("<H", _AF_INET) + struct.pack(">H", plan.wire.proxy_port) + bytes((127, 0, 0, 1)) + bytes(8)
+    address = (
+        struct.pack("<H", _AF_INET)
+        + struct.pack(">H", plan.wire.proxy_port)
+        + bytes((127, 0, 0, 1))
+        + bytes(8)
+    )
     control = Slot(offset=128, address=True)  # struct cmsghdr {len, level, type} and the descriptor
     payload = Pointers(words=(Data(content=b"L"), 1))
     header = Pointers(words=(0, 0, payload, 1, control, 24, 0))
@@ -204,7 +211,9 @@ def _landlock_rules(plan: Plan) -> tuple[tuple[str, int, bool], ...]:
 
 def _covered(target: str, rules: list[tuple[str, int, bool]]) -> bool:
     """Tell whether a rule for a folder above already lets the target be read."""
-    return any(rights & landlock.READ == landlock.READ and target.startswith(path + "/") for path, rights, _ in rules)
+    return any(
+        rights & landlock.READ == landlock.READ and target.startswith(path + "/") for path, rights, _ in rules
+    )
 
 
 def _execute(plan: Plan) -> Execute:
@@ -224,4 +233,3 @@ def _execute(plan: Plan) -> Execute:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
