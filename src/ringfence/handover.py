@@ -11,7 +11,9 @@ class Listener(Struct):
     """One listening socket that the boundary can reach."""
 
     fd: int
-    kind: str  # "wire": redirected TCP, SO_ORIGINAL_DST tells where to; "anyip": getsockname tells; "proxy": proxy protocols only
+    # "wire": redirected TCP, SO_ORIGINAL_DST tells where to; "anyip": getsockname tells; "proxy": proxy
+    # protocols only
+    kind: str
 
 
 class Publication(Struct):

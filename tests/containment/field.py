@@ -141,7 +141,7 @@ class Field:
             found += [
                 f"mount {line}" for line in file if self.folder in line or any(name in line for name in names)
             ]
-        found += [one for one in glob.glob(f"{self.state}/sessions/*/root")]
+        found += glob.glob(f"{self.state}/sessions/*/root")
         found += [one for name in names for one in glob.glob(f"/run/ringfence/{name}")]
         found += [
             one

@@ -160,7 +160,7 @@ def _reserve_ready_fd() -> None:
     """
     fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     while fd < 3:
-        os.set_inheritable(fd, True)  # noqa: FBT003 - the only form there is
+        os.set_inheritable(fd, True)
         fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     if fd > 3:
         os.close(fd)

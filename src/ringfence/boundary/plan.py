@@ -134,7 +134,8 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
     if not survey.landlock and "no-landlock" not in policy.accept:
         raise HostError(
             "this kernel has no Landlock (guarantee P9)",
-            hint='boot with `lsm=landlock,…` in the kernel\'s command line, or accept the loss: `accept = ["no-landlock"]`',
+            hint="boot with `lsm=landlock,…` in the kernel's command line, "
+            'or accept the loss: `accept = ["no-landlock"]`',
         )
     if wire.kind == "none" and "no-wire" not in policy.accept:
         raise HostError(
@@ -170,7 +171,8 @@ def _bind_or_link(entry: Entry, why: str) -> Mount:
 def _etc(survey: Survey, host: Host, wire: Wire, *, uid: int, gid: int, user: str) -> tuple[Mount, ...]:
     shell = _shell(survey)
     texts = {
-        "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\n{user}:x:{uid}:{gid}:{user}:{host.home}:{shell}\n"
+        "passwd": "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+        f"{user}:x:{uid}:{gid}:{user}:{host.home}:{shell}\n"
         f"nobody:x:{NOBODY}:{NOBODY}:nobody:/nonexistent:/usr/sbin/nologin\n",
         "group": f"root:x:0:\n{user}:x:{gid}:\nnogroup:x:{NOBODY}:\n",
         "hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost\n",

@@ -22,12 +22,14 @@ from ringfence.workspace.scan import Findings, Found, Names
 
 # Of /etc only what programs need to run; /etc/shadow, sudoers, pip.conf, npmrc and the like stay out
 ETC = (
-    "alternatives", "bash.bashrc", "bash_completion", "ca-certificates", "ca-certificates.conf", "crypto-policies",
+    "alternatives", "bash.bashrc", "bash_completion", "ca-certificates", "ca-certificates.conf",
+    "crypto-policies",
     "debian_version", "default/locale", "fonts", "host.conf", "inputrc", "java", "java-11-openjdk",
     "java-17-openjdk", "java-21-openjdk", "java-25-openjdk", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
     "locale.alias", "localtime", "lsb-release", "magic", "magic.mime", "maven", "mime.types", "os-release",
     "perl", "pki/ca-trust", "pki/tls", "pki/java", "profile", "profile.d", "protocols", "python3",
-    "python3.11", "python3.12", "python3.13", "R", "redhat-release", "alpine-release", "services", "sgml", "shells",
+    "python3.11", "python3.12", "python3.13", "R", "redhat-release", "alpine-release", "services",
+    "sgml", "shells",
     "ssl/certs", "ssl/openssl.cnf", "ssl/ca-bundle.pem", "ssl/cert.pem", "terminfo", "timezone", "xml",
     "zsh", "ImageMagick-6", "ImageMagick-7", "rpc", "ethertypes", "gai.conf", "emacs", "vim",
 )  # fmt: skip

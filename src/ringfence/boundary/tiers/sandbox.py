@@ -104,7 +104,7 @@ def _as_options(plan: Plan, entry: bytes) -> tuple[tuple[str, ...], tuple[tuple[
                     data(hidden.path, contents[MASKED_FILE].encode(), 0o444)
     if len(options) > 3 * _BWRAP_MOST_MOUNTS:
         raise BoundaryError(
-            f"{len(options) // 3} mounts are needed, more than bubblewrap takes on this machine's fallback path",
+            f"{len(options) // 3} mounts are needed, more than bubblewrap takes at once",
             hint="run `ringfence doctor`: with the private wire there is no such limit; or narrow `mask`",
         )
     return tuple(options), tuple(texts)
@@ -225,9 +225,11 @@ def _execute(plan: Plan) -> Execute:
         paths=tuple(map(_bytes, paths)),
         argv=tuple(map(_bytes, plan.argv)),
         environment=tuple(_bytes(f"{key}={value}") for key, value in plan.environment),
-        not_found=f"{shown}: command not found inside the boundary\n\nhint: `ringfence plan` lists what is visible; "
+        not_found=f"{shown}: command not found inside the boundary\n\n"
+        "hint: `ringfence plan` lists what is visible; "
         "`--read DIR` shows a folder, and it must be on PATH",
-        not_executable=f"{shown}: cannot be executed inside the boundary (not executable, or of another format)",
+        not_executable=f"{shown}: cannot be executed inside the boundary "
+        "(not executable, or of another format)",
     )
 
 
