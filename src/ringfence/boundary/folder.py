@@ -146,9 +146,10 @@ def sweep(host: Host) -> tuple[tuple[str, Moved], ...]:
         try:
             with open(live) as file:
                 pid, started, staging = file.read().rstrip("\n").split(" ", 2)
+            running = _start_time(int(pid)) == started
         except (OSError, ValueError):
             continue
-        if _start_time(int(pid)) != started:
+        if not running:
             dead = Folder(id=name, path=f"{host.state_dir}/sessions/{name}", staging=staging, live=live)
             moved += [(name, one) for one in _bury(dead)]
     return tuple(moved)

@@ -53,7 +53,7 @@ def _lines(made: Plan, host: Host, limit: int) -> list[str]:
         *_section("environment", _environment(made)),
         *_section("limits", [f"{one.name} = {one.value}: {one.held}, by {one.by}" for one in made.limits]),
         *_section("guarantees", _guarantees(made)),
-        *_section("notes", list(made.notes)),
+        *_section("notes", list(map(_shown, made.notes))),
     ]
 
 
@@ -71,12 +71,12 @@ def _files(made: Plan, limit: int) -> list[str]:
     workspace = made.workspace
     rows = [f"{_MODES[workspace.mode]:<10} {_shown(workspace.root)} (the project, mode {workspace.mode})"]
     rows += [
-        f"{_KINDS[mount.kind]:<10} {_shown(mount.target)} ({mount.why})"
+        f"{_KINDS[mount.kind]:<10} {_shown(mount.target)} ({_shown(mount.why)})"
         for mount in made.mounts
         if mount.kind in _KINDS and _is_told(mount, workspace.root)
     ]
     rows.append("read-only  system folders and configuration; everything else does not exist")
-    rows += _few("hidden", [f"{_shown(one.path)} ({one.rule})" for one in workspace.hidden], limit)
+    rows += _few("hidden", [f"{_shown(one.path)} ({_shown(one.rule)})" for one in workspace.hidden], limit)
     rows += _few("protected", [_shown(path) for path in workspace.protected], limit)
     return rows
 

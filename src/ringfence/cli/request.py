@@ -8,6 +8,7 @@ from ringfence.handover import Publication
 from ringfence.host.model import Host
 from ringfence.policy.overrides import Overrides
 from ringfence.session import Request, workspace_of
+from ringfence.subject import canonical_port
 
 OPTIONS = (
     Option(
@@ -96,13 +97,11 @@ def _absolute(path: str) -> str:
 def _publication(text: str) -> Publication:
     outside, _, inside = text.rpartition(":")
     try:
-        port = int(inside)
-        host_port = int(outside) if outside else port
+        port = canonical_port(inside)
+        host_port = canonical_port(outside) if outside else port
     except ValueError:
-        port = host_port = 0
-    if not 0 < port < 65536 or not 0 < host_port < 65536:
         raise UsageError(
             f"`--publish {text}` is not a port",
             hint="write --publish 5173, or --publish 8080:5173 (here:inside)",
-        )
+        ) from None
     return Publication(host_address="127.0.0.1", host_port=host_port, inside_port=port)

@@ -43,7 +43,8 @@ PUBLIC_FILES = frozenset({
 # Files of the project that programs on the host run or obey later
 PROTECTED_FILES = frozenset({
     ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".zshrc",
-    ".zshenv", ".zprofile", ".zlogin", ".zlogout", ".kshrc", ".inputrc", ".envrc", ".gitconfig", ".gitmodules",
+    ".zshenv", ".zprofile", ".zlogin", ".zlogout", ".kshrc", ".inputrc", ".envrc", ".gitconfig",
+    ".gitmodules",
     ".mcp.json", ".claude.json", ".ripgreprc", ".bazelrc", ".pre-commit-config.yaml", "lefthook.yml",
     ".lefthook.yml", ".devcontainer.json", ".pnpmfile.cjs", ".yarnrc", ".yarnrc.yml", "bunfig.toml",
     "ringfence.toml", "ringfence.json",
