@@ -20,11 +20,6 @@ def put(root, *paths):
             file.write("x")
 
 
-<<<<<<< HEAD
-def age(_root):
-    """Let a clock tick pass: nobody can set a folder's change time back, so the tests below drop the wait."""
-    time.sleep(0.01)
-=======
 SOON = 0.02  # seconds until a change counts as settled in these tests: some ticks of the coarsest clock
 
 
@@ -38,7 +33,6 @@ def settled_soon():
 def settle():
     """Let every change so far count as settled."""
     time.sleep(SOON * 1.5)
->>>>>>> btests
 
 
 def hidden(root, **names):
@@ -158,7 +152,6 @@ EDITS = st.lists(
 
 
 def edit(root, kind, path, other):
-    time.sleep(0.005)  # a clock tick, see `age`
     """Make one change; one that the tree does not allow is none."""
     full, second = os.path.join(root, path), os.path.join(root, other)
     try:
@@ -183,10 +176,6 @@ def same(one, other):
 
 
 class TestCache:
-    @pytest.fixture(autouse=True)
-    def _without_the_wait(self, monkeypatch):
-        monkeypatch.setattr(scan, "_SETTLED", -1000.0)
-
     @settings(max_examples=60, deadline=None)
     @given(first=EDITS, second=EDITS)
     def test_what_it_gives_is_what_a_fresh_walk_finds(self, tmp_path_factory, first, second):
@@ -226,14 +215,10 @@ class TestCache:
         found = walk(str(root), Names(), cache)
         assert (found.entries, [one.path for one in found.hidden]) == (2, ["d7/.env"])
 
-    def test_a_folder_that_was_changed_just_now_is_not_kept(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(scan, "_SETTLED", 2.0)
+    def test_a_folder_that_was_changed_just_now_is_not_kept(self, tmp_path):
         root, cache = tmp_path / "root", str(tmp_path / "cache")
         put(root, "a")
         walk(str(root), Names(), cache)
-<<<<<<< HEAD
-        put(root, ".env")  # perhaps in the same clock tick
-=======
         assert walk(str(root), Names(), cache).entries == 1
 
     def test_setting_the_time_of_a_folder_back_hides_no_change(self, tmp_path):
@@ -244,7 +229,6 @@ class TestCache:
         status = os.stat(root)
         put(root, ".env")
         os.utime(root, ns=(status.st_atime_ns, status.st_mtime_ns))
->>>>>>> btests
         assert [one.path for one in walk(str(root), Names(), cache).hidden] == [".env"]
 
     def test_other_globs_make_another_cache(self, tmp_path):
