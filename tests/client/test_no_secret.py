@@ -1,5 +1,6 @@
 """No secret value in arguments, environments, logs, the plan, error messages or core dumps."""
 
+import contextlib
 import glob
 import os
 import resource
@@ -60,6 +61,16 @@ def test_no_process_of_the_session_shows_a_secret(world: World, session: subproc
         assert world.leaks(_read(f"/proc/{pid}/cmdline")) == [], pid
         if pid != session.pid:  # the launcher's own is what the operator's shell gave it
             assert world.leaks(_read(f"/proc/{pid}/environ")) == [], _read(f"/proc/{pid}/cmdline")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can read other processes' memory")
+@pytest.mark.guarantee("C5")
+def test_only_the_gate_has_a_secret_in_its_memory(world: World, session: subprocess.Popen[bytes]) -> None:
+    """The launcher is left out: the operator's own environment, keys included, is in it from the start."""
+    key = world.key.value.encode()
+    holders = {pid for pid in _family(session.pid) if key in _memory(pid)} - {session.pid}
+    gates = {pid for pid in _family(session.pid) if b"ringfence.egress" in _read(f"/proc/{pid}/cmdline")}
+    assert holders == gates
 
 
 @pytest.mark.guarantee("C2")
@@ -157,3 +168,20 @@ def _read(path: str) -> bytes:
             return file.read()
     except OSError:
         return b""
+
+
+def _memory(pid: int) -> bytes:
+    """Return all that a process has written into its memory."""
+    out = []
+    with (
+        open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps,
+        open(f"/proc/{pid}/mem", "rb", 0) as memory,
+    ):
+        for line in maps:
+            place, rights = line.split()[:2]
+            begin, end = (int(one, 16) for one in place.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(begin)
+                with contextlib.suppress(OSError):
+                    out.append(memory.read(end - begin))
+    return b"".join(out)

@@ -50,14 +50,14 @@ class Person:
             "RINGFENCE_MANAGED_POLICY": f"{self.home}/managed.toml",
         }  # fmt: skip
 
-    def ringfence(self, *arguments, refusing="", limit=LIMIT):
-        """Run the command; `refusing` puts it under a filter (tests/refusing.py)."""
+    def ringfence(self, *arguments, refusing="", limit=LIMIT, **more):
+        """Run the command; `refusing` puts it under a filter (tests/refusing.py), `more` are variables."""
         around = [self.python, f"{TOP}/tests/refusing.py", refusing, "--"] if refusing else []
         argv = [*self.prefix, *around, self.python, "-m", "ringfence.cli", *arguments]
         return subprocess.run(
             argv,
             cwd=self.project,
-            env=self.environment,
+            env={**self.environment, **more},
             capture_output=True,
             text=True,
             timeout=limit,

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 
+import pytest
 from person import snapshot
 
 from ringfence.verify.attacks import ATTACKS
@@ -110,3 +111,30 @@ def test_git_of_the_host_still_works_after_a_session_that_tried_everything(ordin
         ).returncode
         == 0
     )
+
+
+WEAKENED = """#!/usr/bin/python3
+import os, sys
+at = sys.argv.index("--args") + 1
+options = os.read(int(sys.argv[at]), 1 << 20).split(b"\\0")[:-1]
+filter_at = options.index(b"--seccomp")
+del options[filter_at : filter_at + 2]
+fd = os.memfd_create("options", 0)
+os.write(fd, b"".join(option + b"\\0" for option in options))
+os.lseek(fd, 0, 0)
+os.execv("/usr/bin/bwrap", ["bwrap", "--args", str(fd), *sys.argv[at + 1 :]])
+"""
+
+
+@pytest.mark.guarantee("T8")
+def test_a_boundary_that_lacks_something_is_told_by_its_status(person):
+    """The same battery, where bubblewrap leaves out the system call filter."""
+    folder = f"{person.folder}/weak/a/b"
+    os.makedirs(folder)
+    with open(f"{folder}/bwrap", "w", encoding="ascii") as file:
+        file.write(WEAKENED)
+    os.chmod(f"{folder}/bwrap", 0o755)
+    report, done = verified(person, RINGFENCE_BWRAP=f"{folder}/bwrap")
+    assert done.returncode == 1
+    through = {one["id"] for one in report["results"] if one["held"] is False}
+    assert {"S03", "S04"} <= through

@@ -175,6 +175,7 @@ class TestEnding:
         assert field.sh("true").code == 0
         assert field.left_over() == []
 
+    @pytest.mark.guarantee("A1")
     def test_the_log_tells_how_it_ended(self, users):
         users.sh("exit 4")
         last = users.events()[-1]
@@ -606,6 +607,20 @@ class TestProtected:
         field.sh(f"exec 2>/dev/null; {script}\n{tops}")
         for path in self.PATHS:
             assert field.read(path) == "mine", path
+
+    @pytest.mark.guarantee("T5")
+    def test_no_policy_file_can_be_written_or_left_behind(self, field):
+        text = "[workspace]\nmask = ['private/**']\n"
+        field.put("ringfence.toml", text)
+        own = os.path.join(field.home, ".config/ringfence/policy.toml")
+        field.sh(
+            "exec 2>/dev/null; echo evil >> ringfence.toml; rm -f ringfence.toml; mv ringfence.toml y; echo evil > t;"
+            " mv -f t ringfence.toml; mkdir sub; echo evil > sub/ringfence.toml; mkdir -p ~/.config/ringfence;"
+            " echo evil > ~/.config/ringfence/policy.toml; true"
+        )
+        assert field.read("ringfence.toml") == text
+        assert not os.path.exists(f"{field.project}/sub/ringfence.toml")
+        assert not os.path.exists(own)
 
     @pytest.mark.guarantee("F6")
     def test_what_appears_is_set_aside_and_told(self, field):

@@ -90,6 +90,7 @@ def test_of_mixed_answers_only_the_public_ones_are_dialled():
         "224.0.0.1",
     ],
 )
+@pytest.mark.guarantee("N5")
 def test_no_spelling_of_a_private_address_is_dialled(address):
     with pytest.raises(AddressError):
         vetted((address,))

@@ -326,9 +326,10 @@ def test_a_key_that_cannot_be_read_is_named_by_its_source_in_no_trace(tmp_path, 
         assert "value-canary" not in file.read() + gate.stderr
 
 
-def test_base64_is_not_promised_here():
-    """Encoded forms are scrubbed by a later issue; this pins the present limit so that it is known."""
-    from ringfence.egress.scrub import scrub
+def test_encoded_spellings_of_a_reflected_key_are_overwritten_too():
+    from ringfence.egress.scrub import scrub, spellings
 
-    encoded = base64.b64encode(KEY.encode())
-    assert scrub(encoded, (KEY.encode(),)) == encoded
+    encoded = base64.b64encode(b"x-api-key: " + KEY.encode() + b"\r\n")
+    scrubbed = scrub(encoded, spellings((KEY.encode(),)))
+    assert len(scrubbed) == len(encoded)
+    assert KEY.encode()[2:-2] not in base64.b64decode(scrubbed.replace(b"*", b"A"))

@@ -89,6 +89,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.guarantee("N10")
 def test_what_is_ambiguous_is_answered_with_an_error_and_the_connection_closed(gate, upstream, raw):
     upstream.clear()
     with gate.connect(f"{HOST}:443") as sock:
@@ -134,6 +135,7 @@ def test_a_url_and_a_host_that_differ_are_421(gate, upstream, raw):
         b"GET https://other.example.com/ HTTP/1.1\r\nHost: api.example.com\r\n\r\n",
     ],
 )
+@pytest.mark.guarantee("N9")
 def test_a_host_other_than_the_tunnels_is_421_also_on_a_later_request(gate, upstream, inner):
     upstream.clear()
     assert parse(gate.tunnelled(f"{HOST}:443", inner))[0] == 421
@@ -199,6 +201,7 @@ def test_an_absolute_url_in_a_tunnel_becomes_a_path(gate, upstream):
     assert seen.startswith(b"GET /a?b HTTP/1.1\r\nHost: api.example.com\r\n")
 
 
+@pytest.mark.guarantee("N8")
 def test_the_path_that_was_judged_is_the_path_that_is_sent(gate, upstream):
     raw = b"GET /x/../%61//b/. HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n"
     assert forwarded(gate, upstream, raw).startswith(b"GET /a/b/ HTTP/1.1\r\n")

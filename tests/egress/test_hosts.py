@@ -193,6 +193,7 @@ def test_a_refusal_tells_what_by_which_rule_and_what_would_allow_it(start):
     assert gate.ask("api.github.com:443", path="/repos/acme%2f..%2fother/x")[0] == 403
 
 
+@pytest.mark.guarantee("N1")
 def test_an_empty_policy_lets_nothing_out(start):
     gate = start()
     for authority in (b"api.github.com:443", b"localhost:443", b"127.0.0.1:443", b"10.9.8.7:443"):

@@ -147,6 +147,7 @@ def test_the_next_sessions_authority_is_minted_when_this_ones_first_request_was_
     assert {"ca.pem", "ca.key"} <= set(os.listdir(os.path.join(ready, name)))
 
 
+@pytest.mark.guarantee("A1")
 def test_the_log_it_leaves_is_whole_and_holds_each_step_of_a_request_once(running):
     gate = running(
         credentials=(credential(HOST),),

@@ -251,6 +251,7 @@ def world(tmp_path_factory):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(BYTES, min_size=1, max_size=3))
+@pytest.mark.guarantee("N10")
 def test_whole_connections_of_any_bytes_bring_upstream_only_what_was_allowed(world, pieces):
     gate, upstream = world
     with gate.connect(f"{HOST}:443") as sock:

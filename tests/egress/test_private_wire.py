@@ -125,6 +125,7 @@ def resolve(wire, name):
 @pytest.mark.parametrize(
     "name", ["evil.test", "example.net", "notexample.net", "secret-data.evil.test", "localhost.evil.test"]
 )
+@pytest.mark.guarantee("N7")
 def test_a_name_that_no_rule_allows_does_not_exist(wire, gate, name):
     status, _, errors = resolve(wire, name)
     assert status == 1

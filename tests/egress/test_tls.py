@@ -312,6 +312,7 @@ def test_a_spliced_connection_keeps_one_direction_when_the_other_ends(start):
         ({}, "*.other.example.com", "mismatch"),
     ],
 )
+@pytest.mark.guarantee("N11")
 def test_an_upstream_whose_certificate_does_not_verify_gets_not_one_byte(start, serve, kind, name, reason):
     bad = serve(name, **kind)
     gate = start(allow=(rule("bad.example.com"),), static=(("bad.example.com", bad.address),))
