@@ -1,29 +1,23 @@
 """One boundary's life: from a request to an exit status, everything it needs made, used and removed.
 
-The child begins to build its namespaces; meanwhile the policy is read and the host surveyed. From these
-comes the plan, then the session's folder, its authority and first records, then bubblewrap; the session is
-watched to its end, and all that was made for it is taken away.
+What `preparation` decided is carried out: the session's folder, its authority and first records, then
+bubblewrap; the session is watched to its end, and all that was made for it is taken away.
 """
 
 import os
 import sys
 import time
 
-from ringfence.boundary import launch, limits, wire
+from ringfence.boundary import launch, limits
 from ringfence.boundary.launch import Child, Refused
-from ringfence.boundary.model import Plan, Wire
-from ringfence.boundary.plan import NOBODY, check_workspace, plan, usable_credentials
-from ringfence.boundary.survey import Survey, cache_file, names_of, survey
+from ringfence.boundary.model import Plan
+from ringfence.boundary.plan import usable_credentials
+from ringfence.boundary.survey import cache_file, names_of
 from ringfence.boundary.tiers import sandbox
 from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, RingfenceError
-from ringfence.handover import Publication
-from ringfence.host import indexes
 from ringfence.host.model import Host
-from ringfence.policy import load
-from ringfence.policy.model import Policy
-from ringfence.policy.overrides import Overrides
-from ringfence.value import Struct
+from ringfence.preparation import Prepared, Request, decide, owner, prepare, speaks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,84 +25,6 @@ if TYPE_CHECKING:
     from ringfence.boundary.supervise import Outcome, Supervisor
     from ringfence.credential.authority import Authority
     from ringfence.workspace.aside import Moved
-
-
-class Request(Struct):
-    """What somebody asked to run, and how."""
-
-    argv: tuple[str, ...]
-    workspace: str
-    cwd: str
-    overrides: Overrides = Overrides()
-    publish: tuple[Publication, ...] = ()
-    quiet: bool = False
-
-
-class Prepared(Struct):
-    """Everything decided, nothing started but the child that waits."""
-
-    policy: Policy
-    survey: Survey
-    wire: Wire
-    child: Child
-
-
-def workspace_of(folder: str, home: str) -> str:
-    """Return the project that `folder` belongs to: the nearest folder with `.git` below home, else itself."""
-    here = folder
-    while here not in {"/", home} and not home.startswith(here + "/"):
-        if os.path.lexists(f"{here}/.git"):
-            return here
-        here = os.path.dirname(here)
-    return folder
-
-
-def prepare(request: Request, host: Host) -> Prepared:
-    """Begin the child, and read policy and machine while it works. On error no child is left behind."""
-    if host.system != "linux":
-        raise HostError(f"the sandbox tier runs on Linux, not on {host.system}", hint="see docs/macos.md")
-    check_workspace(request.workspace, host)
-    child = launch.begin(owner=_owner(request.workspace, host), networked=True)
-    try:
-        policy = load.effective(
-            host,
-            request.workspace,
-            command=os.path.basename(request.argv[0]),
-            overrides=request.overrides,
-            indexes=indexes.reader(host),
-        )
-        answers = survey(policy, host, request.workspace, request.argv)
-    except BaseException:
-        child.abandon()
-        raise
-    refused = child.built()
-    if refused is None:
-        return Prepared(policy=policy, survey=answers, wire=_private(), child=child)
-    fallback = launch.begin(owner=_owner(request.workspace, host), networked=False)
-    fallback.built()
-    return Prepared(policy=policy, survey=answers, wire=_loopback(refused, host), child=fallback)
-
-
-def decide(request: Request, host: Host, prepared: Prepared, *, authority: str = "", homes: str = "") -> Plan:
-    """Return the plan."""
-    kept = _kept(prepared.policy, host)
-    return plan(
-        prepared.policy,
-        host,
-        prepared.survey,
-        request.argv,
-        cwd=request.cwd,
-        wire=prepared.wire,
-        authority=authority,
-        homes=homes or f"{host.state_dir}/homes/WORKSPACE",
-        publish=request.publish,
-        kept=kept,
-    )
-
-
-def speaks(policy: Policy) -> bool:
-    """Tell whether a policy lets anything out: only then a certificate authority is needed."""
-    return bool(policy.egress.allow or policy.egress.ask or policy.gateways)
 
 
 def run(request: Request, host: Host) -> int:
@@ -131,42 +47,6 @@ def _tidy_up(request: Request, host: Host) -> None:
         if not request.quiet:
             sys.stderr.write(f"ringfence: session {killed} was killed before it could tidy up\n")
             sys.stderr.write(_set_aside_text(moved.path, moved.to, moved.problem) + "\n")
-
-
-def _owner(workspace: str, host: Host) -> int:
-    """Return who root's agent becomes: the workspace's owner, or nobody where that is root itself."""
-    if host.uid:
-        return host.uid
-    try:
-        return os.stat(workspace).st_uid or NOBODY
-    except OSError as error:
-        raise BoundaryError(f"the workspace {workspace} cannot be used: {error.strerror}") from None
-
-
-def _private() -> Wire:
-    return Wire(kind="private", gate_address=wire.GATE4, proxy_port=wire.PROXY_PORT)
-
-
-def _loopback(refused: Refused, host: Host) -> Wire:
-    """Return the fallback, or raise when this machine cannot even hold that."""
-    from ringfence.host import features
-
-    what, hint = features.explain(refused.step, refused.errno)
-    if not host.system_bwrap and not host.bwrap:
-        raise HostError(what, hint=hint)
-    return Wire(kind="loopback", gate_address="127.0.0.1", proxy_port=wire.PROXY_PORT, why=what, hint=hint)
-
-
-def _kept(policy: Policy, host: Host) -> tuple[tuple[str, str], ...]:
-    patterns = policy.environment.keep
-    if not patterns:
-        return ()
-    from ringfence.host import probe
-
-    exact = {name for name in patterns if not name.endswith("*")}
-    prefixes = tuple(name[:-1] for name in patterns if name.endswith("*"))
-    names = [name for name in host.set_variables if name in exact or (prefixes and name.startswith(prefixes))]
-    return tuple(sorted(probe.settings(names).items()))
 
 
 class _Session:
@@ -198,8 +78,8 @@ class _Session:
         policy = self._prepared.policy
         homes = ""
         if policy.files.state:
-            owner = _owner(self._request.workspace, self._host)
-            homes = folder.home_for(self._host, self._request.workspace, policy.files.state, owner)
+            agent = owner(self._request.workspace, self._host)
+            homes = folder.home_for(self._host, self._request.workspace, policy.files.state, agent)
         where = ""
         if speaks(self._prepared.policy):
             self._authority = self._claim()

@@ -19,7 +19,8 @@ ROWS = [
     {"policy", "shell", "host"},
     {"handover", "verdict", "workspace", "credential", "audit"},
     {"boundary", "egress"},
-    {"deploy", "session"},
+    {"deploy", "preparation"},
+    {"session"},
     {"aio", "broker", "fleet", "verify", "ui", "integrations"},
     {"cli"},
 ]

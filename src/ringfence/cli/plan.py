@@ -2,7 +2,7 @@
 
 import sys
 
-from ringfence import session
+from ringfence import preparation
 from ringfence.boundary.model import Mount, Plan
 from ringfence.boundary.plan import usable_credentials
 from ringfence.canonical import encode
@@ -28,10 +28,10 @@ def main(arguments: list[str]) -> int:
         return 0
     host = probe.host()
     asked = request(given, host, default=("sh",))
-    prepared = session.prepare(asked, host)
+    prepared = preparation.prepare(asked, host)
     prepared.child.abandon()
-    authority = f"{host.state_dir}/authority" if session.speaks(prepared.policy) else ""
-    made = session.decide(asked, host, prepared, authority=authority)
+    authority = f"{host.state_dir}/authority" if preparation.speaks(prepared.policy) else ""
+    made = preparation.decide(asked, host, prepared, authority=authority)
     if "--json" in given.switches:
         print(encode(made))
         return 0

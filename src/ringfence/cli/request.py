@@ -7,7 +7,7 @@ from ringfence.errors import BoundaryError, UsageError
 from ringfence.handover import Publication
 from ringfence.host.model import Host
 from ringfence.policy.overrides import Overrides
-from ringfence.session import Request, workspace_of
+from ringfence.preparation import Request, workspace_of
 from ringfence.subject import canonical_port
 
 OPTIONS = (

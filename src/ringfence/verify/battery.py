@@ -3,7 +3,7 @@
 import os
 
 from ringfence.host.model import Host
-from ringfence.session import Request
+from ringfence.preparation import Request
 from ringfence.value import Struct
 from ringfence.verify import facts as facts_of
 from ringfence.verify import outside, session

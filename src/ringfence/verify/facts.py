@@ -7,10 +7,10 @@ outside, where it may, and the attacks try to get at exactly that.
 import glob
 import os
 
-from ringfence import session
+from ringfence import preparation
 from ringfence.boundary.model import Plan
 from ringfence.host.model import Host
-from ringfence.session import Request
+from ringfence.preparation import Request
 from ringfence.workspace import tables
 
 _NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user")
@@ -19,9 +19,9 @@ _FIRST_ORDINARY_UID, _NOBODY = 1000, 60000
 
 def read_plan(request: Request, host: Host) -> Plan:
     """Return what a session for this request is to be. Nothing of it is started."""
-    prepared = session.prepare(request, host)
+    prepared = preparation.prepare(request, host)
     try:
-        return session.decide(request, host, prepared)
+        return preparation.decide(request, host, prepared)
     finally:
         prepared.child.abandon()
 

@@ -10,7 +10,7 @@ from ringfence.cli.request import OPTIONS, request
 from ringfence.errors import BoundaryError, UsageError
 from ringfence.handover import Publication
 from ringfence.host import probe
-from ringfence.session import workspace_of
+from ringfence.preparation import workspace_of
 from ringfence.value import replace
 
 
