@@ -11,7 +11,9 @@ class Listener(Struct):
     """One listening socket that the boundary can reach."""
 
     fd: int
-    kind: str  # "wire": redirected TCP, SO_ORIGINAL_DST tells where to; "anyip": getsockname tells; "proxy": proxy protocols only
+    # "wire": redirected TCP, SO_ORIGINAL_DST tells where to; "anyip": getsockname tells; "proxy": proxy
+    # protocols only
+    kind: str
 
 
 class Publication(Struct):
@@ -30,7 +32,9 @@ class Handover(Struct):
     listeners: tuple[Listener, ...]
     dns_fd: int | None  # UDP socket in the gate's namespace; None where there is no wire
     control_fd: int  # end of file here means the launcher is gone: stop
-    secrets_fd: int | None  # JSON object of the environment variables named by `env:` sources; read once, then closed
+    secrets_fd: (
+        int | None
+    )  # JSON object of the environment variables named by `env:` sources; read once, then closed
     vend_fd: int | None  # ask here for a socket made inside the boundary's network namespace
     audit_path: str  # the session's log; the launcher has written the first records
     authority_dir: str  # this session's certificate authority: ca.pem, ca.key

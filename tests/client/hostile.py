@@ -1,7 +1,5 @@
 """A repository that attacks whoever opens it, and a model that obeys it."""
 
-# ruff: noqa: E501 - commands and requests read better whole
-
 import json
 import os
 

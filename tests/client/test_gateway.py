@@ -1,7 +1,5 @@
 """The base-URL gateway: plain HTTP inside, TLS and the key outside, events passed on one by one."""
 
-# ruff: noqa: E501 - commands and requests read better whole
-
 import itertools
 import json
 

@@ -1,7 +1,5 @@
 """The tools a developer uses work inside, with proxy variables and without any."""
 
-# ruff: noqa: E501 - commands and requests read better whole
-
 import http.client
 import os
 import secrets

@@ -24,7 +24,9 @@ class Done:
         self.err = err.decode("utf-8", "surrogateescape")
 
     def __repr__(self):
-        return f"exit {self.code} after {self.seconds:.2f} s\n{self.out[-2000:]}\n--- stderr\n{self.err[-2000:]}"
+        return (
+            f"exit {self.code} after {self.seconds:.2f} s\n{self.out[-2000:]}\n--- stderr\n{self.err[-2000:]}"
+        )
 
 
 class Field:
@@ -129,13 +131,23 @@ class Field:
     def left_over(self):
         """Return what of our sessions still exists: processes, mounts, live files, staging folders, cgroups."""
         names = [os.path.basename(one) for one in self.sessions()]
-        found = [f"live {one}" for one in os.listdir(f"{self.state}/live")] if os.path.isdir(f"{self.state}/live") else []
+        found = (
+            [f"live {one}" for one in os.listdir(f"{self.state}/live")]
+            if os.path.isdir(f"{self.state}/live")
+            else []
+        )
         found += [f"process {pid}" for pid in self.processes()]
         with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
-            found += [f"mount {line}" for line in file if self.folder in line or any(name in line for name in names)]
-        found += [one for one in glob.glob(f"{self.state}/sessions/*/root")]
+            found += [
+                f"mount {line}" for line in file if self.folder in line or any(name in line for name in names)
+            ]
+        found += glob.glob(f"{self.state}/sessions/*/root")
         found += [one for name in names for one in glob.glob(f"/run/ringfence/{name}")]
-        found += [one for name in names for one in glob.glob(f"/sys/fs/cgroup/*/**/ringfence-{name}", recursive=True)]
+        found += [
+            one
+            for name in names
+            for one in glob.glob(f"/sys/fs/cgroup/*/**/ringfence-{name}", recursive=True)
+        ]
         return found
 
     def processes(self):

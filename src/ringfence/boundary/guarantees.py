@@ -36,7 +36,8 @@ def _wire(wire: Wire) -> Guarantee:
         id="N2",
         text=text,
         held=False,
-        why=f"{wire.why}; programs that ignore proxy variables get no network at all. `ringfence doctor` says how to mend it",
+        why=f"{wire.why}; programs that ignore proxy variables get no network at all. "
+        "`ringfence doctor` says how to mend it",
     )
 
 
@@ -49,7 +50,8 @@ def _unseen(policy: Policy) -> Guarantee:
         id="N8",
         text=text,
         held=False,
-        why=f"`splice` passes TLS to {hosts} through unseen: methods, paths and the Host header are not judged there",
+        why=f"`splice` passes TLS to {hosts} through unseen: methods, paths and the Host header "
+        "are not judged there",
     )
 
 
@@ -61,7 +63,8 @@ def _credentials_hidden(workspace: WorkspacePlan) -> Guarantee:
         id="F3",
         text=text,
         held=True,
-        why="in direct mode this covers files that exist at the start; one that you create during the session is visible",
+        why="in direct mode this covers files that exist at the start; "
+        "one that you create during the session is visible",
     )
 
 
@@ -73,8 +76,8 @@ def _set_aside(workspace: WorkspacePlan) -> Guarantee:
         id="F6",
         text=text,
         held=True,
-        why="in direct mode one that did not exist at the start can be created, and is moved out of the project when "
-        "the session ends; until then tools of yours in this folder would see it",
+        why="in direct mode one that did not exist at the start can be created, and is moved out of the project "
+        "when the session ends; until then tools of yours in this folder would see it",
     )
 
 
@@ -90,4 +93,6 @@ def _limits(limits: tuple[LimitPlan, ...]) -> Guarantee:
     weak = [one.name for one in limits if one.held != "enforced"]
     if not weak:
         return Guarantee(id="L1", text=text, held=True)
-    return Guarantee(id="L1", text=text, held=False, why=f"held per process or by sampling only: {', '.join(weak)}")
+    return Guarantee(
+        id="L1", text=text, held=False, why=f"held per process or by sampling only: {', '.join(weak)}"
+    )

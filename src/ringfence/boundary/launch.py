@@ -53,7 +53,12 @@ class Child:
         return None
 
     def start(
-        self, invocation: Invocation, plan: Plan, staging: str, terminal: int | None, replaced: tuple[int, ...]
+        self,
+        invocation: Invocation,
+        plan: Plan,
+        staging: str,
+        terminal: int | None,
+        replaced: tuple[int, ...],
     ) -> int | None:
         """Send the invocation; return a socket to ask for sockets made inside, where ports are published."""
         vend = _pair() if plan.publish else None
@@ -155,7 +160,7 @@ def _reserve_ready_fd() -> None:
     """
     fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     while fd < 3:
-        os.set_inheritable(fd, True)  # noqa: FBT003 - the only form there is
+        os.set_inheritable(fd, True)
         fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     if fd > 3:
         os.close(fd)

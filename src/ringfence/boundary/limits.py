@@ -138,7 +138,11 @@ def make_group(session: str, limits: Limits, version: str) -> Group:
 def remove_leftover(session: str) -> None:
     """Remove the group of a session whose launcher was killed."""
     name = f"ringfence-{session}"
-    folders = [f"{_own_v2()}/{name}"] if hierarchy() == "v2" else [_v1_path(one, session) for one in ("memory", "cpu")]
+    folders = (
+        [f"{_own_v2()}/{name}"]
+        if hierarchy() == "v2"
+        else [_v1_path(one, session) for one in ("memory", "cpu")]
+    )
     Group(folders=tuple(one for one in folders if os.path.isdir(one)), version="v1").remove()
 
 

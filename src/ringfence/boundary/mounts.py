@@ -23,7 +23,17 @@ _READ_WRITE = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
 _OPENAT2 = 437
 _RESOLVE_NO_SYMLINKS, _RESOLVE_IN_ROOT = 0x04, 0x10
 # Hidden in a read-only workspace also when they appear later
-_LATER = (".env", ".env.local", ".env.production", ".npmrc", ".pypirc", ".netrc", ".git-credentials", ".aws", ".ssh")
+_LATER = (
+    ".env",
+    ".env.local",
+    ".env.production",
+    ".npmrc",
+    ".pypirc",
+    ".netrc",
+    ".git-credentials",
+    ".aws",
+    ".ssh",
+)
 
 
 class Builder:
@@ -110,7 +120,9 @@ class Builder:
         owner = f"uid={self._owner},gid={self._owner}"
         size = f",size={mount.size}" if mount.size else ""
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-        syscalls.mount("tmpfs", self._path(mount.target), "tmpfs", flags, f"mode={mount.mode:o},{owner}{size}")
+        syscalls.mount(
+            "tmpfs", self._path(mount.target), "tmpfs", flags, f"mode={mount.mode:o},{owner}{size}"
+        )
 
     def _bind(self, mount: Mount) -> None:
         inner = mount.kind in {"mask", "pin"}

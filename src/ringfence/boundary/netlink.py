@@ -121,7 +121,9 @@ def address(index: int, ours: Address) -> bytes:
 def neighbour(index: int, family: int, packed: bytes, mac: bytes) -> bytes:
     """Pin the link address of a neighbour: the first IPv6 packet would wait a second for discovery."""
     body = struct.pack("=BxHiHBB", family, 0, index, 0x80, 0, 0)  # NUD_PERMANENT
-    return message(_RTM_NEWNEIGH, _REQUEST | _ACK | _CREATE | _REPLACE, body + attribute(1, packed) + attribute(2, mac))
+    return message(
+        _RTM_NEWNEIGH, _REQUEST | _ACK | _CREATE | _REPLACE, body + attribute(1, packed) + attribute(2, mac)
+    )
 
 
 def default_route(family: int, gateway: bytes) -> bytes:
@@ -207,7 +209,11 @@ def protocol_is(number: int) -> tuple[bytes, ...]:
 def destination_port_is(port: int) -> tuple[bytes, ...]:
     """Match the destination port of TCP or UDP."""
     load = _expression(
-        "payload", attribute(1, _be32(1)), attribute(2, _be32(2)), attribute(3, _be32(2)), attribute(4, _be32(2))
+        "payload",
+        attribute(1, _be32(1)),
+        attribute(2, _be32(2)),
+        attribute(3, _be32(2)),
+        attribute(4, _be32(2)),
     )
     return (load, _compare(struct.pack(">H", port)))
 
@@ -215,7 +221,11 @@ def destination_port_is(port: int) -> tuple[bytes, ...]:
 def icmp6_type_is(number: int) -> tuple[bytes, ...]:
     """Match the type of an ICMPv6 message."""
     load = _expression(
-        "payload", attribute(1, _be32(1)), attribute(2, _be32(2)), attribute(3, _be32(0)), attribute(4, _be32(1))
+        "payload",
+        attribute(1, _be32(1)),
+        attribute(2, _be32(2)),
+        attribute(3, _be32(0)),
+        attribute(4, _be32(1)),
     )
     return (load, _compare(bytes([number])))
 
@@ -252,7 +262,9 @@ def accept() -> tuple[bytes, ...]:
 
 def reject() -> tuple[bytes, ...]:
     """Answer with ICMP port unreachable, so that clients fall back at once instead of waiting."""
-    return (_expression("reject", attribute(1, _be32(2)), attribute(2, bytes([1]))),)  # ICMPX, port unreachable
+    return (
+        _expression("reject", attribute(1, _be32(2)), attribute(2, bytes([1]))),
+    )  # ICMPX, port unreachable
 
 
 def is_missing(error: OSError) -> bool:

@@ -16,7 +16,9 @@ NOBODY = 65534
 _AGENT = 1000  # who root's agent is inside
 MASKED_FILE, MASKED_FOLDER = f"{INSIDE}/hidden", f"{INSIDE}/hidden.d"
 ENTRY = f"{INSIDE}/enter"
-_NSSWITCH = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+_NSSWITCH = (
+    "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+)
 
 
 def plan(
@@ -90,9 +92,7 @@ def usable_credentials(policy: Policy, host: Host, workspace: str) -> tuple[Cred
     """Return the credentials whose source has something; a required one that has not is an error."""
     out, missing = [], []
     for credential in policy.credentials:
-        if sources.available(
-            credential, host.set_variables, host.path, host.home, workspace=workspace
-        ):
+        if sources.available(credential, host.set_variables, host.path, host.home, workspace=workspace):
             out.append(credential)
         elif not credential.optional:
             missing.append(credential)
@@ -134,10 +134,13 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
     if not survey.landlock and "no-landlock" not in policy.accept:
         raise HostError(
             "this kernel has no Landlock (guarantee P9)",
-            hint="boot with `lsm=landlock,…` in the kernel's command line, or accept the loss: `accept = [\"no-landlock\"]`",
+            hint="boot with `lsm=landlock,…` in the kernel's command line, "
+            'or accept the loss: `accept = ["no-landlock"]`',
         )
     if wire.kind == "none" and "no-wire" not in policy.accept:
-        raise HostError(f"there is no way to build the boundary's network: {wire.why}", hint="run `ringfence doctor`")
+        raise HostError(
+            f"there is no way to build the boundary's network: {wire.why}", hint="run `ringfence doctor`"
+        )
 
 
 def _check_own_folders(policy: Policy, survey: Survey, host: Host) -> None:
@@ -168,7 +171,8 @@ def _bind_or_link(entry: Entry, why: str) -> Mount:
 def _etc(survey: Survey, host: Host, wire: Wire, *, uid: int, gid: int, user: str) -> tuple[Mount, ...]:
     shell = _shell(survey)
     texts = {
-        "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\n{user}:x:{uid}:{gid}:{user}:{host.home}:{shell}\n"
+        "passwd": "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+        f"{user}:x:{uid}:{gid}:{user}:{host.home}:{shell}\n"
         f"nobody:x:{NOBODY}:{NOBODY}:nobody:/nonexistent:/usr/sbin/nologin\n",
         "group": f"root:x:0:\n{user}:x:{gid}:\nnogroup:x:{NOBODY}:\n",
         "hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost\n",
@@ -177,7 +181,9 @@ def _etc(survey: Survey, host: Host, wire: Wire, *, uid: int, gid: int, user: st
         "resolv.conf": _resolver(wire),
         "gitconfig": _gitconfig(survey),
     }
-    own = tuple(Mount(kind="text", target=f"/etc/{name}", text=text, why="ours") for name, text in texts.items())
+    own = tuple(
+        Mount(kind="text", target=f"/etc/{name}", text=text, why="ours") for name, text in texts.items()
+    )
     return (*(_bind_or_link(entry, "system configuration") for entry in survey.etc), *own)
 
 
@@ -191,7 +197,11 @@ def _gitconfig(survey: Survey) -> str:
     name, email = survey.git_user
     lines = ["[safe]", f"\tdirectory = {survey.workspace}", "[init]", "\tdefaultBranch = main"]
     if name or email:
-        lines += ["[user]", *([f"\tname = {name}"] if name else []), *([f"\temail = {email}"] if email else [])]
+        lines += [
+            "[user]",
+            *([f"\tname = {name}"] if name else []),
+            *([f"\temail = {email}"] if email else []),
+        ]
     return "\n".join(line.replace("\n", " ") for line in lines) + "\n"
 
 
@@ -200,7 +210,13 @@ def _private(policy: Policy, host: Host) -> tuple[Mount, ...]:
     return (
         Mount(kind="tmpfs", target="/tmp", size=size, mode=0o1777, why="private"),  # noqa: S108
         Mount(kind="tmpfs", target="/var/tmp", size=size, mode=0o1777, why="private"),  # noqa: S108
-        Mount(kind="tmpfs", target=host.home, size=size, mode=0o700, why="a home of its own; yours is not visible"),
+        Mount(
+            kind="tmpfs",
+            target=host.home,
+            size=size,
+            mode=0o700,
+            why="a home of its own; yours is not visible",
+        ),
         Mount(kind="directory", target="/run", why="no sockets of the host"),
         Mount(kind="text", target=MASKED_FILE, text="# hidden by ringfence: a credential file\n", why="mask"),
         Mount(kind="directory", target=MASKED_FOLDER, mode=0o555, why="mask"),
@@ -211,9 +227,15 @@ def _trust(survey: Survey, authority: str) -> tuple[Mount, ...]:
     if not authority:
         return ()
     own = (
-        Mount(kind="ro", source=f"{authority}/ca.pem", target=TRUST.certificate, why="the session's authority"),
-        Mount(kind="ro", source=f"{authority}/bundle.pem", target=TRUST.bundle, why="the session's trust store"),
-        Mount(kind="ro", source=f"{authority}/truststore.jks", target=TRUST.keystore, why="the same for Java"),
+        Mount(
+            kind="ro", source=f"{authority}/ca.pem", target=TRUST.certificate, why="the session's authority"
+        ),
+        Mount(
+            kind="ro", source=f"{authority}/bundle.pem", target=TRUST.bundle, why="the session's trust store"
+        ),
+        Mount(
+            kind="ro", source=f"{authority}/truststore.jks", target=TRUST.keystore, why="the same for Java"
+        ),
     )
     files = {"bundle": f"{authority}/bundle.pem", "keystore": f"{authority}/truststore.jks"}
     over = tuple(
@@ -232,7 +254,13 @@ def _is_visible(path: str, survey: Survey) -> bool:
 
 def _tools(survey: Survey, host: Host) -> tuple[Mount, ...]:
     return tuple(
-        Mount(kind="ro", source=one.path, target=one.path, directory=one.path not in survey.plain_files, why=one.why)
+        Mount(
+            kind="ro",
+            source=one.path,
+            target=one.path,
+            directory=one.path not in survey.plain_files,
+            why=one.why,
+        )
         for one in survey.toolchains
         if not CREDENTIAL_FOLDERS.intersection(one.path.split("/"))
         and one.path != host.home
@@ -264,13 +292,16 @@ def _files(policy: Policy, survey: Survey, host: Host, homes: str) -> tuple[Moun
 
 
 def _mask(path: str, *, directory: bool) -> Mount:
-    return Mount(kind="mask", source=MASKED_FOLDER if directory else MASKED_FILE, target=path, why="credentials")
+    return Mount(
+        kind="mask", source=MASKED_FOLDER if directory else MASKED_FILE, target=path, why="credentials"
+    )
 
 
 def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
     root, mode = survey.workspace, policy.workspace.mode
     hidden = tuple(
-        Hidden(path=f"{root}/{one.path}", rule=one.rule, directory=one.directory) for one in survey.findings.hidden
+        Hidden(path=f"{root}/{one.path}", rule=one.rule, directory=one.directory)
+        for one in survey.findings.hidden
     )
     if mode == "scratch":
         return WorkspacePlan(root=root, mode=mode)
@@ -301,7 +332,9 @@ def _ancestors(paths: tuple[str, ...]) -> tuple[str, ...]:
 def _project(workspace: WorkspacePlan, policy: Policy, survey: Survey) -> tuple[Mount, ...]:
     root = workspace.root
     if workspace.mode == "scratch":
-        return (Mount(kind="tmpfs", target=root, size=policy.limits.scratch, mode=0o755, why="scratch workspace"),)
+        return (
+            Mount(kind="tmpfs", target=root, size=policy.limits.scratch, mode=0o755, why="scratch workspace"),
+        )
     if workspace.mode == "readonly":
         return (
             Mount(kind="masked", source=root, target=root, why="the project, read-only"),
@@ -310,8 +343,14 @@ def _project(workspace: WorkspacePlan, policy: Policy, survey: Survey) -> tuple[
     kind = "rw" if survey.writable else "ro"
     return (
         Mount(kind=kind, source=root, target=root, why="the project"),
-        *(Mount(kind="pin", source=path, target=path, why="holds protected files") for path in workspace.pinned),
-        *(Mount(kind="ro", source=path, target=path, why="the host runs or obeys it") for path in workspace.protected),
+        *(
+            Mount(kind="pin", source=path, target=path, why="holds protected files")
+            for path in workspace.pinned
+        ),
+        *(
+            Mount(kind="ro", source=path, target=path, why="the host runs or obeys it")
+            for path in workspace.protected
+        ),
         *(_mask(one.path, directory=one.directory) for one in workspace.hidden),
         *_clean_configs(survey),
     )
@@ -322,7 +361,9 @@ def _clean_configs(survey: Survey) -> tuple[Mount, ...]:
     out = []
     for number, (path, text) in enumerate(survey.clean_configs):
         copy = f"{INSIDE}/git-config-{number}"
-        out.append(Mount(kind="text", target=copy, text=text, why="a git configuration without its credentials"))
+        out.append(
+            Mount(kind="text", target=copy, text=text, why="a git configuration without its credentials")
+        )
         out.append(Mount(kind="mask", source=copy, target=f"{survey.workspace}/{path}", why="credentials"))
     return tuple(out)
 
@@ -339,5 +380,8 @@ def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire) -> tuple[str,
     if policy.workspace.mode == "direct" and not survey.writable:
         notes.append(f"{survey.workspace} is not writable for {host.user}, so it is not for the agent")
     own = [one.path for one in survey.findings.protected if one.rule == "ringfence itself"]
-    notes += [f"{path} is where ringfence is installed, so it is read-only; pipx or uv install it elsewhere" for path in own]
+    notes += [
+        f"{path} is where ringfence is installed, so it is read-only; pipx or uv install it elsewhere"
+        for path in own
+    ]
     return tuple(notes)

@@ -75,7 +75,11 @@ _REFUSED: dict[str, tuple[int | None, int | None, int]] = {
     "statmount": (457, 457, EPERM),
     # namespaces
     "setns": (308, 268, EPERM),
-    "clone3": (435, 435, ENOSYS),  # its flags lie in memory, out of a filter's sight; glibc falls back to clone
+    "clone3": (
+        435,
+        435,
+        ENOSYS,
+    ),  # its flags lie in memory, out of a filter's sight; glibc falls back to clone
     # files by handle, past path checks
     "open_by_handle_at": (304, 265, EPERM),
     "name_to_handle_at": (303, 264, EPERM),
@@ -130,7 +134,9 @@ AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 SOCK_STREAM, SOCK_DGRAM = 1, 2
 _SOCKET_FAMILIES = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
 # every CLONE_NEW* flag: time, mount, cgroup, uts, ipc, user, pid, net
-_NEW_NAMESPACES = 0x80 | 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
+_NEW_NAMESPACES = (
+    0x80 | 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
+)
 # CLONE_NEWTIME is 0x80, which in clone(2) is part of the exit signal: only unshare(2) takes it
 _CLONE_NAMESPACES = _NEW_NAMESPACES & ~0x80
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
@@ -248,9 +254,7 @@ def _mode_blocks(arch: str) -> list[list[bytes]]:
 
 
 def _flags_block(number: int, flags: int) -> list[bytes]:
-    return _for(
-        number, [_argument(0), _op(_JSET, flags, 0, 1), _op(_RET, _ERRNO | EPERM), _op(_RET, _ALLOW)]
-    )
+    return _for(number, [_argument(0), _op(_JSET, flags, 0, 1), _op(_RET, _ERRNO | EPERM), _op(_RET, _ALLOW)])
 
 
 def _socket_block(number: int, options: Options) -> list[bytes]:
@@ -271,7 +275,12 @@ def _socket_block(number: int, options: Options) -> list[bytes]:
         _op(_RET, _ERRNO | EPROTONOSUPPORT),  # SCTP, MPTCP, … : clients fall back to TCP
         _op(_RET, _ALLOW),
     ]
-    netlink = [_argument(2), _op(_JEQ, _NETLINK_ROUTE, 0, 1), _op(_RET, _ALLOW), _op(_RET, _ERRNO | EAFNOSUPPORT)]
+    netlink = [
+        _argument(2),
+        _op(_JEQ, _NETLINK_ROUTE, 0, 1),
+        _op(_RET, _ALLOW),
+        _op(_RET, _ERRNO | EAFNOSUPPORT),
+    ]
     unix = [_op(_RET, _ALLOW if options.unix_sockets else _ERRNO | EPERM)]
     body = [_argument(0)]
     body += _for(AF_UNIX, unix)

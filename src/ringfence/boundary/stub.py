@@ -201,13 +201,22 @@ class _X86:
 
     number = 62  # EM_X86_64
     _MOVE = (b"\x48\xbf", b"\x48\xbe", b"\x48\xba", b"\x49\xba", b"\x49\xb8", b"\x49\xb9")  # mov REG, imm64
-    _FROM_RAX = (b"\x48\x89\xc7", b"\x48\x89\xc6", b"\x48\x89\xc2", b"\x49\x89\xc2", b"\x49\x89\xc0", b"\x49\x89\xc1")
+    _FROM_RAX = (
+        b"\x48\x89\xc7",
+        b"\x48\x89\xc6",
+        b"\x48\x89\xc2",
+        b"\x49\x89\xc2",
+        b"\x49\x89\xc0",
+        b"\x49\x89\xc1",
+    )
 
     def argument(self, index: int, value: int) -> bytes:
         return self._MOVE[index] + struct.pack("<Q", value)
 
     def argument_from(self, index: int, offset: int) -> bytes:
-        return b"\x48\xa1" + struct.pack("<Q", _SLOTS_BASE + offset) + self._FROM_RAX[index]  # mov rax, [slot]
+        return (
+            b"\x48\xa1" + struct.pack("<Q", _SLOTS_BASE + offset) + self._FROM_RAX[index]
+        )  # mov rax, [slot]
 
     def call(self, numbers: tuple[int, int]) -> bytes:
         return b"\x48\xb8" + struct.pack("<Q", numbers[0]) + b"\x0f\x05"  # mov rax, number; syscall
@@ -272,7 +281,9 @@ class _Arm:
 def _elf(machine: int, body: bytes) -> bytes:
     size = _HEADERS + len(body)
     header = b"\x7fELF\x02\x01\x01" + b"\0" * 9
-    header += struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, _CODE_BASE + _HEADERS, 64, 0, 0, 64, 56, 3, 0, 0, 0)
+    header += struct.pack(
+        "<HHIQQQIHHHHHH", 2, machine, 1, _CODE_BASE + _HEADERS, 64, 0, 0, 64, 56, 3, 0, 0, 0
+    )
     header += struct.pack("<IIQQQQQQ", 1, 5, 0, _CODE_BASE, _CODE_BASE, size, size, _ALIGN)
     header += struct.pack("<IIQQQQQQ", 1, 6, 0, _SLOTS_BASE, _SLOTS_BASE, 0, 4096, _ALIGN)
     header += struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)  # PT_GNU_STACK, not executable

@@ -166,7 +166,10 @@ class Supervisor:
     def _gate(self) -> None:
         if self.gate:
             return
-        for fd in (*self._watch.listeners, *(() if self._inside_listener is None else (self._inside_listener,))):
+        for fd in (
+            *self._watch.listeners,
+            *(() if self._inside_listener is None else (self._inside_listener,)),
+        ):
             try:
                 self._poll.unregister(fd)
             except KeyError:
@@ -253,7 +256,9 @@ def _receive(ready: int) -> tuple[int | None, bytes]:
     """Read what the entry program says, and the listener it may pass."""
     channel = _socket.socket(1, 5, 0, fileno=ready)
     try:
-        said, control, _flags, _address = channel.recvmsg(64, 64, 0x40000040)  # MSG_CMSG_CLOEXEC | MSG_DONTWAIT
+        said, control, _flags, _address = channel.recvmsg(
+            64, 64, 0x40000040
+        )  # MSG_CMSG_CLOEXEC | MSG_DONTWAIT
     except OSError:
         return None, b""
     finally:

@@ -22,12 +22,14 @@ from ringfence.workspace.scan import Findings, Found, Names
 
 # Of /etc only what programs need to run; /etc/shadow, sudoers, pip.conf, npmrc and the like stay out
 ETC = (
-    "alternatives", "bash.bashrc", "bash_completion", "ca-certificates", "ca-certificates.conf", "crypto-policies",
+    "alternatives", "bash.bashrc", "bash_completion", "ca-certificates", "ca-certificates.conf",
+    "crypto-policies",
     "debian_version", "default/locale", "fonts", "host.conf", "inputrc", "java", "java-11-openjdk",
     "java-17-openjdk", "java-21-openjdk", "java-25-openjdk", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
     "locale.alias", "localtime", "lsb-release", "magic", "magic.mime", "maven", "mime.types", "os-release",
     "perl", "pki/ca-trust", "pki/tls", "pki/java", "profile", "profile.d", "protocols", "python3",
-    "python3.11", "python3.12", "python3.13", "R", "redhat-release", "alpine-release", "services", "sgml", "shells",
+    "python3.11", "python3.12", "python3.13", "R", "redhat-release", "alpine-release", "services",
+    "sgml", "shells",
     "ssl/certs", "ssl/openssl.cnf", "ssl/ca-bundle.pem", "ssl/cert.pem", "terminfo", "timezone", "xml",
     "zsh", "ImageMagick-6", "ImageMagick-7", "rpc", "ethertypes", "gai.conf", "emacs", "vim",
 )  # fmt: skip
@@ -54,9 +56,13 @@ class Survey(Struct):
     missing: tuple[str, ...]  # policy paths that do not exist
     plain_files: frozenset[str]  # those of all these paths that are no folders
     findings: Findings  # in the workspace; `findings.hidden` with links replaced by what they lead to
-    clean_configs: tuple[tuple[str, str], ...]  # (path in the workspace, git configuration without credentials)
+    clean_configs: tuple[
+        tuple[str, str], ...
+    ]  # (path in the workspace, git configuration without credentials)
     identities: tuple[Identity, ...]  # which files stand at protected paths
-    hidden_elsewhere: tuple[tuple[str, str, bool], ...]  # (path, rule, is a folder) in the other visible paths
+    hidden_elsewhere: tuple[
+        tuple[str, str, bool], ...
+    ]  # (path, rule, is a folder) in the other visible paths
     git_user: tuple[str, str]
     landlock: int  # ABI
     trust: tuple[tuple[str, str], ...]  # (system file, "bundle" or "keystore")
@@ -167,9 +173,7 @@ def _is_empty(path: str) -> bool:
         return next(entries, None) is None
 
 
-def _hidden_elsewhere(
-    paths: tuple[str, ...], names: Names, host: Host
-) -> tuple[tuple[str, str, bool], ...]:
+def _hidden_elsewhere(paths: tuple[str, ...], names: Names, host: Host) -> tuple[tuple[str, str, bool], ...]:
     out = {}
     wanted = Names(mask=names.mask, unmask=names.unmask)
     for path in dict.fromkeys(paths):

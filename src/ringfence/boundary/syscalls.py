@@ -65,7 +65,9 @@ def prctl(option: int, value: int = 0) -> None:
 def mount(source: str | bytes, target: str | bytes, kind: str = "", flags: int = 0, data: str = "") -> None:
     """Mount or remount (mount(2))."""
     _check(
-        _libc.mount(os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode()),
+        _libc.mount(
+            os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode()
+        ),
         target,
     )
 

@@ -109,14 +109,36 @@ def _ruleset() -> tuple[bytes, ...]:
     return netlink.nft_batch(
         netlink.table(name),
         chain(name, "pre", "nat", 0, -100),
-        rule(name, "pre", *netlink.protocol_is(netlink.UDP), *netlink.destination_port_is(53), *netlink.redirect(DNS_PORT)),
+        rule(
+            name,
+            "pre",
+            *netlink.protocol_is(netlink.UDP),
+            *netlink.destination_port_is(53),
+            *netlink.redirect(DNS_PORT),
+        ),
         rule(name, "pre", *netlink.protocol_is(netlink.TCP), *netlink.redirect(TCP_PORT)),
         chain(name, "inp", "filter", 1, 0, drop=True),
         rule(name, "inp", *netlink.established(), *netlink.accept()),
-        rule(name, "inp", *netlink.protocol_is(netlink.TCP), *netlink.destination_port_is(TCP_PORT), *netlink.accept()),
-        rule(name, "inp", *netlink.protocol_is(netlink.UDP), *netlink.destination_port_is(DNS_PORT), *netlink.accept()),
-        rule(name, "inp", *netlink.protocol_is(netlink.ICMP6), *netlink.icmp6_type_is(135), *netlink.accept()),
-        rule(name, "inp", *netlink.protocol_is(netlink.ICMP6), *netlink.icmp6_type_is(136), *netlink.accept()),
+        rule(
+            name,
+            "inp",
+            *netlink.protocol_is(netlink.TCP),
+            *netlink.destination_port_is(TCP_PORT),
+            *netlink.accept(),
+        ),
+        rule(
+            name,
+            "inp",
+            *netlink.protocol_is(netlink.UDP),
+            *netlink.destination_port_is(DNS_PORT),
+            *netlink.accept(),
+        ),
+        rule(
+            name, "inp", *netlink.protocol_is(netlink.ICMP6), *netlink.icmp6_type_is(135), *netlink.accept()
+        ),
+        rule(
+            name, "inp", *netlink.protocol_is(netlink.ICMP6), *netlink.icmp6_type_is(136), *netlink.accept()
+        ),
         rule(name, "inp", *netlink.reject()),
         chain(name, "fwd", "filter", 2, 0, drop=True),  # a new namespace inherits ip_forward=1 beside Docker
     )

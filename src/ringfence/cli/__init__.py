@@ -60,7 +60,8 @@ def run(arguments: list[str]) -> int:
     except OSError as error:  # one that no door translated: still told without a traceback
         what = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(
-            f"error: {what}{error.strerror or error}\n\nhint: `ringfence doctor` says what this machine offers\n"
+            f"error: {what}{error.strerror or error}\n\n"
+            "hint: `ringfence doctor` says what this machine offers\n"
         )
         return 125
     return int(status)

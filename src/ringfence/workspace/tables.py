@@ -42,15 +42,16 @@ PUBLIC_FILES = frozenset({
 
 # Files of the project that programs on the host run or obey later
 PROTECTED_FILES = frozenset({
-    ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".zshrc", ".zshenv",
-    ".zprofile", ".zlogin", ".zlogout", ".kshrc", ".inputrc", ".envrc", ".gitconfig", ".gitmodules",
+    ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile", ".zshrc",
+    ".zshenv", ".zprofile", ".zlogin", ".zlogout", ".kshrc", ".inputrc", ".envrc", ".gitconfig",
+    ".gitmodules",
     ".mcp.json", ".claude.json", ".ripgreprc", ".bazelrc", ".pre-commit-config.yaml", "lefthook.yml",
     ".lefthook.yml", ".devcontainer.json", ".pnpmfile.cjs", ".yarnrc", ".yarnrc.yml", "bunfig.toml",
     "ringfence.toml", "ringfence.json",
 })  # fmt: skip
 PROTECTED_FOLDERS = frozenset({
-    ".claude", ".vscode", ".idea", ".husky", ".devcontainer", ".cursor", ".gemini", ".codex", ".zed", ".fleet",
-    ".cargo", ".mvn",
+    ".claude", ".vscode", ".idea", ".husky", ".devcontainer", ".cursor", ".gemini", ".codex", ".zed",
+    ".fleet", ".cargo", ".mvn",
 })  # fmt: skip
 PROTECTED_IN_GIT = ("hooks", "config", "config.worktree", "commondir")
 # A folder that holds all of these is a bare repository: git in it obeys its `config`

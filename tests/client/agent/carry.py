@@ -4,8 +4,6 @@ Every payload begins with `MARK-<step>-`, so the far side can tell which way it 
 holds no secret.
 """
 
-# ruff: noqa: E501 - requests read better whole
-
 import base64
 import gzip
 import os

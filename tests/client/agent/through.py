@@ -1,7 +1,5 @@
 """Ways out through what is allowed: hosts the policy names, and the tools a developer has."""
 
-# ruff: noqa: E501 - commands and requests read better whole
-
 import base64
 import json
 import os

@@ -35,7 +35,9 @@ class TestSweeping:
         where = self.host(tmp_path)
         living, dead = folder.create(where), folder.create(where)
         with open(dead.live, "w") as file:
-            file.write(f"{os.getpid()} 1 {dead.staging}\n")  # our pid, but a process that began at another time
+            file.write(
+                f"{os.getpid()} 1 {dead.staging}\n"
+            )  # our pid, but a process that began at another time
         folder.sweep(where)
         assert os.path.exists(living.live)
         assert os.path.isdir(living.staging)
@@ -54,7 +56,15 @@ class TestSweeping:
 
     def test_everything_is_private(self, tmp_path):
         one = folder.create(self.host(tmp_path))
-        modes = {os.stat(path).st_mode & 0o777 for path in (f"{tmp_path}/state", f"{tmp_path}/state/sessions", one.path, f"{tmp_path}/state/live")}
+        modes = {
+            os.stat(path).st_mode & 0o777
+            for path in (
+                f"{tmp_path}/state",
+                f"{tmp_path}/state/sessions",
+                one.path,
+                f"{tmp_path}/state/live",
+            )
+        }
         assert modes == {0o700}
         folder.finish(one)
 

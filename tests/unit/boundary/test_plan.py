@@ -12,7 +12,17 @@ from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, PolicyError
 from ringfence.handover import Publication
 from ringfence.host.toolchains import Toolchain
-from ringfence.policy.model import Credential, Egress, EgressRule, Environment, Files, Gateway, Limits, Policy, Workspace
+from ringfence.policy.model import (
+    Credential,
+    Egress,
+    EgressRule,
+    Environment,
+    Files,
+    Gateway,
+    Limits,
+    Policy,
+    Workspace,
+)
 from ringfence.workspace.scan import Findings
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "../../golden/plan.json")
@@ -40,12 +50,27 @@ def test_the_whole_plan_is_as_reviewed(request):
         credentials=(KEY,),
         gateways=(Gateway(name="llm", upstream="https://llm.example.com", environment=("LLM_URL",)),),
         environment=Environment(set=(("CONFIG", "~/x"),)),
-        limits=Limits(memory=1 << 30, cpus=1.5, processes=100, file_size=1 << 20, open_files=64, wall_time=60.0, scratch=1 << 20),
+        limits=Limits(
+            memory=1 << 30,
+            cpus=1.5,
+            processes=100,
+            file_size=1 << 20,
+            open_files=64,
+            wall_time=60.0,
+            scratch=1 << 20,
+        ),
         digest="0" * 64,
     )
     publish = (Publication(host_address="127.0.0.1", host_port=8080, inside_port=80),)
     asked = survey(clean_configs=((".git/config", "[core]\n"),))
-    made = make(policy, asked=asked, authority="/state/authority", homes="/state/homes/K", publish=publish, kept=(("KEPT", "1"),))
+    made = make(
+        policy,
+        asked=asked,
+        authority="/state/authority",
+        homes="/state/homes/K",
+        publish=publish,
+        kept=(("KEPT", "1"),),
+    )
     text = json.dumps(json.loads(encode(made)), indent=1, sort_keys=True) + "\n"
     if request.config.getoption("--refresh-golden"):
         with open(GOLDEN, "w", encoding="utf-8") as file:
@@ -77,7 +102,11 @@ class TestTheProject:
     def test_read_only_is_one_layer_without_the_hidden(self):
         made = make(Policy(workspace=Workspace(mode="readonly")))
         assert direct(made) == [("masked", "")]
-        assert [one.path for one in made.workspace.hidden] == [f"{ROOT}/.env", f"{ROOT}/deploy/.aws", f"{ROOT}/x/.envrc"]
+        assert [one.path for one in made.workspace.hidden] == [
+            f"{ROOT}/.env",
+            f"{ROOT}/deploy/.aws",
+            f"{ROOT}/x/.envrc",
+        ]
 
     @pytest.mark.guarantee("F7")
     def test_scratch_shows_nothing_of_the_project(self):
@@ -105,13 +134,17 @@ class TestTheProject:
 
 class TestOutsideTheProject:
     def test_what_lies_in_named_paths_is_masked_after_they_are_bound(self):
-        order = [(mount.kind, mount.target) for mount in make(Policy(files=Files(read=("/srv/docs",)))).mounts]
+        order = [
+            (mount.kind, mount.target) for mount in make(Policy(files=Files(read=("/srv/docs",)))).mounts
+        ]
         assert order.index(("mask", "/srv/docs/key.pem")) > order.index(("ro", "/srv/docs"))
 
     def test_a_path_that_does_not_exist_is_noted(self):
         assert "/srv/gone does not exist and is not mounted" in make().notes
 
-    @pytest.mark.parametrize("path", [f"{HOME}/.ssh", f"{HOME}/.aws/bin", HOME, "/", "/home/ada/work", "/home"])
+    @pytest.mark.parametrize(
+        "path", [f"{HOME}/.ssh", f"{HOME}/.aws/bin", HOME, "/", "/home/ada/work", "/home"]
+    )
     def test_a_toolchain_that_would_show_keys_or_everything_is_left_out(self, path):
         made = make(asked=survey(toolchains=(Toolchain(path=path, why="x"),)))
         if path != "/home":  # above the home folder; `toolchains` never names it
@@ -130,7 +163,9 @@ class TestOutsideTheProject:
 
     @pytest.mark.guarantee("P8")
     def test_there_is_nothing_in_run_but_ours(self):
-        inside = [target for target in kinds(make(), "ro", "rw", "text", "directory") if target.startswith("/run")]
+        inside = [
+            target for target in kinds(make(), "ro", "rw", "text", "directory") if target.startswith("/run")
+        ]
         assert all(target == "/run" or target.startswith("/run/ringfence") for target in inside)
 
 
@@ -157,8 +192,17 @@ class TestTheEnvironment:
         assert made["API_KEY"]
 
     def test_path_names_only_what_exists_inside(self):
-        path = dict(make(where=host(path=("/home/ada/elsewhere/bin", "relative", "/usr/bin"))).environment)["PATH"]
-        assert path.split(":") == ["/usr/bin", "/usr/local/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"]
+        path = dict(make(where=host(path=("/home/ada/elsewhere/bin", "relative", "/usr/bin"))).environment)[
+            "PATH"
+        ]
+        assert path.split(":") == [
+            "/usr/bin",
+            "/usr/local/bin",
+            "/bin",
+            "/usr/local/sbin",
+            "/usr/sbin",
+            "/sbin",
+        ]
 
     def test_proxy_variables_can_be_left_out_on_the_private_wire_only(self):
         policy = Policy(egress=Egress(proxy_variables=False))
@@ -168,13 +212,17 @@ class TestTheEnvironment:
 
 class TestRefusals:
     def test_a_required_credential_that_is_missing_is_an_error_naming_all(self):
-        missing = [Credential(name=name, source=f"env:NOT_{name}", host="h.example") for name in ("one", "two")]
+        missing = [
+            Credential(name=name, source=f"env:NOT_{name}", host="h.example") for name in ("one", "two")
+        ]
         with pytest.raises(PolicyError, match=r"`one` \(env:NOT_one\), `two` \(env:NOT_two\)") as error:
             make(Policy(credentials=(*missing, KEY)))
         assert "optional = true" in error.value.hint
 
     def test_an_optional_one_is_left_out(self):
-        optional = Credential(name="one", source="env:NOT_SET", host="h.example", environment=("ONE",), optional=True)
+        optional = Credential(
+            name="one", source="env:NOT_SET", host="h.example", environment=("ONE",), optional=True
+        )
         assert "ONE" not in dict(make(Policy(credentials=(optional,))).environment)
 
     @pytest.mark.guarantee("P10")
@@ -222,7 +270,10 @@ class TestWhatIsTold:
     @pytest.mark.guarantee("L3")
     @pytest.mark.parametrize(("cgroup", "held"), [("v2", "enforced"), ("v1", "enforced"), ("", "watched")])
     def test_each_limit_says_how_firmly_it_holds(self, cgroup, held):
-        made = make(Policy(limits=Limits(memory=1, file_size=2, open_files=3, wall_time=4.0, cpus=1.0)), asked=survey(cgroup=cgroup))
+        made = make(
+            Policy(limits=Limits(memory=1, file_size=2, open_files=3, wall_time=4.0, cpus=1.0)),
+            asked=survey(cgroup=cgroup),
+        )
         how = {one.name: one.held for one in made.limits}
         assert how == {
             "memory": held, "cpus": "enforced", "processes": "enforced", "file_size": "per-process",
@@ -230,6 +281,14 @@ class TestWhatIsTold:
         }  # fmt: skip
 
     def test_a_name_with_a_newline_adds_no_line_to_git(self):
-        made = make(asked=survey(workspace="/w/a\n[core]\n\tfsmonitor = evil", git_user=("A\n[core]", "x"), findings=Findings(hidden=(), protected=(), entries=0)))
+        made = make(
+            asked=survey(
+                workspace="/w/a\n[core]\n\tfsmonitor = evil",
+                git_user=("A\n[core]", "x"),
+                findings=Findings(hidden=(), protected=(), entries=0),
+            )
+        )
         (text,) = [mount.text for mount in made.mounts if mount.target == "/etc/gitconfig"]
-        assert not any(line.startswith("[core]") or "fsmonitor" in line.split("=")[0] for line in text.splitlines())
+        assert not any(
+            line.startswith("[core]") or "fsmonitor" in line.split("=")[0] for line in text.splitlines()
+        )

@@ -95,7 +95,10 @@ class TestCalls:
         slot = Slot(offset=40)
         value = int.from_bytes(b"slotted\n", "little")
         address = Slot(offset=40, address=True)
-        assert run(Store(slot=slot, value=value), Call(name="write", arguments=(1, address, 8))).stdout == b"slotted\n"
+        assert (
+            run(Store(slot=slot, value=value), Call(name="write", arguments=(1, address, 8))).stdout
+            == b"slotted\n"
+        )
 
     def test_a_descriptor_is_passed_out_in_a_message(self, arch, tmp_path):
         """The fallback's listener travels this way: the steps of the sandbox tier itself."""
@@ -113,7 +116,9 @@ class TestCalls:
         program.chmod(0o755)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours, theirs:
-            subprocess.run([*emulator(arch), str(program)], stdin=theirs, capture_output=True, timeout=30, check=False)
+            subprocess.run(
+                [*emulator(arch), str(program)], stdin=theirs, capture_output=True, timeout=30, check=False
+            )
             ours.settimeout(5)
             said, fds, _flags, _address = socket.recv_fds(ours, 16, 4)
         assert said == b"L"
@@ -134,18 +139,33 @@ class TestCalls:
 
 class TestExecuting:
     def test_arguments_and_variables_arrive_byte_by_byte(self, run):
-        argv = (b"sh", b"-c", b'printf "%s|" "$@"; printf %s "$VALUE"', b"0", b"a b", b"", b"\xff\xfe\n'\"", b"$(id)")
+        argv = (
+            b"sh",
+            b"-c",
+            b'printf "%s|" "$@"; printf %s "$VALUE"',
+            b"0",
+            b"a b",
+            b"",
+            b"\xff\xfe\n'\"",
+            b"$(id)",
+        )
         done = run(execute(b"/bin/sh", argv=argv, environment=(b"VALUE=x\xffy=z",)))
         assert done.stdout == b"a b||\xff\xfe\n'\"|$(id)|x\xffy=z"
 
     def test_the_environment_holds_nothing_else(self, run):
-        done = run(execute(b"/usr/bin/env", argv=(b"env",), environment=(b"ONE=1", b"TWO=2")), env={"LEAK": "secret"})
+        done = run(
+            execute(b"/usr/bin/env", argv=(b"env",), environment=(b"ONE=1", b"TWO=2")), env={"LEAK": "secret"}
+        )
         assert done.stdout == b"ONE=1\nTWO=2\n"
 
     def test_paths_are_tried_in_turn_until_one_exists(self, run, tmp_path):
         done = run(
             execute(
-                bytes(tmp_path / "none"), b"/etc/passwd/x", b"/bin/echo", b"/bin/false", argv=(b"echo", b"found")
+                bytes(tmp_path / "none"),
+                b"/etc/passwd/x",
+                b"/bin/echo",
+                b"/bin/false",
+                argv=(b"echo", b"found"),
             )
         )
         assert (done.returncode, done.stdout) == (0, b"found\n")
@@ -203,7 +223,11 @@ class TestLandlock:
             (str(tmp_path / "open"), landlock.READ, True),
             (str(tmp_path / "work"), landlock.WRITE, True),
             (str(tmp_path / "one"), landlock.READ, False),
-            *[(path, landlock.READ, True) for path in ("/usr", "/bin", "/lib", "/lib64") if os.path.isdir(path)],
+            *[
+                (path, landlock.READ, True)
+                for path in ("/usr", "/bin", "/lib", "/lib64")
+                if os.path.isdir(path)
+            ],
             ("/dev", landlock.DEVICE, True),
         ]
         arch = os.uname().machine
@@ -211,7 +235,9 @@ class TestLandlock:
         def go(script, version=0):
             program = tmp_path / "enter"
             steps = landlock.steps(version or landlock.abi(), tuple(rules))
-            program.write_bytes(stub.assemble(arch, (*steps, execute(b"/bin/sh", argv=(b"sh", b"-c", script.encode())))))
+            program.write_bytes(
+                stub.assemble(arch, (*steps, execute(b"/bin/sh", argv=(b"sh", b"-c", script.encode()))))
+            )
             program.chmod(stat.S_IRWXU)
             return subprocess.run([str(program)], capture_output=True, timeout=30, check=False, cwd=tmp_path)
 
@@ -229,7 +255,11 @@ class TestLandlock:
     def test_what_no_rule_names_is_refused(self, held, script):
         done = held(script)
         assert done.returncode != 0
-        assert b"ermission denied" in done.stderr or b"not permitted" in done.stderr or b"cross-device" in done.stderr
+        assert (
+            b"ermission denied" in done.stderr
+            or b"not permitted" in done.stderr
+            or b"cross-device" in done.stderr
+        )
 
     @pytest.mark.parametrize(
         "script",
@@ -252,9 +282,14 @@ class TestLandlock:
         program.write_bytes(stub.assemble(os.uname().machine, (*steps, execute(b"/bin/true"))))
         program.chmod(stat.S_IRWXU)
         done = subprocess.run([str(program)], capture_output=True, timeout=30, check=False)
-        assert (done.returncode, done.stderr) == (125, f"ringfence: Landlock: cannot open {tmp_path}/gone\n".encode())
+        assert (done.returncode, done.stderr) == (
+            125,
+            f"ringfence: Landlock: cannot open {tmp_path}/gone\n".encode(),
+        )
 
-    @pytest.mark.skipif(landlock.abi() < 6, reason="missing: Landlock ABI 6, which scopes signals and sockets")
+    @pytest.mark.skipif(
+        landlock.abi() < 6, reason="missing: Landlock ABI 6, which scopes signals and sockets"
+    )
     def test_processes_outside_cannot_be_signalled(self, held):
         with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]) as outside:
             try:

@@ -242,7 +242,9 @@ class TestRedirected:
     def test_there_is_no_interface_but_loopback_and_the_wire(self, identity):
         allowed = {"eth0", "lo"}
         # a kernel with tunnels built in puts their unusable ends into every namespace
-        assert {name for name in in_child(interfaces, identity) if not name.endswith("0") or name == "eth0"} <= allowed
+        assert {
+            name for name in in_child(interfaces, identity) if not name.endswith("0") or name == "eth0"
+        } <= allowed
 
     @pytest.mark.guarantee("N13")
     def test_without_its_sockets_everything_is_refused_at_once(self, identity):
@@ -253,7 +255,10 @@ class TestRedirected:
     @pytest.mark.guarantee("N4")
     def test_the_hosts_loopback_is_not_the_boundarys(self, identity):
         with socket.create_server(("127.0.0.1", 0)) as host:
-            assert in_child(refusal, identity, socket.SOCK_STREAM, "127.0.0.1", host.getsockname()[1])[0] in UNREACHABLE
+            assert (
+                in_child(refusal, identity, socket.SOCK_STREAM, "127.0.0.1", host.getsockname()[1])[0]
+                in UNREACHABLE
+            )
 
     def test_no_socket_is_inherited_by_programs(self, identity):
         assert all(in_child(flags, identity))

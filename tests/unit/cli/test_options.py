@@ -5,7 +5,11 @@ import pytest
 from ringfence.cli.options import Option, help_text, read
 from ringfence.errors import UsageError
 
-KNOWN = (Option(name="--allow", value="HOST", many=True, help="let out"), Option(name="--mode", value="MODE"), Option(name="--quiet"))
+KNOWN = (
+    Option(name="--allow", value="HOST", many=True, help="let out"),
+    Option(name="--mode", value="MODE"),
+    Option(name="--quiet"),
+)
 
 
 def given(*words):

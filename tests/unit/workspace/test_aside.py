@@ -40,7 +40,9 @@ def project(tmp_path):
 
 @pytest.mark.guarantee("F6")
 class TestMoved:
-    @pytest.mark.parametrize("path", [".envrc", ".mcp.json", "a/b/c/.bashrc", ".git/hooks/pre-commit", "x/.vscode/tasks.json"])
+    @pytest.mark.parametrize(
+        "path", [".envrc", ".mcp.json", "a/b/c/.bashrc", ".git/hooks/pre-commit", "x/.vscode/tasks.json"]
+    )
     def test_what_is_new(self, project, path):
         project.put("main.py")
         project.start()
@@ -193,7 +195,9 @@ class TestTrouble:
     def test_nothing_is_lost_where_the_other_file_system_is_full(self, project, tmp_path):
         other = tmp_path / "other"
         other.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(other)], check=True, timeout=10)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(other)], check=True, timeout=10
+        )
         try:
             far = Project(project.root, other / "aside")
             far.start()

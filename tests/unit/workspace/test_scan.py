@@ -123,7 +123,20 @@ class TestLinks:
 
 # --- the cache -----------------------------------------------------------------------------------
 
-NAMES = (".env", "id_rsa", "main.py", ".vscode", "node_modules", ".git", "HEAD", "objects", "refs", "config", "hooks", "sub")
+NAMES = (
+    ".env",
+    "id_rsa",
+    "main.py",
+    ".vscode",
+    "node_modules",
+    ".git",
+    "HEAD",
+    "objects",
+    "refs",
+    "config",
+    "hooks",
+    "sub",
+)
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map("/".join)
 EDITS = st.lists(
     st.one_of(

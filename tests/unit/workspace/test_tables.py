@@ -38,7 +38,8 @@ class TestCredentials:
         assert hides(tmp_path, f"x/{parent}/{name}") == [f"x/{parent}/{name}"]
 
     @pytest.mark.parametrize(
-        ("parent", "name"), sorted(pair for pair in tables.CREDENTIAL_PAIRS if pair[1] not in tables.CREDENTIAL_FILES)
+        ("parent", "name"),
+        sorted(pair for pair in tables.CREDENTIAL_PAIRS if pair[1] not in tables.CREDENTIAL_FILES),
     )
     def test_and_not_elsewhere(self, tmp_path, parent, name):
         del parent
@@ -49,7 +50,18 @@ class TestCredentials:
         assert hides(tmp_path, f"app/{name}") == []
 
     @pytest.mark.parametrize(
-        "name", ["README.md", "environment.py", "env", "key.py", "pem.txt", "credentials.py", "id_rsa.pub", "keys", ".key2"]
+        "name",
+        [
+            "README.md",
+            "environment.py",
+            "env",
+            "key.py",
+            "pem.txt",
+            "credentials.py",
+            "id_rsa.pub",
+            "keys",
+            ".key2",
+        ],
     )
     def test_ordinary_files_are_shown(self, tmp_path, name):
         assert hides(tmp_path, name) == []
@@ -90,6 +102,13 @@ class TestProtections:
         }
 
     def test_ordinary_files_are_not(self, tmp_path):
-        for path in ("src/main.py", "Makefile", ".gitignore", "config", "hooks/x", ".github/workflows/ci.yml"):
+        for path in (
+            "src/main.py",
+            "Makefile",
+            ".gitignore",
+            "config",
+            "hooks/x",
+            ".github/workflows/ci.yml",
+        ):
             hides(tmp_path, path)
         assert self.protected(tmp_path) == set()

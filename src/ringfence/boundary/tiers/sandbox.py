@@ -25,7 +25,9 @@ class Invocation(Struct):
     """What the child does once it has its namespaces."""
 
     bwrap: str
-    options: tuple[str, ...]  # bubblewrap's, given by descriptor; `{root}` `{seccomp}` are filled in by the child
+    options: tuple[
+        str, ...
+    ]  # bubblewrap's, given by descriptor; `{root}` `{seccomp}` are filled in by the child
     entry: bytes  # the entry program
     filter: bytes  # for bubblewrap's --seccomp
     mounts: tuple[Mount, ...]  # that our child makes; empty when bubblewrap does
@@ -102,7 +104,7 @@ def _as_options(plan: Plan, entry: bytes) -> tuple[tuple[str, ...], tuple[tuple[
                     data(hidden.path, contents[MASKED_FILE].encode(), 0o444)
     if len(options) > 3 * _BWRAP_MOST_MOUNTS:
         raise BoundaryError(
-            f"{len(options) // 3} mounts are needed, more than bubblewrap takes on this machine's fallback path",
+            f"{len(options) // 3} mounts are needed, more than bubblewrap takes at once",
             hint="run `ringfence doctor`: with the private wire there is no such limit; or narrow `mask`",
         )
     return tuple(options), tuple(texts)
@@ -163,7 +165,12 @@ def _listen_inside(plan: Plan) -> tuple[Step, ...]:
     if plan.wire.kind != "loopback":
         return ()
     sock = Slot(offset=64)
-    address = struct.pack("<H", _AF_INET) + struct.pack(">H", plan.wire.proxy_port) + bytes((127, 0, 0, 1)) + bytes(8)
+    address = (
+        struct.pack("<H", _AF_INET)
+        + struct.pack(">H", plan.wire.proxy_port)
+        + bytes((127, 0, 0, 1))
+        + bytes(8)
+    )
     control = Slot(offset=128, address=True)  # struct cmsghdr {len, level, type} and the descriptor
     payload = Pointers(words=(Data(content=b"L"), 1))
     header = Pointers(words=(0, 0, payload, 1, control, 24, 0))
@@ -204,7 +211,9 @@ def _landlock_rules(plan: Plan) -> tuple[tuple[str, int, bool], ...]:
 
 def _covered(target: str, rules: list[tuple[str, int, bool]]) -> bool:
     """Tell whether a rule for a folder above already lets the target be read."""
-    return any(rights & landlock.READ == landlock.READ and target.startswith(path + "/") for path, rights, _ in rules)
+    return any(
+        rights & landlock.READ == landlock.READ and target.startswith(path + "/") for path, rights, _ in rules
+    )
 
 
 def _execute(plan: Plan) -> Execute:
@@ -216,12 +225,13 @@ def _execute(plan: Plan) -> Execute:
         paths=tuple(map(_bytes, paths)),
         argv=tuple(map(_bytes, plan.argv)),
         environment=tuple(_bytes(f"{key}={value}") for key, value in plan.environment),
-        not_found=f"{shown}: command not found inside the boundary\n\nhint: `ringfence plan` lists what is visible; "
+        not_found=f"{shown}: command not found inside the boundary\n\n"
+        "hint: `ringfence plan` lists what is visible; "
         "`--read DIR` shows a folder, and it must be on PATH",
-        not_executable=f"{shown}: cannot be executed inside the boundary (not executable, or of another format)",
+        not_executable=f"{shown}: cannot be executed inside the boundary "
+        "(not executable, or of another format)",
     )
 
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-

@@ -60,12 +60,17 @@ class TestTheProject:
 
 
 class TestPorts:
-    @pytest.mark.parametrize(("text", "ports"), [("5173", (5173, 5173)), ("8080:80", (8080, 80)), ("1:65535", (1, 65535))])
+    @pytest.mark.parametrize(
+        ("text", "ports"), [("5173", (5173, 5173)), ("8080:80", (8080, 80)), ("1:65535", (1, 65535))]
+    )
     def test_are_given_as_here_and_inside(self, home, text, ports):
         (one,) = asked(home, "--publish", text, "true").publish
         assert one == Publication(host_address="127.0.0.1", host_port=ports[0], inside_port=ports[1])
 
-    @pytest.mark.parametrize("text", ["", "x", "0", "65536", "80:", ":", "0.0.0.0:80:80", "-5", "1:2:3", "0:80", "²", "8_0", " 80", "+80"])
+    @pytest.mark.parametrize(
+        "text",
+        ["", "x", "0", "65536", "80:", ":", "0.0.0.0:80:80", "-5", "1:2:3", "0:80", "²", "8_0", " 80", "+80"],
+    )
     def test_that_are_none_are_refused(self, home, text):
         with pytest.raises(UsageError, match="is not a port"):
             asked(home, "--publish", text, "true")
