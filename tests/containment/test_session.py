@@ -876,9 +876,11 @@ class TestFallback:
     @pytest.mark.guarantee("F3")
     def test_masks_and_protections_hold(self, users):
         users.put("a/b/.env", SECRET)
+        users.put("a/.aws/credentials", SECRET)
         users.put("a/.envrc", "mine")
         done = users.sh(
-            "cat a/b/.env a/.envrc; echo evil > a/.envrc; mv a a2; echo ok > made", refusing=self.REFUSING
+            "cat a/b/.env a/.envrc a/.aws/*; echo evil > a/.envrc; mv a a2; echo ok > made",
+            refusing=self.REFUSING,
         )
         assert SECRET not in done.out
         assert users.read("a/.envrc") == "mine"

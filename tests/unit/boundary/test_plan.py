@@ -29,10 +29,10 @@ GOLDEN = os.path.join(os.path.dirname(__file__), "../../golden/plan.json")
 KEY = Credential(name="api", source="env:API_KEY", host="api.example.com", environment=("API_KEY",))
 
 
-DEFAULT = Policy()
+NO_POLICY = Policy()
 
 
-def make(policy=DEFAULT, *, where=None, asked=None, wire=PRIVATE, **more):
+def make(policy=NO_POLICY, *, where=None, asked=None, wire=PRIVATE, **more):
     return plan(policy, where or host(), asked or survey(), ("tool", "arg"), cwd=ROOT, wire=wire, **more)
 
 
