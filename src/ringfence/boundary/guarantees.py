@@ -76,7 +76,7 @@ def _set_aside(workspace: WorkspacePlan) -> Guarantee:
         id="F6",
         text=text,
         held=True,
-        why="in direct mode one that did not exist at the start can be created; and is moved away "
+        why="in direct mode one that did not exist at the start can be created, and is moved away "
         "when the session ends; until then tools of yours in this folder would see it",
     )
 
