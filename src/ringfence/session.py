@@ -269,10 +269,12 @@ class _Session:
         from ringfence.audit import heads
         from ringfence.audit.log import Writer
 
+        set_aside = self._set_aside()  # done and told also where the log cannot be written
+        for moved in set_aside:
+            self._say(_set_aside_text(moved.path, moved.to, moved.problem))
         with Writer.resume(self._folder.log) as log:
-            for moved in self._set_aside():
+            for moved in set_aside:
                 log.append("set-aside", path=moved.path, to=moved.to, problem=moved.problem)
-                self._say(_set_aside_text(moved.path, moved.to, moved.problem))
             log.append(
                 "end",
                 status=outcome.status if outcome else 125,

@@ -255,6 +255,31 @@ class TestTheMachine:
         assert "Traceback" not in done.err, done
         assert (processes, live) == ([], [])
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+    def test_a_disk_that_fills_while_the_session_runs(self, field):
+        """The command's work is done: what is left is to say that the record is not whole."""
+        os.makedirs(field.state)
+        options = f"size=256k,uid={field.person.uid},gid={field.person.gid},mode=0700"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", field.state], check=True, timeout=10)
+        try:
+            child = field.start("run", "--", "sh", "-c", "echo ready; read x; echo evil > .envrc; exit 3")
+            assert child.stdout.readline() == b"ready\n"
+            filler = os.open(f"{field.state}/filler", os.O_WRONLY | os.O_CREAT, 0o600)
+            with contextlib.suppress(OSError):
+                while True:
+                    os.write(filler, b"x" * 512)
+            os.close(filler)
+            out, err = child.communicate(b"\n", timeout=20)
+            processes = field.processes()
+            live = os.listdir(f"{field.state}/live")
+        finally:
+            subprocess.run(["umount", field.state], check=True, timeout=10)
+        assert child.returncode == 125, (out, err)
+        assert b"No space left on device" in err
+        assert b"warning: .envrc appeared, which programs on this machine obey, and could not be moved" in err
+        assert b"Traceback" not in err
+        assert (processes, live) == ([], [])
+
     @pytest.mark.parametrize(
         "variables",
         [{"HOME": "relative/home"}, {"HOME": ""}, {"PATH": "relative:/usr/bin::/bin"}, {"TERM": "\x1b[31m"}],
