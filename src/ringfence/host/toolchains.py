@@ -93,6 +93,10 @@ def _needed(entry: str, home: str) -> tuple[bool, tuple[str, ...]]:
         inner = entry[len(home) + 1 :]
         if inner in _KNOWN:
             return inner not in {"bin", ".local/bin"}, tuple(f"{home}/{folder}" for folder in _KNOWN[inner])
+    for inner, folders in _KNOWN.items():  # a version manager of another home, such as root's
+        if inner.startswith(".") and inner != ".local/bin" and entry.endswith(f"/{inner}"):
+            base = entry[: -len(inner) - 1]
+            return True, tuple(f"{base}/{folder}" for folder in folders)
     prefix, last = os.path.split(entry)
     if entry.endswith("/node_modules/.bin"):
         return True, (prefix,)
