@@ -634,6 +634,16 @@ class TestProtected:
         assert ".envrc appeared, which programs on this machine obey: moved to" in done.err
         assert len(os.listdir(f"{field.sessions()[-1]}/set-aside")) == 2  # hooks was there, and read-only
 
+    def test_a_clean_repository_made_inside_stays_whole_and_a_trapped_one_does_not(self, field):
+        done = field.sh(
+            "git init -q clean; git init -q trapped; git -C trapped config core.fsmonitor ./x;"
+            " echo evil > trapped/.git/hooks/post-checkout"
+        )
+        assert os.path.exists(f"{field.project}/clean/.git/config"), done
+        assert os.path.exists(f"{field.project}/clean/.git/hooks")
+        assert not os.path.exists(f"{field.project}/trapped/.git/config")
+        assert not os.path.exists(f"{field.project}/trapped/.git/hooks")
+
     def test_git_commits_inside_as_the_operator(self, field):
         field.put(
             f"{field.home}/.gitconfig",

@@ -9,6 +9,7 @@ import marshal
 import os
 
 from ringfence.value import Struct
+from ringfence.workspace import git_config
 from ringfence.workspace.scan import WORKTREE, Found, Names, walk
 
 
@@ -53,9 +54,19 @@ def set_aside(
             status = os.lstat(f"{root}/{found.path}")
         except OSError:
             continue
-        if (found.path, status.st_dev, status.st_ino) not in known:
+        if (found.path, status.st_dev, status.st_ino) not in known and not _is_harmless(
+            f"{root}/{found.path}"
+        ):
             moved.append(_move(root, found.path, folder, len(moved)))
     return tuple(moved)
+
+
+def _is_harmless(path: str) -> bool:
+    """Tell whether a new path is what `git init` or `git clone` leaves: nothing that git would run."""
+    name = os.path.basename(path)
+    if name == "hooks":
+        return git_config.is_untouched_hooks(path)
+    return name == "config" and git_config.is_plain(path)
 
 
 def remember(file: str, root: str, before: tuple[Identity, ...], names: Names) -> None:
