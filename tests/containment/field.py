@@ -141,8 +141,8 @@ class Field:
             found += [
                 f"mount {line}" for line in file if self.folder in line or any(name in line for name in names)
             ]
-        found += glob.glob(f"{self.state}/sessions/*/root")
-        found += [one for name in names for one in glob.glob(f"/run/ringfence/{name}")]
+        for staging in (f"{self.state}/root", "/run/ringfence"):
+            found += glob.glob(f"{staging}/*")
         found += [
             one
             for name in names

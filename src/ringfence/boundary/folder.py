@@ -2,6 +2,7 @@
 
     STATE/sessions/ID/   audit.jsonl, plan.json, egress.log, authority/ (while it runs), set-aside/
     STATE/live/ID        "PID STARTTIME" of the launcher; gone when the session ended in order
+    STATE/root           where every session mounts its new root, each in a mount namespace of its own
 
 A launcher that was killed could not tidy up; the next one does it for it.
 """
@@ -52,9 +53,9 @@ def create(host: Host) -> Folder:
             except FileExistsError:
                 continue
             break
-        staging = _staging(path, session, host)
+        staging = _staging(host)
         live = f"{host.state_dir}/live/{session}"
-        _write(live, f"{os.getpid()} {_start_time(os.getpid())} {staging}\n")
+        _write(live, f"{os.getpid()} {_start_time(os.getpid())}\n")
     except OSError as error:
         if path:
             _remove_begun(host, path, session)
@@ -66,11 +67,7 @@ def create(host: Host) -> Folder:
 
 
 def _remove_begun(host: Host, path: str, session: str) -> None:
-    live, staging = (
-        f"{host.state_dir}/live/{session}",
-        f"{path}/root" if host.uid else f"/run/ringfence/{session}",
-    )
-    finish(Folder(id=session, path=path, staging=staging, live=live))
+    finish(Folder(id=session, path=path, staging="", live=f"{host.state_dir}/live/{session}"))
     try:
         os.rmdir(path)
     except OSError:
@@ -86,15 +83,10 @@ def _private(path: str) -> None:
         os.makedirs(path, _PRIVATE)
 
 
-def _staging(path: str, session: str, host: Host) -> str:
+def _staging(host: Host) -> str:
     """Return where the new root is mounted: bubblewrap, no longer root then, must get there by path."""
-    if host.uid:
-        staging = f"{path}/root"
-        os.mkdir(staging, _PRIVATE)
-        return staging
-    os.makedirs("/run/ringfence", 0o711, exist_ok=True)
-    staging = f"/run/ringfence/{session}"
-    os.mkdir(staging, 0o711)
+    staging = f"{host.state_dir}/root" if host.uid else "/run/ringfence"
+    os.makedirs(staging, 0o700 if host.uid else 0o711, exist_ok=True)
     return staging
 
 
@@ -114,9 +106,9 @@ def home_for(host: Host, workspace: str, folders: tuple[str, ...], owner: int) -
 
 def finish(folder: Folder) -> None:
     """Remove what only a running session needs."""
-    for remove, path in ((os.rmdir, folder.staging), (os.unlink, folder.protected), (os.unlink, folder.live)):
+    for path in (folder.protected, folder.live):
         try:
-            remove(path)
+            os.unlink(path)
         except OSError:
             continue
 
@@ -145,12 +137,12 @@ def sweep(host: Host) -> tuple[tuple[str, Moved], ...]:
         live = f"{host.state_dir}/live/{name}"
         try:
             with open(live) as file:
-                pid, started, staging = file.read().rstrip("\n").split(" ", 2)
+                pid, started = file.read().split()
             running = _start_time(int(pid)) == started
         except (OSError, ValueError):
             continue
         if not running:
-            dead = Folder(id=name, path=f"{host.state_dir}/sessions/{name}", staging=staging, live=live)
+            dead = Folder(id=name, path=f"{host.state_dir}/sessions/{name}", staging="", live=live)
             moved += [(name, one) for one in _bury(dead)]
     return tuple(moved)
 

@@ -95,11 +95,7 @@ def _section(text: str) -> str:
     """Return the section's name, or "" for a header that is more than a name and a plain subsection."""
     inner = text[1:-1] if text.endswith("]") else ""
     name, space, rest = inner.partition(" ")
-    quoted = (
-        len(rest) > 2
-        and rest[0] == rest[-1] == '"'
-        and rest[1:-1].replace("/", "-").replace("-", "a").isalnum()
-    )
+    quoted = len(rest) > 2 and rest[0] == rest[-1] == '"' and not set(rest[1:-1]) - _WORD
     return name if name.isalpha() and name.islower() and (not space or quoted) else ""
 
 
