@@ -105,9 +105,7 @@ def grow(project: str, size: int) -> None:
         for number in range(min(FILES_A_FOLDER, size - made)):
             os.close(os.open(os.path.join(folder, f"source_{number}.py"), os.O_WRONLY | os.O_CREAT, 0o644))
             made += 1
-    yesterday = time.time() - 86400
-    for folder, _, _ in os.walk(project):
-        os.utime(folder, (yesterday, yesterday))
+    time.sleep(2.5)  # a folder changed in the last two seconds is not kept, and nobody can set that time back
 
 
 if __name__ == "__main__":
