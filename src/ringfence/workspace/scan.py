@@ -18,12 +18,15 @@ from ringfence.subject import file_matches
 from ringfence.value import Struct
 from ringfence.workspace.tables import (
     BARE_REPOSITORY,
+    CREDENTIAL_PREFIXES,
+    CREDENTIAL_SUFFIXES,
     DEPENDENCY_FOLDERS,
     PROTECTED_IN_GIT,
+    TELLING_NAMES,
     credential_rule,
     git_rule,
-    is_plain,
     is_protected,
+    is_telling_parent,
 )
 
 # The rule of what `git worktree add` makes: not to be written once it is there, but harmless when new
@@ -94,7 +97,7 @@ def walk(root: str, names: Names, cache_file: str = "", *, protections: bool = T
         hidden += [Found(path=path, rule=rule, directory=is_folder) for path, rule, is_folder in result[1]]
         protected += [Found(path=path, rule=rule, directory=is_folder) for path, rule, is_folder in result[2]]
         for path in result[0]:
-            inner = dependency or os.path.basename(path) in DEPENDENCY_FOLDERS
+            inner = dependency or path[path.rfind("/") + 1 :] in DEPENDENCY_FOLDERS
             if enter_dependencies or not inner:
                 todo.append((path, inner))
     if cache_file and changed:
@@ -117,18 +120,19 @@ def _look(where: str, folder: str, names: Names, *, dependency: bool) -> _Folder
     protected: list[tuple[str, str, bool]] = []
     prefix = f"{folder}/" if folder else ""
     count = 0
-    seen = set()
-    tables_only = not (names.mask or names.protect)
+    seen: set[str] = set()  # of the telling names
+    names_tell = not (names.mask or names.protect or is_telling_parent(parent))
+    telling, starts, ends = TELLING_NAMES, CREDENTIAL_PREFIXES, CREDENTIAL_SUFFIXES
     with os.scandir(where) as entries:
         for entry in entries:
             count += 1
             name = entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
-            seen.add(name)
-            if tables_only and is_plain(name, parent):  # nearly all: 40 % of the walk's time
+            if names_tell and not (name in telling or name.endswith(ends) or name.startswith(starts)):
                 if is_folder:
                     visit.append(prefix + name)
                 continue
+            seen.add(name)
             path = prefix + name
             rule = "" if dependency else credential_rule(name, parent)
             rule = _judge(path, rule, names, is_folder=is_folder)

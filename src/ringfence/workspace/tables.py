@@ -91,17 +91,15 @@ def is_protected(name: str, parent: str) -> bool:
     return parent == ".git" and name in PROTECTED_IN_GIT
 
 
-# All that an entry's own name can make it: a name in none of these needs no second look
-_NAMES = CREDENTIAL_FILES | CREDENTIAL_FOLDERS | PROTECTED_FILES | PROTECTED_FOLDERS
-_PARENTS = frozenset(parent for parent, _ in CREDENTIAL_PAIRS)
+# All that an entry's own name can make it: one that is none of these, in a folder that is nothing
+# special itself, needs no second look. Nearly all are such, so `scan` asks this in its inner loop.
+TELLING_NAMES = (
+    CREDENTIAL_FILES | CREDENTIAL_FOLDERS | PROTECTED_FILES | PROTECTED_FOLDERS | BARE_REPOSITORY
+    | frozenset(PROTECTED_IN_GIT)
+)  # fmt: skip
+_TELLING_PARENTS = frozenset(parent for parent, _ in CREDENTIAL_PAIRS)
 
 
-def is_plain(name: str, parent: str) -> bool:
-    """Tell, quickly, that no built-in table is about the entry `name` of folder `parent`."""
-    return not (
-        name in _NAMES
-        or name.endswith(CREDENTIAL_SUFFIXES)
-        or name.startswith(CREDENTIAL_PREFIXES)
-        or parent in _PARENTS
-        or parent.endswith(".git")
-    )
+def is_telling_parent(name: str) -> bool:
+    """Tell whether a table is about the entries of a folder with this name, whatever they are called."""
+    return name in _TELLING_PARENTS or name.endswith(".git")
