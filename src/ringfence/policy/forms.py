@@ -313,12 +313,20 @@ LOCK = _choice("a section", LOCKABLE)
 INDEX = _choice("a package tool", ("pip", "npm", "cargo", "go", "apt", "maven"))
 
 
+_USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
 def rule_from_text(text: str) -> "dict[str, Any]":
     """Read the short form of an egress rule: `[GET,HEAD ][https://]host[:port][/path]`, unchecked."""
     methods, space, target = text.strip().rpartition(" ")
     rule: dict[str, Any] = {}
     if space:
-        rule["methods"] = methods.replace(" ", "").split(",")
+        rule["methods"] = named = methods.replace(" ", "").split(",")
+        unknown = [one for one in named if one.upper() not in _USUAL_METHODS and one != one.upper()]
+        if unknown:
+            raise ValueError(
+                f"`{unknown[0]}` is not a method: a host stands alone or after methods, as in `GET host`"
+            )
     scheme, mark, rest = target.partition("://")
     if mark:
         rule["schemes"] = [scheme.lower()]

@@ -264,6 +264,12 @@ def test_a_rule_in_short_is_the_rule_at_length(short, rule):
     assert layer["egress"]["allow"] == (rule,)
 
 
+@pytest.mark.parametrize("short", ["exa mple.com", "my host.test", "Get,foo a.test"])
+def test_a_blank_inside_a_host_is_not_taken_for_a_method(short):
+    _layer, problems = decode({"egress": {"allow": [short]}}, "user")
+    assert [one for one in problems if "is not a method" in str(one)], problems
+
+
 def test_values_are_brought_into_their_one_spelling():
     layer = right("""
 use = "claude"
