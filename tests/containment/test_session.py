@@ -608,6 +608,13 @@ class TestProtected:
         for path in self.PATHS:
             assert field.read(path) == "mine", path
 
+    def test_debuggers_and_namespaces_work_only_where_the_policy_gives_them_up(self, field):
+        trace = "python3 -c 'import ctypes; print(ctypes.CDLL(None).ptrace(0, 0, 0, 0))'"  # PTRACE_TRACEME
+        assert field.sh(trace).out.strip() == "-1"
+        assert field.sh(trace, "--accept", "debuggers").out.strip() == "0"
+        assert field.sh("unshare -U true").code != 0
+        assert field.sh("unshare -U true", "--accept", "namespaces").code == 0
+
     @pytest.mark.guarantee("T5")
     def test_no_policy_file_can_be_written_or_left_behind(self, field):
         text = "[workspace]\nmask = ['private/**']\n"

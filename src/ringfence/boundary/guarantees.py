@@ -7,10 +7,11 @@ depend on the machine or the policy.
 from ringfence.boundary.model import Guarantee, LimitPlan, Wire, WorkspacePlan
 from ringfence.policy.model import Policy
 
-# A loss that a policy has to name under `accept` before a session starts without the protection
+# What a policy can give up by naming it under `accept`, and the guarantee that it costs
 ACCEPTABLE = {
-    "no-landlock": "P9",
-    "no-wire": "N2",
+    "no-landlock": "P9",  # a kernel without Landlock
+    "debuggers": "P3",  # ptrace and process_vm_* among the session's own processes: strace, gdb
+    "namespaces": "P3",  # user namespaces inside: a browser's own sandbox
 }
 
 
@@ -23,6 +24,7 @@ def assess(
         _unseen(policy),
         _credentials_hidden(workspace),
         _set_aside(workspace),
+        _filter(policy),
         _landlock(landlock),
         _limits(limits),
     )
@@ -78,6 +80,16 @@ def _set_aside(workspace: WorkspacePlan) -> Guarantee:
         held=True,
         why="in direct mode one that did not exist at the start can be created, and is moved away "
         "when the session ends; until then tools of yours in this folder would see it",
+    )
+
+
+def _filter(policy: Policy) -> Guarantee:
+    text = "system calls that lead out of a boundary are refused"
+    loosened = [name for name in policy.accept if ACCEPTABLE.get(name) == "P3"]
+    if not loosened:
+        return Guarantee(id="P3", text=text, held=True)
+    return Guarantee(
+        id="P3", text=text, held=False, why=f"`accept` opens the filter for {', '.join(loosened)}"
     )
 
 

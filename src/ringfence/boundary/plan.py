@@ -137,7 +137,7 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
             hint="boot with `lsm=landlock,…` in the kernel's command line, "
             'or accept the loss: `accept = ["no-landlock"]`',
         )
-    if wire.kind == "none" and "no-wire" not in policy.accept:
+    if wire.kind == "none":
         raise HostError(
             f"there is no way to build the boundary's network: {wire.why}", hint="run `ringfence doctor`"
         )

@@ -237,7 +237,7 @@ class TestRefusals:
         assert [one.id for one in made.guarantees if not one.held] == ["P9"]
 
     @pytest.mark.guarantee("P10")
-    def test_no_wire_is_refused_unless_accepted(self):
+    def test_no_way_to_the_gate_at_all_is_refused(self):
         none = Wire(kind="none", gate_address="", proxy_port=0, why="no netns")
         with pytest.raises(HostError, match="no netns"):
             make(wire=none)
