@@ -42,6 +42,7 @@ def plan(
     check_workspace(survey.workspace, host)
     _check_accepted(policy, survey, wire)
     _check_own_folders(policy, survey, host)
+    _check_publish(publish, wire)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
@@ -141,6 +142,11 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
         raise HostError(
             f"there is no way to build the boundary's network: {wire.why}", hint="run `ringfence doctor`"
         )
+
+
+def _check_publish(publish: tuple[Publication, ...], wire: Wire) -> None:
+    if publish and wire.kind != "private":
+        raise HostError(f"a port can only be published over the private wire: {wire.why}", hint=wire.hint)
 
 
 def _check_own_folders(policy: Policy, survey: Survey, host: Host) -> None:

@@ -242,6 +242,16 @@ class TestRefusals:
         with pytest.raises(HostError, match="no netns"):
             make(wire=none)
 
+    def test_no_port_is_published_without_the_private_wire(self):
+        fallback = Wire(
+            kind="loopback", gate_address="127.0.0.1", proxy_port=3128, why="no userns", hint="mend it"
+        )
+        port = Publication(host_address="127.0.0.1", host_port=1, inside_port=1)
+        with pytest.raises(HostError, match="no userns") as error:
+            make(wire=fallback, publish=(port,))
+        assert error.value.hint == "mend it"
+        assert make(publish=(port,)).publish == (port,)
+
     def test_accepting_what_is_no_protection_is_an_error(self):
         with pytest.raises(PolicyError, match="`everything`") as error:
             make(Policy(accept=("everything",)))
