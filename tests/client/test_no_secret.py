@@ -5,6 +5,7 @@ import glob
 import os
 import resource
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def api(world: World, authority: Authority) -> Iterator[FakeAPI]:
 def session(world: World, api: FakeAPI) -> Iterator[subprocess.Popen[bytes]]:
     """A session whose gate has just used the key."""
     assert api.record.requests == []
-    argv = world.ringfence("run", "--", "sh", "-c", CALL)
+    argv = world.ringfence("run", "--publish", f"{_free_port()}:80", "--", "sh", "-c", CALL)
     child = subprocess.Popen(
         argv,
         cwd=world.project,
@@ -68,6 +69,7 @@ def test_no_process_of_the_session_shows_a_secret(world: World, session: subproc
 def test_only_the_gate_has_a_secret_in_its_memory(world: World, session: subprocess.Popen[bytes]) -> None:
     """The launcher is left out: the operator's own environment, keys included, is in it from the start."""
     key = world.key.value.encode()
+    assert len(_family(session.pid)) >= 3
     holders = {pid for pid in _family(session.pid) if key in _memory(pid)} - {session.pid}
     gates = {pid for pid in _family(session.pid) if b"ringfence.egress" in _read(f"/proc/{pid}/cmdline")}
     assert holders == gates
@@ -185,3 +187,9 @@ def _memory(pid: int) -> bytes:
                 with contextlib.suppress(OSError):
                     out.append(memory.read(end - begin))
     return b"".join(out)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -15,6 +15,7 @@ import fcntl
 import marshal
 import os
 import struct
+import sys
 
 from ringfence.boundary import syscalls, wire
 from ringfence.boundary.model import Mount
@@ -227,10 +228,22 @@ def _drop(owner: int, *, networked: bool) -> None:
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
 
 
+# The vendor's whole program: for each byte asked, a socket of that family, made in the network it is in.
+_VENDOR = """
+import _socket, struct
+requests = _socket.socket(1, 5, 0, fileno=0)
+while wanted := requests.recv(1):
+    made = _socket.socket(10 if wanted == b"6" else 2, 1, 0)
+    requests.sendmsg([wanted], [(1, 1, struct.pack("=i", made.fileno()))])
+    made.close()
+"""
+
+
 def _vend(requests: int) -> None:
     """Leave a process behind that makes sockets in the boundary's network, for published ports.
 
-    It lives outside the sandbox's process and mount namespaces, holds nothing, and ends with us.
+    It lives outside the sandbox's process and mount namespaces and ends with us. It is a new program,
+    not only a fork: our memory is a copy of the launcher's, with the operator's environment in it.
     """
     parent = os.getpid()
     if os.fork():
@@ -242,13 +255,9 @@ def _vend(requests: int) -> None:
         syscalls.check_call(
             436, 1, 0xFFFFFFFF, 0
         )  # close_range(2): the launcher waits for our channel to close
-        channel = _socket.socket(1, 5, 0, fileno=0)
-        while wanted := channel.recv(1):
-            made = _socket.socket(10 if wanted == b"6" else 2, 1, 0)
-            channel.sendmsg([wanted], [(1, 1, struct.pack("=i", made.fileno()))])
-            made.close()
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _VENDOR], {})  # noqa: S606 - no shell
     finally:
-        os._exit(0)
+        os._exit(125)
 
 
 def _take_terminal(terminal: int, replaced: object) -> None:
