@@ -46,7 +46,7 @@ def _tidy_up(request: Request, host: Host) -> None:
     for killed, moved in folder.sweep(host):
         if not request.quiet:
             sys.stderr.write(f"ringfence: session {killed} was killed before it could tidy up\n")
-            sys.stderr.write(_set_aside_text(moved.path, moved.to, moved.problem) + "\n")
+            sys.stderr.write(_set_aside_text(moved) + "\n")
 
 
 class _Session:
@@ -271,7 +271,7 @@ class _Session:
 
         set_aside = self._set_aside()  # done and told also where the log cannot be written
         for moved in set_aside:
-            self._say(_set_aside_text(moved.path, moved.to, moved.problem))
+            self._say(_set_aside_text(moved))
         with Writer.resume(self._folder.log) as log:
             for moved in set_aside:
                 log.append("set-aside", path=moved.path, to=moved.to, problem=moved.problem)
@@ -356,11 +356,11 @@ class _Session:
             sys.stderr.write(text + "\n")
 
 
-def _set_aside_text(path: str, to: str, problem: str) -> str:
-    what = f"{path.encode('unicode_escape').decode()} appeared, which programs on this machine obey"
-    if problem:
-        return f"ringfence: warning: {what}, and could not be moved: {problem}"
-    return f"ringfence: {what}: moved to {to}"
+def _set_aside_text(moved: "Moved") -> str:
+    what = f"{moved.path.encode('unicode_escape').decode()} appeared, {moved.what}"
+    if moved.problem:
+        return f"ringfence: warning: {what}, and could not be moved: {moved.problem}"
+    return f"ringfence: {what}: moved to {moved.to}"
 
 
 def _failure(refused: Refused) -> RingfenceError:

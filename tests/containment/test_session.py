@@ -615,6 +615,26 @@ class TestProtected:
         assert field.sh("unshare -U true").code != 0
         assert field.sh("unshare -U true", "--accept", "namespaces").code == 0
 
+    def test_a_folder_closed_to_the_scan_is_hidden_at_the_start_and_set_aside_when_new(self, field):
+        field.put("closed/.env", "secret")
+        os.chmod(f"{field.project}/closed", 0o311)
+        done = field.sh(
+            "chmod 755 closed; cat closed/.env; mkdir -p new/.vscode; echo evil > new/.vscode/tasks.json; chmod 311 new"
+        )
+        assert "secret" not in done.out
+        os.chmod(f"{field.project}/closed", 0o755)
+        assert field.read("closed/.env") == "secret"
+        assert not os.path.exists(f"{field.project}/new/.vscode/tasks.json"), done.err
+
+    def test_a_path_too_long_to_follow_hides_and_loses_nothing_else(self, field):
+        dig = "import os\nfor _ in range(30): os.mkdir('d' * 200); os.chdir('d' * 200)"
+        done = field.python(dig + "\nos.chdir('/proc/self/cwd')")
+        assert done.code == 0, done.err
+        done = field.sh("mkdir .vscode; echo evil > .vscode/tasks.json; echo fine > ok.txt")
+        assert done.code == 0, done.err
+        assert field.read("ok.txt") == "fine\n"
+        assert not os.path.exists(f"{field.project}/.vscode")
+
     @pytest.mark.guarantee("T5")
     def test_no_policy_file_can_be_written_or_left_behind(self, field):
         text = "[workspace]\nmask = ['private/**']\n"

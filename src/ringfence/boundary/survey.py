@@ -98,7 +98,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         plain_files=frozenset(path for path in others if not os.path.isdir(path)),
         findings=_without_links(workspace, raw),
         clean_configs=_clean_configs(workspace, raw),
-        identities=aside.identities(workspace, raw.protected),
+        identities=aside.identities(workspace, raw),
         hidden_elsewhere=_hidden_elsewhere(others, names, host),
         git_user=identity.git_user(host.home),
         landlock=landlock.abi(),

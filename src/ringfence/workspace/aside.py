@@ -10,7 +10,7 @@ import os
 
 from ringfence.value import Struct
 from ringfence.workspace import git_config
-from ringfence.workspace.scan import WORKTREE, Found, Names, walk
+from ringfence.workspace.scan import UNSEEN, WORKTREE, Findings, Found, Names, walk
 
 
 class Identity(Struct):
@@ -27,12 +27,13 @@ class Moved(Struct):
     path: str
     to: str  # "" when it could not be moved; then `problem` says why
     problem: str = ""
+    what: str = "which programs on this machine obey"
 
 
-def identities(root: str, protected: tuple[Found, ...]) -> tuple[Identity, ...]:
-    """Note which files stand at the protected paths."""
+def identities(root: str, findings: Findings) -> tuple[Identity, ...]:
+    """Note which files stand at the protected paths, and which folders cannot be looked into."""
     out = []
-    for found in protected:
+    for found in _judged(findings):
         try:
             status = os.lstat(f"{root}/{found.path}")
         except OSError:
@@ -44,10 +45,13 @@ def identities(root: str, protected: tuple[Found, ...]) -> tuple[Identity, ...]:
 def set_aside(
     root: str, before: tuple[Identity, ...], names: Names, folder: str, cache_file: str = ""
 ) -> tuple[Moved, ...]:
-    """Move every protected path that was not there `before` into `folder`."""
+    """Move every protected path that was not there `before` into `folder`.
+
+    A folder that cannot be looked into goes whole: what lies in it could be reached by name.
+    """
     known = {(one.path, one.device, one.inode) for one in before}
     moved: list[Moved] = []
-    for found in walk(root, names, cache_file).protected:
+    for found in _judged(walk(root, names, cache_file)):
         if found.rule == WORKTREE and found.path.endswith("/commondir"):
             continue
         try:
@@ -57,8 +61,13 @@ def set_aside(
         if (found.path, status.st_dev, status.st_ino) not in known and not _is_harmless(
             f"{root}/{found.path}"
         ):
-            moved.append(_move(root, found.path, folder, len(moved)))
+            moved.append(_move(root, found, folder, len(moved)))
     return tuple(moved)
+
+
+def _judged(findings: Findings) -> tuple[Found, ...]:
+    unseen = tuple(one for one in findings.hidden if one.rule == UNSEEN)
+    return (*findings.protected, *unseen)
 
 
 def _is_harmless(path: str) -> bool:
@@ -90,18 +99,31 @@ def recall(file: str, folder: str) -> tuple[Moved, ...]:
     return moved
 
 
-def _move(root: str, path: str, folder: str, number: int) -> Moved:
-    target = f"{folder}/{number:03d}-{os.path.basename(path)}"
+def _move(root: str, found: Found, folder: str, number: int) -> Moved:
+    path, name = found.path, os.path.basename(found.path)
+    what = f"which {UNSEEN}" if found.rule == UNSEEN else Moved.what
+    target = f"{folder}/{number:03d}-{name}"
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
         parent = _open_parent(root, path)
         try:
-            _rename_or_copy(parent, os.path.basename(path), target)
+            if found.rule == UNSEEN:
+                _open_up(parent, name)
+            _rename_or_copy(parent, name, target)
         finally:
             os.close(parent)
     except OSError as error:
-        return Moved(path=path, to="", problem=error.strerror or str(error))
-    return Moved(path=path, to=target)
+        return Moved(path=path, to="", problem=error.strerror or str(error), what=what)
+    return Moved(path=path, to=target, what=what)
+
+
+def _open_up(parent: int, name: str) -> None:
+    """Make a folder movable: into another parent it moves only when it can be written itself."""
+    fd = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{fd}", 0o700)
+    finally:
+        os.close(fd)
 
 
 def _open_parent(root: str, path: str) -> int:

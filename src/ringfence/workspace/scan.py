@@ -8,6 +8,7 @@ the same clock tick would not show.
 Symbolic links are reported when their name matches and never followed.
 """
 
+import errno
 import marshal
 import os
 import stat
@@ -31,6 +32,8 @@ from ringfence.workspace.tables import (
 
 # The rule of what `git worktree add` makes: not to be written once it is there, but harmless when new
 WORKTREE = "worktree"
+# The rule of a folder that cannot be looked into: no permission, or a path that is too long
+UNSEEN = "cannot be looked into"
 _SETTLED = 2.0  # seconds
 _FORMAT = 3
 
@@ -92,8 +95,13 @@ def walk(root: str, names: Names, cache_file: str = "", *, protections: bool = T
                 changed = True
                 if status.st_ctime_ns < settled_before:
                     fresh[folder] = (status.st_ctime_ns, status.st_ino, result)
-        except (PermissionError, FileNotFoundError, NotADirectoryError):
-            continue  # not readable for us is not readable for the agent, who has no more rights
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # gone since its parent was read
+        except OSError as error:
+            if not folder:
+                raise
+            hidden.append(_unseen(folder, error))
+            continue
         hidden += [Found(path=path, rule=rule, directory=is_folder) for path, rule, is_folder in result[1]]
         protected += [Found(path=path, rule=rule, directory=is_folder) for path, rule, is_folder in result[2]]
         for path in result[0]:
@@ -107,6 +115,15 @@ def walk(root: str, names: Names, cache_file: str = "", *, protections: bool = T
         protected=tuple(sorted(protected, key=_by_path)),
         entries=looked_at,
     )
+
+
+def _unseen(folder: str, error: OSError) -> Found:
+    """Return what to hide instead of a folder that cannot be looked into.
+
+    The agent may own it and could open it up. Of one whose path is too long its parent is hidden.
+    """
+    path = os.path.dirname(folder) if error.errno == errno.ENAMETOOLONG else folder
+    return Found(path=path, rule=UNSEEN, directory=True)
 
 
 def _by_path(found: Found) -> str:

@@ -24,7 +24,7 @@ class Project:
 
     def start(self, **names):
         self.names = Names(**names)
-        self.before = identities(self.root, walk(self.root, self.names).protected)
+        self.before = identities(self.root, walk(self.root, self.names))
 
     def end(self):
         return set_aside(self.root, self.before, self.names, self.folder)
