@@ -44,7 +44,7 @@ def printed(policy, wire, asked, limit=12, publish=()):
 @pytest.mark.parametrize(("name", "wire"), [("plan-private", PRIVATE), ("plan-loopback", LOOPBACK)])
 def test_the_whole_text(name, wire, request):
     publish = (Publication(host_address="127.0.0.1", host_port=8080, inside_port=80),)
-    text = printed(POLICY, wire, survey(), publish=publish)
+    text = printed(POLICY, wire, survey(), publish=publish if wire is PRIVATE else ())
     path = os.path.join(GOLDEN, f"{name}.txt")
     if request.config.getoption("--refresh-golden"):
         with open(path, "w", encoding="utf-8") as file:
