@@ -107,6 +107,7 @@ _REFUSED: dict[str, tuple[int | None, int | None, int]] = {
     "memfd_secret": (447, 447, ENOSYS),
     "openat2": (437, 437, ENOSYS),  # its mode lies in memory, see _SET_ID; programs fall back to openat
 }
+_AFFINITY: dict[str, tuple[int | None, int | None, int]] = {"sched_setaffinity": (203, 122, EPERM)}
 _CALLS = {  # calls judged by an argument
     "x86_64": {"socket": 41, "clone": 56, "unshare": 272, "ioctl": 16},
     "aarch64": {"socket": 198, "clone": 220, "unshare": 97, "ioctl": 29},
@@ -149,11 +150,11 @@ _ERRNO = 0x00050000
 
 
 class Options(Struct):
-    """What a policy can loosen by name."""
+    """What a policy changes about the filter: two losses that it names, and a limit that needs it."""
 
-    unix_sockets: bool = True
     debuggers: bool = False  # ptrace and process_vm_* among the session's own processes
     namespaces: bool = False  # sandboxes within the sandbox
+    keep_cpus: bool = False  # a limit on CPUs is held by affinity alone, which a process could widen again
 
 
 _STRICT = Options()
@@ -179,9 +180,10 @@ def refused(arch: str, options: Options = _STRICT) -> dict[str, tuple[int, int]]
     """Return name → (number, errno) of the calls refused whatever their arguments."""
     column = 0 if arch == "x86_64" else 1
     given_up = _given_up(options)
+    rows = {**_REFUSED, **(_AFFINITY if options.keep_cpus else {})}
     return {
         name: (row[column], row[2])  # type: ignore[misc]
-        for name, row in _REFUSED.items()
+        for name, row in rows.items()
         if row[column] is not None and name not in given_up
     }
 
@@ -198,7 +200,7 @@ def _given_up(options: Options) -> set[str]:
 def _blocks(arch: str, options: Options) -> list[list[bytes]]:
     calls = _CALLS[arch]
     blocks = [_refuse(number, code) for number, code in refused(arch, options).values()]
-    blocks.append(_socket_block(calls["socket"], options))
+    blocks.append(_socket_block(calls["socket"]))
     blocks.append(_ioctl_block(calls["ioctl"]))
     blocks += _mode_blocks(arch)
     if not options.namespaces:
@@ -257,7 +259,7 @@ def _flags_block(number: int, flags: int) -> list[bytes]:
     return _for(number, [_argument(0), _op(_JSET, flags, 0, 1), _op(_RET, _ERRNO | EPERM), _op(_RET, _ALLOW)])
 
 
-def _socket_block(number: int, options: Options) -> list[bytes]:
+def _socket_block(number: int) -> list[bytes]:
     """Allow Unix, TCP and UDP sockets, and netlink's routing family; refuse all others.
 
     AF_VSOCK is not confined by network namespaces, AF_ALG and AF_PACKET load kernel modules.
@@ -281,9 +283,8 @@ def _socket_block(number: int, options: Options) -> list[bytes]:
         _op(_RET, _ALLOW),
         _op(_RET, _ERRNO | EAFNOSUPPORT),
     ]
-    unix = [_op(_RET, _ALLOW if options.unix_sockets else _ERRNO | EPERM)]
     body = [_argument(0)]
-    body += _for(AF_UNIX, unix)
+    body += _for(AF_UNIX, [_op(_RET, _ALLOW)])
     body += _for(AF_INET, stream_or_datagram)
     body += _for(AF_INET6, stream_or_datagram)
     body += _for(AF_NETLINK, netlink)

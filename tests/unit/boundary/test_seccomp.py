@@ -159,9 +159,8 @@ class TestSockets:
         for protocol in range(1, 30):
             assert judge(program, arch, call, 16, 3, protocol) == errno.EAFNOSUPPORT
 
-    def test_unix_sockets_are_there_unless_given_up(self, arch):
-        for options, answer in ((Options(), "allow"), (Options(unix_sockets=False), errno.EPERM)):
-            assert judge(seccomp.assemble(arch, options), arch, number(arch, "socket"), 1, 1, 0) == answer
+    def test_unix_sockets_are_there(self, arch, program):
+        assert judge(program, arch, number(arch, "socket"), 1, 1, 0) == "allow"
 
 
 class TestModes:
@@ -207,7 +206,7 @@ class TestLoosening:
             (Options(), frozenset()),
             (Options(debuggers=True), DEBUGGERS),
             (Options(namespaces=True), NAMESPACES),
-            (Options(unix_sockets=False), frozenset()),
+            (Options(keep_cpus=True), frozenset()),
             (Options(debuggers=True, namespaces=True), DEBUGGERS | NAMESPACES),
         ],
     )
@@ -216,6 +215,11 @@ class TestLoosening:
         rows = seccomp.refused(arch)
         returned = {name for name, (which, _) in rows.items() if judge(program, arch, which) == "allow"}
         assert returned == given_up & set(rows)
+
+    def test_affinity_is_refused_only_where_a_limit_needs_it(self, arch):
+        which = {"x86_64": 203, "aarch64": 122}[arch]
+        assert judge(seccomp.assemble(arch), arch, which) == "allow"
+        assert judge(seccomp.assemble(arch, Options(keep_cpus=True)), arch, which) == errno.EPERM
 
     def test_debuggers_get_no_namespaces(self, arch):
         program = seccomp.assemble(arch, Options(debuggers=True))

@@ -44,7 +44,7 @@ def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
         bwrap=bwrap,
         options=(),
         entry=entry,
-        filter=seccomp.assemble(arch, _loosened(plan)),
+        filter=seccomp.assemble(arch, _filter_options(plan)),
         mounts=plan.mounts,
         hidden=tuple(
             (one.path[len(plan.workspace.root) + 1 :], one.directory) for one in plan.workspace.hidden
@@ -58,9 +58,11 @@ def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
     return replace(common, options=_options(plan, binds), mounts=(), texts=texts)
 
 
-def _loosened(plan: Plan) -> seccomp.Options:
+def _filter_options(plan: Plan) -> seccomp.Options:
     accepted = plan.policy.accept
-    return seccomp.Options(debuggers="debuggers" in accepted, namespaces="namespaces" in accepted)
+    return seccomp.Options(
+        debuggers="debuggers" in accepted, namespaces="namespaces" in accepted, keep_cpus=_cpus(plan) > 0
+    )
 
 
 def _cpus(plan: Plan) -> int:
