@@ -28,9 +28,7 @@ def claude() -> str:
     path = given or os.path.join(TOP, ".cache/node/node_modules/.bin/claude")
     if os.path.exists(path):
         return path
-    message = (
-        f"Claude Code is not installed at {path}: run scripts/install-claude, or set RINGFENCE_TEST_CLAUDE"
-    )
+    message = f"missing: Claude Code is not installed at {path}: run scripts/install-claude, or set RINGFENCE_TEST_CLAUDE"
     pytest.skip(message)
 
 

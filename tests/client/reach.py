@@ -56,7 +56,7 @@ def _system_python(prefix: tuple[str, ...]) -> str:
         path = os.path.join(folder, name)
         if _can(prefix, "-x", path):
             return path
-    pytest.skip(f"{sys.executable} is closed to other users, and the system has no {name}")
+    pytest.skip(f"missing: {sys.executable} is closed to other users, and the system has no {name}")
 
 
 @functools.cache

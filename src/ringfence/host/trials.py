@@ -211,16 +211,6 @@ def mask_overlay() -> None:
         raise OSError(E.EIO, "the whiteout hides nothing")
 
 
-def process_namespace() -> None:
-    """Become able to start the first process of a new process namespace, and start it."""
-    unshare(NEWPID)
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if os.getpid() == 1 else 1)
-    if os.waitpid(child, 0)[1] != 0:
-        raise OSError(E.EIO, "not the first process")
-
-
 def seccomp() -> None:
     """Install a filter that refuses sched_yield with ECONNRESET, and see it do so."""
     import platform
