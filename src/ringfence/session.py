@@ -279,6 +279,7 @@ class _Session:
                 "end",
                 status=outcome.status if outcome else 125,
                 reason=self._reason,
+                policy_digest=self._plan.policy.digest,
                 seconds=round(time.monotonic() - self._started, 3),
             )
             heads.append(self._host.state_dir, self._folder.id, log.seq - 1, log.head)

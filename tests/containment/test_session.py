@@ -180,6 +180,7 @@ class TestEnding:
         users.sh("exit 4")
         last = users.events()[-1]
         assert (last["kind"], last["status"], last["reason"]) == ("end", 4, "")
+        assert last["policy_digest"] == users.events()[0]["policy_digest"]
 
     def test_and_why_when_it_did_not_end_by_itself(self, users):
         users.sh("sleep 20", "--time", "200ms")
@@ -316,6 +317,9 @@ class TestLimits:
 
     def test_cpus_are_limited(self, users):
         assert users.sh("nproc", "--cpus", "1").out == "1\n"
+        widened = "import os; os.sched_setaffinity(0, range(64))"
+        assert "PermissionError" in users.python(widened, "--cpus", "1").err
+        assert users.python(widened).code == 0
 
     @pytest.mark.guarantee("L3")
     def test_the_plan_says_how_firmly(self, field):
@@ -634,6 +638,18 @@ class TestProtected:
         assert done.code == 0, done.err
         assert field.read("ok.txt") == "fine\n"
         assert not os.path.exists(f"{field.project}/.vscode")
+
+    def test_credentials_in_a_git_configuration_are_not_shown_also_through_a_link(self, field):
+        field.bare("git", "init", "-q", ".")
+        text = field.read(".git/config") + '[remote "o"]\n\turl = https://user:t0ken@host.example/o/r\n'
+        for linked in (False, True):
+            field.put(".git/config", text)
+            if linked:
+                os.rename(f"{field.project}/.git/config", f"{field.project}/settings")
+                os.symlink("../settings", f"{field.project}/.git/config")
+            done = field.sh("cat .git/config settings 2>/dev/null; git remote -v")
+            assert "https://host.example/o/r" in done.out
+            assert "t0ken" not in done.out
 
     @pytest.mark.guarantee("T5")
     def test_no_policy_file_can_be_written_or_left_behind(self, field):

@@ -159,12 +159,12 @@ def _without_links(workspace: str, findings: Findings) -> Findings:
 
 
 def _clean_configs(workspace: str, findings: Findings) -> tuple[tuple[str, str], ...]:
+    """Return copies of git configurations that hold credentials; of a link, for the file that it leads to."""
     names = ("/config", "/config.worktree")
-    copies = [
-        (one.path, git_config.clean_copy(f"{workspace}/{one.path}"))
-        for one in findings.protected
-        if f"/{one.path}".endswith(names) and not one.directory
-    ]
+    found = [one.path for one in findings.protected if f"/{one.path}".endswith(names) and not one.directory]
+    real = {os.path.realpath(f"{workspace}/{path}") for path in found}
+    inside = sorted(path for path in real if path.startswith(workspace + "/"))
+    copies = [(path[len(workspace) + 1 :], git_config.clean_copy(path)) for path in inside]
     return tuple((path, text) for path, text in copies if text is not None)
 
 
