@@ -651,6 +651,18 @@ class TestProtected:
             assert "https://host.example/o/r" in done.out
             assert "t0ken" not in done.out
 
+    def test_what_the_host_obeys_below_another_writable_path_is_read_only_too(self, field):
+        other = f"{field.folder}/other"
+        field.bare("git", "init", "-q", other)
+        script = (
+            f"cd {other}; echo evil > .git/hooks/pre-commit; echo evil >> .git/config; echo fine > ok; cat ok"
+        )
+        done = field.sh(script, "--write", other)
+        assert done.out == "fine\n", done.err
+        assert not os.path.exists(f"{other}/.git/hooks/pre-commit")
+        with open(f"{other}/.git/config", encoding="utf-8") as file:
+            assert "evil" not in file.read()
+
     @pytest.mark.guarantee("T5")
     def test_no_policy_file_can_be_written_or_left_behind(self, field):
         text = "[workspace]\nmask = ['private/**']\n"

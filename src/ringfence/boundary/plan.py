@@ -293,6 +293,10 @@ def _files(policy: Policy, survey: Survey, host: Host, homes: str) -> tuple[Moun
                 why="kept for this workspace between sessions",
             )
         )
+    mounts += [
+        Mount(kind="ro", source=path, target=path, why="the host runs or obeys it")
+        for path in survey.protected_elsewhere
+    ]
     mounts += [_mask(path, directory=folder) for path, _rule, folder in survey.hidden_elsewhere]
     return tuple(mounts)
 

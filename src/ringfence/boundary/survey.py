@@ -63,6 +63,7 @@ class Survey(Struct):
     hidden_elsewhere: tuple[
         tuple[str, str, bool], ...
     ]  # (path, rule, is a folder) in the other visible paths
+    protected_elsewhere: tuple[str, ...]  # below the writable paths
     git_user: tuple[str, str]
     landlock: int  # ABI
     trust: tuple[tuple[str, str], ...]  # (system file, "bundle" or "keystore")
@@ -100,6 +101,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         clean_configs=_clean_configs(workspace, raw),
         identities=aside.identities(workspace, raw),
         hidden_elsewhere=_hidden_elsewhere(others, names, host),
+        protected_elsewhere=_protected_elsewhere(writable, names, host),
         git_user=identity.git_user(host.home),
         landlock=landlock.abi(),
         trust=mount_points(java),
@@ -182,6 +184,18 @@ def _hidden_elsewhere(paths: tuple[str, ...], names: Names, host: Host) -> tuple
             for one in _without_links(path, found).hidden:
                 out[f"{path}/{one.path}"] = (f"{path}/{one.path}", one.rule, one.directory)
     return tuple(out.values())
+
+
+def _protected_elsewhere(paths: tuple[str, ...], names: Names, host: Host) -> tuple[str, ...]:
+    """Return what the host runs or obeys below other paths that may be written."""
+    wanted = Names(mask=names.mask, unmask=names.unmask)
+    out = []
+    for path in paths:
+        if os.path.isdir(path):
+            found = _without_links(path, scan.walk(path, wanted, cache_file(path, host), protections=False))
+            masked = {one.path for one in found.hidden}
+            out += [f"{path}/{one.path}" for one in found.protected if one.path not in masked]
+    return tuple(out)
 
 
 def _real(paths: tuple[str, ...], home: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
