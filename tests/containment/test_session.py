@@ -469,6 +469,11 @@ class TestWhatIsThere:
         assert int(done.out.split()[0]) <= 5
         assert done.code != 0
 
+    def test_the_kernels_lists_of_keys_and_symbols_cannot_be_opened(self, field):
+        for name in ("keys", "kallsyms"):
+            assert os.path.exists(f"/proc/{name}")
+            assert "Permission denied" in field.sh(f"cat /proc/{name}").err
+
     @pytest.mark.guarantee("P8")
     def test_sockets_of_the_host_do_not_exist(self, field):
         path = f"{field.home}/agent.sock"

@@ -88,4 +88,5 @@ class Plan(Struct):
     publish: tuple[Publication, ...]
     policy: Policy
     guarantees: tuple[Guarantee, ...]
+    covered: tuple[str, ...] = ()  # files of /proc that cannot be opened
     notes: tuple[str, ...] = ()

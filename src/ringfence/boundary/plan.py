@@ -79,6 +79,7 @@ def plan(
             user=user,
         ),
         mounts=mounts,
+        covered=survey.proc,
         workspace=workspace,
         limits=limit_plans,
         wire=wire,

@@ -35,6 +35,10 @@ ETC = (
 )  # fmt: skip
 
 
+# Files of /proc that tell about the whole machine, or about the operator's keys by their names
+PROC = ("keys", "key-users", "timer_list", "sched_debug", "kcore", "latency_stats", "kallsyms", "slabinfo")
+
+
 class Entry(Struct):
     """One path of the system: a folder or file to bind, or a link to make again."""
 
@@ -67,6 +71,7 @@ class Survey(Struct):
     git_user: tuple[str, str]
     landlock: int  # ABI
     trust: tuple[tuple[str, str], ...]  # (system file, "bundle" or "keystore")
+    proc: tuple[str, ...]  # files of /proc that are there and to be covered
     java: bool  # whether a JVM is on PATH
     cgroup: str  # "v2", "v1" or "": where this process may make limits
     command: str  # the command's absolute path on the host, or as given
@@ -105,6 +110,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         git_user=identity.git_user(host.home),
         landlock=landlock.abi(),
         trust=mount_points(java),
+        proc=tuple(f"/proc/{name}" for name in PROC if os.path.exists(f"/proc/{name}")),
         java=bool(java),
         cgroup=_cgroup(),
         command=command,

@@ -40,7 +40,7 @@ def survey(**changes):
             protected=(found("x/.envrc"), found("a/b/.vscode", folder=True), found(".git/config"), found(".git/hooks", folder=True)),
             entries=42,
         ),
-        identities=(), hidden_elsewhere=(("/srv/docs/key.pem", "**/*.pem", False),), protected_elsewhere=(), clean_configs=(), git_user=("Ada", "ada@example.test"),
+        identities=(), hidden_elsewhere=(("/srv/docs/key.pem", "**/*.pem", False),), proc=("/proc/keys",), protected_elsewhere=(), clean_configs=(), git_user=("Ada", "ada@example.test"),
         landlock=7, trust=(("/usr/lib/ssl/cert.pem", "bundle"), ("/nix/cert.pem", "bundle")), java=False, cgroup="", command="/usr/bin/tool",
     )  # fmt: skip
     return replace(made, **changes)

@@ -82,7 +82,8 @@ def _options(plan: Plan, binds: tuple[str, ...] = ()) -> tuple[str, ...]:
         "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", *own_network,
         "--hostname", "ringfence", "--die-with-parent", "--cap-drop", "ALL",
         *root,
-        "--proc", "/proc", "--dev", "/dev",
+        "--proc", "/proc", *(word for path in plan.covered for word in ("--ro-bind", "/dev/null", path)),
+        "--dev", "/dev",
         *(("--size", str(size)) if size else ()), "--tmpfs", "/dev/shm",  # noqa: S108 - the private one inside
         "--remount-ro", "/dev", "--remount-ro", "/",
         "--seccomp", "{seccomp}",
