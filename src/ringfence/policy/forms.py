@@ -5,7 +5,7 @@ may be comes from here. A form turns a written value into its one canonical spel
 ValueError with the reason.
 """
 
-from ringfence.policy import model
+from ringfence.policy import conditions, model
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -126,6 +126,14 @@ def _header(value: str) -> str:
     if name in _FRAMING:
         raise ValueError(f"`{name}` belongs to the gate")
     return name
+
+
+def _header_condition(value: str) -> str:
+    name, glob, there = conditions.split_header(_header_text(value))
+    _header(name)
+    if not there:
+        return f"!{name}"
+    return name if glob is None else f"{name}: {glob}"
 
 
 def _header_text(value: str) -> str:
@@ -253,11 +261,17 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
     model.EgressRule: {
         "host": PATTERN,
         "ports": PORT,
-        "schemes": _choice("a scheme", ("https", "http")),
+        "schemes": _choice("a scheme", ("https", "http", "tcp")),
         "methods": _string("a method", _method),
         "paths": _string("a path", _url_glob, pattern="^/"),
         "private": FLAG,
         "reason": TEXT,
+        "query": _string("a query key", conditions.query_key),
+        "headers": _string("a condition on a header", _header_condition),
+        "content_types": _string("a content type", conditions.media_type),
+        "max_body": SIZE,
+        "graphql": _string("a GraphQL operation", conditions.graphql),
+        "git": _string("a git action", conditions.git, pattern="^(fetch|push|delete) "),
     },
     model.Egress: {
         "splice": PATTERN,
@@ -317,7 +331,10 @@ _USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 
 def rule_from_text(text: str) -> "dict[str, Any]":
-    """Read the short form of an egress rule: `[GET,HEAD ][https://]host[:port][/path]`, unchecked."""
+    """Read the short form of an egress rule: `[GET,HEAD ][https://]host[:port][/path]`, unchecked.
+
+    `tcp://host:port` is any bytes to a port; what else a rule can say has no short form.
+    """
     methods, space, target = text.strip().rpartition(" ")
     rule: dict[str, Any] = {}
     if space:

@@ -26,7 +26,8 @@ BUILT_IN_MANAGED = "/etc/ringfence/policy.toml"
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 # What decoding depends on: a change to one of these must not meet entries of before.
 _DECODERS = tuple(
-    os.path.join(_FOLDER, name) for name in ("decode.py", "forms.py", "model.py", "read.py", "../subject.py")
+    os.path.join(_FOLDER, name)
+    for name in ("conditions.py", "decode.py", "forms.py", "model.py", "read.py", "../subject.py")
 )
 
 
