@@ -57,7 +57,9 @@ def split_graphql(text: str) -> tuple[str, str]:
     words = text.split()
     kinds = ", ".join(f"`{kind}`" for kind in GRAPHQL_KINDS)
     if len(words) not in {1, 2} or words[0] not in GRAPHQL_KINDS:
-        raise ValueError(f"a GraphQL operation is one of {kinds}, and may name a field: `mutation addComment`")
+        raise ValueError(
+            f"a GraphQL operation is one of {kinds}, and may name a field: `mutation addComment`"
+        )
     name = words[1] if len(words) == 2 else "*"
     if not set(name) <= _NAME | {"*", "?"}:
         raise ValueError("a GraphQL field is made of letters, digits and `_`")
@@ -103,7 +105,9 @@ def _repository(text: str) -> str:
 def _ref(text: str) -> str:
     check_glob(text)
     if text[:5] != "refs/":
-        raise ValueError(f"a ref is written whole: refs/heads/{text} for a branch, refs/tags/{text} for a tag")
+        raise ValueError(
+            f"a ref is written whole: refs/heads/{text} for a branch, refs/tags/{text} for a tag"
+        )
     return text
 
 
