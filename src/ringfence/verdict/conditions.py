@@ -45,7 +45,7 @@ class Conditions:
         )
 
     def touched(self, request: "Request") -> "Answer":
-        """Say how a request falls under a deny or ask rule: "" where any condition certainly does not hold."""
+        """Say how a request falls under a deny or ask rule: "" where some condition certainly fails."""
         found: list[str] = []
         needs: frozenset[str] = frozenset()
         for told in self._touching(request):

@@ -1,7 +1,7 @@
 """git over smart HTTP: which repositories are read and which refs are changed.
 
 Theory (gitprotocol-http(5)). A fetch is GET `REPO/info/refs?service=git-upload-pack` and POSTs to
-`REPO/git-upload-pack`, in every version of the protocol. A push is GET `REPO/info/refs?service=git-receive-pack`
+`REPO/git-upload-pack`, in every version of the protocol. A push is GET of the same with `git-receive-pack`,
 and a POST to `REPO/git-receive-pack`, whose body begins with the list of refs to change: a fact of the body.
 A request of either kind that deviates in any point (another key in the query, another content type, a
 compressed push) is not one. Without `service` it is the dumb protocol, which says nothing about what is
@@ -228,7 +228,7 @@ def _could_change(entry: Entry, repository: str, request: "Request") -> str | fr
 
 
 def _changed(entry: Entry, fact: Commands) -> str:
-    """Return the first ref that is changed as named. Whoever denies a push to a branch means deleting it too."""
+    """Return the first ref that is changed as named; who denies pushing to a branch means deleting it too."""
     for update in fact.updates:
         if (update.action == "delete" or entry.action == "push") and entry.names(update.ref):
             return update.ref

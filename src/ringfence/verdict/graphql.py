@@ -30,7 +30,7 @@ def entries(texts: tuple[str, ...]) -> "Entries":
 
 
 def refused(named: "Entries", request: "Request") -> str | frozenset[str]:
-    """Say what in a request's operations is beyond those named, return "", or name the fact that is needed."""
+    """Say what in a request is beyond the operations named, return "", or name the fact that is needed."""
     fact = request.facts.graphql
     if request.upgrade:
         return "GraphQL in a WebSocket is not looked into"

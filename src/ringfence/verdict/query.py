@@ -28,7 +28,7 @@ def refused(names: tuple[str, ...], query: str) -> str:
         return "the rule takes no query"
     found = _keys(text.replace(";", "&"))
     for raw in (*found, *(_keys(text) if ";" in text else ())):
-        if _malformed(raw):
+        if malformed(raw):
             return f"query key {_shown(raw)} is encoded wrongly"
         if not _named(names, decoded(raw)):
             return f"query key {_shown(decoded(raw))} is not in the rule"
@@ -46,7 +46,7 @@ def touched(names: tuple[str, ...], query: str) -> str:
     if names == (NO_QUERY,):
         return "" if text else "there is no query"
     for raw in {*_keys(text), *_keys(text.replace(";", "&"))}:
-        if _malformed(raw) or any(_named(names, reading, fold=True) for reading in _readings(raw)):
+        if malformed(raw) or any(_named(names, reading, fold=True) for reading in _readings(raw)):
             return f"query key {_shown(decoded(raw))}"
     return ""
 
@@ -82,7 +82,8 @@ def _readings(raw: str) -> "Iterable[str]":
             yield text.strip().replace(".", "_").replace(" ", "_")
 
 
-def _malformed(raw: str) -> bool:
+def malformed(raw: str) -> bool:
+    """Say whether a percent sign is not followed by two digits."""
     rest = raw.split("%")[1:]
     return any(len(part) < 2 or not _HEX.issuperset(part[:2]) for part in rest)
 
