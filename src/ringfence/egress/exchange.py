@@ -14,6 +14,7 @@ from ringfence.egress import filters, refusal
 from ringfence.egress.filters import Filter
 from ringfence.egress.gate import Target, response_fields
 from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
+from ringfence.egress.inspect import Limited
 from ringfence.egress.message import Inbound, Outbound
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.scrub import Scrubber, scrub_fields, scrub_head
@@ -99,6 +100,8 @@ class Exchange:
             self._upward = services.upward(head, self._target, self._verdict, self.notes)
             if not filters.keep_length(self._upward) and self._outgoing.framing:
                 self._outgoing.framing = CHUNKED
+        if self._verdict.limit is not None:
+            self._upward.append(Limited(self._verdict.limit, self._target.host))
         self._inbound.proceed()
         outcome = await self._attempt(outbound)
         if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():

@@ -147,6 +147,10 @@ class Gate:
             port=target.port,
             method=head.method,
             paths=target.path.readings,
+            query=target.path.query,
+            fields=head.fields,
+            length=head.framing,  # CHUNKED is UNKNOWN
+            upgrade=bool(head.upgrade),
         )
 
     def decide(self, request: Request) -> Verdict:
@@ -212,10 +216,11 @@ class Gate:
         )
 
 
-def denial(verdict: Verdict, target: Target, method: str) -> Refusal:
+def denial(verdict: Verdict, target: Target, request: Request) -> Refusal:
     """Tell the agent about a request that was decided against."""
-    what = f"{method} {target.scheme}://{authority_text(target.host, target.port, target.scheme).decode()}"
-    return denied(verdict, target.scheme, target.host, target.port, what + target.path.text)
+    place = authority_text(target.host, target.port, target.scheme).decode()
+    what = f"{request.method} {target.scheme}://{place}{target.path.text}"
+    return denied(verdict, target.scheme, target.host, target.port, what, request=request)
 
 
 def response_fields(head: ResponseHead) -> Fields:

@@ -1,9 +1,11 @@
 """Facts of a body, read from as little of it as will do.
 
-Pure: whoever has the body feeds it piece by piece until there is `enough`; nothing here decides. What is longer than its limit is a fact that could not be read.
+Pure: whoever has the body feeds it piece by piece until there is `enough`; nothing here decides. What is
+longer than its limit is a fact that could not be read.
 """
 
 from ringfence.egress import inspect_git, limits
+from ringfence.egress.refusal import DENIED, Refusal, Refused
 from ringfence.verdict.facts import GIT_COMMANDS, GRAPHQL, LFS, Commands, Facts, GraphQL, Lfs, Unread
 from ringfence.verdict.request import Request
 
@@ -12,6 +14,32 @@ _LIMITS = {
     LFS: limits.LFS_BODY,
     GIT_COMMANDS: limits.GIT_COMMANDS,
 }
+
+
+class Limited:
+    """A filter: cuts a body off that turns out longer than a rule has it."""
+
+    keeps_length = True
+
+    def __init__(self, limit: int, host: str) -> None:
+        self._left = limit
+        self._refusal = Refusal(
+            status=403,
+            kind=DENIED,
+            message=f"the request was cut off: its body has more than the {limit} bytes that a rule takes",
+            host=host,
+        )
+
+    def feed(self, data: bytes) -> bytes:
+        """Return a piece that is within the limit."""
+        self._left -= len(data)
+        if self._left < 0:
+            raise Refused(self._refusal)
+        return data
+
+    def finish(self) -> bytes:
+        """Return nothing: nothing was held back."""
+        return b""
 
 
 class Inspection:

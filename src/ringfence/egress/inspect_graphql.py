@@ -15,7 +15,7 @@ import json
 from ringfence.egress import limits
 from ringfence.verdict.facts import GraphQL, Operation, Unread
 from ringfence.verdict.graphql import KEYS
-from ringfence.verdict.query import malformed, pairs
+from ringfence.verdict.query import malformed, pairs, touched
 from ringfence.verdict.request import Request
 
 TYPE_CHECKING = False
@@ -47,9 +47,9 @@ def read(request: Request, body: bytes) -> GraphQL | Unread:
 
 def _members(request: Request, body: bytes) -> "dict[str, Any]":
     """Return the members of the one request; none where there is no GraphQL at all."""
-    asked = [(key, value) for key, value in pairs(request.query) if key.lower() in KEYS]
+    asked = bool(touched(KEYS, request.query))
     if not body:
-        return _from_query(request, asked) if asked else {}
+        return _from_query(request.query) if asked else {}
     if asked:
         raise _Unreadable("it stands in the URL and in the body")
     if request.values(b"content-encoding"):
@@ -63,11 +63,12 @@ def _members(request: Request, body: bytes) -> "dict[str, Any]":
     return _checked(_json(text))
 
 
-def _from_query(request: Request, asked: list[tuple[str, str]]) -> "dict[str, Any]":
-    if ";" in request.query or malformed(request.query):
+def _from_query(query: str) -> "dict[str, Any]":
+    if ";" in query or malformed(query):
         raise _Unreadable("the URL's query can be read in two ways")
     found: dict[str, Any] = {}
-    for key, value in asked:
+    asked = [piece for piece in query[1:].split("&") if touched(KEYS, f"?{piece}")]
+    for key, value in pairs("?" + "&".join(asked)):
         if key in found:
             raise _Unreadable(f"`{key}` stands in the URL twice")
         found[key] = _json(value) if key in {"variables", "extensions"} and value else value

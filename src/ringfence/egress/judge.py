@@ -9,13 +9,17 @@ from ringfence.egress import refusal
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
+from ringfence.egress.inspect import Inspection
 from ringfence.egress.message import Inbound
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError
 from ringfence.errors import PeerError
 from ringfence.policy.model import ALLOW, Credential
-from ringfence.verdict.request import Verdict
+from ringfence.value import replace
+from ringfence.verdict.request import INSPECT, Request, Verdict
+
+_EXPECTED = frozenset({b"", b"100-continue"})
 
 
 async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
@@ -45,6 +49,10 @@ async def _malformed(case: "Case", error: MalformedError) -> None:
     return None
 
 
+def _unexpected() -> Refusal:
+    return refusal.malformed("the only expectation served is 100-continue", 417)
+
+
 class Case:
     """One request on its way through the gate."""
 
@@ -61,18 +69,34 @@ class Case:
         target = gate.target(head, self.origin)
         if isinstance(target, Refusal):
             return self.refused(target)
-        verdict = gate.decide(gate.request(head, target))
+        request = gate.request(head, target)
+        verdict = gate.decide(request)
+        if verdict.effect == INSPECT:
+            request = await self._inspected(request, verdict)
+            verdict = gate.decide(request)
         if verdict.effect != ALLOW:
             self._record(target, verdict)
-            return denial(verdict, target, head.method)
-        if head.expect not in {b"", b"100-continue"}:
+            return denial(verdict, target, request)
+        if head.expect not in _EXPECTED:
             self._record(target, verdict)
-            return self.refused(refusal.malformed("the only expectation served is 100-continue", 417))
+            return self.refused(_unexpected())
         bound = gate.credentials_for(target)
         chosen = await self.services.keys.choose(bound) if bound else None
         self._record(target, verdict, chosen[0].name if chosen else "")
         unbound = gate.unbound(head, target) if bound and chosen is None else None
         return self.refused(unbound) if unbound else await self._sent(target, verdict, chosen)
+
+    async def _inspected(self, request: Request, verdict: Verdict) -> Request:
+        """Return a request with the facts of its body on which the verdict hangs; the body stays whole."""
+        inbound = self.inbound
+        if inbound.head.expect not in _EXPECTED:
+            raise MalformedError(_unexpected().message, answer=_unexpected().status)
+        inspection = Inspection(request, verdict.needs)
+        inbound.proceed()
+        while not inspection.enough:
+            inspection.feed(await inbound.read())
+        inbound.unread(inspection.taken)
+        return replace(request, facts=inspection.facts())
 
     async def _sent(
         self, target: Target, verdict: Verdict, chosen: tuple[Credential, Secret] | None

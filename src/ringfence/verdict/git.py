@@ -67,8 +67,7 @@ def entries(texts: tuple[str, ...]) -> tuple[Entry, ...]:
 
 def refused(named: tuple[Entry, ...], request: "Request") -> str | frozenset[str]:
     """Say what in a request is beyond what is named, return "", or name the fact that is needed."""
-    found = {_read(path, request) for path in request.paths}
-    purpose, repository = found.pop() if len(found) == 1 else ("", "the path can be read in two ways")
+    purpose, repository = read(request)
     if not purpose:
         return repository
     about = [entry for entry in named if entry.about(repository)]
@@ -83,6 +82,12 @@ def refused(named: tuple[Entry, ...], request: "Request") -> str | frozenset[str
     if purpose == BATCH:
         return _batch(request, repository, fetching=bool(fetching), pushing=bool(pushing))
     return _pushed(request, repository, about)
+
+
+def read(request: "Request") -> tuple[str, str]:
+    """Return what a request is there for and its repository, or "" and why it is no request of git's."""
+    found = {_read(path, request) for path in request.paths}
+    return found.pop() if len(found) == 1 else ("", "the path can be read in two ways")
 
 
 def _no_push(repository: str) -> str:
@@ -117,7 +122,6 @@ def _pushed(request: "Request", repository: str, about: list[Entry]) -> str | fr
 
 
 def _read(path: str, request: "Request") -> tuple[str, str]:
-    """Return what a request is there for and its repository, or "" and why it is no request of git's."""
     found = _PATH.fullmatch(path)
     if found is None:
         return "", "this is no request of git's smart protocol"

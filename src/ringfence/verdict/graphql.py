@@ -8,8 +8,8 @@ begin with `__` describe the schema: `__typename` goes with everything, the othe
 
 from ringfence.policy.conditions import split_graphql
 from ringfence.subject import text_matches
+from ringfence.verdict import query
 from ringfence.verdict.facts import GRAPHQL, GraphQL, Operation, Unread
-from ringfence.verdict.query import pairs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 NEEDED = frozenset({GRAPHQL})
 # Query keys by which servers take an operation, or the name of one that they keep.
-KEYS = frozenset(
-    {"query", "variables", "operationname", "extensions", "id", "documentid", "doc_id", "queryid", "hash"}
+KEYS = (
+    *("query", "variables", "operationname", "extensions"),
+    *("id", "documentid", "doc_id", "queryid", "hash"),
 )
 
 
@@ -57,9 +58,7 @@ def touched(named: "Entries", request: "Request") -> str | frozenset[str]:
 
 def _possible(request: "Request") -> bool:
     """Say whether a request could hold an operation: in its body, or in its query."""
-    return request.length != 0 or any(
-        key.lower() in KEYS for key, _ in pairs(request.query.replace(";", "&"))
-    )
+    return request.length != 0 or bool(query.touched(KEYS, request.query))
 
 
 def _beyond(named: "Entries", operation: Operation) -> str:

@@ -82,7 +82,7 @@ class Index:
     """Rules of one effect, found by host."""
 
     def __init__(self, rules: "Iterable[EgressRule]", verdict: "Callable[[EgressRule], Verdict]") -> None:
-        self._exact: dict[str, list[Entry]] = {}
+        self.exact: dict[str, list[Entry]] = {}
         self._suffix: dict[str, list[Entry]] = {}
         self._networks: list[Entry] = []
         for rule in rules:
@@ -92,11 +92,11 @@ class Index:
             elif rule.host.startswith("*."):
                 self._suffix.setdefault(rule.host[2:], []).append(entry)
             else:
-                self._exact.setdefault(rule.host, []).append(entry)
+                self.exact.setdefault(rule.host, []).append(entry)
 
     def about(self, host: str) -> "Sequence[Entry]":
         """Return the rules about a canonical host, exact ones first."""
-        found: Sequence[Entry] = self._exact.get(host, ())
+        found: Sequence[Entry] = self.exact.get(host, ())
         if self._suffix:
             dot = host.find(".")
             while dot >= 0:
