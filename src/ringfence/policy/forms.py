@@ -29,6 +29,7 @@ LOCKABLE = (
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
 _NAME = _LETTERS | _DIGITS | {"-", "_"}
+_ARGUMENT = _NAME | frozenset("./@*,")
 _TOKEN = _LETTERS | _DIGITS | frozenset("!#$%&'*+-.^_`|~")  # RFC 9110 §5.6.2, lower case
 # Headers that frame the message or name its target: the gate writes these itself.
 _FRAMING = frozenset(
@@ -56,6 +57,14 @@ def _text(value: str) -> str:
 def _slug(value: str) -> str:
     if not value or value[0] not in _LETTERS | _DIGITS or any(char not in _NAME for char in value):
         raise ValueError("a name is made of lower-case letters, digits, `-` and `_`")
+    return value
+
+
+def _use(value: str) -> str:
+    name, colon, argument = value.partition(":")
+    _slug(name)
+    if colon and (not argument or any(char not in _ARGUMENT for char in argument.lower())):
+        raise ValueError("what stands behind a preset's `:` is made of letters, digits and `._/@*,-`")
     return value
 
 
@@ -249,6 +258,7 @@ SECONDS = Form(
                       {"type": "string", "pattern": "^([0-9.]+(ms|s|m|h|d))+$"}]},
 )  # fmt: skip
 SLUG = _string("a name", _slug, pattern="^[a-z0-9][a-z0-9_-]*$")
+USE = _string("a name", _use, pattern="^[a-z0-9][a-z0-9_-]*(:[A-Za-z0-9._/@*,-]+)?$")
 HOST = _string("a host", canonical_host)
 PATTERN = _string("a host, `*.suffix` or network", canonical_pattern)
 GLOB = _string("a pattern", check_glob)
@@ -313,7 +323,7 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "wall_time": SECONDS,
         "scratch": SIZE,
     },
-    model.Policy: {"use": SLUG, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
+    model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
 # Keys of tables whose keys are the author's own.
