@@ -34,7 +34,10 @@ def pushed(text):
         return pkt(b"push-cert\0report-status\n") + pkt(b"certificate version 0.1\n") + b"0000"
     commands = [] if text == "nothing" else [one.split(" ", 1) for one in text.split(", ")]
     lines = [" ".join((*IDS[action], ref)).encode() for action, ref in commands]
-    return b"".join(pkt(line + (b"" if at else b"\0 report-status")) for at, line in enumerate(lines)) + b"0000PACK"
+    return (
+        b"".join(pkt(line + (b"" if at else b"\0 report-status")) for at, line in enumerate(lines))
+        + b"0000PACK"
+    )
 
 
 def body_of(cell):
@@ -65,7 +68,9 @@ def cases():
             assert all(found), f"a line of {title!r} cannot be read"
             policy = policy_of(section)
             for at, one in enumerate(found):
-                yield pytest.param(policy, one.groups(), id=f"{page} {title} {at}: {one[1]} {one[4]} {one[7]}")
+                yield pytest.param(
+                    policy, one.groups(), id=f"{page} {title} {at}: {one[1]} {one[4]} {one[7]}"
+                )
 
 
 def decided(made, request, body):

@@ -7,7 +7,11 @@ import pytest
 from ringfence.policy import parameters, preset, read
 
 NAMES = preset.names()
-ARGUMENTS = {"repository": "acme/app@agent/*", "npm": "react,@babel/core", "pypi": "requests,Typing_extensions"}
+ARGUMENTS = {
+    "repository": "acme/app@agent/*",
+    "npm": "react,@babel/core",
+    "pypi": "requests,Typing_extensions",
+}
 
 
 def use(name: str) -> str:
