@@ -24,6 +24,13 @@ class Publication(Struct):
     inside_port: int
 
 
+class Canary(Struct):
+    """A made-up value laid inside the boundary: nobody has a reason to send it anywhere."""
+
+    place: str  # the variable or file that holds it
+    value: str
+
+
 class Handover(Struct):
     """Everything the egress process needs to serve one session."""
 

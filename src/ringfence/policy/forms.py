@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 UNLIMITED = "unlimited"  # lifts a limit that a lower layer or the default sets
 LOCKABLE = (
     "use", "tier", "accept", "workspace", "files",
-    "egress", "credentials", "gateways", "environment", "limits",
+    "egress", "credentials", "gateways", "environment", "limits", "budgets", "model", "watch",
 )  # fmt: skip
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
@@ -265,6 +265,7 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "proxy_variables": FLAG,
         "extra_ca": PLACE,
         "static": _string("address:port", _endpoint),
+        "ask_timeout": SECONDS,
     },
     model.Credential: {
         "source": _string("a source", _source, pattern="^(env|file|command):"),
@@ -299,6 +300,21 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "wall_time": SECONDS,
         "scratch": SIZE,
     },
+    model.Budget: {"host": PATTERN, "requests": COUNT, "up": SIZE, "down": SIZE},
+    model.ModelBudget: {
+        "session_tokens": COUNT,
+        "session_cost": NUMBER,
+        "day_tokens": COUNT,
+        "day_cost": NUMBER,
+        "warn": NUMBER,
+    },
+    model.Watch: {
+        "masked": _choice("what happens", model.MASKED),
+        "environment": VARIABLE,
+        "files": _string("a file under ~/", _state, pattern="^~/"),
+        "alarm": _choice("what happens", model.ALARMS),
+        "exempt": PATTERN,
+    },
     model.Policy: {"use": SLUG, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
@@ -306,6 +322,7 @@ NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
 NAMES = {
     (model.Policy, "credentials"): SLUG,
     (model.Policy, "gateways"): SLUG,
+    (model.Policy, "budgets"): SLUG,
     (model.Environment, "set"): VARIABLE,
     (model.Egress, "static"): HOST,
 }

@@ -20,7 +20,7 @@ is why an `ask` counts there only under an `allow` that covers it: on its own it
 a question.
 """
 
-from ringfence.policy.model import TIERS, WORKSPACE_MODES
+from ringfence.policy.model import ALARMS, MASKED, TIERS, WORKSPACE_MODES, Limits, ModelBudget
 from ringfence.subject import pattern_covers
 from ringfence.value import Struct
 
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
 WIDENING = (
     ("", "accept"), ("workspace", "unmask"), ("files", "read"), ("files", "write"), ("files", "state"),
     ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("environment", "keep"),
+    ("watch", "environment"), ("watch", "files"), ("watch", "exempt"),
 )  # fmt: skip
 NARROWING = (("workspace", "mask"), ("workspace", "protect"), ("egress", "deny"))
-NAMED = (("", "credentials"), ("", "gateways"), ("egress", "static"), ("environment", "set"))
-NEUTRAL = (("egress", "start"), ("egress", "proxy_variables"))
+NAMED = (("", "credentials"), ("", "gateways"), ("", "budgets"), ("egress", "static"), ("environment", "set"))
+NEUTRAL = (("egress", "start"), ("egress", "proxy_variables"), ("egress", "ask_timeout"), ("model", "warn"))
+ORDERED = (("watch", "masked", MASKED), ("watch", "alarm", ALARMS))
 EVERYTHING = frozenset(
     (
         "use",
@@ -49,6 +51,9 @@ EVERYTHING = frozenset(
         "gateways",
         "environment",
         "limits",
+        "budgets",
+        "model",
+        "watch",
     )
 )
 STRICTNESS = (
@@ -56,6 +61,8 @@ STRICTNESS = (
     "scratch",
     "readonly",
 )  # of workspace modes: what a later one forbids, an earlier may allow
+LIMITS = Limits.__fields__
+MODEL = {name: default for name, default in ModelBudget.__fields__.items() if name != "warn"}
 DEFAULTS: "Layer" = {}  # what no layer says is said by the defaults in `model`
 
 
@@ -89,7 +96,11 @@ def combine(state: Combined, layer: "Layer", origin: str, locked: "frozenset[str
         _neutral(merged, layer, (section, field), ignored, state.fixed, locked=section in locked)
     _mode(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _tier(merged, layer, ignored, state.fixed, locked="tier" in locked)
-    _limits(merged, layer, ignored, state.fixed, locked="limits" in locked)
+    _limits(merged, layer, ignored, state.fixed, section="limits", fields=LIMITS, locked="limits" in locked)
+    _limits(merged, layer, ignored, state.fixed, section="model", fields=MODEL, locked="model" in locked)
+    for section, field, order in ORDERED:
+        place = (section, field)
+        _ordered(merged, layer, place, order, ignored=ignored, fixed=state.fixed, locked=section in locked)
     return Combined(layer=merged, fixed=state.fixed, ignored=tuple(ignored))
 
 
@@ -256,13 +267,44 @@ def _tier(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *
         merged["tier"] = strong
 
 
-def _limits(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
-    from ringfence.policy.model import Limits
+def _ordered(
+    merged: "Layer",
+    layer: "Layer",
+    place: tuple[str, str],
+    order: tuple[str, ...],
+    *,
+    ignored: list[str],
+    fixed: "Layer",
+    locked: bool,
+) -> None:
+    """Take a setting whose values have an order, the strictest last and by default."""
+    given = _get(layer, *place)
+    if given is None:
+        return
+    current = _get(merged, *place) or order[-1]
+    floor = current if locked else _get(fixed, *place) or order[0]
+    if order.index(given) >= order.index(floor):
+        _put(merged, *place, given)
+    elif given != current:
+        ignored.append(f"{'.'.join(place)} {given}")
 
-    for name, given in layer.get("limits", {}).items():
-        current = merged.get("limits", {}).get(name, Limits.__fields__[name])
-        bound = current if locked else fixed.get("limits", {}).get(name)
+
+def _limits(
+    merged: "Layer",
+    layer: "Layer",
+    ignored: list[str],
+    fixed: "Layer",
+    *,
+    section: str,
+    fields: "Layer",
+    locked: bool,
+) -> None:
+    for name, given in layer.get(section, {}).items():
+        if name not in fields:
+            continue
+        current = merged.get(section, {}).get(name, fields[name])
+        bound = current if locked else fixed.get(section, {}).get(name)
         if bound is None or (given is not None and given <= bound):
-            _put(merged, "limits", name, given)
+            _put(merged, section, name, given)
         elif given != current:
-            ignored.append(f"limits.{name}")
+            ignored.append(f"{section}.{name}")

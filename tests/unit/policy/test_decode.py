@@ -225,7 +225,7 @@ def test_a_wrong_lock_is_told():
         (("managed", "open"), "unknown key `open`"),
         (
             ("managed", "lock", 0),
-            f"`x`: expected {choices} or `limits`",
+            f"`x`: expected {choices} or `{forms.LOCKABLE[-1]}`",
         ),
     ]
     assert wrong("managed = 1", "managed") == [(("managed",), "expected a table, found a number")]
