@@ -200,7 +200,7 @@ def test_another_user_is_not_listened_to(tmp_path):
                 except OSError:
                     os._exit(0)
         while True:
-            done, status = os.waitpid(pid, os.WNOHANG)
+            done, status = os.waitpid(pid, os.WNOHANG)  # noqa: ASYNC222 - does not wait
             if done:
                 return os.waitstatus_to_exitcode(status)
             await asyncio.sleep(0.01)

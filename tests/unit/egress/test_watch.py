@@ -23,6 +23,11 @@ HIDDEN = b"hunter2-Sup3rSecretValue"
 INNOCENT = b'{"messages": [{"role": "user", "content": "please write a test"}]}' * 50
 
 
+def fed(body, data, step):
+    """Feed a body piece by piece; return what was passed on."""
+    return b"".join(body.feed(data[at : at + step]) for at in range(0, len(data), step))
+
+
 def watch(alarms=None, **wanted):
     told = [] if alarms is None else alarms
     return Watch(
@@ -85,11 +90,16 @@ def test_a_value_in_the_labels_of_a_host_is_found():
 def test_not_one_piece_of_a_whole_value_gets_out_across_pieces(step):
     body = watch().body("evil.test")
     data = INNOCENT + CANARY.encode() + INNOCENT
-    passed = b""
-    with pytest.raises(RefusedError):
+    passed = []
+
+    def whole():
         for at in range(0, len(data), step):
-            passed += body.feed(data[at : at + step])
-    assert passed == INNOCENT
+            passed.append(body.feed(data[at : at + step]))
+
+    with pytest.raises(RefusedError):
+        whole()
+    assert INNOCENT.startswith(b"".join(passed))
+    assert len(b"".join(passed)) > len(INNOCENT) - step
 
 
 @pytest.mark.parametrize(
@@ -101,8 +111,7 @@ def test_a_compressed_body_is_looked_into(content_coding, fold, step):
     body = watch().body("evil.test", content_coding)
     data = fold(os.urandom(3000) + CANARY.encode() + os.urandom(3000))
     with pytest.raises(RefusedError):
-        for at in range(0, len(data), step):
-            body.feed(data[at : at + step])
+        fed(body, data, step)
 
 
 def test_a_gzip_file_inside_a_form_is_looked_into():
@@ -124,8 +133,7 @@ def test_a_websocket_frame_is_unmasked_and_looked_at(step):
     data = frame(b"hello") + frame(b"z" * 300 + CANARY.encode())
     frames = watch().frames("evil.test")
     with pytest.raises(RefusedError):
-        for at in range(0, len(data), step):
-            assert frames.feed(data[at : at + step]) == data[at : at + step]
+        fed(frames, data, step)
     innocent = watch().frames("evil.test")
     assert innocent.feed(frame(b"hello")) == frame(b"hello")
 
@@ -168,7 +176,7 @@ def test_innocent_bodies_pass_unchanged(pieces):
 
 
 def found(text):
-    return {value for value in masked.secrets_in(text)}
+    return set(masked.secrets_in(text))
 
 
 def test_long_mixed_values_of_a_file_count():
@@ -189,8 +197,11 @@ def test_long_mixed_values_of_a_file_count():
         b"PORT=5432",
         b"URL=https://example.com/a/path",
         b"HOME=/usr/local/lib/x",
-    ]
-    + [b"NAME=production", b"X=${OTHER_VARIABLE}", b"A=aaaaaaaaaaaaaaaaaaaa", b"KEY=<your key goes here>"],
+        b"NAME=production",
+        b"X=${OTHER_VARIABLE}",
+        b"A=aaaaaaaaaaaaaaaaaaaa",
+        b"KEY=<your key goes here>",
+    ],
 )
 def test_plain_settings_do_not_count(line):
     assert found(line) == set()
