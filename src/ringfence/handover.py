@@ -3,8 +3,10 @@
 It travels as canonical JSON in a sealed memfd. File descriptors are numbers in the egress process.
 """
 
-from ringfence.policy.model import Credential, EgressRule, Gateway
+from ringfence.policy.model import Budget, Credential, EgressRule, Gateway, ModelBudget, Watch
 from ringfence.value import Struct
+
+ALARM = 97  # exit status of the egress process that tells the launcher to end the session
 
 
 class Listener(Struct):
@@ -58,3 +60,11 @@ class Handover(Struct):
     gate_address: str  # the gate's own address inside, "100.64.0.1" or "127.0.0.1"
     proxy_port: int  # the port proxy variables name
     workspace: str = ""  # no credential source may lie in it: the agent writes there
+    state_dir: str = ""  # ringfence's own folder: the day's model costs are kept there
+    folder: str = ""  # the session's own: where `ringfence approve` finds the gate
+    ask_timeout: float = 120.0  # seconds until a request that waits for an answer is refused
+    budgets: tuple[Budget, ...] = ()
+    model: ModelBudget = ModelBudget()
+    watch: Watch = Watch()
+    canaries: tuple[Canary, ...] = ()
+    masked: tuple[str, ...] = ()  # files hidden inside whose values must not go out

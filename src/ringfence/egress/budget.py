@@ -6,7 +6,8 @@ that a cut upload is no whole one.
 """
 
 from ringfence.egress import refusal
-from ringfence.egress.refusal import Refusal, RefusedError
+from ringfence.egress.filters import Looking
+from ringfence.egress.refusal import Refusal, Refused
 from ringfence.policy.model import Budget
 from ringfence.subject import host_matches
 
@@ -37,21 +38,33 @@ class Budgets:
     def __init__(self, budgets: "Iterable[Budget]") -> None:
         self._accounts = tuple(Account(one) for one in budgets)
 
-    def admit(self, host: str) -> "tuple[Account, ...] | Refusal":
-        """Count one request or connection; return the accounts its bytes go to, or the refusal."""
-        accounts = tuple(
+    def __bool__(self) -> bool:
+        return bool(self._accounts)
+
+    def about(self, host: str) -> tuple[Account, ...]:
+        """Return the accounts that what goes to a host belongs to."""
+        return tuple(
             one for one in self._accounts if not one.budget.host or host_matches(one.budget.host, host)
         )
+
+    def admit(self, host: str) -> Refusal | None:
+        """Count one request or connection, or refuse it."""
+        accounts = self.about(host)
         for one in accounts:
             for what, least in ((REQUESTS, 1), (UP, 0), (DOWN, 0)):
                 if one.left(what) < least:
                     return exceeded(one, what, host)
         for one in accounts:
             one.used[REQUESTS] += 1
-        return accounts
+        return None
+
+    def meter(self, what: str, host: str) -> "Meter | None":
+        """Return what counts one direction of one exchange, where something limits it."""
+        accounts = tuple(one for one in self.about(host) if getattr(one.budget, what) is not None)
+        return Meter(accounts, what, host) if accounts else None
 
 
-class Meter:
+class Meter(Looking):
     """A filter that counts one direction of one exchange and cuts it when a budget is used up."""
 
     def __init__(self, accounts: tuple[Account, ...], what: str, host: str) -> None:
@@ -60,11 +73,11 @@ class Meter:
         self._host = host
 
     def feed(self, data: bytes) -> bytes:
-        """Count and pass on; raises RefusedError."""
+        """Count and pass on; raises Refused."""
         for one in self._accounts:
             one.used[self._what] += len(data)
             if one.left(self._what) < 0:
-                raise RefusedError(exceeded(one, self._what, self._host))
+                raise Refused(exceeded(one, self._what, self._host))
         return data
 
     def finish(self) -> bytes:

@@ -4,10 +4,14 @@ A coding that is not known, or several on top of each other, cannot be looked in
 A small piece that unfolds into more than a limit is a bomb, and so is refused (THREATS.md T14).
 """
 
+import functools
 import zlib
 
 from ringfence.egress import limits
+from ringfence.egress.filters import Looking
+from ringfence.egress.http1 import Fields, ResponseHead
 from ringfence.errors import PeerError
+from ringfence.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,6 +166,62 @@ def decoder(coding: bytes) -> Decoder | None:
         return Zstandard(zstandard)
     shown = name[:40].decode("latin-1")
     raise UnknownCodingError(f"a body in the coding {shown!r} cannot be looked into here")
+
+
+class Decoded(Looking):
+    """A filter that undoes a content coding for those behind it."""
+
+    keeps_length = False
+
+    def __init__(self, inside: Decoder) -> None:
+        self._decoder = inside
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what the piece unfolds into."""
+        return self._decoder.feed(data) if data else b""
+
+    def finish(self) -> bytes:
+        """Check that nothing is missing."""
+        return self._decoder.finish()
+
+
+# What speaks of the coded bytes, and is not true of the others any more.
+_ABOUT_CODED = frozenset((b"content-encoding", b"content-length", b"content-md5", b"content-digest", b"digest"))
+_NO_BODY = frozenset((204, 304))
+
+
+def opened(head: ResponseHead, fields: Fields) -> tuple[ResponseHead, Fields, Decoded | None]:
+    """Return an answer's head as it is without its content coding, and the filter that undoes it."""
+    coded = [content for name, content in fields if name.lower() == b"content-encoding"]
+    if not coded or head.framing == 0 or head.status in _NO_BODY:
+        return head, fields, None
+    inside = decoder(b", ".join(coded))
+    if inside is None:
+        return head, fields, None
+    if head.status == 206:
+        raise UnknownCodingError("a part of a compressed body cannot be looked into")
+    kept = [field for field in fields if field[0].lower() not in _ABOUT_CODED]
+    return replace(head, fields=kept), kept, Decoded(inside)
+
+
+def acceptable(fields: Fields) -> Fields:
+    """Return a request's fields with those codings left in Accept-Encoding that can be undone here."""
+    return [
+        (name, _acceptable(content)) if name.lower() == b"accept-encoding" else (name, content)
+        for name, content in fields
+    ]
+
+
+@functools.lru_cache(maxsize=64)
+def _acceptable(content: bytes) -> bytes:
+    """Take out what is not known, `*` and what is refused by weight (RFC 9110 §12.5.3)."""
+    wanted = []
+    for item in content.split(b","):
+        name, _, weight = item.strip().partition(b";")
+        refused = weight.replace(b" ", b"").lower() in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
+        if name.strip().lower() in known() and not refused:
+            wanted.append(item.strip())
+    return b", ".join(wanted) or b"identity"
 
 
 def _brotli() -> "Any":

@@ -46,8 +46,8 @@ class Refusal(Struct):
     how: str = ""
 
 
-class RefusedError(PeerError):
-    """Raised by a filter in the middle of a body: the request is refused, or the answer cut."""
+class Refused(PeerError):  # noqa: N818 - a verdict on a body, found on the way
+    """Raised by a filter: the request, or its answer, goes no further."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)

@@ -15,7 +15,9 @@ import sys
 from ringfence.audit.log import Writer
 from ringfence.credential.vault import Vault
 from ringfence.egress import dns, leaf, limits
+from ringfence.egress.asking import Asking
 from ringfence.egress.connect import Connector
+from ringfence.egress.controls import Controls
 from ringfence.egress.conversation import Conversation
 from ringfence.egress.gate import PROXY, WIRE, Gate, Origin
 from ringfence.egress.keys import Keys
@@ -26,7 +28,7 @@ from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
 from ringfence.egress.upstream import Upstreams
 from ringfence.errors import HostError, PeerError
-from ringfence.handover import Handover, Listener
+from ringfence.handover import ALARM, Handover, Listener
 from ringfence.policy.model import ALLOW, EgressRule
 from ringfence.subject import canonical_host
 from ringfence.verdict.request import USUAL_PORT, Verdict
@@ -66,7 +68,10 @@ class Server:
             names=names,
             record=record,
             registry=registry,
+            asking=Asking(handover.session, handover.folder, handover.ask_timeout, record.event),
         )
+        self._services.controls = Controls(handover, record, self._alarmed)
+        self._services.controls.install(self._services)
         self._ports = ports_named((*handover.allow, *handover.ask))
         self._dns_socket: socket.socket | None = None
 
@@ -79,6 +84,8 @@ class Server:
             self._group = group
             servers = [await self._listen(one) for one in self._handover.listeners]
             self._serve_dns()
+            if self._handover.ask and self._handover.folder:
+                await self._services.asking.start()
             publisher = Publisher(self._handover, self._services, self._accept)
             servers += await publisher.start()
             tick = self._loop.call_later(1.0, self._tick)
@@ -87,6 +94,7 @@ class Server:
             tick.cancel()
             for server in servers:
                 server.close()
+            self._services.asking.close()
             await self._drain()
             minting.cancel()
             self._services.registry.abort()
@@ -96,6 +104,11 @@ class Server:
         """Begin the end."""
         self.status = self.status or status
         self._stop.set()
+
+    def _alarmed(self) -> None:
+        """Cut everything off: a canary is on its way out, the agent is somebody else's."""
+        self._services.registry.abort()
+        self.stop(ALARM)
 
     def _cannot_record(self, error: Exception) -> None:
         """Stop: what cannot be recorded does not pass."""

@@ -12,9 +12,11 @@ import json
 import struct
 
 from ringfence.egress import limits
+from ringfence.egress.filters import Looking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _ENDINGS = ("/messages", "/chat/completions", "/completions", "/responses", "/complete")
@@ -82,12 +84,16 @@ class Usage:
             self.stated = True
 
 
-class UsageReader:
+class UsageReader(Looking):
     """A filter that reads an answer's usage as it streams by and changes nothing."""
 
-    def __init__(self, content_type: bytes) -> None:
+    needs_plain = True
+
+    def __init__(self, content_type: bytes, done: "Callable[[UsageReader], None] | None" = None) -> None:
+        """`done` is called when the exchange is over, however it ended."""
         self.usage = Usage()
         self.seen = 0
+        self._done = done
         kind = content_type.partition(b";")[0].strip().lower()
         self._take = {
             b"text/event-stream": self._events,
@@ -108,6 +114,11 @@ class UsageReader:
             self.usage.take(_parsed(bytes(self._held)))
             self._held.clear()
         return b""
+
+    def close(self) -> None:
+        """Tell who counts."""
+        if self._done is not None:
+            self._done(self)
 
     def settle(self, sent: int) -> Usage:
         """Return the usage, estimated from the bytes both ways where the answer did not say."""

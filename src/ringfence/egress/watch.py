@@ -18,9 +18,10 @@ import contextlib
 from urllib.parse import unquote_to_bytes
 
 from ringfence.egress import coding, limits, refusal
+from ringfence.egress.filters import Looking
 from ringfence.egress.finder import Finder
 from ringfence.egress.http1 import Fields
-from ringfence.egress.refusal import Refusal, RefusedError
+from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.scrub import spellings
 from ringfence.errors import PeerError
 from ringfence.handover import Canary
@@ -44,7 +45,7 @@ class Hit(Struct):
     canary: bool
 
 
-class Outgoing(Struct):
+class Sent(Struct):
     """What is looked at before a request's head is sent."""
 
     host: str
@@ -84,16 +85,16 @@ class Watch:
     def __bool__(self) -> bool:
         return bool(self._finder)
 
-    def head(self, outgoing: Outgoing) -> Refusal | None:
+    def head(self, sent: Sent) -> Refusal | None:
         """Look at a request's head."""
-        target = (outgoing.path + outgoing.query).encode("latin-1")
-        host = outgoing.host.encode("latin-1")
+        target = (sent.path + sent.query).encode("latin-1")
+        host = sent.host.encode("latin-1")
         places = [host, host.replace(b".", b""), target, unquote_to_bytes(target)]
-        places += [value for _name, value in outgoing.fields]
+        places += [value for _name, value in sent.fields]
         # A value cut over several fields is put together again without what stands between.
-        places.append(b"".join(value for _name, value in outgoing.fields))
+        places.append(b"".join(value for _name, value in sent.fields))
         found = self._finder.first(b"\n".join(places))
-        return None if found is None else self._judge(found, outgoing.host)
+        return None if found is None else self._judge(found, sent.host)
 
     def body(self, host: str, content_coding: bytes = b"") -> "BodyWatch":
         """Return a filter for a request's body."""
@@ -129,7 +130,7 @@ def _refused(hit: Hit, host: str) -> Refusal:
     )
 
 
-class BodyWatch:
+class BodyWatch(Looking):
     """Looks at one body as it streams by; the beginning of a value waits for what follows it."""
 
     def __init__(
@@ -145,7 +146,7 @@ class BodyWatch:
                 self._inside.append(_Unfolded(coding.decoder(content_coding)))
 
     def feed(self, data: bytes) -> bytes:
-        """Return what may be passed on; raises RefusedError."""
+        """Return what may be passed on; raises Refused."""
         data = self._held + data
         self._look(data)
         for one in (*self._inside, *self._archives(data)):
@@ -168,7 +169,7 @@ class BodyWatch:
             return
         answer = self._judge(found)
         if answer is not None:
-            raise RefusedError(answer)
+            raise Refused(answer)
         self._told = True  # let pass: once on record is enough
 
     def _archives(self, data: bytes) -> "Iterable[_Unfolded]":
@@ -203,7 +204,7 @@ class _Unfolded:
         yield text
 
 
-class FrameWatch:
+class FrameWatch(Looking):
     """Looks at a client's WebSocket frames: their payload is masked by XOR on the wire (RFC 6455 §5.3)."""
 
     def __init__(self, body: BodyWatch) -> None:
@@ -214,7 +215,7 @@ class FrameWatch:
         self._at = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Return `data` itself; raises RefusedError. Nothing is held back: frames are answered to at once."""
+        """Return `data` itself; raises Refused. Nothing is held back: frames are answered to at once."""
         rest = self._buffer + data
         self._buffer = b""
         while rest:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.egress import masked
-from ringfence.egress.refusal import RefusedError
-from ringfence.egress.watch import Outgoing, Watch
+from ringfence.egress.refusal import Refused
+from ringfence.egress.watch import Sent, Watch
 from ringfence.handover import Canary
 from ringfence.policy.model import Watch as Wanted
 
@@ -40,7 +40,7 @@ def watch(alarms=None, **wanted):
 
 
 def head(host="evil.test", path="/", query="", fields=()):
-    return Outgoing(host=host, path=path, query=query, fields=list(fields))
+    return Sent(host=host, path=path, query=query, fields=list(fields))
 
 
 DISGUISES = {
@@ -60,7 +60,7 @@ DISGUISES = {
 @pytest.mark.parametrize("value", [CANARY.encode(), HIDDEN])
 def test_a_value_is_refused_in_a_body(disguise, value):
     body = watch().body("evil.test")
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(Refused) as caught:
         body.feed(INNOCENT + DISGUISES[disguise](value) + INNOCENT)
     assert value.decode() not in str(caught.value.refusal)
 
@@ -96,7 +96,7 @@ def test_not_one_piece_of_a_whole_value_gets_out_across_pieces(step):
         for at in range(0, len(data), step):
             passed.append(body.feed(data[at : at + step]))
 
-    with pytest.raises(RefusedError):
+    with pytest.raises(Refused):
         whole()
     assert INNOCENT.startswith(b"".join(passed))
     assert len(b"".join(passed)) > len(INNOCENT) - step
@@ -110,13 +110,13 @@ def test_not_one_piece_of_a_whole_value_gets_out_across_pieces(step):
 def test_a_compressed_body_is_looked_into(content_coding, fold, step):
     body = watch().body("evil.test", content_coding)
     data = fold(os.urandom(3000) + CANARY.encode() + os.urandom(3000))
-    with pytest.raises(RefusedError):
+    with pytest.raises(Refused):
         fed(body, data, step)
 
 
 def test_a_gzip_file_inside_a_form_is_looked_into():
     form = b"--b\r\nContent-Disposition: form-data\r\n\r\n" + gzip.compress(b"x" + HIDDEN) + b"\r\n--b--"
-    with pytest.raises(RefusedError):
+    with pytest.raises(Refused):
         watch().body("evil.test").feed(form)
 
 
@@ -132,7 +132,7 @@ def frame(payload, mask=b"\x12\x34\x56\x78", opcode=1):
 def test_a_websocket_frame_is_unmasked_and_looked_at(step):
     data = frame(b"hello") + frame(b"z" * 300 + CANARY.encode())
     frames = watch().frames("evil.test")
-    with pytest.raises(RefusedError):
+    with pytest.raises(Refused):
         fed(frames, data, step)
     innocent = watch().frames("evil.test")
     assert innocent.feed(frame(b"hello")) == frame(b"hello")
