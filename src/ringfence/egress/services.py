@@ -6,6 +6,7 @@ from ringfence.egress.dns import Names
 from ringfence.egress.gate import Gate
 from ringfence.egress.keys import Keys
 from ringfence.egress.leaf import Contexts
+from ringfence.egress.passages import Passages
 from ringfence.egress.record import Record
 from ringfence.egress.stream import Registry
 from ringfence.egress.upstream import Upstreams
@@ -32,5 +33,6 @@ class Services:
         self.names = names
         self.record = record
         self.registry = registry
+        self.passages = Passages()
         self.busy = 0  # exchanges and tunnels under way
         self.served = asyncio.Event()  # set once the first request has been answered
