@@ -9,6 +9,7 @@ import contextlib
 
 from ringfence.egress.gate import Gate
 from ringfence.egress.tls import AnyStream
+from ringfence.egress.tunnel import cut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,5 +42,5 @@ class Passages:
         gone = [streams for allowed, streams in self._open.values() if not allowed(gate)]
         for streams in gone:
             for stream in streams:
-                stream.abort()
+                cut(stream)
         return len(gone)

@@ -25,6 +25,7 @@ from ringfence.egress.record import Record
 from ringfence.egress.services import Services
 from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
+from ringfence.egress.tunnel import cut
 from ringfence.egress.upstream import Upstreams
 from ringfence.errors import HostError, PeerError
 from ringfence.handover import Handover, Listener
@@ -249,7 +250,7 @@ class Server:
     async def _opaque(self, stream: Stream, verdict: Verdict, host: str, port: int, raw: str) -> None:
         """Serve raw TCP; what cannot be reached is reset, as a closed port would be."""
         if await Opaque(self._services, stream, host, port).run(verdict, source=WIRE, raw=raw):
-            stream.abort()
+            cut(stream)
 
     async def _unnamed(self, stream: Stream, address: str, port: int) -> None:
         """Serve a connection to an address: by rule for that address, else by the name it gives in itself."""
