@@ -51,3 +51,14 @@ class Handover(Struct):
     gate_address: str  # the gate's own address inside, "100.64.0.1" or "127.0.0.1"
     proxy_port: int  # the port proxy variables name
     workspace: str = ""  # no credential source may lie in it: the agent writes there
+    proxy: str = ""  # upstream proxy that is dialled through
+    proxy_password: str = ""  # the source of its password
+    no_proxy: tuple[str, ...] = ()
+    resolvers: tuple[tuple[str, str], ...] = ()  # domain -> nameserver
+    trust_file: str = ""  # the operator's own bundle of authorities in place of the system's
+    trust_dir: str = ""
+
+
+def proxy_credential(proxy: str, source: str) -> tuple[Credential, ...]:
+    """Return the upstream proxy's password as a credential, for the sources; it is bound to no host."""
+    return (Credential(name="egress.proxy", source=source, host=""),) if proxy and source else ()

@@ -32,11 +32,15 @@ if TYPE_CHECKING:
 
 WIDENING = (
     ("", "accept"), ("workspace", "unmask"), ("files", "read"), ("files", "write"), ("files", "state"),
-    ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("environment", "keep"),
+    ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("egress", "no_proxy"),
+    ("environment", "keep"),
 )  # fmt: skip
 NARROWING = (("workspace", "mask"), ("workspace", "protect"), ("egress", "deny"))
-NAMED = (("", "credentials"), ("", "gateways"), ("egress", "static"), ("environment", "set"))
-NEUTRAL = (("egress", "start"), ("egress", "proxy_variables"))
+NAMED = (("", "credentials"), ("", "gateways"), ("egress", "static"), ("egress", "resolvers"),
+         ("environment", "set"))  # fmt: skip
+NEUTRAL = (
+    ("egress", "start"), ("egress", "proxy_variables"), ("egress", "proxy"), ("egress", "proxy_password"),
+)  # fmt: skip
 EVERYTHING = frozenset(
     (
         "use",
