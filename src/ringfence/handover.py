@@ -68,3 +68,14 @@ class Handover(Struct):
     watch: Watch = Watch()
     canaries: tuple[Canary, ...] = ()
     masked: tuple[str, ...] = ()  # files hidden inside whose values must not go out
+    proxy: str = ""  # upstream proxy that is dialled through
+    proxy_password: str = ""  # the source of its password
+    no_proxy: tuple[str, ...] = ()
+    resolvers: tuple[tuple[str, str], ...] = ()  # domain -> nameserver
+    trust_file: str = ""  # the operator's own bundle of authorities in place of the system's
+    trust_dir: str = ""
+
+
+def proxy_credential(proxy: str, source: str) -> tuple[Credential, ...]:
+    """Return the upstream proxy's password as a credential, for the sources; it is bound to no host."""
+    return (Credential(name="egress.proxy", source=source, host=""),) if proxy and source else ()

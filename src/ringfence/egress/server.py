@@ -14,18 +14,20 @@ import sys
 
 from ringfence.audit.log import Writer
 from ringfence.credential.vault import Vault
-from ringfence.egress import dns, leaf, limits
+from ringfence.egress import dns, leaf, limits, socks
 from ringfence.egress.asking import Asking
 from ringfence.egress.connect import Connector
 from ringfence.egress.controls import Controls
 from ringfence.egress.conversation import Conversation
 from ringfence.egress.gate import PROXY, WIRE, Gate, Origin
 from ringfence.egress.keys import Keys
+from ringfence.egress.opaque import Opaque
 from ringfence.egress.publish import Publisher
 from ringfence.egress.record import Record
 from ringfence.egress.services import Services
 from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
+from ringfence.egress.tunnel import cut
 from ringfence.egress.upstream import Upstreams
 from ringfence.errors import HostError, PeerError
 from ringfence.handover import ALARM, Handover, Listener
@@ -99,6 +101,10 @@ class Server:
             minting.cancel()
             self._services.registry.abort()
         self._record.close()
+
+    def revoke(self) -> int:
+        """Close what the gate's present rules do not allow any more; returns how many passages that were."""
+        return self._services.passages.revoke(self._services.gate)
 
     def stop(self, status: int = 0) -> None:
         """Begin the end."""
@@ -205,8 +211,17 @@ class Server:
             )
 
     async def _proxy(self, stream: Stream) -> None:
+        """Serve the proxy port: SOCKS and HTTP tell themselves apart by the first byte."""
         connector = Connector(self._services, stream)
-        await Conversation(self._services, stream, Origin(kind=PROXY, scheme="http"), connector.connect).run()
+        stream.expect(limits.IDLE_TIME)
+        first = await stream.read()
+        if not first:
+            return stream.close()
+        stream.unread(first)
+        if first[0] in {socks.VERSION, socks.OLD_VERSION}:
+            return await connector.socks()
+        origin = Origin(kind=PROXY, scheme="http")
+        return await Conversation(self._services, stream, origin, connector.connect).run()
 
     async def _anyip(self, stream: Stream) -> None:
         name = stream.socket.getsockname()
@@ -237,16 +252,24 @@ class Server:
         if name in self._services.gate.gateways and port == 80:
             origin = Origin(kind=WIRE, scheme="http", host=name, port=port)
             return await Conversation(self._services, stream, origin).run()
-        verdict = self._services.gate.connect(name, port)
+        connector = Connector(self._services, stream)
+        verdict, raw = connector.judged(name, port)
         if verdict.effect != ALLOW:
             return self._refuse(stream, verdict, name, port)
-        return await Connector(self._services, stream).serve(
-            Origin(kind=WIRE, scheme="https", host=name, port=port)
-        )
+        if raw:
+            return await self._opaque(stream, verdict, name, port, name)
+        return await connector.serve(Origin(kind=WIRE, scheme="https", host=name, port=port))
+
+    async def _opaque(self, stream: Stream, verdict: Verdict, host: str, port: int, raw: str) -> None:
+        """Serve raw TCP; what cannot be reached is reset, as a closed port would be."""
+        if await Opaque(self._services, stream, host, port).run(verdict, source=WIRE, raw=raw):
+            cut(stream)
 
     async def _unnamed(self, stream: Stream, address: str, port: int) -> None:
         """Serve a connection to an address: by rule for that address, else by the name it gives in itself."""
-        literal = self._services.gate.connect(address, port)
+        literal, raw = Connector(self._services, stream).judged(address, port)
+        if raw and literal.effect == ALLOW:
+            return await self._opaque(stream, literal, address, port, address)
         if literal.effect != ALLOW and port not in self._ports:
             return self._refuse(stream, literal, address, port)
         stream.expect(limits.HELLO_TIME)
@@ -340,10 +363,12 @@ def original_destination(sock: socket.socket) -> Place:
 
 
 def ports_named(rules: "Iterable[EgressRule]") -> frozenset[int]:
-    """Return every port on which some rule could allow something."""
+    """Return every port on which some rule could allow a request; raw TCP names no host by itself."""
     ports: set[int] = set()
     for rule in rules:
-        ports.update(rule.ports or (USUAL_PORT[scheme] for scheme in rule.schemes))
+        usual = [USUAL_PORT[scheme] for scheme in rule.schemes if scheme in USUAL_PORT]
+        if usual:
+            ports.update(rule.ports or usual)
     return frozenset(ports)
 
 

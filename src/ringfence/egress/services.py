@@ -9,6 +9,7 @@ from ringfence.egress.gate import Gate, Target
 from ringfence.egress.http1 import RequestHead, ResponseHead
 from ringfence.egress.keys import Keys
 from ringfence.egress.leaf import Contexts
+from ringfence.egress.passages import Passages
 from ringfence.egress.record import Record
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.stream import Registry
@@ -52,6 +53,7 @@ class Services:
         self.upward_filters: list[Upward] = []
         self.downward_filters: list[Downward] = []
         self.head_checks: list[Callable[[Outgoing], Refusal | None]] = []
+        self.passages = Passages()
         self.busy = 0  # exchanges and tunnels under way
         self.served = asyncio.Event()  # set once the first request has been answered
 

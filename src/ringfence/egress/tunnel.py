@@ -1,15 +1,21 @@
 """Tunnels: bytes passed both ways unseen, for spliced hosts, WebSockets and published ports.
 
 When one side has said all it has to say, the other direction goes on (git and ssh rely on it); when one
-side is gone, both are.
+side is gone, both are. A connection that breaks on one side breaks on the other: a reset is passed on as
+a reset, because an orderly end would tell the peer that it has received everything.
 """
 
 import asyncio
+import contextlib
+import socket
+import struct
 
 from ringfence.egress import limits
 from ringfence.egress.stream import LateError
-from ringfence.egress.tls import AnyStream
+from ringfence.egress.tls import AnyStream, TlsStream
 from ringfence.errors import PeerError
+
+_NO_LINGER = struct.pack("ii", 1, 0)  # on, for no time: close(2) sends a reset
 
 
 async def splice(one: AnyStream, other: AnyStream) -> tuple[int, int]:
@@ -21,6 +27,15 @@ async def splice(one: AnyStream, other: AnyStream) -> tuple[int, int]:
     return one.received - before[0], other.received - before[1]
 
 
+def cut(stream: AnyStream) -> None:
+    """Reset a connection, so that the peer cannot take what it has for everything."""
+    raw = stream.raw if isinstance(stream, TlsStream) else stream
+    if not raw.lost:
+        with contextlib.suppress(OSError):
+            raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    stream.abort()
+
+
 async def _pump(source: AnyStream, sink: AnyStream) -> None:
     """Pass one direction on to its end; failure ends both."""
     try:
@@ -29,8 +44,8 @@ async def _pump(source: AnyStream, sink: AnyStream) -> None:
             await sink.drain()
         sink.write_eof()
     except PeerError:
-        source.abort()
-        sink.abort()
+        cut(source)
+        cut(sink)
 
 
 async def _next(source: AnyStream, sink: AnyStream) -> bytes:

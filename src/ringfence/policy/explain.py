@@ -65,6 +65,11 @@ def _egress(policy: Policy) -> "Iterator[str]":
     yield from _listed("passed through unseen", egress.splice)
     yield from _listed("certificates also trusted", egress.extra_ca)
     yield from (f"  {name} is dialled at {address}" for name, address in egress.static)
+    yield from (f"  {name} and below are looked up at {address}" for name, address in egress.resolvers)
+    if egress.proxy:
+        password = f" (password from {egress.proxy_password})" if egress.proxy_password else ""
+        yield f"  all else is dialled through {egress.proxy}{password}"
+    yield from _listed("dialled without the proxy", egress.no_proxy)
 
 
 def _credentials(policy: Policy) -> "Iterator[str]":

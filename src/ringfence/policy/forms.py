@@ -5,7 +5,7 @@ may be comes from here. A form turns a written value into its one canonical spel
 ValueError with the reason.
 """
 
-from ringfence.policy import model
+from ringfence.policy import endpoints, model
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -172,15 +172,6 @@ def _upstream(value: str) -> str:
     return f"https://{shown}{'' if port == 443 else f':{port}'}{(slash + path).rstrip('/')}"
 
 
-def _endpoint(value: str) -> str:
-    from ringfence.subject import is_address
-
-    host, port = split_authority(value)
-    if not is_address(host):
-        raise ValueError("this is address:port, such as 127.0.0.1:8443")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _count(value: int) -> int:
     if value <= 0:
         raise ValueError("this is a number above 0")
@@ -264,8 +255,12 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "start": _choice("when the gate starts", ("first-connection", "early")),
         "proxy_variables": FLAG,
         "extra_ca": PLACE,
-        "static": _string("address:port", _endpoint),
         "ask_timeout": SECONDS,
+        "static": _string("an address or address:port", endpoints.static),
+        "proxy": _string("a proxy's URL", endpoints.proxy, pattern="^(http|socks5)://"),
+        "proxy_password": _string("a source", _source),
+        "no_proxy": PATTERN,
+        "resolvers": _string("address:port", endpoints.nameserver),
     },
     model.Credential: {
         "source": _string("a source", _source, pattern="^(env|file|command):"),
@@ -324,7 +319,8 @@ NAMES = {
     (model.Policy, "gateways"): SLUG,
     (model.Policy, "budgets"): SLUG,
     (model.Environment, "set"): VARIABLE,
-    (model.Egress, "static"): HOST,
+    (model.Egress, "static"): _string("a host", endpoints.static_name),
+    (model.Egress, "resolvers"): HOST,
 }
 LOCK = _choice("a section", LOCKABLE)
 INDEX = _choice("a package tool", ("pip", "npm", "cargo", "go", "apt", "maven"))

@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 
 WIDENING = (
     ("", "accept"), ("workspace", "unmask"), ("files", "read"), ("files", "write"), ("files", "state"),
-    ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("environment", "keep"),
-    ("watch", "environment"), ("watch", "files"), ("watch", "exempt"),
+    ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("egress", "no_proxy"),
+    ("environment", "keep"), ("watch", "environment"), ("watch", "files"), ("watch", "exempt"),
 )  # fmt: skip
 NARROWING = (("workspace", "mask"), ("workspace", "protect"), ("egress", "deny"))
-NAMED = (("", "credentials"), ("", "gateways"), ("", "budgets"), ("egress", "static"), ("environment", "set"))
-NEUTRAL = (("egress", "start"), ("egress", "proxy_variables"), ("egress", "ask_timeout"), ("model", "warn"))
+NAMED = (("", "credentials"), ("", "gateways"), ("", "budgets"), ("egress", "static"), ("egress", "resolvers"),
+         ("environment", "set"))  # fmt: skip
+NEUTRAL = (
+    ("egress", "start"), ("egress", "proxy_variables"), ("egress", "proxy"), ("egress", "proxy_password"),
+    ("egress", "ask_timeout"), ("model", "warn"),
+)  # fmt: skip
 ORDERED = (("watch", "masked", MASKED), ("watch", "alarm", ALARMS))
 EVERYTHING = frozenset(
     (

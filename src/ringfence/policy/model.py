@@ -36,8 +36,16 @@ class Egress(Struct):
     start: str = "first-connection"  # or "early": when the gate's process starts
     proxy_variables: bool = True  # also set HTTP(S)_PROXY inside
     extra_ca: tuple[str, ...] = ()  # PEM files trusted for upstream certificates beside the system's
-    static: tuple[tuple[str, str], ...] = ()  # host name -> "address:port" to dial for it; you vouch for it
     ask_timeout: float = 120.0  # seconds until a request that waits for an answer is refused
+    static: tuple[
+        tuple[str, str], ...
+    ] = ()  # host name, or host:port -> "address" or "address:port" to dial for it; you vouch for it
+    proxy: str = ""  # upstream proxy for everything the gate dials: "http://[user@]host:port" or "socks5://…"
+    proxy_password: str = ""  # source of that proxy's password, written as a credential's
+    no_proxy: tuple[str, ...] = ()  # hosts, `*.suffix` or networks that are dialled directly all the same
+    resolvers: tuple[
+        tuple[str, str], ...
+    ] = ()  # domain -> "address:port" of the nameserver that is asked for its names, and nobody else
 
 
 class Credential(Struct):

@@ -116,7 +116,7 @@ def test_every_field_of_the_model_has_a_form():
         (
             "[egress.static]\n'a.b' = 'c.d:1'",
             ("egress", "static", "a.b"),
-            "`c.d:1`: this is address:port, such as 127.0.0.1:8443",
+            "`c.d:1`: this is an address, or address:port, such as 127.0.0.1:8443",
         ),
         (
             "[egress.static]\n'*.b' = '1.2.3.4:1'",
