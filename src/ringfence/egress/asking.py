@@ -16,12 +16,25 @@ import time
 
 from ringfence.approval import ANSWERS, DENY, LARGEST, ONCE, SESSION, Place, Question
 from ringfence.egress import limits
+from ringfence.egress.stream import GoneError
+from ringfence.policy.model import ASK
+from ringfence.policy.model import DENY as REFUSE
 from ringfence.value import plain, replace
+from ringfence.verdict.request import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
+
+    class Agent(Protocol):
+        """Whoever waits for the answer."""
+
+        on_gone: Callable[[], None] | None
+
+        @property
+        def ended(self) -> bool: ...
+
 
 Door = tuple[str, str, int]
 NOBODY = "nobody answered in time"
@@ -74,6 +87,35 @@ class Asking:
             self._place = None
 
     # --- the gate's side
+
+    @property
+    def open(self) -> bool:
+        """Whether there is somebody who could be asked."""
+        return self._server is not None
+
+    def refuses(self, verdict: Verdict) -> bool:
+        """Say whether a connection is refused before its requests are known: nobody could allow one."""
+        return verdict.effect == REFUSE or (verdict.effect == ASK and not self.open)
+
+    async def while_there(self, agent: "Agent", question: Question) -> Answer:
+        """Ask for as long as the agent is there."""
+        task = asyncio.get_running_loop().create_task(self.ask(question))
+
+        def gone() -> None:
+            task.cancel()
+
+        agent.on_gone = gone
+        try:
+            if agent.ended:
+                task.cancel()
+            return await task
+        except asyncio.CancelledError:
+            if agent.ended and not _cancelled():
+                raise GoneError("the agent left before its request was answered") from None
+            raise
+        finally:
+            agent.on_gone = None
+            task.cancel()
 
     async def ask(self, question: Question) -> Answer:
         """Hold a request until it is answered; cancelled when the agent goes."""
@@ -156,6 +198,12 @@ class Asking:
             return {"error": f"an answer is one of {', '.join(ANSWERS)}"}
         future.set_result(answer)
         return {"done": answer}
+
+
+def _cancelled() -> bool:
+    """Say whether it is this task that is being ended."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _is_operator(sock: "Any") -> bool:

@@ -186,7 +186,9 @@ class Decoded(Looking):
 
 
 # What speaks of the coded bytes, and is not true of the others any more.
-_ABOUT_CODED = frozenset((b"content-encoding", b"content-length", b"content-md5", b"content-digest", b"digest"))
+_ABOUT_CODED = frozenset(
+    (b"content-encoding", b"content-length", b"content-md5", b"content-digest", b"digest")
+)
 _NO_BODY = frozenset((204, 304))
 
 

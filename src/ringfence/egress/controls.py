@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ringfence.egress.filters import Notes
 
 
+_EXTENSIONS = b"sec-websocket-extensions"
+
+
 class Controls:
     """The controls of one session."""
 
@@ -71,10 +74,12 @@ class Controls:
                 return refused
         return self.budgets.admit(target.host) if self.budgets else None
 
-    def readable(self, outgoing: Outgoing, target: Target, *, secret: bool) -> None:
+    def readable(self, outgoing: Outgoing, target: Target, *, secret: bool, upgrade: bool) -> None:
         """Ask only for answers that can be looked into, where one will be: it could echo a secret."""
         if secret or (self.spend and usage.is_model(outgoing.method, target.path.text)):
             outgoing.fields = coding.acceptable(outgoing.fields)
+        if upgrade and (secret or self.watch):  # compressed frames could not be looked into
+            outgoing.fields = [one for one in outgoing.fields if one[0].lower() != _EXTENSIONS]
 
     def _priced(self, method: str, target: Target) -> Refusal | None:
         path = target.path.text
@@ -105,7 +110,9 @@ class Controls:
 
     # --- filters
 
-    def _watched(self, head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes") -> Filter | None:
+    def _watched(
+        self, head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes"
+    ) -> Filter | None:
         if not self.watch:
             return None
         if head.upgrade == b"websocket":
@@ -115,7 +122,9 @@ class Controls:
         coded = b", ".join(content for name, content in head.fields if name.lower() == b"content-encoding")
         return self.watch.body(target.host, coded)
 
-    def _metered_up(self, _head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes") -> Filter | None:
+    def _metered_up(
+        self, _head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes"
+    ) -> Filter | None:
         return self.budgets.meter(UP, target.host)
 
     def _metered_down(

@@ -16,7 +16,7 @@ from ringfence.egress.gate import Target, response_fields
 from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
 from ringfence.egress.message import Inbound, Outbound
 from ringfence.egress.refusal import Refusal, Refused
-from ringfence.egress.scrub import Scrubber, scrub_fields, scrub_head
+from ringfence.egress.scrub import DIALOGUE, Scrubber, scrub_fields, scrub_head
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError, LateError
 from ringfence.egress.tunnel import splice
@@ -34,7 +34,17 @@ class Exchange:
 
     __slots__ = (
         *("_services", "_inbound", "_target", "_verdict", "_outgoing", "_chosen", "_repeatable"),
-        *("_upward", "_down_chain", "_outbound", "_client_error", "_started", "notes", "status", "up", "down"),
+        *(
+            "_upward",
+            "_down_chain",
+            "_outbound",
+            "_client_error",
+            "_started",
+            "notes",
+            "status",
+            "up",
+            "down",
+        ),
     )
 
     def __init__(
@@ -260,14 +270,14 @@ class Exchange:
     def _downward(self, head: ResponseHead) -> list[Filter]:
         """Return the filters for the answer's body: secrets go first, so that no other filter sees one."""
         services = self._services
-        chain: list[Filter] = [] if self._chosen is None else [Scrubber(services.keys.values)]
+        chain: list[Filter] = []
+        if self._chosen is not None:
+            chain.append(Scrubber(services.keys.values, DIALOGUE if head.status == 101 else 1))
         if services.downward_filters:
             chain += services.downward(self._inbound.head, self._target, self._verdict, self.notes, head)
         return chain
 
-    def _opened(
-        self, head: ResponseHead, fields: Fields, chain: list[Filter]
-    ) -> tuple[ResponseHead, Fields]:
+    def _opened(self, head: ResponseHead, fields: Fields, chain: list[Filter]) -> tuple[ResponseHead, Fields]:
         """Undo the content coding where a filter has to read the body, and frame it anew."""
         if any(one.needs_plain for one in chain):
             head, fields, decoded = coding.opened(head, fields)
@@ -285,9 +295,14 @@ class Exchange:
         head, fields = self._returned(head)
         self._inbound.on_gone = None
         client, upstream = self._inbound.tunnel(head, fields), outbound.tunnel()
-        self.up, self.down = await splice(client, upstream)
+        chain = self._down_chain = self._downward(head)
+        self.up, self.down = await splice(client, upstream, self._upward, chain, self._cut)
         upstream.close()
         self._outbound = None
+
+    def _cut(self, outcome: Refusal) -> None:
+        """Take note of what ended a dialogue."""
+        self.notes["refused"] = outcome.message
 
     def _tell(self) -> None:
         for one in (*self._upward, *self._down_chain):

@@ -13,7 +13,7 @@ from ringfence.verdict.request import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     # Each makes a filter for one request, or None. What it puts into the notes goes into the response record.
     Notes = dict[str, object]
@@ -47,14 +47,14 @@ class Looking:
         """Leave everything as it is."""
 
 
-def feed(chain: "list[Filter]", data: bytes) -> bytes:
+def feed(chain: "Sequence[Filter]", data: bytes) -> bytes:
     """Pass one piece through all filters."""
     for one in chain:
         data = one.feed(data)
     return data
 
 
-def finish(chain: "list[Filter]") -> bytes:
+def finish(chain: "Sequence[Filter]") -> bytes:
     """End all filters in turn; each sees what the one before it held back."""
     data = b""
     for one in chain:
@@ -62,7 +62,7 @@ def finish(chain: "list[Filter]") -> bytes:
     return data
 
 
-def keep_length(chain: "list[Filter]") -> bool:
+def keep_length(chain: "Sequence[Filter]") -> bool:
     """Say whether a body is as long behind the filters as before."""
     return all(one.keeps_length for one in chain)
 

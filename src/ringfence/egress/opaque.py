@@ -9,9 +9,9 @@ import asyncio
 
 from ringfence.egress.dial import AddressError, UnreachableError
 from ringfence.egress.gate import Gate
+from ringfence.egress.passage import Passage
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError, Stream
-from ringfence.egress.tunnel import splice
 from ringfence.policy.model import ALLOW
 from ringfence.verdict.request import Verdict, opaque_tcp
 
@@ -46,6 +46,9 @@ class Opaque:
         self._services.record.verdict(
             verdict, host=self.host, raw_host=raw, port=self.port, method="tcp", source=source
         )
+        self._passage = Passage(self._services, self._client, "tcp", self.host, self.port)
+        if await self._passage.refused(verdict) is not None:
+            return DENIED
         try:
             upstream = await while_there(self._client, self._services.upstreams.dial(self.host, self.port))
         except AddressError:
@@ -60,7 +63,7 @@ class Opaque:
         up, down = upstream.sent, upstream.received
         try:
             with self._services.passages.hold(self._allowed, self._client, upstream):
-                await splice(self._client, upstream)
+                await self._passage.splice(upstream)
         finally:
             upstream.close()
             self._client.close()

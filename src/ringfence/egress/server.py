@@ -31,7 +31,7 @@ from ringfence.egress.tunnel import cut
 from ringfence.egress.upstream import Upstreams
 from ringfence.errors import HostError, PeerError
 from ringfence.handover import ALARM, Handover, Listener
-from ringfence.policy.model import ALLOW, EgressRule
+from ringfence.policy.model import EgressRule
 from ringfence.subject import canonical_host
 from ringfence.verdict.request import USUAL_PORT, Verdict
 
@@ -254,7 +254,7 @@ class Server:
             return await Conversation(self._services, stream, origin).run()
         connector = Connector(self._services, stream)
         verdict, raw = connector.judged(name, port)
-        if verdict.effect != ALLOW:
+        if self._services.asking.refuses(verdict):
             return self._refuse(stream, verdict, name, port)
         if raw:
             return await self._opaque(stream, verdict, name, port, name)
@@ -268,9 +268,9 @@ class Server:
     async def _unnamed(self, stream: Stream, address: str, port: int) -> None:
         """Serve a connection to an address: by rule for that address, else by the name it gives in itself."""
         literal, raw = Connector(self._services, stream).judged(address, port)
-        if raw and literal.effect == ALLOW:
+        if raw and not self._services.asking.refuses(literal):
             return await self._opaque(stream, literal, address, port, address)
-        if literal.effect != ALLOW and port not in self._ports:
+        if self._services.asking.refuses(literal) and port not in self._ports:
             return self._refuse(stream, literal, address, port)
         stream.expect(limits.HELLO_TIME)
         first = await stream.read()
@@ -289,7 +289,7 @@ class Server:
         except (HelloError, ValueError):
             host = address
         verdict = literal if host == address else self._services.gate.connect(host, port)
-        if verdict.effect != ALLOW:
+        if self._services.asking.refuses(verdict):
             stream.write(alert(ACCESS_DENIED))
             self._tell(verdict, host, port, address)
             return stream.close()

@@ -36,8 +36,10 @@ WIDENING = (
     ("environment", "keep"), ("watch", "environment"), ("watch", "files"), ("watch", "exempt"),
 )  # fmt: skip
 NARROWING = (("workspace", "mask"), ("workspace", "protect"), ("egress", "deny"))
-NAMED = (("", "credentials"), ("", "gateways"), ("", "budgets"), ("egress", "static"), ("egress", "resolvers"),
-         ("environment", "set"))  # fmt: skip
+NAMED = (
+    ("", "credentials"), ("", "gateways"), ("", "budgets"), ("egress", "static"), ("egress", "resolvers"),
+    ("environment", "set"),
+)  # fmt: skip
 NEUTRAL = (
     ("egress", "start"), ("egress", "proxy_variables"), ("egress", "proxy"), ("egress", "proxy_password"),
     ("egress", "ask_timeout"), ("model", "warn"),

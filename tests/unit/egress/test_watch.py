@@ -93,8 +93,7 @@ def test_not_one_piece_of_a_whole_value_gets_out_across_pieces(step):
     passed = []
 
     def whole():
-        for at in range(0, len(data), step):
-            passed.append(body.feed(data[at : at + step]))
+        passed.extend(body.feed(data[at : at + step]) for at in range(0, len(data), step))
 
     with pytest.raises(Refused):
         whole()
