@@ -24,6 +24,7 @@ class Layers(Struct):
     ended: bool = False
     lock: str = ""  # held (flock) by the launcher while the session runs
     exclude: tuple[str, ...] = ()  # globs that are no part of the change set
+    masked: tuple[str, ...] = ()  # paths that exist below but were hidden from the agent: not its to delete
 
 
 class Entry(Struct):
@@ -36,6 +37,7 @@ class Entry(Struct):
     target: bytes = b""  # of a link
     inode: tuple[int, int] = (0, 0)  # device and inode, to tell later that it is still the same
     links: int = 1  # hard links to a file
+    attributes: tuple[str, ...] = ()  # names of extended attributes that tell something; never applied
 
 
 class Change(Struct):
@@ -47,3 +49,4 @@ class Change(Struct):
     after: Entry | None = None
     source: bytes = b""  # RENAMED: where the same content stood before (that path's own DELETED is implied)
     conflict: str = ""  # what the user changed meanwhile, in words; empty: nothing
+    notes: tuple[str, ...] = ()  # what else a reviewer should know, in words: twins by case, hard links
