@@ -20,11 +20,7 @@ is why an `ask` counts there only under an `allow` that covers it: on its own it
 a question.
 """
 
-<<<<<<< HEAD
-from ringfence.policy.model import ALARMS, MASKED, TIERS, WORKSPACE_MODES, Limits, ModelBudget
-=======
-from ringfence.policy.model import DEFAULT_MODE, TIERS
->>>>>>> overlay
+from ringfence.policy.model import ALARMS, DEFAULT_MODE, MASKED, TIERS, Limits, ModelBudget
 from ringfence.subject import pattern_covers
 from ringfence.value import Struct
 
@@ -36,32 +32,22 @@ if TYPE_CHECKING:
 
 WIDENING = (
     ("", "accept"), ("workspace", "unmask"), ("files", "read"), ("files", "write"), ("files", "state"),
-<<<<<<< HEAD
     ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("egress", "no_proxy"),
     ("environment", "keep"), ("watch", "environment"), ("watch", "files"), ("watch", "exempt"),
+    ("workspace", "keep"),
 )  # fmt: skip
-NARROWING = (("workspace", "mask"), ("workspace", "protect"), ("egress", "deny"))
+NARROWING = (
+    ("workspace", "mask"), ("workspace", "protect"), ("workspace", "exclude"), ("egress", "deny"),
+)  # fmt: skip
 NAMED = (
     ("", "credentials"), ("", "gateways"), ("", "budgets"), ("egress", "static"), ("egress", "resolvers"),
     ("environment", "set"),
 )  # fmt: skip
 NEUTRAL = (
     ("egress", "start"), ("egress", "proxy_variables"), ("egress", "proxy"), ("egress", "proxy_password"),
-    ("egress", "ask_timeout"), ("model", "warn"),
+    ("egress", "ask_timeout"), ("model", "warn"), ("workspace", "snapshot"), ("workspace", "output"),
 )  # fmt: skip
 ORDERED = (("watch", "masked", MASKED), ("watch", "alarm", ALARMS))
-=======
-    ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("environment", "keep"),
-    ("workspace", "keep"),
-)  # fmt: skip
-NARROWING = (
-    ("workspace", "mask"), ("workspace", "protect"), ("workspace", "exclude"), ("egress", "deny"),
-)  # fmt: skip
-NAMED = (("", "credentials"), ("", "gateways"), ("egress", "static"), ("environment", "set"))
-NEUTRAL = (
-    ("egress", "start"), ("egress", "proxy_variables"), ("workspace", "snapshot"), ("workspace", "output"),
-)  # fmt: skip
->>>>>>> overlay
 EVERYTHING = frozenset(
     (
         "use",
@@ -121,16 +107,12 @@ def combine(state: Combined, layer: "Layer", origin: str, locked: "frozenset[str
     _mode(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _noexec(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _tier(merged, layer, ignored, state.fixed, locked="tier" in locked)
-<<<<<<< HEAD
+    _quota(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _limits(merged, layer, ignored, state.fixed, section="limits", fields=LIMITS, locked="limits" in locked)
     _limits(merged, layer, ignored, state.fixed, section="model", fields=MODEL, locked="model" in locked)
     for section, field, order in ORDERED:
         place = (section, field)
         _ordered(merged, layer, place, order, ignored=ignored, fixed=state.fixed, locked=section in locked)
-=======
-    _quota(merged, layer, ignored, state.fixed, locked="workspace" in locked)
-    _limits(merged, layer, ignored, state.fixed, locked="limits" in locked)
->>>>>>> overlay
     return Combined(layer=merged, fixed=state.fixed, ignored=tuple(ignored))
 
 
@@ -297,7 +279,6 @@ def _tier(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *
         merged["tier"] = strong
 
 
-<<<<<<< HEAD
 def _ordered(
     merged: "Layer",
     layer: "Layer",
@@ -320,26 +301,6 @@ def _ordered(
         ignored.append(f"{'.'.join(place)} {given}")
 
 
-def _limits(
-    merged: "Layer",
-    layer: "Layer",
-    ignored: list[str],
-    fixed: "Layer",
-    *,
-    section: str,
-    fields: "Layer",
-    locked: bool,
-) -> None:
-    for name, given in layer.get(section, {}).items():
-        if name not in fields:
-            continue
-        current = merged.get(section, {}).get(name, fields[name])
-        bound = current if locked else fixed.get(section, {}).get(name)
-        if bound is None or (given is not None and given <= bound):
-            _put(merged, section, name, given)
-        elif given != current:
-            ignored.append(f"{section}.{name}")
-=======
 def _noexec(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
     given = _get(layer, "workspace", "noexec")
     if given is None:
@@ -351,12 +312,20 @@ def _noexec(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer",
         ignored.append("workspace.noexec false")
 
 
-def _limits(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
-    from ringfence.policy.model import Limits
-
-    for name in layer.get("limits", {}):
-        default = Limits.__fields__[name]
-        _bounded(merged, layer, ("limits", name), ignored, fixed, default=default, locked=locked)
+def _limits(
+    merged: "Layer",
+    layer: "Layer",
+    ignored: list[str],
+    fixed: "Layer",
+    *,
+    section: str,
+    fields: "Layer",
+    locked: bool,
+) -> None:
+    for name in layer.get(section, {}):
+        if name in fields:
+            place = (section, name)
+            _bounded(merged, layer, place, ignored, fixed, default=fields[name], locked=locked)
 
 
 def _quota(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
@@ -383,4 +352,3 @@ def _bounded(
         _put(merged, *place, given)
     elif given != current:
         ignored.append(".".join(place))
->>>>>>> overlay
