@@ -5,6 +5,7 @@ longer than its limit is a fact that could not be read.
 """
 
 from ringfence.egress import inspect_git, limits
+from ringfence.egress.filters import Looking
 from ringfence.egress.refusal import DENIED, Refusal, Refused
 from ringfence.verdict.facts import GIT_COMMANDS, GRAPHQL, LFS, Commands, Facts, GraphQL, Lfs, Unread
 from ringfence.verdict.request import Request
@@ -16,10 +17,8 @@ _LIMITS = {
 }
 
 
-class Limited:
+class Limited(Looking):
     """A filter: cuts a body off that turns out longer than a rule has it."""
-
-    keeps_length = True
 
     def __init__(self, limit: int, host: str) -> None:
         self._left = limit

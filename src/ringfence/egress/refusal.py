@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DENIED, MISMATCH, MALFORMED = "ringfence_denied", "ringfence_mismatch", "ringfence_malformed"
 UPSTREAM, CREDENTIAL = "ringfence_upstream", "ringfence_credential"
+BUDGET, WATCH = "ringfence_budget", "ringfence_watch"
 
 _SPECIAL = frozenset(' *?[]&;$!~(){}<>|`"#')  # what a shell would take for its own
 

@@ -256,7 +256,13 @@ def opaque(host: str, port: int, rules: Rules) -> Verdict:
 
 
 def opaque_tcp(host: str, port: int, rules: Rules) -> Verdict:
-    """Decide on a TCP connection that nobody looks into: a rule for `tcp` names host and port."""
+    """Decide on a raw connection: only a rule for `tcp` on this very port allows what nobody looks into.
+
+    A deny rule about the port denies it, whatever else the rule is about: it could be what flows there.
+    """
+    for entry in rules.deny.about(host):
+        if not entry.rule.ports or port in entry.rule.ports:
+            return entry.verdict
     return _unseen("tcp", host, port, rules)
 
 
