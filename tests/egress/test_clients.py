@@ -1,17 +1,15 @@
 """Real clients through the gate: what people's tools do, unchanged."""
 
-import http.server
 import json
 import os
 import shutil
 import ssl
 import subprocess
 import sys
-import threading
 
 import pytest
 from forge import Forge, repositories
-from gates import WAIT, credential, rule
+from gates import credential, rule
 
 from ringfence.policy.model import Gateway
 

@@ -26,7 +26,9 @@ def upstream(serve):
 def gate(start, upstream):
     return start(
         allow=(
-            rule(HOST, methods=("POST", "GET"), paths=("/graphql",), graphql=("query", "mutation addComment")),
+            rule(
+                HOST, methods=("POST", "GET"), paths=("/graphql",), graphql=("query", "mutation addComment")
+            ),
             rule(HOST, methods=("POST",), paths=("/small",), max_body=ECHO_LIMIT),
             rule(HOST, methods=("GET",), paths=("/list",), query=("page",)),
             rule(HOST, methods=("POST",), paths=("/json",), content_types=("application/json",)),
@@ -67,7 +69,9 @@ def error(answer):
     ],
 )
 def test_an_operation_that_no_rule_names_is_not_sent(gate, upstream, document):
-    answer, _ = graphql(gate, document, operationName="Q") if "query Q" in document else graphql(gate, document)
+    answer, _ = (
+        graphql(gate, document, operationName="Q") if "query Q" in document else graphql(gate, document)
+    )
     assert answer[0] == 403
     assert error(answer)["type"] == "ringfence_denied"
     assert upstream.requests == []
@@ -96,7 +100,9 @@ def test_a_named_operation_arrives_whole(gate, upstream):
 def test_a_chunked_operation_is_looked_into_and_arrives_whole(gate, upstream):
     body = b'{"query": "{ viewer { login } }"}'
     pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
-    head = f"POST /graphql HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    head = (
+        f"POST /graphql HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    )
     answer = gate.tunnelled(AT, head.encode() + b"Transfer-Encoding: chunked\r\n\r\n", pieces)
     assert answer.startswith(b"HTTP/1.1 200")
     raw = upstream.requests[-1][1]
@@ -129,7 +135,8 @@ def test_a_connection_goes_on_after_a_refusal_whose_body_was_read(gate, upstream
     bad, good = b'{"query": "mutation { x }"}', b'{"query": "{ x }"}'
     requests = [
         f"POST /graphql HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n{more}"
-        f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+        f"Content-Length: {len(body)}\r\n\r\n".encode()
+        + body
         for body, more in ((bad, ""), (good, "Connection: close\r\n"))
     ]
     answer = gate.tunnelled(AT, b"".join(requests))
@@ -153,7 +160,9 @@ def test_a_body_that_never_ends_is_not_waited_for_beyond_its_limit(gate, upstrea
 def test_a_body_known_to_be_too_large_is_refused_before_anything_is_dialled(gate, upstream):
     answer = gate.ask(AT, "POST", "/small", (), b"x" * (ECHO_LIMIT + 1))
     assert answer[0] == 403
-    assert error(answer)["message"].endswith(f"the body has {ECHO_LIMIT + 1} bytes, the rule takes {ECHO_LIMIT}")
+    assert error(answer)["message"].endswith(
+        f"the body has {ECHO_LIMIT + 1} bytes, the rule takes {ECHO_LIMIT}"
+    )
     assert upstream.seen == b""
     assert gate.ask(AT, "POST", "/small", (), b"x" * ECHO_LIMIT)[0] == 200
 
@@ -188,7 +197,10 @@ def test_other_conditions_hold_on_the_wire(gate, upstream):
     assert gate.ask(AT, "GET", "/list?page=1")[0] == 200
     upstream.clear()
     assert "query key" in error(gate.ask(AT, "GET", "/list?page=1&leak=c2VjcmV0"))["message"]
-    assert "content type" in error(gate.ask(AT, "POST", "/json", (("Content-Type", "text/xml"),), b"<a/>"))["message"]
+    assert (
+        "content type"
+        in error(gate.ask(AT, "POST", "/json", (("Content-Type", "text/xml"),), b"<a/>"))["message"]
+    )
     denied = error(gate.ask(AT, "GET", "/list", (("X-HTTP-Method-Override", "DELETE"),)))
     assert "no overrides" in denied["message"]
     assert "allow" not in denied

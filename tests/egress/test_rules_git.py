@@ -78,7 +78,9 @@ def test_a_push_to_another_branch_is_refused(gate, forge, clone, refspec):
 
 def test_several_refs_in_one_push_pass_only_together(gate, forge, clone):
     folder = clone("acme/app")
-    done = git(gate, "-C", folder, "push", "-q", "origin", "HEAD:refs/heads/agent/both", "HEAD:refs/heads/other")
+    done = git(
+        gate, "-C", folder, "push", "-q", "origin", "HEAD:refs/heads/agent/both", "HEAD:refs/heads/other"
+    )
     assert done.returncode != 0
     assert "refs/heads/agent/both" not in refs(forge.folder, "acme/app.git")
 
@@ -133,6 +135,8 @@ def test_the_dumb_protocol_and_anything_else_of_the_host_are_refused(gate, forge
     forge.requests.clear()
     for path in ("/acme/app.git/info/refs", "/acme/app.git/HEAD", "/acme/app.git/objects/info/packs", "/"):
         assert gate.ask(f"{HOST}:443", "GET", path)[0] == 403
-    status, _, _ = gate.ask(f"{HOST}:443", "GET", "/acme/app.git/info/refs?service=git-upload-pack&x=c2VjcmV0")
+    status, _, _ = gate.ask(
+        f"{HOST}:443", "GET", "/acme/app.git/info/refs?service=git-upload-pack&x=c2VjcmV0"
+    )
     assert status == 403
     assert forge.requests == []
