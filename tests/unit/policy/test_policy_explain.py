@@ -76,7 +76,7 @@ def test_a_deny_rule_is_told_with_its_reason_and_line(here, capsys):
     )
 
 
-def test_an_allowed_request_is_told_with_what_is_put_in(here, capsys):
+def test_an_allowed_request_is_told_with_what_is_put_in(capsys):
     status, told = explained(capsys, "POST", "https://api.anthropic.com/v1/messages")
     assert (status, told[0]) == (0, "allow")
     assert told[1] == "rule: GET,HEAD,POST https://api.anthropic.com/v1/**  [preset anthropic]"
@@ -94,7 +94,7 @@ def test_a_body_is_looked_into_as_the_gate_would(capsys, tmp_path):
     assert explained(capsys, *words, "https://api.example.com/graphql")[0] == 0
 
 
-def test_what_is_not_seen_beforehand_is_said(here, capsys):
+def test_what_is_not_seen_beforehand_is_said(capsys):
     status, told = explained(
         capsys, "--header", "Transfer-Encoding: chunked", "POST", "https://up.example.com/"
     )
