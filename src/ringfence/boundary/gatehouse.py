@@ -65,7 +65,7 @@ def start(
         trust_file=trusted.get("SSL_CERT_FILE", ""),
         trust_dir=trusted.get("SSL_CERT_DIR", ""),
         state_dir=host.state_dir,
-        folder=folder.path,
+        session_dir=folder.path,
         ask_timeout=egress.ask_timeout,
         budgets=plan.policy.budgets,
         model=plan.policy.model,
