@@ -58,12 +58,13 @@ class Server:
         registry, names = Registry(), dns.Names()
         self._record = record = Record(Writer.resume(handover.audit_path), self._cannot_record)
         gate = Gate(handover)
+        keys = Keys(
+            Vault(environment, workspace=handover.workspace), lambda text: record.event("note", text=text)
+        )
         self._services = Services(
             gate=gate,
-            keys=Keys(
-                Vault(environment, workspace=handover.workspace), lambda text: record.event("note", text=text)
-            ),
-            upstreams=Upstreams(handover, gate.rules, registry, record),
+            keys=keys,
+            upstreams=Upstreams(handover, gate.rules, registry, record, keys),
             contexts=leaf.Contexts(leaf.load(handover.authority_dir) if handover.authority_dir else None),
             names=names,
             record=record,

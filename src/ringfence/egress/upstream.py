@@ -10,6 +10,7 @@ import ssl
 
 from ringfence.egress import limits
 from ringfence.egress.dial import AddressError, Dialler, UnreachableError
+from ringfence.egress.keys import Keys
 from ringfence.egress.record import Record
 from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tls import AnyStream, TlsStream, upstream_context
@@ -36,11 +37,18 @@ class Connection:
 class Upstreams:
     """Connections of one session, new ones and waiting ones."""
 
-    def __init__(self, handover: Handover, rules: Rules, registry: Registry, record: Record) -> None:
+    def __init__(
+        self,
+        handover: Handover,
+        rules: Rules,
+        registry: Registry,
+        record: Record,
+        keys: Keys | None = None,
+    ) -> None:
         self._record = record
         self._extra_ca = handover.extra_ca
         self._loop = asyncio.get_running_loop()
-        self._dialler = Dialler(handover, rules, registry, record)
+        self._dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[Connection]] = {}
         self._context: ssl.SSLContext | None = None
 
