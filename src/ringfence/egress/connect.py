@@ -13,6 +13,7 @@ from ringfence.egress.conversation import Conversation, linger
 from ringfence.egress.gate import TUNNEL, Gate, Origin, read_authority
 from ringfence.egress.http1 import RequestHead
 from ringfence.egress.opaque import Opaque
+from ringfence.egress.passage import Passage
 from ringfence.egress.refusal import Refusal, denied
 from ringfence.egress.services import Services
 from ringfence.egress.stream import Stream
@@ -26,7 +27,6 @@ from ringfence.egress.tls import (
     alert,
     read_hello,
 )
-from ringfence.egress.tunnel import splice
 from ringfence.egress.upstream import AddressError, UnreachableError
 from ringfence.policy.model import ALLOW, DENY
 from ringfence.subject import canonical_host, is_address
@@ -71,7 +71,7 @@ class Connector:
             self._client.write(ESTABLISHED)
             return await self.serve(Origin(kind=TUNNEL, scheme="http", host=host, port=port))
         verdict, raw = self.judged(host, port)
-        if verdict.effect != ALLOW:
+        if self._services.asking.refuses(verdict):
             self._tell(verdict, host, port, raw_host=target, method="CONNECT", source=TUNNEL)
             scheme = "tcp" if raw and verdict.rule else "https"
             return await self._refuse(denied(verdict, scheme, host, port, f"CONNECT {host}:{port}"))
@@ -95,7 +95,7 @@ class Connector:
             self._client.write(socks.reply(socks.SUCCEEDED))
             return await self.serve(Origin(kind=SOCKS, scheme="http", host=host, port=port))
         verdict, raw = self.judged(host, port)
-        if verdict.effect != ALLOW:
+        if self._services.asking.refuses(verdict):
             self._tell(verdict, host, port, raw_host=wish.raw, method="connect", source=SOCKS)
             return await self._replied(socks.NOT_ALLOWED)
         if raw:
@@ -175,7 +175,7 @@ class Connector:
         """Serve plain HTTP; anything else has no business in this connection."""
         gateway = origin.host in self._services.gate.gateways
         verdict = None if gateway else self._services.gate.connect_plain(origin.host, origin.port)
-        if verdict is not None and verdict.effect != ALLOW:
+        if verdict is not None and self._services.asking.refuses(verdict):
             return self._close(origin, "bytes that are not TLS in a connection for TLS", None)
         plain = Origin(kind=origin.kind, scheme="http", host=origin.host, port=origin.port)
         return await Conversation(self._services, self._client, plain).run()
@@ -189,7 +189,10 @@ class Connector:
             self._services.record.flood("refused", host=origin.host, port=origin.port, reason=reason)
             return self._client.close()
         inside = Origin(kind=origin.kind, scheme="https", host=origin.host, port=origin.port)
-        return await Conversation(self._services, stream, inside).run()
+        with self._services.passages.hold(
+            lambda gate: gate.connect(origin.host, origin.port).effect != DENY, self._client
+        ):
+            return await Conversation(self._services, stream, inside).run()
 
     async def _spliced(self, origin: Origin, hello: Hello) -> None:
         """Pass TLS through unseen, for hosts the operator listed. An inner hello could name anybody."""
@@ -200,7 +203,8 @@ class Connector:
         verdict = passed_through(origin.host, origin.port, self._services.gate.rules)
         raw = hello.server_name or origin.host
         self._tell(verdict, origin.host, origin.port, raw_host=raw, method="splice", source=origin.kind)
-        if verdict.effect != ALLOW:
+        passage = Passage(self._services, self._client, "https", origin.host, origin.port)
+        if await passage.refused(verdict) is not None:
             self._client.write(alert(ACCESS_DENIED))
             return self._client.close()
         try:
@@ -211,7 +215,7 @@ class Connector:
             with self._services.passages.hold(
                 lambda gate: _passes(gate, origin.host, origin.port), self._client, upstream
             ):
-                up, down = await splice(self._client, upstream)
+                up, down = await passage.splice(upstream)
         finally:
             upstream.close()
         self._services.record.event("response", host=origin.host, up=up, down=down)

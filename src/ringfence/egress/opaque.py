@@ -9,9 +9,9 @@ import asyncio
 
 from ringfence.egress.dial import AddressError, UnreachableError
 from ringfence.egress.gate import Gate
+from ringfence.egress.passage import Passage
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError, Stream
-from ringfence.egress.tunnel import splice
 from ringfence.policy.model import ALLOW
 from ringfence.verdict.request import Verdict, opaque_tcp
 
@@ -46,6 +46,9 @@ class Opaque:
         self._services.record.verdict(
             verdict, host=self.host, raw_host=raw, port=self.port, method="tcp", source=source
         )
+        passage = Passage(self._services, self._client, "tcp", self.host, self.port)
+        if await passage.refused(verdict) is not None:
+            return DENIED
         try:
             upstream = await while_there(self._client, self._services.upstreams.dial(self.host, self.port))
         except AddressError:
@@ -53,14 +56,17 @@ class Opaque:
         except UnreachableError as error:
             return UNREACHABLE if error.answer == 504 else REFUSED
         opened()
-        await self._relay(upstream)
+        await self._relay(passage, upstream, verdict.effect)
         return ""
 
-    async def _relay(self, upstream: Stream) -> None:
+    async def _relay(self, passage: Passage, upstream: Stream, effect: str) -> None:
+        def allowed(gate: Gate) -> bool:
+            return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, effect}
+
         up, down = upstream.sent, upstream.received
         try:
-            with self._services.passages.hold(self._allowed, self._client, upstream):
-                await splice(self._client, upstream)
+            with self._services.passages.hold(allowed, self._client, upstream):
+                await passage.splice(upstream)
         finally:
             upstream.close()
             self._client.close()
@@ -71,9 +77,6 @@ class Opaque:
                 up=upstream.sent - up,
                 down=upstream.received - down,
             )
-
-    def _allowed(self, gate: Gate) -> bool:
-        return opaque_tcp(self.host, self.port, gate.rules).effect == ALLOW
 
 
 async def while_there(client: Stream, work: "Coroutine[object, object, T]") -> "T":

@@ -15,7 +15,9 @@ import sys
 from ringfence.audit.log import Writer
 from ringfence.credential.vault import Vault
 from ringfence.egress import dns, leaf, limits, socks
+from ringfence.egress.asking import Asking
 from ringfence.egress.connect import Connector
+from ringfence.egress.controls import Controls
 from ringfence.egress.conversation import Conversation
 from ringfence.egress.gate import PROXY, WIRE, Gate, Origin
 from ringfence.egress.keys import Keys
@@ -28,8 +30,8 @@ from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, re
 from ringfence.egress.tunnel import cut
 from ringfence.egress.upstream import Upstreams
 from ringfence.errors import HostError, PeerError
-from ringfence.handover import Handover, Listener
-from ringfence.policy.model import ALLOW, EgressRule
+from ringfence.handover import ALARM, Handover, Listener
+from ringfence.policy.model import EgressRule
 from ringfence.subject import canonical_host
 from ringfence.verdict.request import USUAL_PORT, Verdict
 
@@ -69,7 +71,10 @@ class Server:
             names=names,
             record=record,
             registry=registry,
+            asking=Asking(handover.session, handover.folder, handover.ask_timeout, record.event),
         )
+        self._services.controls = Controls(handover, record, self._alarmed)
+        self._services.controls.install(self._services)
         self._ports = ports_named((*handover.allow, *handover.ask))
         self._dns_socket: socket.socket | None = None
 
@@ -82,6 +87,8 @@ class Server:
             self._group = group
             servers = [await self._listen(one) for one in self._handover.listeners]
             self._serve_dns()
+            if self._handover.ask and self._handover.folder:
+                await self._services.asking.start()
             publisher = Publisher(self._handover, self._services, self._accept)
             servers += await publisher.start()
             tick = self._loop.call_later(1.0, self._tick)
@@ -90,6 +97,7 @@ class Server:
             tick.cancel()
             for server in servers:
                 server.close()
+            self._services.asking.close()
             await self._drain()
             minting.cancel()
             self._services.registry.abort()
@@ -103,6 +111,11 @@ class Server:
         """Begin the end."""
         self.status = self.status or status
         self._stop.set()
+
+    def _alarmed(self) -> None:
+        """Cut everything off: a canary is on its way out, the agent is somebody else's."""
+        self._services.registry.abort()
+        self.stop(ALARM)
 
     def _cannot_record(self, error: Exception) -> None:
         """Stop: what cannot be recorded does not pass."""
@@ -242,7 +255,7 @@ class Server:
             return await Conversation(self._services, stream, origin).run()
         connector = Connector(self._services, stream)
         verdict, raw = connector.judged(name, port)
-        if verdict.effect != ALLOW:
+        if self._services.asking.refuses(verdict):
             return self._refuse(stream, verdict, name, port)
         if raw:
             return await self._opaque(stream, verdict, name, port, name)
@@ -256,9 +269,9 @@ class Server:
     async def _unnamed(self, stream: Stream, address: str, port: int) -> None:
         """Serve a connection to an address: by rule for that address, else by the name it gives in itself."""
         literal, raw = Connector(self._services, stream).judged(address, port)
-        if raw and literal.effect == ALLOW:
+        if raw and not self._services.asking.refuses(literal):
             return await self._opaque(stream, literal, address, port, address)
-        if literal.effect != ALLOW and port not in self._ports:
+        if self._services.asking.refuses(literal) and port not in self._ports:
             return self._refuse(stream, literal, address, port)
         stream.expect(limits.HELLO_TIME)
         first = await stream.read()
@@ -277,7 +290,7 @@ class Server:
         except (HelloError, ValueError):
             host = address
         verdict = literal if host == address else self._services.gate.connect(host, port)
-        if verdict.effect != ALLOW:
+        if self._services.asking.refuses(verdict):
             stream.write(alert(ACCESS_DENIED))
             self._tell(verdict, host, port, address)
             return stream.close()

@@ -10,20 +10,36 @@ import contextlib
 import socket
 import struct
 
-from ringfence.egress import limits
+from ringfence.egress import filters, limits
+from ringfence.egress.filters import Filter
+from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.stream import LateError
 from ringfence.egress.tls import AnyStream, TlsStream
 from ringfence.errors import PeerError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
 _NO_LINGER = struct.pack("ii", 1, 0)  # on, for no time: close(2) sends a reset
 
 
-async def splice(one: AnyStream, other: AnyStream) -> tuple[int, int]:
-    """Pass bytes both ways until both sides are done; returns how many went each way."""
+async def splice(
+    one: AnyStream,
+    other: AnyStream,
+    up: "Sequence[Filter]" = (),
+    down: "Sequence[Filter]" = (),
+    refused: "Callable[[Refusal], None] | None" = None,
+) -> tuple[int, int]:
+    """Pass bytes both ways until both sides are done; returns how many went each way.
+
+    `up` looks at what `one` says, `down` at what `other` says; a filter that refuses cuts both, and `refused`
+    is told.
+    """
     before = one.received, other.received
     async with asyncio.TaskGroup() as group:
-        group.create_task(_pump(one, other))
-        group.create_task(_pump(other, one))
+        group.create_task(_pump(one, other, up, refused))
+        group.create_task(_pump(other, one, down, refused))
     return one.received - before[0], other.received - before[1]
 
 
@@ -36,14 +52,25 @@ def cut(stream: AnyStream) -> None:
     stream.abort()
 
 
-async def _pump(source: AnyStream, sink: AnyStream) -> None:
+async def _pump(
+    source: AnyStream,
+    sink: AnyStream,
+    chain: "Sequence[Filter]",
+    refused: "Callable[[Refusal], None] | None",
+) -> None:
     """Pass one direction on to its end; failure ends both."""
     try:
         while data := await _next(source, sink):
+            for one in chain:
+                data = one.feed(data)
             sink.write(data)
             await sink.drain()
+        if last := filters.finish(chain):
+            sink.write(last)
         sink.write_eof()
-    except PeerError:
+    except PeerError as error:
+        if refused is not None and isinstance(error, Refused):
+            refused(error.refusal)
         cut(source)
         cut(sink)
 

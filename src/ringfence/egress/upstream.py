@@ -10,7 +10,10 @@ import ssl
 
 from ringfence.egress import limits
 from ringfence.egress.dial import AddressError, Dialler, UnreachableError
+from ringfence.egress.gate import Target, authority_text
+from ringfence.egress.http1_client import ClientConnection
 from ringfence.egress.keys import Keys
+from ringfence.egress.message import Outbound
 from ringfence.egress.record import Record
 from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tls import AnyStream, TlsStream, upstream_context
@@ -18,20 +21,9 @@ from ringfence.errors import PeerError
 from ringfence.handover import Handover
 from ringfence.verdict.request import Rules
 
-__all__ = ["AddressError", "Connection", "UnreachableError", "Upstreams"]
+__all__ = ["AddressError", "UnreachableError", "Upstreams"]
 
 Key = tuple[str, str, int, str]
-
-
-class Connection:
-    """One connection to an upstream, and what is known about it."""
-
-    def __init__(self, key: Key, stream: AnyStream) -> None:
-        self.key = key
-        self.stream = stream
-        self.reused = False
-        self.idle_since = 0.0
-        self.expires = 0.0
 
 
 class Upstreams:
@@ -46,28 +38,31 @@ class Upstreams:
         keys: Keys | None = None,
     ) -> None:
         self._record = record
-        self._extra_ca = handover.extra_ca
+        self._trust = (handover.extra_ca, handover.trust_file, handover.trust_dir)
         self._loop = asyncio.get_running_loop()
         self._dialler = Dialler(handover, rules, registry, record, keys)
-        self._waiting: dict[Key, list[Connection]] = {}
+        self._waiting: dict[Key, list[ClientConnection]] = {}
         self._context: ssl.SSLContext | None = None
 
     # --- pool
 
     async def take(
-        self, scheme: str, host: str, port: int, credential: str, *, repeatable: bool
-    ) -> Connection:
-        """Return a waiting connection, or a new one."""
-        key = (scheme, host, port, credential)
-        found = self._waiting_for(key, repeatable=repeatable)
-        return found if found is not None else Connection(key, await self._connect(scheme, host, port))
+        self, target: Target, credential: str, *, repeatable: bool, fresh: bool = False
+    ) -> Outbound:
+        """Return a connection for one request: one that waits, or a new one (`fresh`: in any case).
 
-    async def replace(self, stale: Connection) -> Connection:
-        """Return a new connection for one that turned out to be closed."""
-        scheme, host, port, _ = stale.key
-        return Connection(stale.key, await self._connect(scheme, host, port))
+        `repeatable`: the request can be sent again, should the connection turn out to be closed.
+        """
+        key = (target.scheme, target.host, target.port, credential)
+        found = None if fresh else self._waiting_for(key, repeatable=repeatable)
+        if found is not None:
+            return found
+        stream = await self._connect(target.scheme, target.host, target.port)
+        return ClientConnection(
+            key, stream, authority_text(target.host, target.port, target.scheme), self.give_back
+        )
 
-    def give_back(self, connection: Connection, keep_for: float) -> None:
+    def give_back(self, connection: ClientConnection, keep_for: float) -> None:
         """Keep a connection whose answer was read to the end."""
         waiting = self._waiting.setdefault(connection.key, [])
         if len(waiting) >= limits.POOL_HOST or not connection.stream.quiet():
@@ -79,7 +74,7 @@ class Upstreams:
         waiting.append(connection)
         return None
 
-    def _waiting_for(self, key: Key, *, repeatable: bool) -> Connection | None:
+    def _waiting_for(self, key: Key, *, repeatable: bool) -> ClientConnection | None:
         """Return the connection used last, if it is alive and young enough for this request."""
         waiting = self._waiting.get(key)
         now = self._loop.time()
@@ -134,7 +129,7 @@ class Upstreams:
     def context(self) -> ssl.SSLContext:
         """Return the one context for upstreams; there is no way to make it lenient."""
         if self._context is None:
-            self._context = upstream_context(self._extra_ca)
+            self._context = upstream_context(*self._trust)
         return self._context
 
     async def dial(self, host: str, port: int) -> Stream:

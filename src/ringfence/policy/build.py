@@ -22,6 +22,7 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
     environment = dict(layer.get("environment", {}))
     environment["set"] = tuple(sorted(environment.get("set", {}).items()))
     credentials, gateways = layer.get("credentials", {}), layer.get("gateways", {})
+    budgets = layer.get("budgets", {})
     return model.Policy(
         use=layer.get("use", ()),
         tier=layer.get("tier", model.TIERS[:1]),
@@ -33,6 +34,9 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
         gateways=tuple([model.Gateway(name=name, **gateways[name]) for name in sorted(gateways)]),
         environment=model.Environment(**environment),
         limits=model.Limits(**layer.get("limits", {})),
+        budgets=tuple([model.Budget(name=name, **budgets[name]) for name in sorted(budgets)]),
+        model=model.ModelBudget(**layer.get("model", {})),
+        watch=model.Watch(**layer.get("watch", {})),
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 UNLIMITED = "unlimited"  # lifts a limit that a lower layer or the default sets
 LOCKABLE = (
     "use", "tier", "accept", "workspace", "files",
-    "egress", "credentials", "gateways", "environment", "limits",
+    "egress", "credentials", "gateways", "environment", "limits", "budgets", "model", "watch",
 )  # fmt: skip
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
@@ -117,6 +117,19 @@ def _state(value: str) -> str:
     if place[:2] != "~/":
         raise ValueError("kept state is a folder under `~/`")
     return place
+
+
+def _kept(value: str) -> str:
+    """Check a folder of the workspace, relative to it."""
+    _text(value)
+    parts = value.removesuffix("/").split("/")
+    if value[:1] in {"/", "~"} or not all(parts) or {".", ".."}.intersection(parts):
+        raise ValueError("a kept folder is relative to the workspace, without `.` and `..`")
+    if "*" in value or "?" in value:
+        raise ValueError("a kept folder is no pattern: name each one")
+    if ".git" in parts:
+        raise ValueError("what lies in `.git` cannot be kept apart from the project")
+    return "/".join(parts)
 
 
 def _header(value: str) -> str:
@@ -255,6 +268,7 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "start": _choice("when the gate starts", ("first-connection", "early")),
         "proxy_variables": FLAG,
         "extra_ca": PLACE,
+        "ask_timeout": SECONDS,
         "static": _string("an address or address:port", endpoints.static),
         "proxy": _string("a proxy's URL", endpoints.proxy, pattern="^(http|socks5)://"),
         "proxy_password": _string("a source", _source),
@@ -278,6 +292,12 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "mask": GLOB,
         "unmask": GLOB,
         "protect": GLOB,
+        "keep": _string("a folder of the workspace", _kept),
+        "exclude": GLOB,
+        "quota": SIZE,
+        "snapshot": FLAG,
+        "output": PLACE,
+        "noexec": FLAG,
     },
     model.Files: {
         "read": PLACE,
@@ -294,6 +314,21 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "wall_time": SECONDS,
         "scratch": SIZE,
     },
+    model.Budget: {"host": PATTERN, "requests": COUNT, "up": SIZE, "down": SIZE},
+    model.ModelBudget: {
+        "session_tokens": COUNT,
+        "session_cost": NUMBER,
+        "day_tokens": COUNT,
+        "day_cost": NUMBER,
+        "warn": NUMBER,
+    },
+    model.Watch: {
+        "masked": _choice("what happens", model.MASKED),
+        "environment": VARIABLE,
+        "files": _string("a file under ~/", _state, pattern="^~/"),
+        "alarm": _choice("what happens", model.ALARMS),
+        "exempt": PATTERN,
+    },
     model.Policy: {"use": SLUG, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
@@ -301,6 +336,7 @@ NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
 NAMES = {
     (model.Policy, "credentials"): SLUG,
     (model.Policy, "gateways"): SLUG,
+    (model.Policy, "budgets"): SLUG,
     (model.Environment, "set"): VARIABLE,
     (model.Egress, "static"): _string("a host", endpoints.static_name),
     (model.Egress, "resolvers"): HOST,

@@ -225,7 +225,7 @@ def test_a_wrong_lock_is_told():
         (("managed", "open"), "unknown key `open`"),
         (
             ("managed", "lock", 0),
-            f"`x`: expected {choices} or `limits`",
+            f"`x`: expected {choices} or `{forms.LOCKABLE[-1]}`",
         ),
     ]
     assert wrong("managed = 1", "managed") == [(("managed",), "expected a table, found a number")]
@@ -310,5 +310,5 @@ def test_a_guess_is_offered():
     assert [problem.hint for problem in problems] == [
         "did you mean `egress`?",
         "did you mean `readonly`?",
-        known + "`credentials`, `gateways`, `environment`, `limits`",
+        known + "`credentials`, `gateways`, `environment`, `limits`, `budgets`, `model`, `watch`",
     ]
