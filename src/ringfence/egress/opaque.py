@@ -63,20 +63,13 @@ class Opaque:
         def allowed(gate: Gate) -> bool:
             return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, effect}
 
-        up, down = upstream.sent, upstream.received
         try:
             with self._services.passages.hold(allowed, self._client, upstream):
-                await passage.splice(upstream)
+                up, down = await passage.splice(upstream)
         finally:
             upstream.close()
             self._client.close()
-            self._services.record.event(
-                "response",
-                host=self.host,
-                port=self.port,
-                up=upstream.sent - up,
-                down=upstream.received - down,
-            )
+        self._services.record.event("response", host=self.host, port=self.port, up=up, down=down)
 
 
 async def while_there(client: Stream, work: "Coroutine[object, object, T]") -> "T":
