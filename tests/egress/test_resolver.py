@@ -1,13 +1,16 @@
 """Split DNS: which nameserver is asked, what of its answers is used, and how they are judged."""
 
 import contextlib
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 
 import pytest
 import servers
-from gates import WAIT, rule
+from gates import SOURCE, WAIT, rule
 
 from ringfence.egress.dns import read_question
 
@@ -260,6 +263,55 @@ def test_a_slow_address_does_not_hold_up_the_next(start, nameserver, upstream):
     )
     assert status == 200
     assert gate.records("dial")[-1]["address"] == "127.0.0.1"
+
+
+# --- the system's resolver
+
+SEARCHING = """
+import fcntl, os, socket, struct, sys, threading
+sys.path.insert(0, sys.argv[1])
+from ringfence.egress.__main__ import resolve_as_judged
+if sys.argv[2] == "judged":
+    resolve_as_judged()
+with socket.socket() as sock:  # lo up: SIOCSIFFLAGS, IFF_UP
+    fcntl.ioctl(sock, 0x8914, struct.pack("16sh", b"lo", 1))
+served = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+served.bind(("127.0.0.1", 53))
+asked = set()
+def serve():
+    while True:
+        query, peer = served.recvfrom(2000)
+        asked.add(bytes(query[12:-5]).decode())
+        served.sendto(query[:2] + struct.pack("!HHHHH", 0x8183, 1, 0, 0, 0) + query[12:], peer)
+threading.Thread(target=serve, daemon=True).start()
+try:
+    socket.getaddrinfo("api.unknown.example", 443)
+except socket.gaierror:
+    pass
+print(len({"corp" in one for one in asked}), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(("how", "kinds"), [("plainly", "2"), ("judged", "1")])
+def test_no_search_list_is_tried_behind_a_name(tmp_path, how, kinds):
+    """`plainly` shows that this machine's resolver would: the list below is tried."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\nsearch corp.example\n")
+    (tmp_path / "ask.py").write_text(SEARCHING)
+    script = (
+        f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec {sys.executable} -I {tmp_path}/ask.py"
+    )
+    done = subprocess.run(
+        ["unshare", "-rmn", "sh", "-c", f"{script} {SOURCE} {how}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={"PATH": os.environ["PATH"]},
+    )
+    if "unshare" in done.stderr:
+        pytest.skip(f"no namespaces here: {done.stderr}")
+    assert (done.stdout.strip(), done.stderr) == (kinds, "")
 
 
 # --- static names
