@@ -85,11 +85,13 @@ class Exchange:
         except AddressError as error:
             return Refusal(status=403, kind=refusal.DENIED, message=error.message, host=self._target.host)
         services.busy += 1
+        services.passages.requests[inbound] = self._target, self._verdict
         try:
             return await self._both_ways(outbound)
         finally:
             inbound.on_gone = None
             services.busy -= 1
+            del services.passages.requests[inbound]
             if self._outbound is not None:
                 self._outbound.abort()
             self._tell()

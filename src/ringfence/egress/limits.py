@@ -28,6 +28,10 @@ DIAL_TIME = 10.0  # one address
 DIAL_STAGGER = 0.3  # before the next address is tried beside the first
 DIAL_ADDRESSES = 6  # tried for one host
 RESOLVE_TIME = 15.0
+LOOKUP_TRIES = (2.0, 4.0)  # for a nameserver of the policy's to answer, each time it is asked
+LOOKUP_RECORDS = 256  # in one answer
+LOOKUP_ALIASES = 16  # followed from one name
+PARENT_TIME = 30.0  # for an upstream proxy to make a connection
 REFUSE_TIME = 2.0  # for a refused request's body to drain
 
 RESOLVED_KEPT = 30.0  # how long an answer of the resolver is used

@@ -12,6 +12,7 @@ from ringfence.egress import limits
 from ringfence.egress.dial import AddressError, Dialler, UnreachableError
 from ringfence.egress.gate import Target, authority_text
 from ringfence.egress.http1_client import ClientConnection
+from ringfence.egress.keys import Keys
 from ringfence.egress.message import Outbound
 from ringfence.egress.record import Record
 from ringfence.egress.stream import Registry, Stream
@@ -28,11 +29,18 @@ Key = tuple[str, str, int, str]
 class Upstreams:
     """Connections of one session, new ones and waiting ones."""
 
-    def __init__(self, handover: Handover, rules: Rules, registry: Registry, record: Record) -> None:
+    def __init__(
+        self,
+        handover: Handover,
+        rules: Rules,
+        registry: Registry,
+        record: Record,
+        keys: Keys | None = None,
+    ) -> None:
         self._record = record
-        self._extra_ca = handover.extra_ca
+        self._trust = (handover.extra_ca, handover.trust_file, handover.trust_dir)
         self._loop = asyncio.get_running_loop()
-        self._dialler = Dialler(handover, rules, registry, record)
+        self._dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[ClientConnection]] = {}
         self._context: ssl.SSLContext | None = None
 
@@ -121,7 +129,7 @@ class Upstreams:
     def context(self) -> ssl.SSLContext:
         """Return the one context for upstreams; there is no way to make it lenient."""
         if self._context is None:
-            self._context = upstream_context(self._extra_ca)
+            self._context = upstream_context(*self._trust)
         return self._context
 
     async def dial(self, host: str, port: int) -> Stream:
