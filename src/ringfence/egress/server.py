@@ -14,7 +14,8 @@ import sys
 
 from ringfence.audit.log import Writer
 from ringfence.credential.vault import Vault
-from ringfence.egress import dns, leaf, limits
+from ringfence.credential.web import Web
+from ringfence.egress import dns, injection, leaf, limits
 from ringfence.egress.connect import Connector
 from ringfence.egress.conversation import Conversation
 from ringfence.egress.gate import PROXY, WIRE, Gate, Origin
@@ -58,15 +59,14 @@ class Server:
         gate = Gate(handover)
         self._services = Services(
             gate=gate,
-            keys=Keys(
-                Vault(environment, workspace=handover.workspace), lambda text: record.event("note", text=text)
-            ),
+            keys=Keys(_vault(handover, environment), lambda text: record.event("note", text=text)),
             upstreams=Upstreams(handover, gate.rules, registry, record),
             contexts=leaf.Contexts(leaf.load(handover.authority_dir) if handover.authority_dir else None),
             names=names,
             record=record,
             registry=registry,
         )
+        injection.prepare(self._services, handover.credentials)
         self._ports = ports_named((*handover.allow, *handover.ask))
         self._dns_socket: socket.socket | None = None
 
@@ -347,3 +347,9 @@ def _mint_quietly(ready_dir: str) -> None:
 
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     top_up(ready_dir)
+
+
+def _vault(handover: Handover, environment: dict[str, str]) -> Vault:
+    """Return what fetches the session's secrets, from servers too, which are reached as the policy says."""
+    web = Web(static=handover.static, extra_ca=handover.extra_ca)
+    return Vault(environment, handover.workspace, web)
