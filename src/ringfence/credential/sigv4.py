@@ -147,7 +147,7 @@ def canonical_request(
 def _path(path: str, service: str) -> str:
     """Encode a path: S3 signs the object's own name, every other service the path as it is sent."""
     if service == "s3":
-        return quote(unquote_to_bytes(path), safe="/" + _UNRESERVED)
+        return "/".join(quote(unquote_to_bytes(one), safe=_UNRESERVED) for one in path.split("/"))
     return quote(path, safe="/" + _UNRESERVED)
 
 
