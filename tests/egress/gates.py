@@ -73,14 +73,6 @@ class Upstreams:
         return context
 
     def pem(self, *names, expired=False, self_signed=False):
-        """Return a new file with a certificate for these names and its key."""
-        path = self.pem(*names, expired=expired, self_signed=self_signed)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        os.unlink(path)
-        return context
-
-    def pem(self, *names, expired=False, self_signed=False):
         """Return the path of a file with a certificate for these names and its key."""
         now = dt.datetime.now(dt.UTC)
         key = ec.generate_private_key(ec.SECP256R1())
