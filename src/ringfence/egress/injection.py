@@ -15,6 +15,7 @@ from ringfence.credential.secret import Secret, SourceError
 from ringfence.credential.tokens import google
 from ringfence.credential.tokens.oauth import REFRESH
 from ringfence.egress import limits
+from ringfence.egress.filters import Looking
 from ringfence.egress.gate import Target
 from ringfence.egress.http1 import CHUNKED, RequestHead, ResponseHead
 from ringfence.egress.message import Inbound
@@ -167,10 +168,8 @@ def _refusal(error: UnfitError | SourceError, host: str, choice: Choice) -> Refu
     return Refusal(status=status, kind=CREDENTIAL, message=message, host=host, how=how)
 
 
-class Signer:
-    """Signs the chunks of a body as they stream by: a filter (`filters`)."""
-
-    keeps_length = True
+class Signer(Looking):
+    """Signs the chunks of a body as they stream by."""
 
     def __init__(self, chunks: Chunks, host: str) -> None:
         self._chunks = chunks

@@ -4,13 +4,8 @@ The order is the point: where it goes, whether it may, with which credential, on
 anything upstream. One verdict is recorded for each request, whole, before its first byte is sent.
 """
 
-<<<<<<< HEAD
-from ringfence.egress import injection, refusal
-=======
 from ringfence.approval import Question
-from ringfence.credential.secret import Secret
-from ringfence.egress import refusal
->>>>>>> main
+from ringfence.egress import injection, refusal
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
@@ -19,12 +14,8 @@ from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError
 from ringfence.errors import PeerError
-<<<<<<< HEAD
-from ringfence.policy.model import ALLOW
-=======
-from ringfence.policy.model import ALLOW, ASK, Credential
+from ringfence.policy.model import ALLOW, ASK
 from ringfence.value import replace
->>>>>>> main
 from ringfence.verdict.request import Verdict
 
 
@@ -106,7 +97,7 @@ class Case:
 
     async def _allowed(self, target: Target, verdict: Verdict) -> Refusal | None:
         """Choose the credential for a request that may pass, and put the verdict on record."""
-        gate, head = self.services.gate, self.inbound.head
+        head = self.inbound.head
         if head.expect not in {b"", b"100-continue"}:
             self._record(target, verdict)
             return self.refused(refusal.malformed("the only expectation served is 100-continue", 417))
@@ -137,21 +128,20 @@ class Case:
     ) -> Refusal | None:
         """Send an allowed request on and pass its answer back."""
         services, inbound = self.services, self.inbound
-<<<<<<< HEAD
+        refused = await services.controls.admit(inbound.head, target)
+        if refused is not None:
+            return self.refused(refused)
         outgoing = services.gate.outgoing(inbound.head, target)
         if choice is not None:
             unfit = await injection.put_in(services, inbound, outgoing, choice)
             if unfit is not None:
                 return self.refused(unfit)
-=======
-        refused = await services.controls.admit(inbound.head, target)
-        if refused is not None:
-            return self.refused(refused)
-        outgoing = services.gate.outgoing(inbound.head, target, chosen)
         services.controls.readable(
-            outgoing, target, secret=chosen is not None, upgrade=bool(inbound.head.upgrade)
+            outgoing,
+            target,
+            secret=choice is not None and choice.chosen is not None,
+            upgrade=bool(inbound.head.upgrade),
         )
->>>>>>> main
         for check in services.head_checks:
             outcome = check(outgoing)
             if outcome is not None:

@@ -14,13 +14,9 @@ import sys
 
 from ringfence.audit.log import Writer
 from ringfence.credential.vault import Vault
-<<<<<<< HEAD
 from ringfence.credential.web import Web
-from ringfence.egress import dns, injection, leaf, limits
-=======
-from ringfence.egress import dns, leaf, limits, socks
+from ringfence.egress import dns, injection, leaf, limits, socks
 from ringfence.egress.asking import Asking
->>>>>>> main
 from ringfence.egress.connect import Connector
 from ringfence.egress.controls import Controls
 from ringfence.egress.conversation import Conversation
@@ -75,12 +71,9 @@ class Server:
             registry=registry,
             asking=Asking(handover.session, handover.folder, handover.ask_timeout, record.event),
         )
-<<<<<<< HEAD
         injection.prepare(self._services, handover.credentials)
-=======
         self._services.controls = Controls(handover, record, self._alarmed)
         self._services.controls.install(self._services)
->>>>>>> main
         self._ports = ports_named((*handover.allow, *handover.ask))
         self._dns_socket: socket.socket | None = None
 

@@ -54,12 +54,9 @@ class Services:
         self.upward_filters: list[Upward] = []
         self.downward_filters: list[Downward] = []
         self.head_checks: list[Callable[[Outgoing], Refusal | None]] = []
-<<<<<<< HEAD
         self.stubs: dict[tuple[str, str, int, str], Stub] = {}  # token endpoints that the gate answers for
         self.held = 0  # bytes of bodies held for their credentials
-=======
         self.passages = Passages()
->>>>>>> main
         self.busy = 0  # exchanges and tunnels under way
         self.served = asyncio.Event()  # set once the first request has been answered
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from ringfence.credential import placeholder
 from ringfence.credential.inject import Outgoing
-from ringfence.egress.filters import Filter
+from ringfence.egress.filters import Filter, Looking
 from ringfence.egress.gate import Target
 from ringfence.egress.http1 import RequestHead
 from ringfence.egress.refusal import CREDENTIAL, Refusal, Refused
@@ -59,10 +59,8 @@ class Strays:
         return Watch(found, target.host) if found else None
 
 
-class Watch:
+class Watch(Looking):
     """Cuts off a body in which a placeholder shows up."""
-
-    keeps_length = True
 
     def __init__(self, spelled: tuple[bytes, ...], host: str) -> None:
         self._spelled = spelled

@@ -63,8 +63,8 @@ def _check(layer: "Layer", files: "tuple[tuple[read.Source, Layer], ...]") -> No
             f"`keep` would take {variable} inside, the source of credential `{name}`",
             "the gate puts it into requests: leave it out of `keep`",
         )
-        for name, credential in layer.get("credentials", {}).items()
-        for variable in kinds.variables(credential.get("source", ""))
+        for name, source in _sources(layer)
+        for variable in kinds.variables(source)
         if any(_kept(pattern, variable) for pattern in keep)
     ]
     problems += _proxy_problems(layer.get("egress", {}))
@@ -74,8 +74,6 @@ def _check(layer: "Layer", files: "tuple[tuple[read.Source, Layer], ...]") -> No
         )
 
 
-<<<<<<< HEAD
-=======
 def _proxy_problems(egress: "Layer") -> list[tuple[tuple[str, str], str, str]]:
     user = "@" in egress.get("proxy", "")
     if bool(egress.get("proxy_password")) == user:
@@ -88,13 +86,12 @@ def _proxy_problems(egress: "Layer") -> list[tuple[tuple[str, str], str, str]]:
     return [(("egress", problem[0]), *problem[1:])]
 
 
-def _env_sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
-    pairs = [(name, one.get("source", "")) for name, one in layer.get("credentials", {}).items()]
-    pairs.append(("egress.proxy", layer.get("egress", {}).get("proxy_password", "")))
-    return ((name, source) for name, source in pairs if source[:4] == "env:")
+def _sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
+    """Return the source of every secret, with what it is for."""
+    yield from ((name, one.get("source", "")) for name, one in layer.get("credentials", {}).items())
+    yield "egress.proxy", layer.get("egress", {}).get("proxy_password", "")
 
 
->>>>>>> main
 def _kept(pattern: str, name: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern[-1] == "*" else name == pattern
 

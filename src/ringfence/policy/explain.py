@@ -1,11 +1,7 @@
 """A policy as text: what `ringfence plan` and `ringfence policy show` print, and why each line is there."""
 
-<<<<<<< HEAD
 from ringfence.policy import kinds
-from ringfence.policy.model import Credential, EgressRule, Policy
-=======
 from ringfence.policy.model import Credential, EgressRule, Policy, Workspace
->>>>>>> main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,11 +5,7 @@ may be comes from here. A form turns a written value into its one canonical spel
 ValueError with the reason.
 """
 
-<<<<<<< HEAD
-from ringfence.policy import kinds, model
-=======
-from ringfence.policy import endpoints, model
->>>>>>> main
+from ringfence.policy import endpoints, kinds, model
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -354,13 +350,9 @@ NAMES = {
     (model.Policy, "gateways"): SLUG,
     (model.Policy, "budgets"): SLUG,
     (model.Environment, "set"): VARIABLE,
-<<<<<<< HEAD
-    (model.Egress, "static"): HOST,
-    (model.Credential, "permissions"): SLUG,
-=======
     (model.Egress, "static"): _string("a host", endpoints.static_name),
     (model.Egress, "resolvers"): HOST,
->>>>>>> main
+    (model.Credential, "permissions"): SLUG,
 }
 LOCK = _choice("a section", LOCKABLE)
 INDEX = _choice("a package tool", ("pip", "npm", "cargo", "go", "apt", "maven"))
