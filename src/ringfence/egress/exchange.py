@@ -15,6 +15,7 @@ from ringfence.egress.filters import Filter
 from ringfence.egress.gate import Target, response_fields
 from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
 from ringfence.egress.injection import Signer
+from ringfence.egress.inspect import Limited
 from ringfence.egress.message import Inbound, Outbound
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.scrub import DIALOGUE, Scrubber, scrub_fields, scrub_head
@@ -115,6 +116,8 @@ class Exchange:
                 self._outgoing.framing = CHUNKED
         if self._outgoing.chunks is not None:
             self._upward.append(Signer(self._outgoing.chunks, self._target.host))
+        if self._verdict.limit is not None:
+            self._upward.append(Limited(self._verdict.limit, self._target.host))
         self._inbound.proceed()
         outcome = await self._attempt(outbound)
         if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():
