@@ -269,6 +269,16 @@ class TlsStream:
         return self.raw.ended
 
     @property
+    def congested(self) -> bool:
+        """Whether the kernel takes no more for now."""
+        return self.raw.congested
+
+    @property
+    def protocol(self) -> str:
+        """What was agreed on by ALPN; "" where nothing was."""
+        return self._object.selected_alpn_protocol() or ""
+
+    @property
     def lost(self) -> bool:
         """Whether the connection is gone."""
         return self.raw.lost
