@@ -26,9 +26,9 @@ START, END = "start", "end"
 KINDS = {
     START: "a session began: command, tier, policy digest",
     "plan": "what was decided before the start: guarantees held and not held, credentials by name",
-    "verdict": "the gate decided on a request or a connection: effect, rule, reason",
+    "verdict": "the gate decided on a request or a connection: effect, rule, reason, credential",
     "dial": "a connection to an upstream was opened, or failed",
-    "inject": "a credential was put into a request (its name, never its value)",
+    "inject": "a credential was made or renewed (its name, never its value)",
     "dns": "a name was asked for",
     "response": "an upstream answered: status, bytes, time",
     "refused": "something was turned away before there was a request to decide on",

@@ -13,7 +13,8 @@ is a short-lived, narrow key.
 import base64
 from urllib.parse import quote_from_bytes
 
-from ringfence.egress.http1 import Fields
+from ringfence.egress.http1 import Fields, ResponseHead
+from ringfence.value import replace
 
 SHORTEST = 4  # a shorter value would also stand in innocent text
 _SHORTEST_SPELLING = 8  # the same for its other spellings
@@ -45,6 +46,8 @@ def _base64(value: bytes, shift: int) -> tuple[bytes, bytes]:
 class Scrubber:
     """Scrubs one body."""
 
+    keeps_length = True
+
     def __init__(self, values: tuple[bytes, ...]) -> None:
         self._values = values
         self._held = b""
@@ -73,6 +76,14 @@ def scrub(data: bytes, values: tuple[bytes, ...]) -> bytes:
 def scrub_fields(fields: Fields, values: tuple[bytes, ...]) -> Fields:
     """Overwrite every value in a head's fields."""
     return [(name, scrub(content, values)) for name, content in fields]
+
+
+def scrub_head(head: ResponseHead, fields: Fields, values: tuple[bytes, ...]) -> tuple[ResponseHead, Fields]:
+    """Overwrite every value in an answer's head and in those of its fields that travel on."""
+    whole = b"\n".join([head.phrase, *(content for _, content in fields)])  # no value holds a line feed
+    if not any(value in whole for value in values):
+        return head, fields
+    return replace(head, phrase=scrub(head.phrase, values)), scrub_fields(fields, values)
 
 
 def _tail(data: bytes, value: bytes) -> int:
