@@ -128,6 +128,10 @@ class Connector:
             self._services.record.flood("refused", host=origin.host, port=origin.port, reason=reason)
             return self._client.close()
         inside = Origin(kind=origin.kind, scheme="https", host=origin.host, port=origin.port)
+        if stream.protocol == "h2":
+            from ringfence.egress import http2_server
+
+            return await http2_server.serve(self._services, stream, inside)
         return await Conversation(self._services, stream, inside).run()
 
     async def _spliced(self, origin: Origin, hello: Hello) -> None:

@@ -86,7 +86,11 @@ class Exchange:
     async def _take(self, *, fresh: bool) -> Outbound:
         credential = self._chosen[0].name if self._chosen else ""
         outbound = await self._services.upstreams.take(
-            self._target, credential, repeatable=self._repeatable, fresh=fresh
+            self._target,
+            credential,
+            repeatable=self._repeatable,
+            fresh=fresh,
+            multiplexed=self._inbound.version == "2",
         )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort

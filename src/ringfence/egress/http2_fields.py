@@ -38,11 +38,6 @@ _OF_CONNECTIONS = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"http2-settings"}
 )
 _ONCE = frozenset({b"content-length", b"host", b"expect", b"te"})
-# What a trailer section may not say: it would speak about framing, routing or the message it ends
-# (RFC 9110 §6.5.1).
-_NOT_IN_TRAILERS = _OF_CONNECTIONS | frozenset(
-    {b"content-length", b"host", b"te", b"trailer", b"content-encoding", b"content-type", b"content-range"}
-)
 
 
 def parse_request(found: "Iterable[tuple[bytes, bytes]]", scheme: str, *, over: bool) -> RequestHead:
@@ -111,11 +106,11 @@ def parse_response(found: "Iterable[tuple[bytes, bytes]]", method: str, *, over:
 
 
 def parse_trailers(found: "Iterable[tuple[bytes, bytes]]", answer: int) -> Fields:
-    """Read a trailer section; what it may not say is left out."""
+    """Read a trailer section; the gate leaves out what it may not say."""
     _, fields, _ = _read(found, frozenset(), answer)
     if sum(len(name) + len(value) for name, value in fields) > limits.TRAILERS:
         raise MalformedError("the trailer section is too long", answer=431 if answer == 400 else answer)
-    return [field for field in fields if field[0] not in _NOT_IN_TRAILERS]
+    return fields
 
 
 def _read(

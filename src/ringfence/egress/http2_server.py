@@ -31,7 +31,7 @@ from ringfence.errors import PeerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class ServerStream:
@@ -93,12 +93,12 @@ class ServerStream:
         if data:
             self._out.append(data)
 
-    def finish(self, trailers: Fields = ()) -> None:  # type: ignore[assignment]
+    def finish(self, trailers: "Sequence[tuple[bytes, bytes]]" = ()) -> None:
         """End the answer and send it."""
         alone = not self._out and not trailers and self._head is not None
         self._begin(end=alone)
         if not alone:
-            self._channel.close(self._gathered(), list(trailers))
+            self._channel.close(self._gathered(), [(name.lower(), value) for name, value in trailers])
 
     async def drain(self) -> None:
         """Send what is gathered, and wait until the agent has taken enough."""
@@ -118,13 +118,13 @@ class ServerStream:
         out, self._out = self._out, []
         return out[0] if len(out) == 1 else b"".join(out)
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, outcome: Refusal) -> None:
         """Tell the agent: in gRPC's own way where it speaks gRPC, in JSON otherwise."""
         self._out = []
         if is_grpc(self.head):
-            self._head = grpc_refusal(refusal)
+            self._head = grpc_refusal(outcome)
             return self.finish()
-        self._head, content = plain_refusal(refusal)
+        self._head, content = plain_refusal(outcome)
         if self.head.method != "HEAD":
             self._out = [content]
         return self.finish()
@@ -134,7 +134,7 @@ class ServerStream:
         code = why.code if isinstance(why, ResetError) and why.code in PASSED_ON else INTERNAL_ERROR
         self._channel.reset(code)
 
-    def tunnel(self, head: ResponseHead, fields: Fields) -> AnyStream:
+    def tunnel(self, head: ResponseHead, fields: Fields) -> AnyStream:  # noqa: ARG002 - the face's
         """Never called: no upgrade is taken from HTTP/2."""
         raise MalformedError("there are no upgrades in HTTP/2")
 

@@ -28,8 +28,8 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
             await inbound.drain()
     except MalformedError as error:
         await _malformed(case, error)
-    except PeerError:
-        inbound.abort()
+    except PeerError as error:
+        inbound.abort(error)
 
 
 async def _malformed(case: "Case", error: MalformedError) -> None:

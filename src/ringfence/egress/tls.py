@@ -306,12 +306,12 @@ class TlsStream:
 AnyStream = Stream | TlsStream
 
 
-def upstream_context(extra_ca: tuple[str, ...]) -> ssl.SSLContext:
+def upstream_context(extra_ca: tuple[str, ...], protocols: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
     """Return the context for upstreams: always verified, by the system's authorities and the operator's."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name by default
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_default_certs()
     for path in extra_ca:
         context.load_verify_locations(cafile=path)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(protocols)
     return context

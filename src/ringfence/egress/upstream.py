@@ -22,6 +22,10 @@ from ringfence.verdict.request import Rules
 
 __all__ = ["AddressError", "UnreachableError", "Upstreams"]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.egress.http2_pool import Multiplexer
+
 Key = tuple[str, str, int, str]
 
 
@@ -35,24 +39,58 @@ class Upstreams:
         self._dialler = Dialler(handover, rules, registry, record)
         self._waiting: dict[Key, list[ClientConnection]] = {}
         self._context: ssl.SSLContext | None = None
+        self._both: ssl.SSLContext | None = None  # offers HTTP/2 as well
+        self._multiplexed: Multiplexer | None = None
 
     # --- pool
 
     async def take(
-        self, target: Target, credential: str, *, repeatable: bool, fresh: bool = False
+        self,
+        target: Target,
+        credential: str,
+        *,
+        repeatable: bool,
+        fresh: bool = False,
+        multiplexed: bool = False,
     ) -> Outbound:
         """Return a connection for one request: one that waits, or a new one (`fresh`: in any case).
 
         `repeatable`: the request can be sent again, should the connection turn out to be closed.
+        `multiplexed`: by HTTP/2, where the upstream speaks it; only its own kind of client needs that.
         """
+        if multiplexed:
+            return await self._multiplexer().take(target, credential, fresh=fresh)
         key = (target.scheme, target.host, target.port, credential)
         found = None if fresh else self._waiting_for(key, repeatable=repeatable)
         if found is not None:
             return found
-        stream = await self._connect(target.scheme, target.host, target.port)
-        return ClientConnection(
-            key, stream, authority_text(target.host, target.port, target.scheme), self.give_back
-        )
+        stream = await self._connect(target.scheme, target.host, target.port, self.context())
+        return self._made(target, credential, stream)
+
+    def _made(self, target: Target, credential: str, stream: AnyStream) -> ClientConnection:
+        key = (target.scheme, target.host, target.port, credential)
+        authority = authority_text(target.host, target.port, target.scheme)
+        return ClientConnection(key, stream, authority, self.give_back)
+
+    def _multiplexer(self) -> "Multiplexer":
+        """Return the pool for HTTP/2; its library is imported when it is wanted."""
+        if self._multiplexed is None:
+            from ringfence.egress.http2_pool import Multiplexer
+
+            self._multiplexed = Multiplexer(self._offered, self._older)
+        return self._multiplexed
+
+    async def _offered(self, target: Target, credential: str) -> AnyStream:  # noqa: ARG002 - will choose a client certificate
+        """Connect, and offer HTTP/2."""
+        if self._both is None:
+            self._both = upstream_context(self._extra_ca, ("h2", "http/1.1"))
+        return await self._connect(target.scheme, target.host, target.port, self._both)
+
+    async def _older(self, target: Target, credential: str, stream: AnyStream | None) -> Outbound:
+        """Serve a request that came by HTTP/2 by HTTP/1.1."""
+        if stream is not None:
+            return self._made(target, credential, stream)
+        return await self.take(target, credential, repeatable=False)
 
     def give_back(self, connection: ClientConnection, keep_for: float) -> None:
         """Keep a connection whose answer was read to the end."""
@@ -89,15 +127,17 @@ class Upstreams:
                 old.stream.close()
             if not waiting:
                 del self._waiting[key]
+        if self._multiplexed is not None:
+            self._multiplexed.sweep(now)
         self._dialler.sweep(now)
 
     # --- dialling
 
-    async def _connect(self, scheme: str, host: str, port: int) -> AnyStream:
+    async def _connect(self, scheme: str, host: str, port: int, context: ssl.SSLContext) -> AnyStream:
         raw = await self.dial(host, port)
         if scheme != "https":
             return raw
-        stream = TlsStream(raw, self.context(), server_hostname=host)
+        stream = TlsStream(raw, context, server_hostname=host)
         try:
             await stream.handshake()
         except ssl.SSLCertVerificationError as error:
