@@ -13,6 +13,7 @@ import h2.exceptions
 import hpack
 from gates import WAIT
 from hyperframe.frame import (
+    ContinuationFrame,
     DataFrame,
     Frame,
     GoAwayFrame,
@@ -124,16 +125,18 @@ class Peer:
     def reply(self, request, status, body=b"", fields=(), trailers=()):
         """Answer whole."""
         alone = not body and not trailers
-        self.conn.send_headers(
-            request.number, [(":status", str(status)), *fields], end_stream=alone
-        )
+        self.conn.send_headers(request.number, [(":status", str(status)), *fields], end_stream=alone)
         if not alone:
             self.body(request.number, body, end=not trailers)
         if trailers:
             self.conn.send_headers(request.number, list(trailers), end_stream=True)
 
     def body(self, number, data, end):
-        """Send a body as its windows allow, reading on meanwhile."""
+        """Send a body as its windows allow, reading on meanwhile, until it is not wanted any more."""
+        with contextlib.suppress(h2.exceptions.StreamClosedError):
+            self._body(number, data, end)
+
+    def _body(self, number, data, end):
         while data:
             room = min(self.conn.local_flow_control_window(number), self.conn.max_outbound_frame_size)
             if room <= 0:
@@ -173,7 +176,10 @@ class Peer:
         upstream = self.upstream
         upstream.events.append(event)
         if isinstance(event, h2.events.RequestReceived):
-            request = Request(event.stream_id, [(bytes(a).decode("latin-1"), bytes(b).decode("latin-1")) for a, b in event.headers])
+            request = Request(
+                event.stream_id,
+                [(bytes(a).decode("latin-1"), bytes(b).decode("latin-1")) for a, b in event.headers],
+            )
             self.open[event.stream_id] = request
             upstream.requests.append(request)
             if upstream.begun:
@@ -183,7 +189,9 @@ class Peer:
             if event.flow_controlled_length:
                 self.conn.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.TrailersReceived):
-            self.open[event.stream_id].trailers = [(bytes(a).decode(), bytes(b).decode()) for a, b in event.headers]
+            self.open[event.stream_id].trailers = [
+                (bytes(a).decode(), bytes(b).decode()) for a, b in event.headers
+            ]
         elif isinstance(event, h2.events.StreamReset):
             self.open[event.stream_id].reset = event.error_code
         elif isinstance(event, h2.events.StreamEnded):
@@ -224,13 +232,17 @@ class Client2:
             self.sock.sendall(raw)
 
     def headers(self, number, fields, *, end=True, raw=False):
-        """Return a HEADERS frame; `raw`: every field literal, without a table."""
-        frame = HeadersFrame(number)
-        frame.data = literal(fields) if raw else self.encoder.encode(fields)
-        frame.flags.add("END_HEADERS")
+        """Return a field list, in as many frames as it takes; `raw`: every field literal, without a table."""
+        frame, block = HeadersFrame(number), literal(fields) if raw else self.encoder.encode(fields)
+        frame.data, block = block[:16384], block[16384:]
+        frames = [frame]
+        while block:
+            frames.append(ContinuationFrame(number))
+            frames[-1].data, block = block[:16384], block[16384:]
+        frames[-1].flags.add("END_HEADERS")
         if end:
             frame.flags.add("END_STREAM")
-        return frame
+        return b"".join(one.serialize() for one in frames)
 
     def ask(self, number, host, method="GET", path="/", fields=(), body=None, scheme="https"):
         """Send a whole request."""
@@ -276,7 +288,10 @@ class Client2:
             ack.flags.add("ACK")
             self.send(ack)
         elif isinstance(frame, HeadersFrame):
-            fields = [(bytes(a).decode("latin-1"), bytes(b).decode("latin-1")) for a, b in self.decoder.decode(frame.data, raw=True)]
+            fields = [
+                (bytes(a).decode("latin-1"), bytes(b).decode("latin-1"))
+                for a, b in self.decoder.decode(frame.data, raw=True)
+            ]
             self.heads.setdefault(number, []).append(fields)
         elif isinstance(frame, DataFrame):
             self.bodies[number] = self.bodies.get(number, b"") + frame.data

@@ -202,7 +202,10 @@ def test_without_tls_only_where_a_rule_allows_plain_http(gate, echo):
         assert channel.unary_unary(f"/{SERVICE}/Unary")(b"plain", timeout=10) == b"plain"
     gate.wait_for("verdict", scheme="http", host="plain.example.com", effect="allow")
     count = len(echo.seen)
-    with grpc.insecure_channel(f"{HOST}:443", through(gate)) as channel, pytest.raises(grpc.RpcError) as failed:
+    with (
+        grpc.insecure_channel(f"{HOST}:443", through(gate)) as channel,
+        pytest.raises(grpc.RpcError) as failed,
+    ):
         channel.unary_unary(f"/{SERVICE}/Unary")(b"plain", timeout=3)
     assert failed.value.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
     assert len(echo.seen) == count
@@ -212,7 +215,9 @@ def test_a_server_that_restarts_is_found_again(start, certificates, tmp_path):
     key, chain = certificates.pair(HOST)
 
     def served(port):
-        made = grpc.server(concurrent.futures.ThreadPoolExecutor(2), handlers=[Echo()], options=(("grpc.so_reuseport", 0),))
+        made = grpc.server(
+            concurrent.futures.ThreadPoolExecutor(2), handlers=[Echo()], options=(("grpc.so_reuseport", 0),)
+        )
         made.port = made.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([(key, chain)]))
         made.start()
         return made

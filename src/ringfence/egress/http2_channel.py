@@ -173,8 +173,6 @@ class Channel:
             await self._connection.wait(self._reader, seconds)
         finally:
             self._reader = None
-        if self.failure is not None:
-            raise self.failure
 
     def wake(self) -> None:
         """Wake whoever waits for the peer's flow."""

@@ -12,10 +12,11 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 from hpack import Decoder, Encoder
 from hpack.exceptions import InvalidTableSizeError
-from hyperframe.frame import Frame, GoAwayFrame, SettingsFrame
+from hyperframe.frame import Frame, GoAwayFrame, RstStreamFrame, SettingsFrame
 
 from ringfence.egress import limits
 
@@ -129,6 +130,12 @@ class Wire(H2Connection):
     def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:
         frame.settings = {code: value for code, value in frame.settings.items() if code in _KNOWN}
         return super()._receive_settings_frame(frame)
+
+    def _receive_rst_stream_frame(self, frame: RstStreamFrame) -> tuple[list[Frame], list[Event]]:
+        """Refuse to reset what never was (RFC 9113 §6.4); the library overlooks it."""
+        if frame.stream_id > max(self.highest_inbound_stream_id, self.highest_outbound_stream_id):
+            raise ProtocolError("a stream that is idle was reset")
+        return super()._receive_rst_stream_frame(frame)
 
     def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
         """Tell of it. What is under way goes on, until the peer closes."""
