@@ -116,6 +116,7 @@ class Peer:
             self.conn.local_settings.update(upstream.settings)
             self.conn.local_settings.acknowledge()
         self.open = {}
+        self.waiting = {}
 
     def flush(self):
         data = self.conn.data_to_send()
@@ -127,28 +128,30 @@ class Peer:
         alone = not body and not trailers
         self.conn.send_headers(request.number, [(":status", str(status)), *fields], end_stream=alone)
         if not alone:
-            self.body(request.number, body, end=not trailers)
-        if trailers:
-            self.conn.send_headers(request.number, list(trailers), end_stream=True)
+            self.waiting[request.number] = (body, list(trailers))
+            self.pump()
 
-    def body(self, number, data, end):
-        """Send a body as its windows allow, reading on meanwhile, until it is not wanted any more."""
-        with contextlib.suppress(h2.exceptions.StreamClosedError):
-            self._body(number, data, end)
+    def pump(self):
+        """Send the bodies that wait as far as their windows allow; what is not wanted any more is dropped."""
+        for number in list(self.waiting):
+            try:
+                self._pump(number)
+            except h2.exceptions.StreamClosedError:
+                del self.waiting[number]
 
-    def _body(self, number, data, end):
-        while data:
+    def _pump(self, number):
+        body, trailers = self.waiting[number]
+        while body:
             room = min(self.conn.local_flow_control_window(number), self.conn.max_outbound_frame_size)
             if room <= 0:
-                self.flush()
-                if not self.step():
-                    return
-                continue
-            self.conn.send_data(number, data[:room], end_stream=end and room >= len(data))
-            data = data[room:]
-            if not data:
+                self.waiting[number] = (body, trailers)
                 return
-        if end:
+            self.conn.send_data(number, body[:room])
+            body = body[room:]
+        del self.waiting[number]
+        if trailers:
+            self.conn.send_headers(number, trailers, end_stream=True)
+        else:
             self.conn.end_stream(number)
 
     def converse(self):
@@ -169,6 +172,7 @@ class Peer:
             return False
         for event in events:
             self.take(event)
+        self.pump()
         self.flush()
         return True
 

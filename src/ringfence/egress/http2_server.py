@@ -216,7 +216,8 @@ class ServerConnection(Connection):
     def _request(self, event: RequestReceived) -> None:
         """Begin to serve one request; it is looked at when the whole of what arrived has been read."""
         number, group = event.stream_id, self._group
-        if group is None or self._serving >= limits.H2_STREAMS:
+        crowded = self._serving >= limits.H2_STREAMS or self._services.busy >= limits.EXCHANGES
+        if group is None or crowded:
             self.meter.reset()
             return self.reset(number, REFUSED_STREAM)
         channel = self.channels[number] = Channel(self, number)

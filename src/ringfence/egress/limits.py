@@ -16,6 +16,7 @@ WRITE_BUFFER = 256 * 1024  # written and not yet taken by the kernel, before the
 DRAIN = 256 * 1024  # of a refused request's body, read so that the refusal arrives
 
 H2_STREAMS = 100  # requests under way on one HTTP/2 connection
+EXCHANGES = 1024  # requests under way in one session, before more are refused on their HTTP/2 streams
 H2_FRAME = 16 * 1024  # one frame's payload, as every peer may send it (RFC 9113 §4.2)
 H2_WINDOW = 256 * 1024  # what a peer may send on one stream before the reader has taken it
 H2_CONNECTION_WINDOW = 1024 * 1024  # the same for all streams of an agent's connection together
