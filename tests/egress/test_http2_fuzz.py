@@ -90,7 +90,7 @@ def heads(draw):
     ]
     if draw(st.booleans()):
         fields.append(("x-mine", draw(st.text("abc", max_size=5))))
-    for _ in range(draw(st.integers(0, 2))):
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2]))):
         match draw(st.integers(0, 3)):
             case 0:
                 fields.insert(draw(st.integers(0, len(fields))), (draw(names), draw(values)))
@@ -106,7 +106,10 @@ def heads(draw):
 
 
 numbers = st.sampled_from([1, 1, 3, 3, 5, 7, 9, 0, 2])
+sound = st.tuples(st.just("head"), st.sampled_from([1, 3, 5, 7, 9]), heads(), st.just(0x5))
 steps = st.one_of(
+    sound,
+    sound,
     st.tuples(st.just("head"), numbers, heads(), st.sampled_from([0x5, 0x5, 0x4, 0x1, 0x0, 0xC, 0x25])),
     st.tuples(st.just("data"), numbers, st.binary(max_size=20), st.sampled_from([0x1, 0x0, 0x8, 0x9])),
     st.tuples(st.just("more"), numbers, heads(), st.sampled_from([0x4, 0x0])),
@@ -133,18 +136,20 @@ def settled(client):
     client.read(
         lambda: any(type(one).__name__ == "PingFrame" and "ACK" in one.flags for one in client.frames), 3
     )
-    client.read(lambda: False, 0.02)
+    client.read(lambda: False, 0.03)
 
 
 @pytest.mark.parametrize("host", [NEW, OLD])
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-@given(what=st.lists(steps, min_size=1, max_size=8))
-def test_upstreams_see_nothing_or_exactly_what_was_judged(gate, new, old, host, what):
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(what=st.lists(steps, min_size=1, max_size=8), slow=st.booleans())
+def test_upstreams_see_nothing_or_exactly_what_was_judged(gate, new, old, host, what, slow):
     new.clear()
     old.clear()
     tag = f"t{next(turns)}"
     with connect2(gate, f"{host}:443") as client:
-        client.send(*(encoded(step, host, tag) for step in what))
+        for step in what:
+            client.send(encoded(step, host, tag))
+            client.read(lambda: False, 0.003 if slow else 0)
         settled(client)
     check(gate, new, old, tag)
 
@@ -190,7 +195,7 @@ def check(gate, new, old, tag):
 
 def test_there_was_something_to_see(gate):
     """The tests above would pass on a gate that refuses all; and no fault of ours was behind a refusal."""
-    assert len(served) > 40
+    assert len(served) > 25
     assert [one for one in gate.records("refused") if "fault of ringfence" in one.get("reason", "")] == []
 
 
