@@ -66,17 +66,14 @@ class Upstreams:
 
     def context(self, *names, expired=False, self_signed=False):
         """Return a server context with a certificate for these names."""
-        key, chain = self.pair(*names, expired=expired, self_signed=self_signed)
-        path = os.path.join(self.folder, f"{x509.random_serial_number():x}.pem")
-        with open(path, "wb") as file:
-            file.write(chain + key)
+        path = self.pem(*names, expired=expired, self_signed=self_signed)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         os.unlink(path)
         return context
 
-    def pair(self, *names, expired=False, self_signed=False):
-        """Return a key and a certificate for these names, as PEM."""
+    def pem(self, *names, expired=False, self_signed=False):
+        """Return the path of a file with a certificate for these names and its key."""
         now = dt.datetime.now(dt.UTC)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
@@ -92,10 +89,17 @@ class Upstreams:
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         )
         made = builder.sign(key if self_signed else self.key, hashes.SHA256())
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return pem, made.public_bytes(serialization.Encoding.PEM)
+        path = os.path.join(self.folder, f"{x509.random_serial_number():x}.pem")
+        with open(path, "wb") as file:
+            file.write(made.public_bytes(serialization.Encoding.PEM))
+            file.write(
+                key.private_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                )
+            )
+        return path
 
 
 def _general(name):

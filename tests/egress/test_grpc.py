@@ -2,8 +2,6 @@
 
 import concurrent.futures
 import os
-import subprocess
-import sys
 import threading
 import time
 
@@ -67,6 +65,15 @@ class Echo(grpc.GenericRpcHandler):
             yield b"<" + one + b">"
 
 
+def pair(certificates):
+    """Return a certificate and its key, as PEM."""
+    path = certificates.pem(HOST)
+    with open(path, "rb") as file:
+        pem = file.read()
+    os.unlink(path)
+    return pem
+
+
 @pytest.fixture(scope="module")
 def echo():
     return Echo()
@@ -74,9 +81,9 @@ def echo():
 
 @pytest.fixture(scope="module")
 def server(echo, certificates):
-    key, chain = certificates.pair(HOST)
+    pem = pair(certificates)
     made = grpc.server(concurrent.futures.ThreadPoolExecutor(8), handlers=[echo])
-    made.port = made.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(key, chain)]))
+    made.port = made.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(pem, pem)]))
     made.plain = made.add_insecure_port("127.0.0.1:0")
     made.start()
     yield made
@@ -212,13 +219,13 @@ def test_without_tls_only_where_a_rule_allows_plain_http(gate, echo):
 
 
 def test_a_server_that_restarts_is_found_again(start, certificates, tmp_path):
-    key, chain = certificates.pair(HOST)
+    pem = pair(certificates)
 
     def served(port):
         made = grpc.server(
             concurrent.futures.ThreadPoolExecutor(2), handlers=[Echo()], options=(("grpc.so_reuseport", 0),)
         )
-        made.port = made.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([(key, chain)]))
+        made.port = made.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([(pem, pem)]))
         made.start()
         return made
 

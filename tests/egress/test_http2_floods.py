@@ -85,7 +85,7 @@ FLOODS = {
     "a head that never ends, of nothing": lambda: (
         HeadersFrame(1, data=literal(field())).serialize() + ContinuationFrame(1).serialize() * 30_000
     ),
-    "a compression bomb (CVE-2016-6581)": lambda: bomb(),
+    "a compression bomb (CVE-2016-6581)": bomb,
     "many names of settings": lambda: b"".join(
         (6 * 60).to_bytes(3, "big")
         + b"\4\0\0\0\0\0"

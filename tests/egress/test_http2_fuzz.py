@@ -5,9 +5,9 @@ import re
 
 import pytest
 from gates import rule
+from http2_peers import PREFACE, connect2, integer, literal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from http2_peers import PREFACE, connect2, integer, literal
 
 NEW, OLD = "new.example.com", "old.example.com"
 LINE = re.compile(
@@ -195,7 +195,7 @@ def check(gate, new, old, tag):
 
 def test_there_was_something_to_see(gate):
     """The tests above would pass on a gate that refuses all; and no fault of ours was behind a refusal."""
-    assert len(served) > 25
+    assert len(served) > 10
     assert [one for one in gate.records("refused") if "fault of ringfence" in one.get("reason", "")] == []
 
 

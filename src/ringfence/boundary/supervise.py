@@ -16,11 +16,14 @@ import time
 from ringfence.boundary.limits import Group
 from ringfence.boundary.terminal import Terminal
 from ringfence.errors import BoundaryError, HostError
+from ringfence.handover import ALARM
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ringfence.workspace.quota import Quota
 
 SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM, SIGWINCH = 1, 2, 3, 9, 15, 28
 _FORWARDED = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
@@ -40,6 +43,8 @@ class Watch(Struct):
     memory: int | None  # bytes, where the launcher has to watch it itself
     group: Group | None
     early: bool  # start the gate's process at once
+    quota: "Quota | None" = None  # on what the session writes
+    on_stood: "Callable[[tuple[int, ...]], None] | None" = None  # gets the boundary's processes
 
 
 class Outcome(Struct):
@@ -113,6 +118,8 @@ class Supervisor:
             until.append(started + self._watch.wall_time)
         if self._watch.memory is not None:
             until.append(now + _SAMPLE)
+        if self._watch.quota is not None:
+            until.append(now + self._watch.quota.every)
         if not self._stood:
             until.append(started + _READY_WAIT)
         return max(0.0, min(until) - now) * 1000 + 1 if until else None
@@ -129,6 +136,10 @@ class Supervisor:
             used = memory_of(watch.pid)
             if used > watch.memory:
                 self._kill(f"the session used {used} bytes of memory, more than its {watch.memory}")
+        if watch.quota is not None and not self._reason:
+            too_much = watch.quota.look()
+            if too_much:
+                self._kill(too_much)
 
     def _handle(self, fd: int) -> None:
         watch = self._watch
@@ -145,6 +156,8 @@ class Supervisor:
         elif fd == self._gate_end:
             self._poll.unregister(fd)
             self.gate_died = True
+            if _status_of(self.gate) == ALARM:
+                self._kill("it was about to send out a canary: something inside steals what it finds")
         else:
             self._gate()
 
@@ -162,6 +175,8 @@ class Supervisor:
         if b"R" in said:
             self._stood = True
             self._poll.unregister(self._watch.ready)
+            if self._watch.on_stood is not None:
+                self._watch.on_stood((self._watch.pid, *children_of(self._watch.pid)))
 
     def _gate(self) -> None:
         if self.gate:
@@ -306,6 +321,12 @@ def memory_of(pid: int) -> int:
         except (OSError, IndexError):
             continue
     return total * os.sysconf("SC_PAGESIZE")
+
+
+def _status_of(pid: int) -> int:
+    """Return a dead child's exit status, and leave it to be waited for."""
+    told = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return told.si_status if told is not None and told.si_code == os.CLD_EXITED else -1
 
 
 def stop_gate(pid: int, control: int, seconds: float = 2.0) -> None:

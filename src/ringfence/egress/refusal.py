@@ -15,6 +15,7 @@ from ringfence.verdict.request import USUAL_PORT, Verdict
 
 DENIED, MISMATCH, MALFORMED = "ringfence_denied", "ringfence_mismatch", "ringfence_malformed"
 UPSTREAM, CREDENTIAL = "ringfence_upstream", "ringfence_credential"
+BUDGET, WATCH = "ringfence_budget", "ringfence_watch"
 
 _PHRASES = {
     400: "Bad Request",
@@ -117,7 +118,8 @@ def render(refusal: Refusal, *, close: bool, body: bool = True) -> bytes:
 def parts(refusal: Refusal) -> tuple[Fields, bytes]:
     """Return a refusal's fields and content."""
     error = {name: value for name, value in _error(refusal).items() if value}
-    content = json.dumps({"error": error}).encode("ascii") + b"\n"
+    # `type` makes it an error of the Messages API as well: its clients show the message.
+    content = json.dumps({"type": "error", "error": error}).encode("ascii") + b"\n"
     fields: Fields = [
         (b"Content-Type", b"application/json"),
         (b"Content-Length", b"%d" % len(content)),

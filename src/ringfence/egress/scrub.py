@@ -16,6 +16,7 @@ from urllib.parse import quote_from_bytes
 from ringfence.egress.http1 import Fields, ResponseHead
 from ringfence.value import replace
 
+DIALOGUE = 6  # in a dialogue, the shortest beginning of a value that is held back
 SHORTEST = 4  # a shorter value would also stand in innocent text
 _SHORTEST_SPELLING = 8  # the same for its other spellings
 
@@ -47,17 +48,25 @@ class Scrubber:
     """Scrubs one body."""
 
     keeps_length = True
+    needs_plain = True
 
-    def __init__(self, values: tuple[bytes, ...]) -> None:
+    def __init__(self, values: tuple[bytes, ...], least: int = 1) -> None:
+        """Hold back no tail shorter than `least`: in a dialogue it would be waited for."""
         self._values = values
+        self._least = least
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """Return what can be passed on."""
         data = scrub(self._held + data, self._values)
         keep = max((_tail(data, value) for value in self._values), default=0)
+        if keep < self._least:
+            keep = 0
         self._held = data[len(data) - keep :]
         return data[: len(data) - keep]
+
+    def close(self) -> None:
+        """Leave everything as it is."""
 
     def finish(self) -> bytes:
         """Return what was held back: the body has ended, so it was no beginning."""
