@@ -39,28 +39,28 @@ class Echo(grpc.GenericRpcHandler):
         context.set_trailing_metadata((("x-trailing", "yes"),))
         return request
 
-    def Fail(self, request, context):  # noqa: N802
+    def Fail(self, _, context):  # noqa: N802
         context.abort(grpc.StatusCode.NOT_FOUND, "no such thing: 100%")
 
-    def Slow(self, request, context):  # noqa: N802
+    def Slow(self, _, context):  # noqa: N802
         context.add_callback(self.cancelled.set)
         self.cancelled.wait(20)
         return b""
 
-    def Down(self, request, context):  # noqa: N802
+    def Down(self, request, _):  # noqa: N802
         for number in range(int(request)):
             yield b"%d" % number
 
-    def Endless(self, request, context):  # noqa: N802
+    def Endless(self, _, context):  # noqa: N802
         context.add_callback(self.cancelled.set)
         while not self.cancelled.is_set():
             yield b"tick"
             time.sleep(0.01)
 
-    def Up(self, requests, context):  # noqa: N802
+    def Up(self, requests, _):  # noqa: N802
         return b"%d" % sum(len(one) for one in requests)
 
-    def Both(self, requests, context):  # noqa: N802
+    def Both(self, requests, _):  # noqa: N802
         for one in requests:
             yield b"<" + one + b">"
 
@@ -218,7 +218,7 @@ def test_without_tls_only_where_a_rule_allows_plain_http(gate, echo):
     assert len(echo.seen) == count
 
 
-def test_a_server_that_restarts_is_found_again(start, certificates, tmp_path):
+def test_a_server_that_restarts_is_found_again(start, certificates):
     pem = pair(certificates)
 
     def served(port):

@@ -264,7 +264,7 @@ def test_an_upstream_that_speaks_http_1_only_is_served_by_it(gate, old):
     assert b"Content-Length: 5\r\n" in heads[b"/c"][0]
 
 
-def test_http_1_clients_keep_to_http_1_upstream(gate, upstream, serve):
+def test_http_1_clients_keep_to_http_1_upstream(gate):
     """Who asks by HTTP/1.1 gets the cheaper protocol all the way."""
     assert gate.ask("old.example.com:443")[0] == 200
 
@@ -344,7 +344,7 @@ def test_a_refused_stream_is_sent_again_once_only(start, serve2):
 
 
 def test_a_request_that_may_have_been_looked_at_is_not_sent_again(start, serve2):
-    def begun(peer, request):
+    def begun(peer, _):
         peer.sock.close()
         raise OSError
 

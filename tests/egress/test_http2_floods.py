@@ -68,6 +68,12 @@ def malformed():
     return b"".join(opened(n, "/bad path") for n in range(1, 8001, 2))
 
 
+def bomb():
+    """Four kilobytes in the table, then one byte for each copy of it."""
+    block = literal(field()) + b"\x40" + literal([("x-bomb", "b" * 3900)])[1:] + b"\xbe" * 16_000
+    return HeadersFrame(1, data=block[:16_384], flags=["END_HEADERS", "END_STREAM"]).serialize()
+
+
 FLOODS = {
     "resets (CVE-2023-44487)": resets,
     "made to reset (CVE-2025-8671)": made_to_reset,
@@ -98,12 +104,6 @@ FLOODS = {
     "windows on a stream that waits": lambda: opened(1, "/never") + window(1, 1).serialize() * 30_000,
     "goodbyes": lambda: GoAwayFrame(0, last_stream_id=0).serialize() * 30_000,
 }
-
-
-def bomb():
-    """Four kilobytes in the table, then one byte for each copy of it."""
-    block = literal(field()) + b"\x40" + literal([("x-bomb", "b" * 3900)])[1:] + b"\xbe" * 16_000
-    return HeadersFrame(1, data=block[:16_384], flags=["END_HEADERS", "END_STREAM"]).serialize()
 
 
 @pytest.mark.parametrize("case", FLOODS)
@@ -164,7 +164,7 @@ def test_windows_opened_byte_by_byte_are_not_followed_for_ever(gate):
     assert client.goaway == CALM
 
 
-def test_answers_that_nobody_reads_hold_little(gate, upstream):
+def test_answers_that_nobody_reads_hold_little(gate):
     """A hundred answers of a megabyte each, and no window for any: what waits is bounded by stream."""
     before = resident(gate)
     with connect2(gate, f"{HOST}:443") as client:
@@ -231,7 +231,7 @@ def answered(fields):
 def test_an_upstream_that_misbehaves_is_a_bad_gateway(start, serve2, case):
     """The agent gets 502, the connection to the agent goes on, memory stays."""
 
-    def begun(peer, request):
+    def begun(peer, _):
         peer.sock.sendall(HOSTILE[case]())
         time.sleep(0.2)
         peer.sock.close()
