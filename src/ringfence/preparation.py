@@ -5,7 +5,7 @@ The child builds its namespaces while the policy is read, so that neither waits 
 
 import os
 
-from ringfence.boundary import launch, wire
+from ringfence.boundary import attempts, launch, wire
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
 from ringfence.boundary.plan import NOBODY, check_workspace, plan
@@ -68,14 +68,15 @@ def prepare(request: Request, host: Host) -> Prepared:
             indexes=indexes.reader(host),
         )
         if policy.workspace.mode == "overlay":
-            child.try_overlay(request.workspace, f"{host.state_dir}/try-{os.getpid()}")
+            attempts.begin(child, request.workspace, host)
         answers = survey(policy, host, request.workspace, request.argv)
     except BaseException:
         child.abandon()
         raise
     refused = child.built()
     if refused is None:
-        return Prepared(policy=policy, survey=answers, wire=_private(), child=child, refused=child.refused)
+        why = attempts.finish(child, request.workspace, host)
+        return Prepared(policy=policy, survey=answers, wire=_private(), child=child, refused=why)
     fallback = launch.begin(owner=owner(request.workspace, host), networked=False)
     fallback.built()
     wire = _loopback(refused, host)

@@ -14,10 +14,14 @@ from ringfence.canonical import sha256
 from ringfence.errors import HostError, UsageError
 from ringfence.host.model import Host
 from ringfence.policy.model import Policy
-from ringfence.workspace import overlay, snapshot, upper
-from ringfence.workspace.layers import COPY, OVERLAY, Layers
+from ringfence.workspace import overlay
+from ringfence.workspace.layers import COPY, OVERLAY, UPPER, WHOLE, Layers
 from ringfence.workspace.overlay import Held
-from ringfence.workspace.quota import Quota
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.workspace.quota import Quota
+    from ringfence.workspace.upper import Usage
 
 
 def take(folder: Folder, policy: Policy, survey: Survey, owner: int, refused: str) -> Held:
@@ -29,7 +33,7 @@ def take(folder: Folder, policy: Policy, survey: Survey, owner: int, refused: st
     made = Layers(
         session=folder.id,
         workspace=survey.workspace,
-        upper=f"{folder.path}/{overlay.WHOLE if refused else overlay.UPPER}",
+        upper=f"{folder.path}/{WHOLE if refused else UPPER}",
         kind=kind,
         exclude=(*policy.workspace.exclude, *kept),
         masked=masked,
@@ -47,6 +51,8 @@ def take(folder: Folder, policy: Policy, survey: Survey, owner: int, refused: st
 
 
 def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...]) -> None:
+    from ringfence.workspace import snapshot
+
     try:
         snapshot.take(
             survey.workspace,
@@ -98,15 +104,19 @@ def check_continued(policy: Policy, session: str) -> None:
         )
 
 
-def quota_of(held: Held | None, policy: Policy) -> Quota | None:
+def quota_of(held: Held | None, policy: Policy) -> "Quota | None":
     """Return what watches the copy's size."""
     limit = policy.workspace.quota
-    return None if held is None or limit is None else Quota(held.layers.upper, limit)
+    if held is None or limit is None:
+        return None
+    from ringfence.workspace.quota import Quota
+
+    return Quota(held.layers.upper, limit)
 
 
-def changed_text(workspace: WorkspacePlan, used: upper.Usage) -> str:
+def changed_text(workspace: WorkspacePlan, used: "Usage | None") -> str:
     """Return the line that tells at the end what is in the copy; nothing where that is nothing."""
-    if not used.entries:
+    if used is None or not used.entries:
         return ""
     what = "1 file" if used.entries == 1 else f"{used.entries} files"
     session = workspace.session

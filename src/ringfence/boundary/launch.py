@@ -40,7 +40,7 @@ class Child:
         self.listeners: tuple[int, ...] = ()
         self.dns: int | None = None
         self.refused = ""  # why the kernel mounts no overlay for us
-        self._asked = False
+        self.asked = False
         self._channel = channel
 
     def built(self) -> Refused | None:
@@ -52,7 +52,7 @@ class Child:
         self.kind = str(message["kind"])
         if self.networked:
             self.listeners, self.dns = fds[:-1], fds[-1]
-        if self._asked:
+        if self.asked:
             answer, _fds = self._channel.receive()
             self.refused = str(answer.get("refused", "no answer"))
         return None
@@ -60,7 +60,7 @@ class Child:
     def try_overlay(self, workspace: str, place: str) -> None:
         """Ask whether an overlay can be mounted; `built` waits for the answer, `refused` tells it."""
         self._channel.send({"try": (workspace, place)})
-        self._asked = True
+        self.asked = True
 
     def start(
         self,

@@ -13,8 +13,7 @@ from ringfence.boundary.model import Hidden, Mount, WorkspacePlan
 from ringfence.boundary.survey import Survey
 from ringfence.policy.model import Policy
 from ringfence.value import Struct
-from ringfence.workspace.layers import COPY, OVERLAY
-from ringfence.workspace.overlay import UPPER, WHOLE
+from ringfence.workspace.layers import COPY, OVERLAY, WHOLE
 
 MASKED_FILE, MASKED_FOLDER = f"{INSIDE}/hidden", f"{INSIDE}/hidden.d"
 
@@ -154,11 +153,6 @@ def _copied(workspace: WorkspacePlan, survey: Survey, place: Place, *, noexec: b
 def kept_folder(base: str, path: str) -> str:
     """Return where a kept folder of the project lies on the host."""
     return f"{base}/{path.replace('%', '%25').replace('/', '%2F')}"
-
-
-def layer_of(workspace: WorkspacePlan, folder: str) -> str:
-    """Return the folder that holds what the session writes."""
-    return f"{folder}/{WHOLE if workspace.copy == COPY else UPPER}"
 
 
 def _clean_configs(survey: Survey) -> tuple[Mount, ...]:

@@ -19,16 +19,17 @@ import time
 from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.value import Struct, replace
-from ringfence.workspace import beneath, upper
+from ringfence.workspace import beneath
 from ringfence.workspace.layers import COPY, OVERLAY, Layers
 from ringfence.workspace.processes import start_time
 
-UPPER, WHOLE, WORK = "upper", "copy", "work"
-LAYERS, LOCK, BOUNDARY, BASE = "layers.json", "lock", "boundary", "base"
+LAYERS, LOCK, BOUNDARY, WORK, BASE = "layers.json", "lock", "boundary", "work", "base"
 # What stays of a session when its copy is removed: the record of it
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from ringfence.workspace.upper import Usage
 
 _RECORD = frozenset(("audit.jsonl", "plan.json", "egress.log", "set-aside"))
 _DYING = 5.0  # seconds that the processes of a boundary may take to be gone
@@ -117,18 +118,21 @@ def note_boundary(held: Held, pids: tuple[int, ...]) -> None:
         os.close(fd)
 
 
-def end(held: Held) -> upper.Usage:
-    """Mark a copy as ended, now that nothing of its session runs; remove one that nothing was written to."""
+def end(held: Held) -> "Usage | None":
+    """Mark a copy as ended, now that nothing of its session runs; say what is in it.
+
+    One that nothing was written to is removed; then None.
+    """
     folder, layers = held.folder, held.layers
     try:
+        if layers.kind == OVERLAY and _is_untouched(layers):
+            _remove_all(folder)  # with what a process writes that is just being killed
+            return None
         if not _is_over(folder):
             return _usage(layers)  # left as it is: whoever looks it up waits again
         if layers.kind == OVERLAY:
             _remove(folder, WORK)
         _forget(folder, BOUNDARY)
-        if layers.kind == OVERLAY and _is_untouched(layers):
-            _remove_all(folder)
-            return upper.Usage()
         _write(folder, replace(layers, ended=True))
         return _usage(layers)
     finally:
@@ -146,14 +150,16 @@ def abandon(held: Held) -> None:
 
 def _is_untouched(layers: Layers) -> bool:
     mode = stat.S_IMODE(os.stat(layers.upper).st_mode)
-    return upper.is_untouched(layers.upper) and mode == stat.S_IMODE(os.stat(layers.workspace).st_mode)
+    return not os.listdir(layers.upper) and mode == stat.S_IMODE(os.stat(layers.workspace).st_mode)
 
 
-def _usage(layers: Layers) -> upper.Usage:
+def _usage(layers: Layers) -> "Usage":
     if layers.kind == COPY:
         from ringfence.workspace import snapshot
 
         return snapshot.usage(layers)
+    from ringfence.workspace import upper
+
     return upper.usage(layers.upper)
 
 
@@ -290,7 +296,7 @@ def _is_over(folder: str) -> bool:
     while any(len(one) == 2 and start_time(int(one[0])) == one[1] for one in known):
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.01)
+        time.sleep(0.001)
     return True
 
 
@@ -316,8 +322,12 @@ def remove(layers: Layers) -> None:
 
 def _remove_all(folder: str) -> None:
     """Remove what is not the record; the layers' description goes first, so that nobody finds half a copy."""
-    for name in (LAYERS, *sorted(set(os.listdir(folder)) - _RECORD - {LAYERS, LOCK}), LOCK):
-        _remove(folder, name)
+    root = beneath.open_root(folder)
+    try:
+        for name in (LAYERS, *sorted(set(os.listdir(root)) - _RECORD - {LAYERS, LOCK}), LOCK):
+            beneath.remove_name(root, os.fsencode(name))
+    finally:
+        os.close(root)
 
 
 def _remove(folder: str, name: str) -> None:
