@@ -14,6 +14,7 @@ from ringfence.policy.model import Credential, Policy
 from ringfence.workspace.tables import CREDENTIAL_FOLDERS
 
 NOBODY = 65534
+OUTPUT = "/output"  # inside: a link to the output folder
 _AGENT = 1000  # who root's agent is inside
 ENTRY = f"{INSIDE}/enter"
 _NSSWITCH = (
@@ -44,6 +45,7 @@ def plan(
     _check_accepted(policy, survey, wire)
     _check_own_folders(policy, survey, host)
     _check_publish(publish, wire)
+    _check_output(policy, survey)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
@@ -59,7 +61,7 @@ def plan(
     )
     visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
     path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
-    limit_plans = limits.plan(policy.limits, survey.cgroup)
+    limit_plans = (*limits.plan(policy.limits, survey.cgroup), *limits.of_copy(policy.workspace))
     return Plan(
         tier="sandbox",
         argv=argv,
@@ -78,6 +80,7 @@ def plan(
             java_option=survey.java and not any(kind == "keystore" for _path, kind in survey.trust),
             shell=_shell(survey),
             user=user,
+            output=survey.output,
         ),
         mounts=mounts,
         covered=survey.proc,
@@ -87,7 +90,7 @@ def plan(
         publish=publish,
         policy=policy,
         guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
-        notes=(*policy.notes, *_notes(policy, survey, host, wire)),
+        notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
     )
 
 
@@ -143,6 +146,19 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
     if wire.kind == "none":
         raise HostError(
             f"there is no way to build the boundary's network: {wire.why}", hint="run `ringfence doctor`"
+        )
+
+
+def _check_output(policy: Policy, survey: Survey) -> None:
+    wanted, real = policy.workspace.output, survey.output
+    if not wanted:
+        return
+    if not real or real in survey.plain_files:
+        raise BoundaryError(f"the output folder {wanted} does not exist", hint=f"make it: mkdir -p {wanted}")
+    if f"{real}/".startswith(survey.workspace + "/") or f"{survey.workspace}/".startswith(real + "/"):
+        raise BoundaryError(
+            f"the output folder {wanted} and the workspace {survey.workspace} overlap",
+            hint="name a folder apart from the project",
         )
 
 
@@ -285,6 +301,8 @@ def _files(policy: Policy, survey: Survey, host: Host, homes: str) -> tuple[Moun
         )
         for path in paths
     ]
+    if survey.output:
+        mounts.append(Mount(kind="symlink", source=survey.output, target=OUTPUT, why="the output folder"))
     for folder in policy.files.state:
         inner = folder.removeprefix("~/")
         mounts.append(
@@ -307,11 +325,13 @@ def _shell(survey: Survey) -> str:
     return "/bin/bash" if any(entry.path == "/bin" for entry in survey.system) else "/bin/sh"
 
 
-def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire) -> tuple[str, ...]:
+def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire, place: Place) -> tuple[str, ...]:
     notes = []
     if wire.kind == "loopback":
         notes.append("bubblewrap alone builds this boundary: it has no time namespace of its own")
     notes += [f"{path} does not exist and is not mounted" for path in survey.missing]
+    if policy.workspace.mode == "overlay":
+        notes += project.notes(policy, survey, place)
     if policy.workspace.mode == "direct" and not survey.writable:
         notes.append(f"{survey.workspace} is not writable for {host.user}, so it is not for the agent")
     own = [one.path for one in survey.findings.protected if one.rule == "ringfence itself"]

@@ -155,6 +155,21 @@ def kept_folder(base: str, path: str) -> str:
     return f"{base}/{path.replace('%', '%25').replace('/', '%2F')}"
 
 
+def notes(policy: Policy, survey: Survey, place: Place) -> list[str]:
+    """Return what the operator should know of a session's copy."""
+    out = []
+    if place.refused:
+        out.append(
+            f"no overlay can be mounted ({place.refused}): the session works on a whole copy of the project"
+        )
+    elif survey.submounts:
+        what = ", ".join(survey.submounts)
+        out.append(f"other file systems are mounted in the project and look empty inside: {what}")
+    lost = [path for path in policy.workspace.keep if path not in survey.kept]
+    out += [f"`keep` cannot hold {path}: a part of it is a link or a file" for path in lost]
+    return out
+
+
 def _clean_configs(survey: Survey) -> tuple[Mount, ...]:
     """Cover git configurations that hold credentials with copies that do not."""
     out = []

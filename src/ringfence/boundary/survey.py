@@ -76,6 +76,7 @@ class Survey(Struct):
     cgroup: str  # "v2", "v1" or "": where this process may make limits
     command: str  # the command's absolute path on the host, or as given
     kept: tuple[str, ...] = ()  # the policy's workspace.keep that can be mounted on, relative
+    output: str = ""  # the policy's workspace.output, real path
     submounts: tuple[str, ...] = ()  # other file systems mounted in the workspace: no part of an overlay
 
 
@@ -84,7 +85,8 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
     names = names_of(policy)
     status = os.stat(workspace)
     readable, missing_read = _real(policy.files.read, host.home)
-    writable, missing_write = _real(policy.files.write, host.home)
+    output, missing_output = _real((policy.workspace.output,) if policy.workspace.output else (), host.home)
+    writable, missing_write = _real((*policy.files.write, *output), host.home)
     command = _command(argv, host.path, workspace)
     found = toolchains.find(host.path, host.home)
     own = toolchains.of_command(command, (workspace, *(one.path for one in found)), host.home)
@@ -102,7 +104,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         toolchains=found,
         readable=readable,
         writable_paths=writable,
-        missing=missing_read + missing_write,
+        missing=missing_read + missing_write + missing_output,
         plain_files=frozenset(path for path in others if not os.path.isdir(path)),
         findings=_without_links(workspace, raw),
         clean_configs=_clean_configs(workspace, raw),
@@ -117,6 +119,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         cgroup=_cgroup(),
         command=command,
         kept=tuple(path for path in policy.workspace.keep if _can_keep(workspace, path)),
+        output=output[0] if output else "",
         submounts=_submounts(workspace) if policy.workspace.mode == "overlay" else (),
     )
 
