@@ -109,6 +109,7 @@ class _Session:
             self._copy = copies.continued(host, request.session, request.workspace, refused)
         else:
             self._copy = copies.take(self._folder, policy, survey, agent, refused)
+        copies.add_repository(self._copy, survey, agent)
         return copies.place_of(host, self._copy, refused, survey, agent)
 
     def _claim(self) -> "Authority":

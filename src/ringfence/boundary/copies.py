@@ -15,7 +15,7 @@ from ringfence.errors import HostError, UsageError
 from ringfence.host.model import Host
 from ringfence.policy.model import Policy
 from ringfence.workspace import overlay
-from ringfence.workspace.layers import COPY, OVERLAY, UPPER, WHOLE, Layers
+from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UPPER, WHOLE, Layers
 from ringfence.workspace.overlay import Held
 
 TYPE_CHECKING = False
@@ -48,6 +48,15 @@ def take(folder: Folder, policy: Policy, survey: Survey, owner: int, refused: st
     if kind == COPY:
         _copy(held, policy, survey, hidden)
     return held
+
+
+def add_repository(held: Held, survey: Survey, owner: int) -> None:
+    """Make a layer for the git folder of a linked worktree too."""
+    if survey.repository is None or held.layers.kind == COPY:
+        return
+    found = survey.repository
+    masked = (*(one.path for one in found.hidden), *(path for path, _text in found.clean_configs))
+    overlay.add_repository(held, found.path, masked, owner)
 
 
 def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...]) -> None:
@@ -111,7 +120,8 @@ def quota_of(held: Held | None, policy: Policy) -> "Quota | None":
         return None
     from ringfence.workspace.quota import Quota
 
-    return Quota(held.layers.upper, limit)
+    repository = f"{held.folder}/{REPOSITORY}"
+    return Quota((held.layers.upper, *([repository] if os.path.isdir(repository) else ())), limit)
 
 
 def changed_text(workspace: WorkspacePlan, used: "Usage | None") -> str:

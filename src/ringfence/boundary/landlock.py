@@ -10,7 +10,7 @@ import struct
 
 from ringfence.boundary.stub import Call, Data, Slot, Step, Store
 
-EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _CHANGES = 0b1_1111_1111_0000  # remove and make anything, bits 4 to 12
 _MAKE_CHAR, _MAKE_BLOCK = 1 << 6, 1 << 11
 _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
@@ -20,7 +20,7 @@ _O_PATH, _O_CLOEXEC = 0o10000000, 0o2000000
 _AT_FDCWD = -100
 _CREATE_RULESET_VERSION = 1
 
-READ = EXECUTE | _READ_FILE | _READ_DIR
+READ = _EXECUTE | _READ_FILE | _READ_DIR
 LIST = _READ_DIR
 FILE_WRITE = _READ_FILE | _WRITE_FILE | _TRUNCATE
 WRITE = (READ | _WRITE_FILE | _CHANGES | _REFER | _TRUNCATE) & ~(_MAKE_CHAR | _MAKE_BLOCK)
@@ -63,7 +63,7 @@ def steps(version: int, rules: tuple[tuple[str, int, bool], ...]) -> tuple[Step,
 
 def _allow(path: str, rights: int, *, directory: bool) -> list[Step]:
     if not directory:
-        rights &= EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
+        rights &= _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
     name = path.encode("utf-8", "surrogateescape")
     return [
         Store(slot=_ALLOWED, value=rights),

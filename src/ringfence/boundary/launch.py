@@ -59,7 +59,10 @@ class Child:
 
     def try_overlay(self, workspace: str, place: str) -> None:
         """Ask whether an overlay can be mounted; `built` waits for the answer, `refused` tells it."""
-        self._channel.send({"try": (workspace, place)})
+        try:
+            self._channel.send({"try": (workspace, place)})
+        except OSError:
+            return  # the child is gone: `built` tells why
         self.asked = True
 
     def start(

@@ -46,6 +46,7 @@ def plan(
     _check_own_folders(policy, survey, host)
     _check_publish(publish, wire)
     _check_output(policy, survey)
+    _check_noexec(policy, wire)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
@@ -162,6 +163,14 @@ def _check_output(policy: Policy, survey: Survey) -> None:
         )
 
 
+def _check_noexec(policy: Policy, wire: Wire) -> None:
+    if policy.workspace.noexec and wire.kind != "private":
+        raise HostError(
+            f"`noexec` cannot be held here, where bubblewrap alone makes the mounts: {wire.why}",
+            hint=wire.hint,
+        )
+
+
 def _check_publish(publish: tuple[Publication, ...], wire: Wire) -> None:
     if publish and wire.kind != "private":
         raise HostError(f"a port can only be published over the private wire: {wire.why}", hint=wire.hint)
@@ -171,7 +180,7 @@ def _check_own_folders(policy: Policy, survey: Survey, host: Host) -> None:
     """Refuse a session that could forge the next one's policy, trust or record."""
     shown = (*survey.writable_paths, *survey.readable)
     if policy.workspace.mode != "scratch":
-        shown = (survey.workspace, *shown)
+        shown = (survey.workspace, *shown, *([survey.repository.path] if survey.repository else ()))
     for folder in (host.config_dir, host.state_dir, host.cache_dir):
         for path in shown:
             if f"{folder}/".startswith(path.rstrip("/") + "/") or path.startswith(folder + "/"):

@@ -46,6 +46,14 @@ class Entry(Struct):
     link: str = ""
 
 
+class Repository(Struct):
+    """A git folder outside the workspace that the workspace's git needs."""
+
+    path: str
+    hidden: tuple[Found, ...]
+    clean_configs: tuple[tuple[str, str], ...]
+
+
 class Survey(Struct):
     """The answers."""
 
@@ -76,6 +84,7 @@ class Survey(Struct):
     cgroup: str  # "v2", "v1" or "": where this process may make limits
     command: str  # the command's absolute path on the host, or as given
     kept: tuple[str, ...] = ()  # the policy's workspace.keep that can be mounted on, relative
+    repository: Repository | None = None  # that a linked worktree or a submodule belongs to
     output: str = ""  # the policy's workspace.output, real path
     submounts: tuple[str, ...] = ()  # other file systems mounted in the workspace: no part of an overlay
 
@@ -119,9 +128,23 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         cgroup=_cgroup(),
         command=command,
         kept=tuple(path for path in policy.workspace.keep if _can_keep(workspace, path)),
+        repository=_repository(workspace, host) if policy.workspace.mode == "overlay" else None,
         output=output[0] if output else "",
         submounts=_submounts(workspace) if policy.workspace.mode == "overlay" else (),
     )
+
+
+def _repository(workspace: str, host: Host) -> Repository | None:
+    if not os.path.isfile(f"{workspace}/.git"):
+        return None
+    from ringfence.workspace import git_link
+
+    path = git_link.repository(workspace)
+    if not path:
+        return None
+    raw = scan.walk(path, Names(), cache_file(path, host))
+    found = _without_links(path, raw)
+    return Repository(path=path, hidden=found.hidden, clean_configs=_clean_configs(path, raw))
 
 
 def _can_keep(workspace: str, path: str) -> bool:

@@ -4,6 +4,7 @@
                          lock          held by the launcher while the session runs
                          upper/        what differs from the project (or copy/, the whole changed copy)
                          work/         the kernel's, for an overlay; fresh at every start
+                         repository/   the same for the git folder of a linked worktree
                          boundary      the processes of the boundary, while they run
 
 A launcher that was killed leaves a copy that is not marked as ended. Its lock is free then; once the
@@ -20,7 +21,7 @@ from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.value import Struct, replace
 from ringfence.workspace import beneath
-from ringfence.workspace.layers import COPY, OVERLAY, Layers
+from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UPPER, Layers
 from ringfence.workspace.processes import start_time
 
 LAYERS, LOCK, BOUNDARY, WORK, BASE = "layers.json", "lock", "boundary", "work", "base"
@@ -105,6 +106,23 @@ def _fresh_work(folder: str) -> None:
     os.mkdir(f"{folder}/{WORK}", 0o700)
 
 
+def add_repository(held: Held, path: str, masked: tuple[str, ...], owner: int) -> None:
+    """Make a layer for the git folder at `path`, which the workspace's git needs, beside the copy's own."""
+    folder = f"{held.folder}/{REPOSITORY}"
+    made = replace(held.layers, workspace=path, upper=f"{folder}/{UPPER}", masked=masked, exclude=())
+    if not os.path.isdir(folder):
+        os.mkdir(folder, 0o700)
+        _make_layer(made, owner)
+    _write(folder, made)
+    _fresh_work(folder)
+
+
+def repository_of(layers: Layers) -> Layers | None:
+    """Return what git wrote outside of a linked worktree, as layers of their own; or None."""
+    folder = f"{os.path.dirname(layers.lock)}/{REPOSITORY}"
+    return load(f"{folder}/{LAYERS}") if os.path.isdir(folder) else None
+
+
 def note_boundary(held: Held, pids: tuple[int, ...]) -> None:
     """Write down the boundary's processes, for whoever finds the copy when we were killed."""
     fd = os.open(
@@ -130,11 +148,12 @@ def end(held: Held) -> "Usage | None":
             return None
         if not _is_over(folder):
             return _usage(layers)  # left as it is: whoever looks it up waits again
-        if layers.kind == OVERLAY:
-            _remove(folder, WORK)
-        _forget(folder, BOUNDARY)
-        _write(folder, replace(layers, ended=True))
-        return _usage(layers)
+        used = _usage(layers)
+        if layers.kind == COPY and not used.entries:
+            _remove_all(folder)
+            return None
+        _settle(folder, layers)
+        return used
     finally:
         os.close(held.lock)
 
@@ -148,7 +167,21 @@ def abandon(held: Held) -> None:
     os.close(held.lock)
 
 
+def _settle(folder: str, layers: Layers) -> Layers:
+    """Mark a copy as ended."""
+    for place in (folder, f"{folder}/{REPOSITORY}"):
+        if os.path.isdir(f"{place}/{WORK}"):
+            _remove(place, WORK)
+    _forget(folder, BOUNDARY)
+    ended = replace(layers, ended=True)
+    _write(folder, ended)
+    return ended
+
+
 def _is_untouched(layers: Layers) -> bool:
+    repository = f"{os.path.dirname(layers.lock)}/{REPOSITORY}/{UPPER}"
+    if os.path.isdir(repository) and os.listdir(repository):
+        return False
     mode = stat.S_IMODE(os.stat(layers.upper).st_mode)
     return not os.listdir(layers.upper) and mode == stat.S_IMODE(os.stat(layers.workspace).st_mode)
 
@@ -253,11 +286,7 @@ def _settled(state_dir: str, session: str) -> Layers:
     try:
         if not _is_over(folder):
             return layers
-        _forget(folder, BOUNDARY)
-        _remove(folder, WORK)
-        ended = replace(layers, ended=True)
-        _write(folder, ended)
-        return ended
+        return _settle(folder, layers)
     finally:
         os.close(fd)
 

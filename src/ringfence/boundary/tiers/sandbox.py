@@ -215,14 +215,10 @@ def _landlock_rules(plan: Plan) -> tuple[tuple[str, int, bool], ...]:
     ]
     for mount in plan.mounts:
         if mount.kind in {"ro", "masked"} and not _covered(mount.target, rules):
-            rules.append((mount.target, landlock.READ & _executable(mount), mount.directory))
+            rules.append((mount.target, landlock.READ, mount.directory))
         elif mount.kind in {"rw", "tmpfs", "overlay"}:
-            rules.append((mount.target, landlock.WRITE & _executable(mount), mount.directory))
+            rules.append((mount.target, landlock.WRITE, mount.directory))
     return tuple(rules)
-
-
-def _executable(mount: Mount) -> int:
-    return ~landlock.EXECUTE if mount.noexec else -1
 
 
 def _covered(target: str, rules: list[tuple[str, int, bool]]) -> bool:
