@@ -30,6 +30,7 @@ class Request(Struct):
     overrides: Overrides = Overrides()
     publish: tuple[Publication, ...] = ()
     quiet: bool = False
+    discard: bool = False  # nothing of what changed in a copy is left
     session: str = ""  # one whose copy of the project is worked on again
 
 

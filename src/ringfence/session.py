@@ -347,7 +347,7 @@ class _Session:
         from ringfence.boundary import copies
         from ringfence.workspace import overlay
 
-        used = overlay.end(self._copy)
+        used = overlay.end(self._copy, discard=self._request.discard)
         text = copies.changed_text(self._plan.workspace, used)
         if text:
             self._say(text)

@@ -120,7 +120,7 @@ def add_repository(held: Held, path: str, masked: tuple[str, ...], owner: int) -
 def repository_of(layers: Layers) -> Layers | None:
     """Return what git wrote outside of a linked worktree, as layers of their own; or None."""
     folder = f"{os.path.dirname(layers.lock)}/{REPOSITORY}"
-    return load(f"{folder}/{LAYERS}") if os.path.isdir(folder) else None
+    return replace(load(f"{folder}/{LAYERS}"), ended=layers.ended) if os.path.isdir(folder) else None
 
 
 def note_boundary(held: Held, pids: tuple[int, ...]) -> None:
@@ -136,14 +136,14 @@ def note_boundary(held: Held, pids: tuple[int, ...]) -> None:
         os.close(fd)
 
 
-def end(held: Held) -> "Usage | None":
+def end(held: Held, *, discard: bool = False) -> "Usage | None":
     """Mark a copy as ended, now that nothing of its session runs; say what is in it.
 
-    One that nothing was written to is removed; then None.
+    One that nothing was written to is removed, as is one to `discard`; then None.
     """
     folder, layers = held.folder, held.layers
     try:
-        if layers.kind == OVERLAY and _is_untouched(layers):
+        if discard or (layers.kind == OVERLAY and _is_untouched(layers)):
             _remove_all(folder)  # with what a process writes that is just being killed
             return None
         if not _is_over(folder):
@@ -238,7 +238,7 @@ def find(state_dir: str, name: str = "last", workspace: str = "") -> Layers:
     ids = _ids(state_dir)
     if name == "last":
         for session in reversed(ids):
-            layers = _settled(state_dir, session)
+            layers = _layers(state_dir, session)
             if not workspace or layers.workspace == workspace:
                 return layers
         raise UsageError("no session has changed anything", hint="`ringfence sessions` lists those that have")
@@ -250,7 +250,7 @@ def find(state_dir: str, name: str = "last", workspace: str = "") -> Layers:
             f"`{name}` stands for {len(fitting)} sessions" if fitting else f"no session `{name}` has a copy"
         )
         raise UsageError(what, hint="`ringfence sessions` lists those that have one")
-    return _settled(state_dir, fitting[0])
+    return _layers(state_dir, fitting[0])
 
 
 def listed(state_dir: str) -> tuple[Listed, ...]:
@@ -258,7 +258,7 @@ def listed(state_dir: str) -> tuple[Listed, ...]:
     out = []
     for session in _ids(state_dir):
         try:
-            layers = _settled(state_dir, session)
+            layers = _layers(state_dir, session)
             used = _usage(layers)
         except (BoundaryError, OSError):
             continue  # being made or removed at this moment
@@ -267,26 +267,37 @@ def listed(state_dir: str) -> tuple[Listed, ...]:
 
 
 def _ids(state_dir: str) -> list[str]:
+    """Return the sessions that have a copy, those settled first whose launcher was killed."""
     try:
-        names = os.listdir(f"{state_dir}/sessions")
+        names = sorted(os.listdir(f"{state_dir}/sessions"))
     except OSError:
         return []
-    return sorted(name for name in names if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}"))
+    having = [name for name in names if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
+    for name in having:
+        _recover(f"{state_dir}/sessions/{name}")
+    return [name for name in having if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
 
 
-def _settled(state_dir: str, session: str) -> Layers:
-    """Return a session's layers; mark it as ended where its launcher was killed."""
-    folder = f"{state_dir}/sessions/{session}"
-    layers = load(f"{folder}/{LAYERS}")
-    if layers.ended:
-        return layers
-    fd = _locked(layers)
+def _layers(state_dir: str, session: str) -> Layers:
+    return load(f"{state_dir}/sessions/{session}/{LAYERS}")
+
+
+def _recover(folder: str) -> None:
+    """Mark a copy as ended where its launcher was killed; remove it where nothing was written."""
+    try:
+        layers = load(f"{folder}/{LAYERS}")
+        fd = None if layers.ended else _locked(layers)
+    except BoundaryError:
+        return  # removed at this moment, or damaged: told when it is used
     if fd is None:
-        return layers
+        return
     try:
         if not _is_over(folder):
-            return layers
-        return _settle(folder, layers)
+            return
+        if layers.kind == OVERLAY and _is_untouched(layers):
+            _remove_all(folder)
+        else:
+            _settle(folder, layers)
     finally:
         os.close(fd)
 
