@@ -68,15 +68,13 @@ def prepare(request: Request, host: Host) -> Prepared:
             overrides=request.overrides,
             indexes=indexes.reader(host),
         )
-        if policy.workspace.mode == "overlay":
-            attempts.begin(child, request.workspace, host)
         answers = survey(policy, host, request.workspace, request.argv)
     except BaseException:
         child.abandon()
         raise
     refused = child.built()
     if refused is None:
-        why = attempts.finish(child, request.workspace, host)
+        why = attempts.refusal(child, request.workspace, host) if policy.workspace.mode == "overlay" else ""
         return Prepared(policy=policy, survey=answers, wire=_private(), child=child, refused=why)
     fallback = launch.begin(owner=owner(request.workspace, host), networked=False)
     fallback.built()

@@ -10,22 +10,20 @@ from ringfence.boundary.launch import Child
 from ringfence.host.model import Host
 
 
-def begin(child: Child, workspace: str, host: Host) -> None:
-    """Let the child try, unless it is known to work; the answer comes with `built`."""
-    if not os.path.exists(_note(workspace, host)):
-        child.try_overlay(workspace, f"{host.state_dir}/try-{os.getpid()}")
-
-
-def finish(child: Child, workspace: str, host: Host) -> str:
-    """Return why it is refused, or nothing."""
+def refusal(child: Child, workspace: str, host: Host) -> str:
+    """Return why a child that stands cannot mount an overlay over the workspace; or nothing."""
     note = _note(workspace, host)
-    if child.asked and not child.refused and note:
+    if note and os.path.exists(note):
+        return ""
+    refused = child.try_overlay(workspace, f"{host.state_dir}/try-{os.getpid()}")
+    note = _note(workspace, host)  # the state folder is there now
+    if not refused and note:
         try:
             os.makedirs(os.path.dirname(note), 0o700, exist_ok=True)
             os.close(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         except OSError:
             return ""  # tried again next time
-    return child.refused
+    return refused
 
 
 def take_back(workspace: str, host: Host) -> None:

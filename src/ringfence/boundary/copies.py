@@ -46,7 +46,7 @@ def take(folder: Folder, policy: Policy, survey: Survey, owner: int, refused: st
             hint="free some space, or name another state folder with RINGFENCE_STATE_DIR",
         ) from None
     if kind == COPY:
-        _copy(held, policy, survey, hidden)
+        _copy(held, policy, survey, hidden, owner)
     return held
 
 
@@ -59,7 +59,7 @@ def add_repository(held: Held, survey: Survey, owner: int) -> None:
     overlay.add_repository(held, found.path, masked, owner)
 
 
-def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...]) -> None:
+def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...], owner: int) -> None:
     from ringfence.workspace import snapshot
 
     try:
@@ -70,6 +70,7 @@ def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...]) -
             skipped=(*hidden, *survey.kept),
             texts=survey.clean_configs,
             bounded=not policy.workspace.snapshot,
+            owner=owner,
         )
         for path in survey.kept:
             os.makedirs(f"{held.layers.upper}/{path}", exist_ok=True)

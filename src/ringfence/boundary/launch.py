@@ -39,8 +39,6 @@ class Child:
         self.kind = ""
         self.listeners: tuple[int, ...] = ()
         self.dns: int | None = None
-        self.refused = ""  # why the kernel mounts no overlay for us
-        self.asked = False
         self._channel = channel
 
     def built(self) -> Refused | None:
@@ -52,18 +50,13 @@ class Child:
         self.kind = str(message["kind"])
         if self.networked:
             self.listeners, self.dns = fds[:-1], fds[-1]
-        if self.asked:
-            answer, _fds = self._channel.receive()
-            self.refused = str(answer.get("refused", "no answer"))
         return None
 
-    def try_overlay(self, workspace: str, place: str) -> None:
-        """Ask whether an overlay can be mounted; `built` waits for the answer, `refused` tells it."""
-        try:
-            self._channel.send({"try": (workspace, place)})
-        except OSError:
-            return  # the child is gone: `built` tells why
-        self.asked = True
+    def try_overlay(self, workspace: str, place: str) -> str:
+        """Return why an overlay cannot be mounted with its layers in a folder `place`; or nothing."""
+        self._channel.send({"try": (workspace, place)})
+        answer, _fds = self._channel.receive()
+        return str(answer.get("refused", "no answer"))
 
     def start(
         self,

@@ -79,7 +79,7 @@ def _make_layer(made: Layers, owner: int) -> None:
     status = os.stat(made.workspace)
     os.mkdir(made.upper, 0o700)
     if not os.geteuid():
-        os.chown(made.upper, owner if made.kind == OVERLAY else status.st_uid, owner)
+        os.chown(made.upper, status.st_uid or owner, owner)
     os.chmod(made.upper, stat.S_IMODE(status.st_mode))
 
 
