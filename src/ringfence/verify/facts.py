@@ -57,12 +57,19 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "own_folders": own,
         "own_identities": {one["path"]: [one["device"], one["inode"]] for one in _identified(own)},
         "authority": _authorities(host.state_dir),
-        "private_paths": [os.path.join(host.state_dir, "sessions"), host.config_dir],
+        "private_paths": _private(plan, host),
         "users": _users(host.user),
         "host_pids": [os.getpid(), os.getppid()],
         "namespaces": _namespaces(plan),
         **_listening(),
     }
+
+
+def _private(plan: Plan, host: Host) -> list[str]:
+    """Return paths that no table inside may name. A bind of something below one of them names it."""
+    sources = [one.source for one in plan.mounts if one.kind == "rw"]
+    paths = (os.path.join(host.state_dir, "sessions"), host.config_dir)
+    return [path for path in paths if not any(source.startswith(path + "/") for source in sources)]
 
 
 def _namespaces(plan: Plan) -> dict[str, str]:

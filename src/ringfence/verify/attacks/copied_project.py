@@ -13,7 +13,8 @@ from ringfence.verify.prelude import NO_FILE, REFUSED, Tally, can_open, read_tex
 
 _MARKS = ("user.overlay.opaque", "user.overlay.whiteout", "user.overlay.redirect", "user.overlay.metacopy",
           "user.overlay.origin", "trusted.overlay.opaque", "trusted.overlay.redirect")  # fmt: skip
-_NO_MARK = REFUSED | {95, 1}  # EOPNOTSUPP
+_NO_MARK = REFUSED | {95}  # EOPNOTSUPP
+_NO_NODE = REFUSED | {30}  # EROFS
 _MOST = 20  # files of the project that are changed
 
 
@@ -34,8 +35,10 @@ def attack(facts):
 def _whiteouts(tally, root):
     name = os.path.join(root, "ringfence-verify-whiteout")
     for kind in (stat.S_IFCHR, stat.S_IFBLK):
-        tally.refuse(f"make a whiteout ({kind:o})", lambda kind=kind: os.mknod(name, kind | 0o600, 0))
-    tally.refuse("make a whiteout by renaming", lambda: _exchange_for_whiteout(root), REFUSED | {22})
+        tally.refuse(
+            f"make a whiteout ({kind:o})", lambda kind=kind: os.mknod(name, kind | 0o600, 0), _NO_NODE
+        )
+    tally.refuse("make a whiteout by renaming", lambda: _exchange_for_whiteout(root), _NO_NODE | {22})
 
 
 def _exchange_for_whiteout(root):
@@ -67,7 +70,7 @@ def _layers(tally, facts):
         if inside:
             tally.expect(f"descriptor {fd}", False, at)
     told = read_text("/proc/self/mountinfo")
-    named = [folder for folder in facts.get("layers", []) if folder in told]
+    named = [folder for folder in facts.get("private_paths", []) if folder in told]
     tally.expect("mount table", not named, "names no layer" if not named else f"names {named[0]}")
 
 
