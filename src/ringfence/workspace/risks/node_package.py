@@ -16,7 +16,8 @@ DOC = "package.json where it runs something: scripts, commands, dependencies, ho
 
 _SETTINGS = frozenset({
     ".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", ".pnpmfile.mjs", "pnpm-workspace.yaml",
-                       "bunfig.toml", ".bowerrc", "binding.gyp"})  # fmt: skip
+    "bunfig.toml", ".bowerrc", "binding.gyp",
+})  # fmt: skip
 _RUNS = (
     "scripts", "bin", "dependencies", "devDependencies", "optionalDependencies", "peerDependencies",
     "bundleDependencies", "bundledDependencies", "overrides", "resolutions", "workspaces", "main",
