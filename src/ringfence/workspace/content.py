@@ -28,15 +28,18 @@ class Content:
 
     def hunks(self, context: int = lines.CONTEXT) -> list[lines.Hunk]:
         """Return what differs, line by line; a side that is not there is empty."""
-        return lines.grouped(self._old, self._new, self._compared(), context)
+        found = self._compared()
+        return lines.grouped(self._old, self._new, found, context)
 
     def added(self) -> list[tuple[int, bytes]]:
         """Return the lines that are new, numbered from 1 as in the new file."""
-        return [(at + 1, self._new[at]) for _, _, c, d in self._compared() for at in range(c, d)]
+        found = self._compared()
+        return [(at + 1, self._new[at]) for _, _, c, d in found for at in range(c, d)]
 
     def removed(self) -> list[tuple[int, bytes]]:
         """Return the lines that are gone, numbered from 1 as in the old file."""
-        return [(at + 1, self._old[at]) for a, b, _, _ in self._compared() for at in range(a, b)]
+        found = self._compared()
+        return [(at + 1, self._old[at]) for a, b, _, _ in found for at in range(a, b)]
 
     def _compared(self) -> "list[lines.Edit]":
         if self._edits is None:

@@ -1,4 +1,4 @@
-"""The whole of a review as one value: what changed, what deserves a second look, what the user changed meanwhile.
+"""The whole of a review as one value: what changed, what is dangerous, what the user changed meanwhile.
 
 What shows it (`ringfence diff`), what applies it and what decides alone (`run --review=auto`) all start
 from here, so that what is called risky is the same for all.
@@ -32,13 +32,12 @@ class Report(Struct):
         """Return the paths that "apply all" does not cover."""
         return frozenset(finding.path for finding in self.findings)
 
-    def is_risky(self, change: Change) -> bool:
-        """Say whether a change needs a yes of its own."""
-        return change.path in self.risky
-
-    def of(self, path: bytes) -> tuple[Finding, ...]:
-        """Return what was found in one change."""
-        return tuple(finding for finding in self.findings if finding.path == path)
+    def by_path(self) -> dict[bytes, tuple[Finding, ...]]:
+        """Return what was found in each change that something was found in."""
+        found: dict[bytes, tuple[Finding, ...]] = {}
+        for finding in self.findings:
+            found[finding.path] = (*found.get(finding.path, ()), finding)
+        return found
 
 
 def build(layers: Layers, largest: int = LARGEST_SHOWN) -> Report:
