@@ -12,8 +12,8 @@ from ringfence.host import probe
 from ringfence.host.model import Host
 from ringfence.subject import file_matches, size
 from ringfence.value import replace
+from ringfence.workspace import changes, overlay
 from ringfence.workspace import content as reading
-from ringfence.workspace import overlay
 from ringfence.workspace.layers import FILE, Change, Layers
 from ringfence.workspace.review import machine, report, side, summary, unified, viewer
 from ringfence.workspace.review.report import Report
@@ -38,11 +38,10 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_intermixed_args(arguments)
     host = probe.host()
     layers, paths = _asked(options, host)
-    largest = _size(options.max_size)
-    made = report.build(layers, largest)
-    chosen = _chosen(made, paths, layers)
-    contents = reading.Contents(layers, largest)
+    contents = reading.Contents(layers, _size(options.max_size))
     try:
+        made = report.judge(changes.read(layers), contents)
+        chosen = _chosen(made, paths, layers)
         if options.json:
             _write_json(layers, chosen, contents)
         elif options.tool:
@@ -61,7 +60,7 @@ def _parser() -> "argparse.ArgumentParser":
         prog="ringfence diff",
         usage="ringfence diff [OPTION …] [SESSION] [PATH …]",
         description="Show what a session changed: what is dangerous first, then a summary, then each line.",
-        epilog="Exit status: 0 nothing changed, 1 there are changes, 2 wrong usage, 125 it could not be read.",
+        epilog="Exit status: 0 nothing changed, 1 changes, 2 wrong usage, 125 it could not be read.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -144,14 +143,14 @@ def _chosen(made: Report, paths: list[bytes], layers: Layers) -> Report:
     """Return the part of a report that is about these paths."""
     if not paths:
         return made
-    changes = tuple(change for change in made.changes if any(_means(path, change) for path in paths))
+    kept = tuple(change for change in made.changes if any(_means(path, change) for path in paths))
     for path in paths:
         if not any(_means(path, change) for change in made.changes):
             shown = shown_path(path)
             sys.stderr.write(f"ringfence: nothing changed at {shown} in session {layers.session}\n")
-    known = {change.path for change in changes}
+    known = {change.path for change in kept}
     return replace(
-        made, changes=changes, findings=tuple(finding for finding in made.findings if finding.path in known)
+        made, changes=kept, findings=tuple(finding for finding in made.findings if finding.path in known)
     )
 
 

@@ -7,7 +7,7 @@ from here, so that what is called risky is the same for all.
 from ringfence.value import Struct
 from ringfence.workspace import changes as reading
 from ringfence.workspace import risks
-from ringfence.workspace.content import LARGEST_SHOWN, Contents
+from ringfence.workspace.content import Contents
 from ringfence.workspace.layers import Change, Layers
 from ringfence.workspace.risks.finding import Finding
 
@@ -40,19 +40,23 @@ class Report(Struct):
         return found
 
 
-def build(layers: Layers, largest: int = LARGEST_SHOWN) -> Report:
+def build(layers: Layers) -> Report:
     """Read a session's changes and judge each."""
-    return judge(layers, reading.read(layers), largest)
+    contents = Contents(layers)
+    try:
+        return judge(reading.read(layers), contents)
+    finally:
+        contents.close()
 
 
-def judge(layers: Layers, changes: "Iterable[Change]", largest: int = LARGEST_SHOWN) -> Report:
+def judge(changes: "Iterable[Change]", contents: Contents) -> Report:
     """Judge changes that were read."""
     chosen = tuple(changes)
     found: list[Finding] = []
-    contents = Contents(layers, largest)
-    try:
-        for change in chosen:
-            found += risks.look(change, contents.of(change))
-    finally:
-        contents.close()
+    for change in chosen:
+        content = contents.of(change)
+        findings = risks.look(change, content)
+        if findings:
+            found += findings
+        contents.keep(change, content)
     return Report(changes=chosen, findings=tuple(found))
