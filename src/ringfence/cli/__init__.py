@@ -10,6 +10,7 @@ COMMANDS = {
     "doctor": "say what this machine offers, and how to mend what is missing",
     "verify": "attack the boundary and print what held",
     "approve": "see which requests wait for a person, and answer them",
+    "diff": "show what a session changed in its copy of the project",
     "sessions": "list the copies that sessions left for review, or remove them",
     "log": "read or check the audit log",
     "policy": "check a policy, or print it or its JSON Schema",
