@@ -68,7 +68,7 @@ def _try_exchange(path: str) -> None:
             raise
         raise HostError(
             f"the file system of {path} cannot exchange two files at once (renameat2), so nothing is applied",
-            hint="`ringfence diff --patch` writes what changed as a patch; or keep the project on ext4, xfs, btrfs",
+            hint="keep the project on ext4, xfs, btrfs or tmpfs; `ringfence diff` shows what changed",
         ) from None
     finally:
         os.close(fd)

@@ -11,7 +11,7 @@ import stat
 
 from ringfence.subject import path_matches
 from ringfence.value import replace
-from ringfence.workspace import beneath
+from ringfence.workspace import beneath, manifest, settled
 from ringfence.workspace.entries import (
     digest,
     entry_of,
@@ -36,6 +36,7 @@ class Below:
 
     def __init__(self, layers: Layers) -> None:
         self._started = layers.started
+        self._settled = settled.load(manifest.folder(layers))
         self._masked = {os.fsencode(path) for path in layers.masked}
         self._exclude = layers.exclude
         self.inodes: set[bytes] = set()  # of all that was asked for, as origins spell them
@@ -61,7 +62,10 @@ class Below:
 
     def later(self, status: os.stat_result) -> str:
         """Return the conflict of what was changed since the session began."""
-        return LATER if self._started and status.st_ctime_ns > self._started else ""
+        if not self._started or status.st_ctime_ns <= self._started:
+            return ""
+        ours = (status.st_dev, status.st_ino, status.st_ctime_ns) in self._settled  # by an apply or undo
+        return "" if ours else LATER
 
     def entry(self, folder: int, name: bytes, path: bytes, status: os.stat_result) -> tuple[Entry, str]:
         """Return what stands at a name that is no folder, and the conflict there."""

@@ -85,16 +85,6 @@ def _can_take_back(site: Site, step: Step) -> bool:
     )
 
 
-def carry_out(site: Site, journal: Journal) -> None:
-    """Do every step that is not done; when one fails, take back those that are, and raise."""
-    try:
-        for step in journal.steps:
-            perform(site, step)
-    except BaseException:
-        roll_back(site, journal)
-        raise
-
-
 def go_on(site: Site, journal: Journal) -> None:
     """Do what a crash left undone."""
     for step in journal.steps:

@@ -7,29 +7,22 @@ the owner of what it replaces, or of the folder it comes into; no set-id bits, n
 hard links, no devices.
 """
 
-import errno
 import os
 import stat
-from hashlib import sha256
 
-from ringfence.errors import BoundaryError, HostError
+from ringfence.errors import HostError
 from ringfence.value import Struct, replace
 from ringfence.workspace import beneath, manifest, record, settled
 from ringfence.workspace.journal import Journal
 from ringfence.workspace.layers import ADDED, DELETED, DIRECTORY, FILE, LINK, MODE, RENAMED, Change, Layers
+from ringfence.workspace.source import Source, write
 from ringfence.workspace.steps import ADD, PUT, TAKE, Mark, Site, Step, mark, moved, show
 from ringfence.workspace.steps import MODE as CHMOD
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_BLOCK = 1 << 20
-_ZEROS = bytes(_BLOCK)
 _SPARE = 16 << 20  # bytes that stay free
 _LARGE = 1 << 20  # from here on it is asked whether a file has holes
 _ENTER = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to change the names in a folder
-_TYPES = {FILE: stat.S_IFREG, DIRECTORY: stat.S_IFDIR, LINK: stat.S_IFLNK}
+TYPES = {FILE: stat.S_IFREG, DIRECTORY: stat.S_IFDIR, LINK: stat.S_IFLNK}
 
 
 class Chosen(Struct):
@@ -86,15 +79,11 @@ class _Stage:
         self._folders: dict[bytes, os.stat_result] = {}  # of the project, whose names will change
         self._owners: dict[bytes, tuple[int, int]] = {}  # of folders that are new
         self.slots = 0
-        self._upper = beneath.open_root(layers.upper)
-        self._above: bytes | None = None
-        self._above_fd = -1
+        self._source = Source(layers.upper)
 
     def close(self) -> None:
         """Let go of the layer."""
-        if self._above_fd >= 0:
-            os.close(self._above_fd)
-        os.close(self._upper)
+        self._source.close()
 
     # --- the order of things -----------------------------------------------------------------
 
@@ -104,7 +93,11 @@ class _Stage:
             self._targets[change.path] = self._target(change)
         self._check_folders()
         self._check_space()
-        going, leaving, coming, landing, modes = [], [], [], [], []
+        going: list[Step] = []
+        leaving: list[Step] = []
+        coming: list[Change] = []
+        landing: list[Change] = []
+        modes: list[Change] = []
         for change in self._changes:
             old = self._targets[change.path]
             was_folder, is_folder = old is not None and old.is_folder, _is(change, DIRECTORY)
@@ -141,7 +134,7 @@ class _Stage:
             raise moved(change.path)
         if status is None or before is None:
             return None
-        if _TYPES.get(before.kind, stat.S_IFMT(status.st_mode)) != stat.S_IFMT(status.st_mode):
+        if TYPES.get(before.kind, stat.S_IFMT(status.st_mode)) != stat.S_IFMT(status.st_mode):
             raise moved(change.path)
         if before.kind != LINK and before.mode != stat.S_IMODE(status.st_mode):
             raise moved(change.path)
@@ -218,8 +211,7 @@ class _Stage:
             return 0
         if after.size < _LARGE:
             return after.size + 4096
-        status = beneath.lstat(self._upper, change.path)
-        return min(after.size, status.st_blocks * 512)
+        return min(after.size, self._source.status(change.path).st_blocks * 512)
 
     # --- permissions -------------------------------------------------------------------------
 
@@ -287,7 +279,7 @@ class _Stage:
     def _folder_step(self, change: Change) -> Step:
         slot = self._slot()
         name = slot.encode()
-        self._check_folder(change)
+        self._source.check_folder(change)
         record.moment(f"stage {slot}")
         os.mkdir(name, 0o700, dir_fd=self._site.area)
         fd = beneath.open_folder(self._site.area, name)
@@ -299,12 +291,6 @@ class _Stage:
         finally:
             os.close(fd)
 
-    def _check_folder(self, change: Change) -> None:
-        status = self._seen(change)
-        assert change.after is not None  # noqa: S101 - for the type checker
-        if not stat.S_ISDIR(status.st_mode) or stat.S_IMODE(status.st_mode) != change.after.mode:
-            raise differs(change.path)
-
     def _file_step(self, change: Change) -> Step:
         slot = self._slot()
         record.moment(f"stage {slot}")
@@ -314,14 +300,7 @@ class _Stage:
         return Step(act=PUT if put else ADD, path=change.path, slot=slot, old=old if put else None, new=new)
 
     def _link(self, change: Change, slot: str) -> Mark:
-        assert change.after is not None  # noqa: S101 - for the type checker
-        parent, name = self._in_layer(change.path)
-        try:
-            target = os.readlink(name, dir_fd=parent)
-        except OSError:
-            raise differs(change.path) from None
-        if target != change.after.target:
-            raise differs(change.path)
+        target = self._source.target(change)
         area, at = self._site.area, slot.encode()
         os.symlink(target, at, dir_fd=area)
         if os.geteuid() == 0:
@@ -334,62 +313,14 @@ class _Stage:
         try:
             chosen = self._contents.get(change.path)
             if chosen is None:
-                self._copy(change, out)
+                self._source.copy(change, out)
             else:
-                _write(out, chosen)
+                write(out, chosen)
             self._give(out, self._owner(change.path))
             os.fchmod(out, permissions(change))
             return mark(os.fstat(out))
         finally:
             os.close(out)
-
-    def _copy(self, change: Change, out: int) -> None:
-        """Copy a file of the layer from one descriptor, hashing what is copied."""
-        after = change.after
-        assert after is not None  # noqa: S101 - for the type checker
-        fd = self._open(change.path)
-        try:
-            status = os.fstat(fd)
-            facts = (stat.S_IFMT(status.st_mode), stat.S_IMODE(status.st_mode), status.st_size)
-            if facts != (stat.S_IFREG, after.mode, after.size):
-                raise differs(change.path)
-            if _copied(fd, out, after.size) != after.digest:
-                raise differs(change.path)
-        finally:
-            os.close(fd)
-
-    def _open(self, path: bytes) -> int:
-        parent, name = self._in_layer(path)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        try:
-            return os.open(name, flags, dir_fd=parent)
-        except PermissionError:
-            return beneath.open_file(self._upper, path)
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV}:
-                raise differs(path) from None
-            raise
-
-    def _seen(self, change: Change) -> os.stat_result:
-        try:
-            return beneath.status(*self._in_layer(change.path))
-        except FileNotFoundError:
-            raise differs(change.path) from None
-
-    def _in_layer(self, path: bytes) -> tuple[int, bytes]:
-        folder, _, name = beneath.check_path(path).rpartition(b"/")
-        if folder != self._above:
-            if self._above_fd >= 0:
-                os.close(self._above_fd)
-            self._above_fd, self._above = -1, None
-            try:
-                self._above_fd = beneath.open_folder(self._upper, folder)
-            except OSError as error:
-                if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
-                    raise differs(path) from None
-                raise
-            self._above = folder
-        return self._above_fd, name
 
 
 def _moves(changes: tuple[Change, ...]) -> tuple[Change, ...]:
@@ -406,32 +337,3 @@ def _moves(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 
 def _is(change: Change, kind: str) -> bool:
     return change.after is not None and change.after.kind == kind
-
-
-def _copied(fd: int, out: int, size: int) -> str:
-    """Copy at most `size` bytes and one more; holes stay holes. Return the digest."""
-    digest, left = sha256(), size + 1
-    while left and (block := os.read(fd, min(_BLOCK, left))):
-        digest.update(block)
-        left -= len(block)
-        if len(block) > 4096 and block == _ZEROS[: len(block)]:
-            os.lseek(out, len(block), os.SEEK_CUR)
-        else:
-            _write(out, block)
-    if size > 4096:
-        os.ftruncate(out, size)
-    return digest.hexdigest()
-
-
-def _write(out: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(out, view) :]
-
-
-def differs(path: bytes) -> BoundaryError:
-    """Return the error for what is not as reviewed."""
-    return BoundaryError(
-        f"{show(path)} is not what was reviewed; nothing was applied",
-        hint="look again: ringfence diff",
-    )

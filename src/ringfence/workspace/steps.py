@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
+_ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 PUT, ADD, TAKE, MODE = "put", "add", "take", "mode"
 
 
@@ -131,8 +132,17 @@ class Site:
         try:
             return beneath.status(*self.parent(path))
         except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            if error.errno in _ABSENT:
                 return None
+            raise
+
+    def folder(self, path: bytes) -> int:
+        """Open a folder of the workspace; -1 where none stands."""
+        try:
+            return beneath.open_folder(self.root, path)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return -1
             raise
 
     def slot(self, name: str) -> "os.stat_result | None":
