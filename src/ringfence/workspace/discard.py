@@ -55,7 +55,7 @@ def _check(root: int, layers: Layers, path: bytes, going: set[bytes]) -> None:
             whole = marked and _is_below(layers, path)
         if whole:
             raise UsageError(
-                f"{show(path)} cannot be discarded alone: the folder {show(folder)} was deleted or replaced as a whole",
+                f"{show(path)} cannot be discarded alone: {show(folder)} was deleted or replaced as a whole",
                 hint=f"discard the whole folder: ringfence discard {layers.session} -- {show(folder)}",
             )
 
