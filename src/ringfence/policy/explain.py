@@ -1,6 +1,6 @@
 """A policy as text: what `ringfence plan` and `ringfence policy show` print, and why each line is there."""
 
-from ringfence.policy.model import Credential, EgressRule, Policy
+from ringfence.policy.model import Credential, EgressRule, Policy, Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +48,22 @@ def _workspace(policy: Policy) -> "Iterator[str]":
     yield from _listed("hidden beside the credential files", policy.workspace.mask)
     yield from _listed("not hidden", policy.workspace.unmask)
     yield from _listed("not writable", policy.workspace.protect)
+    yield from _copy(policy.workspace)
     yield from _listed("read outside the workspace", policy.files.read)
     yield from _listed("written outside the workspace", policy.files.write)
     yield from _listed("kept between sessions", policy.files.state)
+
+
+def _copy(workspace: Workspace) -> "Iterator[str]":
+    yield from _listed("kept for this workspace, not reviewed", workspace.keep)
+    yield from _listed("no part of the changes", workspace.exclude)
+    yield from _listed("output goes to", [workspace.output] if workspace.output else ())
+    told = {
+        "a session's copy takes at most " + size(workspace.quota or 0): workspace.quota is not None,
+        "copied whole where no overlay can be mounted": workspace.snapshot,
+        "nothing in the workspace can be executed": workspace.noexec,
+    }
+    yield from (f"  {text}" for text, holds in told.items() if holds)
 
 
 def _egress(policy: Policy) -> "Iterator[str]":

@@ -119,6 +119,19 @@ def _state(value: str) -> str:
     return place
 
 
+def _kept(value: str) -> str:
+    """Check a folder of the workspace, relative to it."""
+    _text(value)
+    parts = value.removesuffix("/").split("/")
+    if value[:1] in {"/", "~"} or not all(parts) or {".", ".."}.intersection(parts):
+        raise ValueError("a kept folder is relative to the workspace, without `.` and `..`")
+    if "*" in value or "?" in value:
+        raise ValueError("a kept folder is no pattern: name each one")
+    if ".git" in parts:
+        raise ValueError("what lies in `.git` cannot be kept apart from the project")
+    return "/".join(parts)
+
+
 def _header(value: str) -> str:
     name = value.lower()
     if not name or any(char not in _TOKEN for char in name):
@@ -283,6 +296,12 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "mask": GLOB,
         "unmask": GLOB,
         "protect": GLOB,
+        "keep": _string("a folder of the workspace", _kept),
+        "exclude": GLOB,
+        "quota": SIZE,
+        "snapshot": FLAG,
+        "output": PLACE,
+        "noexec": FLAG,
     },
     model.Files: {
         "read": PLACE,

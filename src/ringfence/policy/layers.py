@@ -20,7 +20,7 @@ is why an `ask` counts there only under an `allow` that covers it: on its own it
 a question.
 """
 
-from ringfence.policy.model import TIERS, WORKSPACE_MODES
+from ringfence.policy.model import DEFAULT_MODE, TIERS
 from ringfence.subject import pattern_covers
 from ringfence.value import Struct
 
@@ -33,10 +33,15 @@ if TYPE_CHECKING:
 WIDENING = (
     ("", "accept"), ("workspace", "unmask"), ("files", "read"), ("files", "write"), ("files", "state"),
     ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("environment", "keep"),
+    ("workspace", "keep"),
 )  # fmt: skip
-NARROWING = (("workspace", "mask"), ("workspace", "protect"), ("egress", "deny"))
+NARROWING = (
+    ("workspace", "mask"), ("workspace", "protect"), ("workspace", "exclude"), ("egress", "deny"),
+)  # fmt: skip
 NAMED = (("", "credentials"), ("", "gateways"), ("egress", "static"), ("environment", "set"))
-NEUTRAL = (("egress", "start"), ("egress", "proxy_variables"))
+NEUTRAL = (
+    ("egress", "start"), ("egress", "proxy_variables"), ("workspace", "snapshot"), ("workspace", "output"),
+)  # fmt: skip
 EVERYTHING = frozenset(
     (
         "use",
@@ -53,6 +58,7 @@ EVERYTHING = frozenset(
 )
 STRICTNESS = (
     "direct",
+    "overlay",
     "scratch",
     "readonly",
 )  # of workspace modes: what a later one forbids, an earlier may allow
@@ -88,7 +94,9 @@ def combine(state: Combined, layer: "Layer", origin: str, locked: "frozenset[str
     for section, field in NEUTRAL:
         _neutral(merged, layer, (section, field), ignored, state.fixed, locked=section in locked)
     _mode(merged, layer, ignored, state.fixed, locked="workspace" in locked)
+    _noexec(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _tier(merged, layer, ignored, state.fixed, locked="tier" in locked)
+    _quota(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _limits(merged, layer, ignored, state.fixed, locked="limits" in locked)
     return Combined(layer=merged, fixed=state.fixed, ignored=tuple(ignored))
 
@@ -236,7 +244,7 @@ def _mode(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *
     given = _get(layer, "workspace", "mode")
     if given is None:
         return
-    current = _get(merged, "workspace", "mode") or WORKSPACE_MODES[0]
+    current = _get(merged, "workspace", "mode") or DEFAULT_MODE
     floor = current if locked else _get(fixed, "workspace", "mode") or STRICTNESS[0]
     if STRICTNESS.index(given) >= STRICTNESS.index(floor):
         _put(merged, "workspace", "mode", given)
@@ -256,13 +264,46 @@ def _tier(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *
         merged["tier"] = strong
 
 
+def _noexec(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
+    given = _get(layer, "workspace", "noexec")
+    if given is None:
+        return
+    bound = _get(merged if locked else fixed, "workspace", "noexec") or False
+    if given or not bound:
+        _put(merged, "workspace", "noexec", given)
+    else:
+        ignored.append("workspace.noexec false")
+
+
 def _limits(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
     from ringfence.policy.model import Limits
 
-    for name, given in layer.get("limits", {}).items():
-        current = merged.get("limits", {}).get(name, Limits.__fields__[name])
-        bound = current if locked else fixed.get("limits", {}).get(name)
-        if bound is None or (given is not None and given <= bound):
-            _put(merged, "limits", name, given)
-        elif given != current:
-            ignored.append(f"limits.{name}")
+    for name in layer.get("limits", {}):
+        default = Limits.__fields__[name]
+        _bounded(merged, layer, ("limits", name), ignored, fixed, default=default, locked=locked)
+
+
+def _quota(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
+    if "quota" in layer.get("workspace", {}):
+        place = ("workspace", "quota")
+        _bounded(merged, layer, place, ignored, fixed, default=None, locked=locked)
+
+
+def _bounded(
+    merged: "Layer",
+    layer: "Layer",
+    place: tuple[str, str],
+    ignored: list[str],
+    fixed: "Layer",
+    *,
+    default: "Any",
+    locked: bool,
+) -> None:
+    """Set a number that may not exceed what stands above it; None is no limit."""
+    given = _get(layer, *place)
+    current = merged.get(place[0], {}).get(place[1], default)
+    bound = current if locked else fixed.get(place[0], {}).get(place[1])
+    if bound is None or (given is not None and given <= bound):
+        _put(merged, *place, given)
+    elif given != current:
+        ignored.append(".".join(place))

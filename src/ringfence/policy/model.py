@@ -7,7 +7,8 @@ reference page.
 from ringfence.value import Struct
 
 ALLOW, ASK, DENY = "allow", "ask", "deny"
-WORKSPACE_MODES = ("direct", "readonly", "scratch")
+WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
+DEFAULT_MODE = "direct"
 TIERS = ("sandbox",)
 
 
@@ -65,10 +66,18 @@ class Gateway(Struct):
 class Workspace(Struct):
     """The project, and how the agent holds it."""
 
-    mode: str = "direct"  # direct | readonly | scratch
+    mode: str = DEFAULT_MODE  # direct | overlay | readonly | scratch
     mask: tuple[str, ...] = ()  # globs of files hidden from the agent, beside the built-in credential files
     unmask: tuple[str, ...] = ()  # globs of built-in masks given up
     protect: tuple[str, ...] = ()  # globs the agent cannot write, beside the built-in ones
+    keep: tuple[
+        str, ...
+    ] = ()  # overlay: folders kept for this workspace between sessions, never reviewed or applied
+    exclude: tuple[str, ...] = ()  # overlay: globs of files that are no part of a session's changes
+    quota: int | None = None  # overlay: bytes that a session's copy may take; above, the session ends
+    snapshot: bool = False  # overlay: where the kernel cannot mount one, copy a project of any size
+    output: str = ""  # a folder on the host, outside the workspace, that the agent writes as /output
+    noexec: bool = False  # no file of the workspace can be executed
 
 
 class Files(Struct):
