@@ -117,7 +117,7 @@ def test_the_placeholder_is_not_replaced_anywhere_but_in_its_header(gate, upstre
 
 def test_an_injection_is_on_record_by_name_only(gate):
     gate.ask(f"{HOST}:443")
-    assert gate.wait_for("inject", credential="test", host=HOST)
+    assert gate.wait_for("verdict", credential="test", host=HOST)
     with open(gate.audit_path, encoding="utf-8") as file:
         assert KEY not in file.read()
 

@@ -5,17 +5,9 @@ Host is the key for injection: `target` finds that one name, from the connection
 refuses where two places disagree. Everything after it uses the Target and never the client's spelling.
 """
 
-from ringfence.credential.inject import header as inject_header
+from ringfence.credential import inject
 from ringfence.credential.secret import Secret
-from ringfence.egress.http1 import (
-    CHUNKED,
-    Fields,
-    MalformedError,
-    RequestHead,
-    ResponseHead,
-    end_to_end,
-    write_head,
-)
+from ringfence.egress.http1 import HOP_BY_HOP, Fields, MalformedError, RequestHead, ResponseHead, without
 from ringfence.egress.path import Path, canonical_path
 from ringfence.egress.refusal import CREDENTIAL, DENIED, MALFORMED, Refusal, denied, malformed, mismatch
 from ringfence.handover import Handover
@@ -36,9 +28,22 @@ _TO_PROXIES = frozenset(
         *(b"x-forwarded-server", b"x-ringfence-denied", b"x-ringfence-session"),
     }
 )
-_NOT_FORWARDED = _TO_PROXIES | {b"host", b"expect", b"http2-settings"}
+_NOT_FORWARDED = HOP_BY_HOP | _TO_PROXIES | {b"host", b"expect", b"http2-settings"}
 # Alt-Svc would send the next request around the gate by QUIC (facts/egress.md §4.14).
-_NOT_RETURNED = _TO_PROXIES - {b"via"} | {b"alt-svc", b"alternates"}
+_NOT_RETURNED = HOP_BY_HOP | _TO_PROXIES - {b"via"} | {b"alt-svc", b"alternates"}
+# Trailers that a recipient could take for fields of the head: framing, routing, authentication, conditions,
+# content (RFC 9110 §6.5.1).
+_NO_TRAILERS = (
+    _NOT_FORWARDED
+    | _NOT_RETURNED
+    | {
+        *(b"authorization", b"www-authenticate", b"cookie", b"set-cookie", b"x-api-key", b"api-key"),
+        *(b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range", b"range"),
+        *(b"max-forwards", b"pragma", b"cache-control", b"age", b"expires", b"date", b"vary", b"location"),
+        *(b"retry-after", b"content-encoding", b"content-type", b"content-range", b"origin", b"status"),
+        *(b"access-control-allow-origin", b"access-control-allow-credentials", b"strict-transport-security"),
+    }
+)
 _HOST_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_*")
 
 
@@ -74,6 +79,7 @@ class Gate:
         for one in handover.credentials:
             key = (canonical_host(one.host), one.port)
             self.credentials[key] = (*self.credentials.get(key, ()), one)
+        self._removed = {key: _NOT_FORWARDED | carried_by(bound) for key, bound in self.credentials.items()}
 
     # --- where to
 
@@ -133,15 +139,18 @@ class Gate:
         """Say whether a name exists inside the boundary."""
         return host in self.gateways or verdict_request.reachable(host, self.rules)
 
-    def decide(self, target: Target, method: str) -> Verdict:
-        """Decide on a request."""
-        request = Request(
+    def request(self, head: RequestHead, target: Target) -> Request:
+        """Return what is known of a request from its head."""
+        return Request(
             scheme=target.scheme,
             host=target.host,
             port=target.port,
-            method=method,
+            method=head.method,
             paths=target.path.readings,
         )
+
+    def decide(self, request: Request) -> Verdict:
+        """Decide on a request."""
         return verdict_request.decide(request, self.rules)
 
     def spliced(self, host: str) -> bool:
@@ -156,24 +165,34 @@ class Gate:
             return ()
         return self.credentials.get((target.host, target.port), ())
 
-    def forward(
-        self, head: RequestHead, target: Target, credential: Credential | None, secret: Secret | None
-    ) -> bytes:
-        """Write the head that goes upstream. The credential comes last, after every removal."""
-        bound = self.credentials_for(target)
-        drop = _NOT_FORWARDED | carried_by(bound) if bound else _NOT_FORWARDED
-        fields = end_to_end(head.fields, head.nominated, drop)
-        if credential is not None and secret is not None:
-            fields = inject_header.apply(fields, credential, secret)
-        fields.insert(0, (b"Host", authority_text(target.host, target.port, target.scheme)))
-        if head.framing == CHUNKED:
-            fields.append((b"Transfer-Encoding", b"chunked"))
-        elif head.framing or head.method in {"POST", "PUT", "PATCH"}:
-            fields.append((b"Content-Length", b"%d" % head.framing))
-        if head.upgrade == b"websocket":
-            fields += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-        start = f"{head.method} {target.path.text}{target.path.query} HTTP/1.1".encode("ascii")
-        return write_head(start, fields)
+    def outgoing(
+        self, head: RequestHead, target: Target, chosen: tuple[Credential, Secret] | None
+    ) -> inject.Outgoing:
+        """Return the request that goes upstream. The credential comes last, after every removal."""
+        path = target.path
+        made = inject.Outgoing(
+            method=head.method,
+            scheme=target.scheme,
+            host=target.host,
+            port=target.port,
+            path=path.text,
+            query=path.query,
+            fields=without(head.fields, self._removals(target), head.nominated),
+            framing=head.framing,
+        )
+        if chosen is not None:
+            inject.apply(made, *chosen)
+        return made
+
+    def _removals(self, target: Target) -> frozenset[bytes]:
+        """Return the names of the fields that are not sent to a target."""
+        if target.scheme != "https":
+            return _NOT_FORWARDED
+        return self._removed.get((target.host, target.port), _NOT_FORWARDED)
+
+    def trailers(self, fields: Fields, target: Target) -> Fields:
+        """Return the trailers that travel on, in either direction."""
+        return without(fields, _NO_TRAILERS | self._removals(target))
 
     def unbound(self, head: RequestHead, target: Target) -> Refusal | None:
         """Refuse a request that carries a credential where the gate has none to put in its place."""
@@ -201,7 +220,7 @@ def denial(verdict: Verdict, target: Target, method: str) -> Refusal:
 
 def response_fields(head: ResponseHead) -> Fields:
     """Return the fields of an answer that travel on to the agent."""
-    return end_to_end(head.fields, head.nominated, _NOT_RETURNED)
+    return without(head.fields, _NOT_RETURNED, head.nominated)
 
 
 def carried_by(credentials: tuple[Credential, ...]) -> frozenset[bytes]:

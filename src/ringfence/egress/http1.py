@@ -12,8 +12,8 @@ The grammar is RFC 9112 without its leniencies:
 - a field is `token:` with nothing between, no folding (§5.1, §5.2);
 - Host once (§3.2); Content-Length once, plain digits; Transfer-Encoding once, exactly `chunked`, only in
   1.1, never beside Content-Length (§6.1, §6.3);
-- chunk sizes are up to eight hexadecimal digits; extensions and trailers are checked, bounded and dropped
-  (§7.1.1, §7.1.2).
+- chunk sizes are up to eight hexadecimal digits; extensions are checked, bounded and dropped (§7.1.1);
+  trailers are checked and bounded, and kept apart from the fields of the head (§7.1.2).
 """
 
 import re
@@ -21,6 +21,10 @@ import re
 from ringfence.egress import limits
 from ringfence.errors import PeerError
 from ringfence.value import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -37,8 +41,8 @@ _BARE_LF = re.compile(rb"(?:\A|[^\r])\n")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
-_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
-_HOP_BY_HOP = frozenset(
+_ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"te"})
+HOP_BY_HOP = frozenset(
     {
         *(b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding"),
         *(b"upgrade", b"content-length"),  # written anew from the framing
@@ -67,6 +71,7 @@ class RequestHead(Struct):
     expect: bytes  # the value of Expect, lower case
     upgrade: bytes  # the value of Upgrade in a GET whose Connection names it, lower case
     nominated: frozenset[bytes]  # field names that Connection makes hop-by-hop
+    trailers: bool = False  # the client takes trailers: it says `TE: trailers`, to us (RFC 9110 §10.1.4)
 
 
 class ResponseHead(Struct):
@@ -123,6 +128,7 @@ def parse_request(head: bytes) -> RequestHead:
         expect=single.get(b"expect", b"").lower(),
         upgrade=upgrade,
         nominated=nominated,
+        trailers=b"te" in nominated and minor == 1 and single.get(b"te", b"").lower() == b"trailers",
     )
 
 
@@ -231,6 +237,7 @@ class Body:
         self.framing = framing
         self.done = framing == 0
         self.rest = b""
+        self.trailers: Fields = []
         self._left = max(framing, 0)
 
     def take(self, data: bytes) -> bytes:
@@ -263,7 +270,7 @@ class ChunkedBody(Body):
         self._state = _SIZE
         self._held = b""  # an unfinished line, bounded by the limits on lines
         self._extensions = 0
-        self._trailers = 0
+        self._trailing = 0  # bytes of the trailer section
 
     def take(self, data: bytes) -> bytes:
         """Return the payload of all chunks, or parts of chunks, in `data`."""
@@ -323,11 +330,14 @@ class ChunkedBody(Body):
 
     def _trailer_line(self, data: bytes, at: int, end: int) -> int:
         line = data[at:end]
-        self._trailers += len(line)
+        self._trailing += len(line)
         if line == b"\r\n":
             self.done = True
-        elif self._trailers > limits.TRAILERS or not _FIELD.fullmatch(line) or not _FIELDS.fullmatch(line):
+            return end
+        if self._trailing > limits.TRAILERS or not _FIELDS.fullmatch(line):
             raise MalformedError("the trailer section is malformed")
+        name, _, value = line.partition(b":")
+        self.trailers.append((name, value.strip(b" \t\r\n")))
         return end
 
 
@@ -344,6 +354,11 @@ def chunk(data: bytes) -> bytes:
 LAST_CHUNK = b"0\r\n\r\n"
 
 
+def last_chunk(trailers: "Sequence[tuple[bytes, bytes]]") -> bytes:
+    """End a chunked body."""
+    return write_head(b"0", list(trailers)) if trailers else LAST_CHUNK
+
+
 def write_head(start: bytes, fields: Fields) -> bytes:
     """Write a head; the fields come from a head that was read, or from us."""
     lines = [start]
@@ -352,7 +367,8 @@ def write_head(start: bytes, fields: Fields) -> bytes:
     return b"\r\n".join(lines)
 
 
-def end_to_end(fields: Fields, nominated: frozenset[bytes], drop: frozenset[bytes]) -> Fields:
-    """Return the fields that travel on: hop-by-hop ones, nominated ones and those in `drop` removed."""
-    gone = _HOP_BY_HOP | nominated | drop if nominated else _HOP_BY_HOP | drop
+def without(fields: Fields, gone: frozenset[bytes], nominated: frozenset[bytes] = frozenset()) -> Fields:
+    """Return the fields whose lower-case name is in neither set."""
+    if nominated:
+        gone |= nominated
     return [field for field in fields if field[0].lower() not in gone]

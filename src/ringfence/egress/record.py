@@ -3,6 +3,9 @@
 Requests that were allowed are always recorded, one by one. Refusals cost the agent nothing, so they are
 recorded in full up to a rate; beyond it they are counted, and the count becomes a record of its own. A
 record that cannot be written stops the gate: nothing passes unseen.
+
+A verdict is written before its request is sent; how the request ended may be written a little later, with
+other records in one go.
 """
 
 import asyncio
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+FLUSH = 0.1  # seconds that the record of an answer may wait to be written
+
+
 class Record:
     """The session's log, as the gate writes it."""
 
@@ -28,6 +34,7 @@ class Record:
         self._allowance = float(limits.REFUSALS_BURST)
         self._counted_at = self._loop.time()
         self._left_out = 0
+        self._flushing = False
 
     def verdict(self, verdict: Verdict, **fields: object) -> None:
         """Record one decision; a rule is named by where it comes from and its host."""
@@ -35,16 +42,30 @@ class Record:
             return
         if verdict.reason:
             fields["reason"] = verdict.reason
-        self._write("verdict", effect=verdict.effect, rule=rule_name(verdict.rule), **fields)
+        self._write("verdict", {"effect": verdict.effect, "rule": rule_name(verdict.rule), **fields})
 
     def event(self, kind: str, **fields: object) -> None:
         """Record something that happened to an allowed request."""
-        self._write(kind, **fields)
+        self._write(kind, fields)
+
+    def response(self, **fields: object) -> None:
+        """Record how a request ended. It is written with the next record, or a moment later."""
+        self._write("response", fields, later=True)
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_later(FLUSH, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        try:
+            self._writer.flush()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the gate stops
+            self._on_failure(error)
 
     def flood(self, kind: str, **fields: object) -> None:
         """Record something that an agent can cause at will."""
         if self._room():
-            self._write(kind, **fields)
+            self._write(kind, fields)
 
     def close(self) -> None:
         """Write what was left out and let go of the log."""
@@ -66,11 +87,11 @@ class Record:
     def _tell_gap(self) -> None:
         if self._left_out:
             count, self._left_out = self._left_out, 0
-            self._write("gap", left_out=count, reason="too many refusals to record each")
+            self._write("gap", {"left_out": count, "reason": "too many refusals to record each"})
 
-    def _write(self, kind: str, **fields: object) -> None:
+    def _write(self, kind: str, fields: dict[str, object], *, later: bool = False) -> None:
         try:
-            self._writer.append(kind, **fields)
+            self._writer.append_fields(kind, fields, later=later)
         except Exception as error:
             self._on_failure(error)
             raise

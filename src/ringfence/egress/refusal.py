@@ -8,12 +8,14 @@ resolved to.
 import json
 
 from ringfence.egress.http1 import Fields, write_head
+from ringfence.errors import PeerError
 from ringfence.policy.model import ASK, EgressRule
 from ringfence.value import Struct
 from ringfence.verdict.request import USUAL_PORT, Verdict
 
 DENIED, MISMATCH, MALFORMED = "ringfence_denied", "ringfence_mismatch", "ringfence_malformed"
 UPSTREAM, CREDENTIAL = "ringfence_upstream", "ringfence_credential"
+BUDGET, WATCH = "ringfence_budget", "ringfence_watch"
 
 _PHRASES = {
     400: "Bad Request",
@@ -42,6 +44,14 @@ class Refusal(Struct):
     host: str = ""
     rule: str = ""
     how: str = ""
+
+
+class Refused(PeerError):  # noqa: N818 - a verdict on a body, found on the way
+    """Raised by a filter: the request, or its answer, goes no further."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 def malformed(message: str, status: int = 400) -> Refusal:

@@ -96,7 +96,9 @@ def test_the_digest_is_that_of_the_bytes(tree):
 
 def test_a_deleted_folder_names_every_file_in_it(tree):
     tree.agent("rm -r src")
-    assert kinds(tree) == dict.fromkeys(("src", "src/main.py", "src/deep", "src/deep/two.py", "src/deep/er", "src/deep/er/one.py"), DELETED)
+    assert kinds(tree) == dict.fromkeys(
+        ("src", "src/main.py", "src/deep", "src/deep/two.py", "src/deep/er", "src/deep/er/one.py"), DELETED
+    )
 
 
 def test_a_folder_made_anew_hides_what_was_in_it(tree):

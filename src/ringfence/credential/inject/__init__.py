@@ -5,14 +5,15 @@ put where the secret goes is removed first, every copy of it, whatever its case.
 """
 
 from ringfence.credential.inject import header
+from ringfence.credential.inject.outgoing import Outgoing
 from ringfence.credential.secret import Secret
 from ringfence.policy.model import Credential
+
+__all__ = ["WAYS", "Outgoing", "apply"]
 
 WAYS = {"header": header.apply}
 
 
-def apply(
-    headers: list[tuple[bytes, bytes]], credential: Credential, secret: Secret
-) -> list[tuple[bytes, bytes]]:
-    """Return the request's header fields with the credential in place."""
-    return WAYS["header"](headers, credential, secret)
+def apply(outgoing: Outgoing, credential: Credential, secret: Secret) -> None:
+    """Put a credential into a request."""
+    WAYS["header"](outgoing, credential, secret)
