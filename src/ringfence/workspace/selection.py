@@ -43,6 +43,7 @@ class Wanted(Struct):
 
     paths: tuple[bytes, ...] = ()  # paths, folders, globs; empty: everything
     leave: tuple[bytes, ...] = ()  # less these
+    picked: frozenset[bytes] | None = None  # or exactly these, one by one
     risky: bool = False  # whatever needs an approval has it
     approved: frozenset[bytes] = frozenset()  # or these paths have
 
@@ -91,6 +92,8 @@ def _is_asked(change: Change, wanted: Wanted) -> bool:
     def named(patterns: tuple[bytes, ...]) -> bool:
         return any(is_meant(pattern, path) for pattern in patterns for path in _paths(change))
 
+    if wanted.picked is not None:
+        return change.path in wanted.picked
     return (not wanted.paths or named(wanted.paths)) and not named(wanted.leave)
 
 
