@@ -58,7 +58,7 @@ def _check_chosen(chosen: Chosen, reviewed: Manifest) -> None:
     known = {one.path: one for one in reviewed.items}
     for change in chosen.changes:
         seen = known.get(change.path)
-        if seen is None or not seen.becomes(manifest.item(change)):
+        if seen is None or not seen.is_of(change):
             raise source.differs(change.path)
         if change.conflict:
             raise BoundaryError(f"{steps.show(change.path)} is a conflict: {change.conflict}")
@@ -72,7 +72,7 @@ def _land(site: Site, meant: Journal, folder: str) -> None:
     """Do the steps; on failure take back all that was done."""
     try:
         for step in meant.steps:
-            steps.perform(site, step)
+            steps.move(site, step)  # `stage` has looked just now
         _finish(site, meant, folder)
     except BaseException as error:
         take_back(site, meant, folder, error)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _OPENAT2 = 437  # the same on every architecture (include/uapi/asm-generic/unistd.h)
-_RENAMEAT2 = {"x86_64": 316}  # elsewhere 276
+_RENAMEAT2 = {"x86_64": 316}.get(os.uname().machine, 276)
 _NOREPLACE, _EXCHANGE = 1, 2
 _NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 1, 2, 4, 8
 _ALL = _NO_XDEV | _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH
@@ -187,8 +187,7 @@ def exchange(folder: int, name: bytes, other_folder: int, other: bytes) -> None:
 
 
 def _rename(folder: int, name: bytes, to_folder: int, to: bytes, flags: int) -> None:
-    number = _RENAMEAT2.get(os.uname().machine, 276)
-    if _syscall()(number, folder, name, to_folder, to, flags) < 0:
+    if _syscall()(_RENAMEAT2, folder, name, to_folder, to, flags) < 0:
         failed = ctypes.get_errno()
         raise OSError(failed, os.strerror(failed), to)
 

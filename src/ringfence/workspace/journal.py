@@ -144,11 +144,7 @@ def _journal(found: "dict[str, Any]") -> Journal:
 
 
 def _row(step: Step) -> list[object]:
-    return [step.act, record.text(step.path), step.slot, _marked(step.old), _marked(step.new)]
-
-
-def _marked(one: Mark | None) -> object:
-    return None if one is None else list(one.__dict__.values())
+    return [step.act, record.text(step.path), *step[2:]]  # JSON writes tuples as lists
 
 
 def _step(row: list[object]) -> Step:
@@ -162,4 +158,4 @@ def _unmarked(values: object) -> Mark | None:
     if values is None:
         return None
     assert isinstance(values, list)  # noqa: S101 - for the type checker; TypeError below else
-    return Mark(**dict(zip(Mark.__fields__, map(int, values), strict=True)))
+    return Mark(*map(int, values))

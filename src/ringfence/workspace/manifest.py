@@ -33,9 +33,18 @@ class Item(Struct):
         path, target, source = record.text(self.path), record.text(self.target), record.text(self.source)
         return [path, self.kind, self.type, self.mode, self.size, self.digest, target, source]
 
-    def becomes(self, other: "Item") -> bool:
-        """Tell whether two items leave the same thing at the same path."""
-        return self.path == other.path and self.row()[2:7] == other.row()[2:7]
+    def is_of(self, change: Change) -> bool:
+        """Tell whether a change leaves what was reviewed."""
+        after = change.after
+        if after is None:
+            return not self.type
+        return (
+            self.digest == after.digest
+            and self.type == after.kind
+            and self.mode == (0 if after.kind == LINK else after.mode)
+            and self.size == _size(after)
+            and self.target == after.target
+        )
 
 
 class Manifest(Struct):
@@ -135,17 +144,17 @@ def _item(row: "list[object]") -> Item:
     )
 
 
-def differences(reviewed: Manifest, now: Manifest) -> list[tuple[bytes, str]]:
+def differences(reviewed: Manifest, now: tuple[Change, ...]) -> list[tuple[bytes, str]]:
     """Return each path that is not as reviewed, with the reason in words."""
     before = {one.path: one for one in reviewed.items}
-    after = {one.path: one for one in now.items}
+    after = {one.path: one for one in now}
     out = []
     for path in sorted(before.keys() | after.keys()):
         if path not in before:
             out.append((path, "changed, but not in what was reviewed"))
         elif path not in after:
             out.append((path, "reviewed as a change, and is none any more"))
-        elif not before[path].becomes(after[path]):
+        elif not before[path].is_of(after[path]):
             out.append((path, "not the same as reviewed"))
     return out
 

@@ -22,7 +22,7 @@ def add(folder: str, statuses: "list[os.stat_result]") -> None:
     """Note how things were left."""
     if not statuses:
         return
-    latest = {(row[0], row[1]): row for row in record.read(folder, _FILE) or []}
-    for one in statuses:
-        latest[one.st_dev, one.st_ino] = [one.st_dev, one.st_ino, one.st_ctime_ns]
-    record.write(folder, _FILE, list(latest.values()))
+    before = record.read(folder, _FILE) or []
+    new = {(one.st_dev, one.st_ino) for one in statuses}
+    rows = [row for row in before if (row[0], row[1]) not in new]
+    record.write(folder, _FILE, rows + [(one.st_dev, one.st_ino, one.st_ctime_ns) for one in statuses])

@@ -12,7 +12,6 @@ from ringfence.workspace.steps import show
 
 _BLOCK = 1 << 20
 _ZEROS = bytes(_BLOCK)
-_PAGE = 4096
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV))
 
@@ -83,11 +82,12 @@ class Source:
             raise
 
     def _at(self, path: bytes) -> tuple[int, bytes]:
-        folder, _, name = beneath.check_path(path).rpartition(b"/")
+        folder, _, name = path.rpartition(b"/")
         if folder != self._folder:
             if self._fd >= 0:
                 os.close(self._fd)
             self._fd, self._folder = -1, None
+            beneath.check_path(path)  # of the others in the folder only the name differs
             try:
                 self._fd = beneath.open_folder(self._root, folder)
             except OSError as error:
@@ -100,24 +100,26 @@ class Source:
 
 def _copied(fd: int, out: int, size: int) -> str:
     """Copy at most `size` bytes and one more; holes stay holes. Return the digest."""
+    if size < _BLOCK:  # one read: it is short only at the end of the file
+        data = os.read(fd, size + 1)
+        write(out, data)
+        return sha256(data).hexdigest()
     digest, left = sha256(), size + 1
     while left and (block := os.read(fd, min(_BLOCK, left))):
         digest.update(block)
         left -= len(block)
-        if len(block) > _PAGE and block == _ZEROS[: len(block)]:
+        if block == _ZEROS[: len(block)]:
             os.lseek(out, len(block), os.SEEK_CUR)
         else:
             write(out, block)
-    if size > _PAGE:
-        os.ftruncate(out, size)
+    os.ftruncate(out, size)
     return digest.hexdigest()
 
 
 def write(out: int, data: bytes) -> None:
     """Write all of it."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(out, view) :]
+    while data:
+        data = data[os.write(out, data) :]
 
 
 def differs(path: bytes) -> BoundaryError:

@@ -19,6 +19,7 @@ from ringfence.workspace.source import Source, write
 from ringfence.workspace.steps import ADD, PUT, TAKE, Mark, Site, Step, mark, moved, show
 from ringfence.workspace.steps import MODE as CHMOD
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPARE = 16 << 20  # bytes that stay free
 _LARGE = 1 << 20  # from here on it is asked whether a file has holes
 _ENTER = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to change the names in a folder
@@ -78,6 +79,7 @@ class _Stage:
         self._targets: dict[bytes, Mark | None] = {}
         self._folders: dict[bytes, os.stat_result] = {}  # of the project, whose names will change
         self._owners: dict[bytes, tuple[int, int]] = {}  # of folders that are new
+        self._self = (os.geteuid(), os.getegid())
         self.slots = 0
         self._source = Source(layers.upper)
 
@@ -108,9 +110,7 @@ class _Stage:
                 modes.append(change)
                 continue
             if old is not None and (was_folder or is_folder or change.after is None):
-                (leaving if was_folder else going).append(
-                    Step(act=TAKE, path=change.path, slot=self._slot(), old=old)
-                )
+                (leaving if was_folder else going).append(Step(TAKE, change.path, self._slot(), old))
             if is_folder:
                 coming.append(change)
             elif change.after is not None:
@@ -233,12 +233,12 @@ class _Stage:
         for path, old in shut.items():
             if os.geteuid() == 0 or old.mode & _ENTER == _ENTER or old.uid != os.geteuid():
                 continue
-            opened = replace(old, mode=old.mode | _ENTER)
+            opened = old._replace(mode=old.mode | _ENTER)
             loose.append(Step(act=CHMOD, path=path, old=old, new=opened))
             if path not in gone:
                 final[path] = (opened, final[path][1] if path in final else old.mode)
         tight = [
-            Step(act=CHMOD, path=path, old=old, new=replace(old, mode=mode))
+            Step(act=CHMOD, path=path, old=old, new=old._replace(mode=mode))
             for path, (old, mode) in final.items()
             if old.mode != mode
         ]
@@ -247,7 +247,7 @@ class _Stage:
             assert step.new is not None  # noqa: S101 - for the type checker
             mode = stat.S_IFDIR | wanted[step.path]
             if mode != step.new.mode:
-                tight.append(Step(act=CHMOD, path=step.path, old=step.new, new=replace(step.new, mode=mode)))
+                tight.append(Step(act=CHMOD, path=step.path, old=step.new, new=step.new._replace(mode=mode)))
         return loose, sorted(tight, key=lambda step: step.path, reverse=True)
 
     # --- what lands --------------------------------------------------------------------------
@@ -266,11 +266,11 @@ class _Stage:
 
     def _give(self, fd: int, owner: tuple[int, int]) -> None:
         """Root gives everything to its owner; others can at most keep the group."""
-        status = os.fstat(fd)
-        if os.geteuid() == 0:
-            if owner != (status.st_uid, status.st_gid):
-                os.chown(fd, *owner)
-        elif owner[1] != status.st_gid:
+        if owner == self._self:
+            return
+        if self._self[0] == 0:
+            os.chown(fd, *owner)
+        elif owner[1] != self._self[1]:
             try:
                 os.chown(fd, -1, owner[1])
             except PermissionError:
@@ -287,7 +287,7 @@ class _Stage:
             owner = self._owners[change.path] = self._owner(change.path)
             self._give(fd, owner)
             os.fchmod(fd, permissions(change) | 0o700)
-            return Step(act=ADD, path=change.path, slot=slot, new=mark(os.fstat(fd)))
+            return Step(ADD, change.path, slot, new=mark(os.fstat(fd)))
         finally:
             os.close(fd)
 
@@ -297,7 +297,7 @@ class _Stage:
         new = self._link(change, slot) if _is(change, LINK) else self._file(change, slot)
         old = self._targets[change.path]
         put = old is not None and not old.is_folder
-        return Step(act=PUT if put else ADD, path=change.path, slot=slot, old=old if put else None, new=new)
+        return Step(PUT if put else ADD, change.path, slot, old if put else None, new)
 
     def _link(self, change: Change, slot: str) -> Mark:
         target = self._source.target(change)
@@ -308,8 +308,8 @@ class _Stage:
         return mark(beneath.status(area, at))
 
     def _file(self, change: Change, slot: str) -> Mark:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        out = os.open(slot, flags, 0o600, dir_fd=self._site.area)
+        mode = permissions(change)
+        out = os.open(slot, _NEW, mode, dir_fd=self._site.area)  # an area that nobody else can enter
         try:
             chosen = self._contents.get(change.path)
             if chosen is None:
@@ -317,8 +317,11 @@ class _Stage:
             else:
                 write(out, chosen)
             self._give(out, self._owner(change.path))
-            os.fchmod(out, permissions(change))
-            return mark(os.fstat(out))
+            status = os.fstat(out)
+            if stat.S_IMODE(status.st_mode) != mode:
+                os.fchmod(out, mode)
+                status = os.fstat(out)
+            return mark(status)
         finally:
             os.close(out)
 

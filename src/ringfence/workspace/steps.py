@@ -18,9 +18,9 @@ meant. Each step has an inverse of the same four kinds: rolling back and undoing
 import errno
 import os
 import stat
+from typing import NamedTuple
 
 from ringfence.errors import BoundaryError
-from ringfence.value import Struct
 from ringfence.workspace import beneath, record
 
 TYPE_CHECKING = False
@@ -31,8 +31,8 @@ _ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
 PUT, ADD, TAKE, MODE = "put", "add", "take", "mode"
 
 
-class Mark(Struct):
-    """By what something is known again."""
+class Mark(NamedTuple):
+    """By what something is known again: a tuple, since an apply makes tens of thousands."""
 
     device: int
     inode: int
@@ -49,15 +49,18 @@ class Mark(Struct):
 
     def fits(self, status: "os.stat_result | None") -> bool:
         """Tell whether this is what stands there, unchanged."""
-        if status is None or (status.st_dev, status.st_ino) != (self.device, self.inode):
+        if status is None or status.st_ino != self.inode or status.st_dev != self.device:
             return False
-        if self.is_folder:
+        if stat.S_ISDIR(self.mode):
             return stat.S_ISDIR(status.st_mode)
-        now = (status.st_mode, status.st_size, status.st_mtime_ns)
-        return now == (self.mode, self.size, self.modified)
+        return (
+            status.st_mode == self.mode
+            and status.st_mtime_ns == self.modified
+            and status.st_size == self.size
+        )
 
 
-class Step(Struct):
+class Step(NamedTuple):
     """One move."""
 
     act: str
@@ -74,13 +77,13 @@ class Moved(BoundaryError):  # noqa: N818 - it says what happened
 def mark(status: os.stat_result) -> Mark:
     """Return by what this is known again."""
     return Mark(
-        device=status.st_dev,
-        inode=status.st_ino,
-        mode=status.st_mode,
-        size=status.st_size,
-        modified=status.st_mtime_ns,
-        uid=status.st_uid,
-        gid=status.st_gid,
+        status.st_dev,
+        status.st_ino,
+        status.st_mode,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_uid,
+        status.st_gid,
     )
 
 
@@ -177,26 +180,35 @@ def open_workspace(workspace: str, root: tuple[int, int]) -> int:
 
 def perform(site: Site, step: Step) -> None:
     """Do one step, if what it moves is what is meant; else change nothing and raise Moved."""
+    if step.act in {PUT, TAKE} and step.old is not None and not step.old.fits(site.at(step.path)):
+        raise moved(step.path)
+    move(site, step)
+
+
+def move(site: Site, step: Step) -> None:
+    """Do one step without looking first; what turns out to be something else goes back, and Moved is raised."""
     record.moment(f"{step.act} {step.slot}")
-    if step.act == MODE:
+    act, path, number, old, new = step
+    if act == MODE:
         _change_mode(site, step)
         return
-    old, new = step.old, step.new
-    if (old is not None and old.is_folder) or (new is not None and new.is_folder):
-        site.forget()
-    folder, name = site.parent(step.path)
-    slot = step.slot.encode()
-    if step.act == ADD:
+    slot = number.encode()
+    is_folder = (old is not None and old.is_folder) or (new is not None and new.is_folder)
+    if is_folder:
+        site.forget()  # folders are about to move
+    folder, name = site.parent(path)
+    if act == ADD:
         _add(site, step, folder, name)
         return
     assert old is not None  # noqa: S101 - for the type checker: PUT and TAKE have one
-    if not old.fits(_there(folder, name)):
-        raise moved(step.path)
-    act = beneath.exchange if step.act == PUT else beneath.move
-    act(folder, name, site.area, slot)
-    if not old.fits(site.slot(step.slot)) or (old.is_folder and not _is_empty(site, slot)):
-        act(site.area, slot, folder, name)  # it changed in that very moment: put it back
-        raise moved(step.path)
+    if act == PUT:
+        beneath.exchange(folder, name, site.area, slot)
+    else:
+        beneath.move(folder, name, site.area, slot)
+    if not old.fits(site.slot(number)) or (old.is_folder and not _is_empty(site, slot)):
+        back = beneath.exchange if act == PUT else beneath.move
+        back(site.area, slot, folder, name)  # it changed in that very moment
+        raise moved(path)
 
 
 def _add(site: Site, step: Step, folder: int, name: bytes) -> None:
@@ -220,13 +232,6 @@ def _change_mode(site: Site, step: Step) -> None:
         os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(step.new.mode))
     finally:
         os.close(fd)
-
-
-def _there(folder: int, name: bytes) -> "os.stat_result | None":
-    try:
-        return beneath.status(folder, name)
-    except FileNotFoundError:
-        return None
 
 
 def _is_empty(site: Site, slot: bytes) -> bool:

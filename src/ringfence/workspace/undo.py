@@ -70,7 +70,7 @@ def _steps(site: Site, done: Journal) -> tuple[Step, ...]:
             if lies is None:
                 raise BoundaryError(f"what stood at {steps.show(one.path)} before is no longer kept")
             copied[one.new.device, one.new.inode] = now = steps.mark(lies)
-            one = replace(one, new=now)
+            one = one._replace(new=now)
         out.append(one)
     return tuple(out)
 
@@ -80,8 +80,9 @@ def _same_mode(step: Step, copied: dict[tuple[int, int], Mark]) -> Step:
     now = copied.get((step.old.device, step.old.inode))
     if now is None:
         return step
-    known = {"device": now.device, "inode": now.inode}
-    return replace(step, old=replace(step.old, **known), new=replace(step.new, **known))
+    device, inode = now[:2]
+    old = step.old._replace(device=device, inode=inode)
+    return step._replace(old=old, new=step.new._replace(device=device, inode=inode))
 
 
 def _refuse_changed(site: Site, done: Journal, ours: "frozenset[tuple[int, int, int]]") -> None:
