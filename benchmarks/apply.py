@@ -17,7 +17,6 @@ sys.path[:0] = [f"{TOP}/src", f"{TOP}/tests"]
 
 from landing import Landing  # noqa: E402 - the paths come first
 from layered import put  # noqa: E402
-
 from ringfence.workspace import apply, manifest  # noqa: E402
 from ringfence.workspace.stage import Chosen  # noqa: E402
 

@@ -8,7 +8,6 @@ import signal
 import sys
 
 from landing import Landing
-
 from ringfence.workspace import apply, record, undo
 
 

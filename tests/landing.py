@@ -5,7 +5,6 @@ import stat
 from hashlib import sha256
 
 from layered import Layered
-
 from ringfence.workspace import apply, manifest
 from ringfence.workspace.changes import read
 from ringfence.workspace.layers import OTHER

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+
 from landing import Landing, tree
 from layered import put
-
 from ringfence.workspace import apply
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -9,25 +9,48 @@ import os
 
 from ringfence.errors import UsageError
 from ringfence.host.model import Host
-from ringfence.preparation import workspace_of
 from ringfence.workspace import overlay
 from ringfence.workspace.layers import Layers
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def session_and_paths(host: Host, words: tuple[str, ...]) -> tuple[Layers, tuple[bytes, ...]]:
+
+def session_and_paths(host: Host, words: "Sequence[str]") -> tuple[Layers, tuple[bytes, ...]]:
     """Return the session's layers and the paths as the change set has them."""
-    named = words[:1] if words and _is_session(words[0]) else ()
-    workspace = os.path.realpath(workspace_of(os.getcwd(), host.home))
-    layers = (
-        overlay.find(host.state_dir, named[0])
-        if named and named[0] != "last"
-        else overlay.find(host.state_dir, "last", workspace)
-    )
-    return layers, tuple(_path(layers, word) for word in words[len(named) :])
+    named = words[:1] if words and is_session(words[0]) else ()
+    if named and named[0] != "last":
+        layers = overlay.find(host.state_dir, named[0])
+    else:
+        layers = _of_this_project(host)
+    paths = tuple(_path(layers, word) for word in words[len(named) :])
+    return layers, () if b"." in paths else paths  # the project itself: all of it
 
 
-def _is_session(word: str) -> bool:
-    return word == "last" or (len(word) >= 4 and word[:8].isdigit() and word[8:9] in {"", "-"})
+def is_session(word: str) -> bool:
+    """Say whether a word is spelled like a session's id, or the beginning of one; else it is a path."""
+    if word == "last":
+        return True
+    parts = word.split("-")
+    if not (len(parts) <= 3 and parts[0].isdecimal() and len(parts[0]) == 8):
+        return False
+    return all(part.isalnum() or not part for part in parts[1:]) and not os.path.lexists(word)
+
+
+def _of_this_project(host: Host) -> Layers:
+    """Return the last session about the folder we are in, or about one above it."""
+    here = folder = os.path.realpath(os.getcwd())
+    while True:
+        try:
+            return overlay.find(host.state_dir, "last", folder)
+        except UsageError:
+            if folder == "/":
+                raise UsageError(
+                    f"no session has changed anything in {here}",
+                    hint="`ringfence sessions` lists those that have; name one by its id",
+                ) from None
+            folder = os.path.dirname(folder)
 
 
 def _path(layers: Layers, word: str) -> bytes:

@@ -36,7 +36,7 @@ class Interrupted(Struct):
 
 def apply(layers: Layers, chosen: Chosen, reviewed: Manifest) -> int:
     """Apply what was chosen; return how many changes landed. Nothing is written where anything is amiss."""
-    _check_chosen(chosen, reviewed)
+    check_chosen(chosen, reviewed)
     with Hold(layers) as hold:
         refuse_interrupted(layers)
         folder = _begin(layers)
@@ -53,7 +53,7 @@ def apply(layers: Layers, chosen: Chosen, reviewed: Manifest) -> int:
     return len(chosen.changes)
 
 
-def _check_chosen(chosen: Chosen, reviewed: Manifest) -> None:
+def check_chosen(chosen: Chosen, reviewed: Manifest) -> None:
     """Refuse what was not reviewed as it is, and what nobody may apply."""
     known = {one.path: one for one in reviewed.items}
     for change in chosen.changes:

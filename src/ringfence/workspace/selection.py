@@ -36,6 +36,7 @@ class Selection(Struct):
     changes: tuple[Change, ...]
     left: tuple[Left, ...] = ()
     conflicts: tuple[Change, ...] = ()  # among what was asked for: nothing is applied while there are any
+    all_changes: tuple[Change, ...] = ()  # of the session
 
 
 class Wanted(Struct):
@@ -65,6 +66,7 @@ def choose(changes: tuple[Change, ...], wanted: Wanted, risks: "Mapping[bytes, I
         changes=tuple(chosen[path] for path in sorted(chosen)),
         left=tuple(left[path] for path in sorted(left)),
         conflicts=conflicts,
+        all_changes=changes,
     )
 
 

@@ -186,7 +186,7 @@ def perform(site: Site, step: Step) -> None:
 
 
 def move(site: Site, step: Step) -> None:
-    """Do one step without looking first; what turns out to be something else goes back, and Moved is raised."""
+    """Do one step without looking first; what proves to be something else goes back: Moved is raised."""
     record.moment(f"{step.act} {step.slot}")
     act, path, number, old, new = step
     if act == MODE:

@@ -5,9 +5,9 @@ import os
 import stat
 
 import pytest
+
 from landing import Landing, tree
 from layered import put
-
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.workspace import apply, manifest, undo
 from ringfence.workspace.changes import read

@@ -47,7 +47,12 @@ def counts(report: Report) -> dict[str, int]:
         found[change.kind] += 1
         links += LINK in sides
         folders += sides == {DIRECTORY}
-    more = {"links": links, "folders": folders, "risky": len(report.risky), "conflicts": len(report.conflicts)}
+    more = {
+        "links": links,
+        "folders": folders,
+        "risky": len(report.risky),
+        "conflicts": len(report.conflicts),
+    }
     return {"total": len(report.changes), **found, **more}
 
 
@@ -129,9 +134,12 @@ class Stat:
             yield META, f" {name:<{width}} | {what}{' ' if bar else ''}{bar}"
         added, removed = (sum(row[at] for row in self._rows) for at in (2, 3))
         files = len(self._rows)
-        yield HEAD, (
-            f" {files} path{'' if files == 1 else 's'} changed, {added} line{'' if added == 1 else 's'} added,"
-            f" {removed} removed"
+        yield (
+            HEAD,
+            (
+                f" {files} path{'' if files == 1 else 's'} changed, {added} line{'' if added == 1 else 's'} added,"
+                f" {removed} removed"
+            ),
         )
 
 
