@@ -70,7 +70,7 @@ def make(landing, branch="agent/work", **more):
     )
 
 
-def expected(landing, base="HEAD"):
+def expected(landing):
     """Return the tree that git itself makes of what the agent saw."""
     place = f"{landing.folder}/merged-copy"
     landing.agent(f"cp -a . {place}")
@@ -231,12 +231,9 @@ def test_a_linked_worktree_gets_its_branch_in_the_main_repository(tmp_path):
 def test_a_submodule_is_not_committed_into(landing):
     inner = f"{landing.folder}/inner"
     os.mkdir(inner)
-    git(
-        inner,
-        "init",
-        "-q",
-        f"--object-format={'sha256' if 'sha256' in open(f'{landing.below}/.git/config').read() else 'sha1'}",
-    )
+    with open(f"{landing.below}/.git/config") as file:
+        algorithm = "sha256" if "sha256" in file.read() else "sha1"
+    git(inner, "init", "-q", f"--object-format={algorithm}")
     put(inner, "file", "1")
     commit_all(inner)
     git(landing.below, "submodule", "--quiet", "add", inner, "module")
