@@ -27,6 +27,7 @@ class Layers(Struct):
     lock: str = ""  # held (flock) by the launcher while the session runs
     exclude: tuple[str, ...] = ()  # globs that are no part of the change set
     masked: tuple[str, ...] = ()  # paths that exist below but were hidden from the agent: not its to delete
+    root: tuple[int, int] = (0, 0)  # device and inode of the workspace, so that another folder there shows
 
 
 class Entry(Struct):
