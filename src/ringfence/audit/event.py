@@ -15,7 +15,7 @@ a path can start a new record, colour a terminal or turn the direction of a line
 
 from time import gmtime
 
-from ringfence.canonical import encode, sha256
+from ringfence.canonical import encode, encode_text, sha256
 from ringfence.value import Struct, plain
 
 TYPE_CHECKING = False
@@ -67,7 +67,12 @@ def line(
     seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
 ) -> tuple[str, str]:
     """Return a record's text without newline, and its hash. Values that are too long are cut."""
-    return encoded(seq, time, session, kind, prev=prev, fields=limited(fields))
+    own = _usual(fields)
+    if own is None:
+        return encoded(seq, time, session, kind, prev=prev, fields=limited(fields))
+    return _sealed(
+        f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}', prev
+    )
 
 
 def encoded(
@@ -75,10 +80,52 @@ def encoded(
 ) -> tuple[str, str]:
     """Return the one spelling of a record, and its hash."""
     own = "".join([f",{encode(name)}:{encode(value)}" for name, value in sorted(fields.items())])
-    text = f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}'
+    return _sealed(
+        f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}', prev
+    )
+
+
+def _sealed(text: str, prev: str) -> tuple[str, str]:
+    """Close a record with its hash."""
     text = text.replace("\x7f", "\\u007f")  # the one control character that JSON encoders leave raw
     made = sha256((prev + text + "}").encode("ascii"))
     return f'{text},"hash":"{made}"}}', made
+
+
+_names: dict[str, str] = {}  # how each name that was used stands in a record; there are a few dozen
+
+
+def _usual(fields: "dict[str, Any]") -> str | None:
+    """Encode short texts and numbers, most of what is recorded; None where there is anything else."""
+    if len(fields) > MAX_FIELDS:
+        return None
+    own = ""
+    for name in sorted(fields):
+        value = fields[name]
+        if type(value) is str:
+            if len(value) > MAX_FIELD:
+                return None
+            own += f"{_names.get(name) or _named(name)}{encode_text(value)}"
+        elif type(value) is int:
+            own += f"{_names.get(name) or _named(name)}{value}"
+        elif type(value) is float:
+            own += f"{_names.get(name) or _named(name)}{encode(value)}"
+        else:
+            return None
+    return own
+
+
+def _named(name: str) -> str:
+    """Return how a name stands in a record."""
+    _check_name(name)
+    if len(_names) >= 1000:
+        _names.clear()
+    return _names.setdefault(name, f",{encode_text(name)}:")
+
+
+def _check_name(name: str) -> None:
+    if name in COMMON or name == "truncated":
+        raise ValueError(f"an event has its own {name}")
 
 
 def limited(fields: "dict[str, Any]") -> "dict[str, Any]":
@@ -88,8 +135,7 @@ def limited(fields: "dict[str, Any]") -> "dict[str, Any]":
     kept: dict[str, Any] = {}
     cut: dict[str, Any] = {}
     for name, value in fields.items():
-        if name in COMMON or name == "truncated":
-            raise ValueError(f"an event has its own {name}")
+        _check_name(name)
         text = _text(value)
         kept[name] = value
         if len(text) > MAX_FIELD:
@@ -109,12 +155,20 @@ def _text(value: object) -> str:
     return encode(plain(value))
 
 
+_second = (-1, "")  # the last second that was written, and its text
+
+
 def timestamp(nanoseconds: int) -> str:
     """Return a time as RFC 3339 in UTC with microseconds."""
+    global _second  # noqa: PLW0603 - one second's text serves all records of it
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    at = gmtime(seconds)
-    day = f"{at.tm_year:04}-{at.tm_mon:02}-{at.tm_mday:02}"
-    return f"{day}T{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}.{rest // 1000:06}Z"
+    known, text = _second
+    if known != seconds:
+        at = gmtime(seconds)
+        day = f"{at.tm_year:04}-{at.tm_mon:02}-{at.tm_mday:02}"
+        text = f"{day}T{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
+        _second = seconds, text
+    return f"{text}.{rest // 1000:06}Z"
 
 
 def printable(text: str) -> str:

@@ -232,13 +232,9 @@ class Exchange:
                 await inbound.drain()
             piece = await outbound.read()
             if chain:
-                piece = filters.feed(chain, piece)
+                piece = (filters.last if outbound.done else filters.feed)(chain, piece)
             self.down += len(piece)
             inbound.write(piece)
-        if chain:
-            last = filters.finish(chain)
-            self.down += len(last)
-            inbound.write(last)
         inbound.finish(self._trailers(outbound) if outbound.trailers else ())
         outbound.release()
         self._outbound = None

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ringfence.egress.gate import Target
 from ringfence.egress.http1 import CHUNKED, RequestHead, ResponseHead
+from ringfence.egress.scrub import Scrubber
 from ringfence.value import replace
 from ringfence.verdict.request import Verdict
 
@@ -37,6 +38,13 @@ def feed(chain: "list[Filter]", data: bytes) -> bytes:
     """Pass one piece through all filters."""
     for one in chain:
         data = one.feed(data)
+    return data
+
+
+def last(chain: "list[Filter]", data: bytes) -> bytes:
+    """Pass the last piece through all filters, and end them."""
+    for one in chain:
+        data = one.last(data) if isinstance(one, Scrubber) else one.feed(data) + one.finish()
     return data
 
 

@@ -42,7 +42,9 @@ class Record:
             return
         if verdict.reason:
             fields["reason"] = verdict.reason
-        self._write("verdict", {"effect": verdict.effect, "rule": rule_name(verdict.rule), **fields})
+        fields["effect"] = verdict.effect
+        fields["rule"] = rule_name(verdict.rule)
+        self._write("verdict", fields)
 
     def event(self, kind: str, **fields: object) -> None:
         """Record something that happened to an allowed request."""
