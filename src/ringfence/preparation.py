@@ -9,6 +9,7 @@ from ringfence.boundary import launch, wire
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
 from ringfence.boundary.plan import NOBODY, check_workspace, plan
+from ringfence.boundary.project import NOWHERE, Place
 from ringfence.boundary.survey import Survey, survey
 from ringfence.errors import BoundaryError, HostError
 from ringfence.handover import Publication
@@ -29,6 +30,7 @@ class Request(Struct):
     overrides: Overrides = Overrides()
     publish: tuple[Publication, ...] = ()
     quiet: bool = False
+    session: str = ""  # one whose copy of the project is worked on again
 
 
 class Prepared(Struct):
@@ -38,6 +40,7 @@ class Prepared(Struct):
     survey: Survey
     wire: Wire
     child: Child
+    refused: str = ""  # why no overlay can be mounted here, in overlay mode
 
 
 def workspace_of(folder: str, home: str) -> str:
@@ -64,21 +67,40 @@ def prepare(request: Request, host: Host) -> Prepared:
             overrides=request.overrides,
             indexes=indexes.reader(host),
         )
+        if policy.workspace.mode == "overlay":
+            child.try_overlay(request.workspace, f"{host.state_dir}/try-{os.getpid()}")
         answers = survey(policy, host, request.workspace, request.argv)
     except BaseException:
         child.abandon()
         raise
     refused = child.built()
     if refused is None:
-        return Prepared(policy=policy, survey=answers, wire=_private(), child=child)
+        return Prepared(policy=policy, survey=answers, wire=_private(), child=child, refused=child.refused)
     fallback = launch.begin(owner=owner(request.workspace, host), networked=False)
     fallback.built()
-    return Prepared(policy=policy, survey=answers, wire=_loopback(refused, host), child=fallback)
+    wire = _loopback(refused, host)
+    why = wire.why if policy.workspace.mode == "overlay" else ""
+    return Prepared(policy=policy, survey=answers, wire=wire, child=fallback, refused=why)
 
 
-def decide(request: Request, host: Host, prepared: Prepared, *, authority: str = "", homes: str = "") -> Plan:
-    """Return the plan."""
+def decide(
+    request: Request,
+    host: Host,
+    prepared: Prepared,
+    *,
+    authority: str = "",
+    homes: str = "",
+    place: Place = NOWHERE,
+) -> Plan:
+    """Return the plan. Without a `place` for its layers it is one to look at, not to start."""
     kept = _kept(prepared.policy, host)
+    if place == NOWHERE:
+        place = Place(
+            session="SESSION",
+            folder=f"{host.state_dir}/sessions/SESSION",
+            refused=prepared.refused,
+            keep=f"{host.state_dir}/keep/WORKSPACE",
+        )
     return plan(
         prepared.policy,
         host,
@@ -90,6 +112,7 @@ def decide(request: Request, host: Host, prepared: Prepared, *, authority: str =
         homes=homes or f"{host.state_dir}/homes/WORKSPACE",
         publish=request.publish,
         kept=kept,
+        place=place,
     )
 
 

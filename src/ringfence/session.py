@@ -12,6 +12,7 @@ from ringfence.boundary import launch, limits
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import usable_credentials
+from ringfence.boundary.project import Place
 from ringfence.boundary.survey import cache_file, names_of
 from ringfence.boundary.tiers import sandbox
 from ringfence.canonical import encode
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ringfence.boundary.supervise import Outcome, Supervisor
     from ringfence.credential.authority import Authority
     from ringfence.workspace.aside import Moved
+    from ringfence.workspace.overlay import Held
+    from ringfence.workspace.quota import Quota
 
 
 def run(request: Request, host: Host) -> int:
@@ -63,11 +66,16 @@ class _Session:
         self._reason = ""  # why it did not end by itself
         self._authority: Authority | None = None
         self._supervisor: Supervisor | None = None
+        self._copy: Held | None = None
         self._folder: Folder = folder.create(host)
         try:
             self._plan = self._decide()
             self._record()
         except BaseException:
+            if self._copy is not None:
+                from ringfence.workspace import overlay
+
+                overlay.abandon(self._copy)
             self._give_back()
             folder.forget(self._folder)
             raise
@@ -84,7 +92,24 @@ class _Session:
         if speaks(self._prepared.policy):
             self._authority = self._claim()
             where = self._authority.folder
-        return decide(self._request, self._host, self._prepared, authority=where, homes=homes)
+        place = self._take_copy()
+        return decide(self._request, self._host, self._prepared, authority=where, homes=homes, place=place)
+
+    def _take_copy(self) -> Place:
+        """Take a copy of the project into use, in overlay mode; say where it is."""
+        from ringfence.boundary import copies
+
+        request, host, policy = self._request, self._host, self._prepared.policy
+        copies.check_continued(policy, request.session)
+        if policy.workspace.mode != "overlay":
+            return Place()
+        survey, refused = self._prepared.survey, self._prepared.refused
+        agent = owner(request.workspace, host)
+        if request.session:
+            self._copy = copies.continued(host, request.session, request.workspace, refused)
+        else:
+            self._copy = copies.take(self._folder, policy, survey, agent, refused)
+        return copies.place_of(host, self._copy, refused, survey, agent)
 
     def _claim(self) -> "Authority":
         from ringfence.credential import authority
@@ -119,6 +144,7 @@ class _Session:
                 command=list(made.argv),
                 workspace=made.workspace.root,
                 mode=made.workspace.mode,
+                **({"copy": made.workspace.session} if made.workspace.session else {}),
                 tier=made.tier,
                 wire=made.wire.kind,
                 policy_digest=made.policy.digest,
@@ -187,9 +213,22 @@ class _Session:
             memory=memory,
             group=self._group,
             early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
+            quota=self._quota(),
+            on_stood=self._note_boundary,
         )
         self._supervisor = Supervisor(watch, self._start_gate)
         return self._supervisor.run()
+
+    def _quota(self) -> "Quota | None":
+        from ringfence.boundary import copies
+
+        return copies.quota_of(self._copy, self._plan.policy)
+
+    def _note_boundary(self, pids: tuple[int, ...]) -> None:
+        if self._copy is not None:
+            from ringfence.workspace import overlay
+
+            overlay.note_boundary(self._copy, pids)
 
     def _start(self, child: Child, terminal: object) -> None:
         from ringfence.boundary.terminal import Terminal
@@ -269,6 +308,7 @@ class _Session:
         from ringfence.audit import heads
         from ringfence.audit.log import Writer
 
+        changed = self._end_copy()
         set_aside = self._set_aside()  # done and told also where the log cannot be written
         for moved in set_aside:
             self._say(_set_aside_text(moved))
@@ -281,8 +321,22 @@ class _Session:
                 reason=self._reason,
                 policy_digest=self._plan.policy.digest,
                 seconds=round(time.monotonic() - self._started, 3),
+                **changed,
             )
             heads.append(self._host.state_dir, self._folder.id, log.seq - 1, log.head)
+
+    def _end_copy(self) -> dict[str, int]:
+        """Leave the copy for review; tell what is in it."""
+        if self._copy is None:
+            return {}
+        from ringfence.boundary import copies
+        from ringfence.workspace import overlay
+
+        used = overlay.end(self._copy)
+        text = copies.changed_text(self._plan.workspace, used)
+        if text:
+            self._say(text)
+        return {"changed": used.entries}
 
     def _set_aside(self) -> "tuple[Moved, ...]":
         if self._plan.workspace.mode != "direct" or not self._prepared.survey.writable:

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 from gates import Running, Upstream, Upstreams
+from wires import Wire
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,14 @@ def serve(certificates):
             return made
 
         yield begin
+
+
+@pytest.fixture(scope="module")
+def wire(tmp_path_factory):
+    """Return a boundary's network."""
+    try:
+        made = Wire(str(tmp_path_factory.mktemp("wire")))
+    except OSError as error:
+        pytest.skip(f"this kernel or container gives no private wire: {error}")
+    yield made
+    made.close()

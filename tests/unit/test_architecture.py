@@ -17,7 +17,7 @@ ROWS = [
     {"value"},
     {"errors", "diagnostic", "subject", "canonical", "cache"},
     {"policy", "shell", "host"},
-    {"handover", "verdict", "workspace", "credential", "audit"},
+    {"handover", "approval", "verdict", "workspace", "credential", "audit"},
     {"boundary", "egress"},
     {"deploy", "preparation"},
     {"session"},

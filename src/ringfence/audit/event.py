@@ -34,6 +34,8 @@ KINDS = {
     "refused": "something was turned away before there was a request to decide on",
     "publish": "a port inside was made reachable on this machine, or used",
     "set-aside": "a file that the host would obey appeared, and was moved out of the workspace",
+    "approval": "a request that waited for a person was answered, or the time was over",
+    "alarm": "a value that must not go out was found on its way out",
     "note": "something the operator should know",
     "gap": "records of refusals left out because there were too many, with their number",
     END: "the session is over: exit status, duration",

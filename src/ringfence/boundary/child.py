@@ -17,7 +17,7 @@ import os
 import struct
 import sys
 
-from ringfence.boundary import syscalls, wire
+from ringfence.boundary import overlaid, syscalls, wire
 from ringfence.boundary.model import Mount
 from ringfence.boundary.mounts import Builder, root_map
 
@@ -59,6 +59,7 @@ class _At:
 
     name = "start"
     what = ""
+    idmap: int | None = None
 
 
 def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: bool) -> None:
@@ -73,6 +74,9 @@ def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: boo
         _follow(parent)
         _build(channel, as_root=bool(owner), networked=networked)
         message, fds = channel.receive()
+        while "try" in message:
+            channel.send({"refused": _refusal(owner, *message["try"])})  # type: ignore[misc]
+            message, fds = channel.receive()
         if message:
             _become(fds, ready, parent=parent, owner=owner, networked=networked, umask=umask)
     except OSError as error:
@@ -128,6 +132,22 @@ def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
     for fd in (*gate.listeners, gate.dns):
         os.close(fd)
     _At.name = "instructions"
+
+
+def _refusal(owner: int, workspace: str, place: str) -> str:
+    """Say why an overlay over the workspace cannot be mounted with its layers in `place`; or nothing."""
+    try:
+        overlaid.trial(workspace, place, _idmap(owner))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _idmap(owner: int) -> int | None:
+    """Return a mapping of root's files to the agent's; None for an ordinary user, who has no such files."""
+    if owner and _At.idmap is None:
+        _At.idmap = root_map(owner)
+    return _At.idmap
 
 
 def _enter_profile() -> None:
@@ -198,7 +218,7 @@ def _mount_all(order: dict[str, object], owner: int) -> None:
     builder = Builder(
         str(order["staging"]),
         owner=owner,
-        idmap=root_map(owner) if owner else None,
+        idmap=_idmap(owner),
         workspace=str(order["workspace"]),
     )
     if owner:

@@ -15,6 +15,7 @@ from ringfence.host.model import Host
 from ringfence.value import Struct
 from ringfence.workspace import aside
 from ringfence.workspace.aside import Moved
+from ringfence.workspace.processes import start_time
 
 _PRIVATE = 0o700
 
@@ -55,7 +56,7 @@ def create(host: Host) -> Folder:
             break
         staging = _staging(host)
         live = f"{host.state_dir}/live/{session}"
-        _write(live, f"{os.getpid()} {_start_time(os.getpid())}\n")
+        _write(live, f"{os.getpid()} {start_time(os.getpid())}\n")
     except OSError as error:
         if path:
             _remove_begun(host, path, session)
@@ -138,7 +139,7 @@ def sweep(host: Host) -> tuple[tuple[str, Moved], ...]:
         try:
             with open(live) as file:
                 pid, started = file.read().split()
-            running = _start_time(int(pid)) == started
+            running = start_time(int(pid)) == started
         except (OSError, ValueError):
             continue
         if not running:
@@ -156,15 +157,6 @@ def _bury(dead: Folder) -> tuple[Moved, ...]:
     moved = aside.recall(dead.protected, f"{dead.path}/set-aside")
     finish(dead)
     return moved
-
-
-def _start_time(pid: int) -> str:
-    """Return when a process started, in clock ticks since boot; with its pid this names it for good."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[19]
-    except OSError:
-        return "gone"
 
 
 def _write(path: str, text: str) -> None:

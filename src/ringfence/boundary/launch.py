@@ -39,6 +39,8 @@ class Child:
         self.kind = ""
         self.listeners: tuple[int, ...] = ()
         self.dns: int | None = None
+        self.refused = ""  # why the kernel mounts no overlay for us
+        self._asked = False
         self._channel = channel
 
     def built(self) -> Refused | None:
@@ -50,7 +52,15 @@ class Child:
         self.kind = str(message["kind"])
         if self.networked:
             self.listeners, self.dns = fds[:-1], fds[-1]
+        if self._asked:
+            answer, _fds = self._channel.receive()
+            self.refused = str(answer.get("refused", "no answer"))
         return None
+
+    def try_overlay(self, workspace: str, place: str) -> None:
+        """Ask whether an overlay can be mounted; `built` waits for the answer, `refused` tells it."""
+        self._channel.send({"try": (workspace, place)})
+        self._asked = True
 
     def start(
         self,

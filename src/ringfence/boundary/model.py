@@ -13,7 +13,9 @@ class Mount(Struct):
 
     # "ro", "rw": recursive binds · "pin": a folder inside a "rw" bound onto itself · "mask": our empty file
     # or folder bound over what is there · "masked": the read-only workspace without its hidden files ·
-    # "tmpfs" · "symlink" · "text": a small read-only file · "directory"
+    # "tmpfs" · "symlink" · "text": a small read-only file · "directory" · "overlay": the project under the
+    # upper layer in the folder `upper` · "stand-in": a text, or a folder, that an overlay to come shows
+    # in place of what lies below
     kind: str
     target: str  # absolute path inside
     source: str = ""  # path on the host; for "symlink" what it points to
@@ -22,6 +24,8 @@ class Mount(Struct):
     mode: int = 0o755
     directory: bool = True  # whether the target is a folder
     why: str = ""
+    upper: str = ""  # for "overlay": the folder on the host that holds `upper` and `work`
+    noexec: bool = False  # nothing in it can be executed
 
 
 class Hidden(Struct):
@@ -36,11 +40,16 @@ class WorkspacePlan(Struct):
     """The project inside."""
 
     root: str
-    mode: str  # direct | readonly | scratch
+    mode: str  # direct | overlay | readonly | scratch
     hidden: tuple[Hidden, ...] = ()  # credential files found
     protected: tuple[str, ...] = ()  # existing paths bound read-only (direct mode)
     pinned: tuple[str, ...] = ()  # their ancestors, bound onto themselves so that they cannot be renamed
     watched: tuple[str, ...] = ()  # patterns of paths that did not exist: set aside at the end if they appear
+    copy: str = ""  # overlay mode: "overlay", or "copy" where the kernel cannot mount one
+    why: str = ""  # for "copy": why it is one
+    session: str = ""  # the session whose copy this is: its own, or the one that it continues
+    kept: tuple[str, ...] = ()  # folders of the project kept between sessions, in `keep`
+    repository: str = ""  # the git folder outside the project that a linked worktree belongs to
 
 
 class LimitPlan(Struct):

@@ -1,7 +1,7 @@
 """Building the file system inside, by the child, in a mount namespace of its own.
 
 A tmpfs at the session's staging folder becomes the new root's parent: `root/` is what bubblewrap
-binds as `/`, `mask/` and `lower/` stay outside it. Every target is opened relative to `root/` with
+binds as `/`, `mask/` stays outside it. Every target is opened relative to `root/` with
 openat2(2) and RESOLVE_IN_ROOT, so no link in it leads anywhere else; below the workspace no link is
 followed at all. Sources are detached copies (open_tree), attributes are set before anything shows.
 
@@ -15,7 +15,7 @@ import stat
 import struct
 import time
 
-from ringfence.boundary import syscalls
+from ringfence.boundary import overlaid, syscalls
 from ringfence.boundary.model import Mount
 
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
@@ -45,14 +45,15 @@ class Builder:
         self._owner = owner
         self._idmap = idmap
         self._workspace = workspace
-        syscalls.mount("ringfence", staging, "tmpfs", syscalls.MS_NOSUID, "mode=0755,size=64m")
-        for name in ("root", "mask", "lower"):
+        self._lowers = 0
+        syscalls.mount("ringfence", staging, "tmpfs", syscalls.MS_NOSUID, "mode=0755,size=256m")
+        for name in ("root", "mask"):
             os.mkdir(f"{staging}/{name}", 0o755)
         self.root = os.open(f"{staging}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         for name in ("proc", "dev"):
             os.mkdir(f"{staging}/root/{name}", 0o755)
 
-    def put(self, mount: Mount, hidden: tuple[tuple[str, bool], ...]) -> None:
+    def put(self, mount: Mount, hidden: tuple[str, ...]) -> None:
         """Do one step of the plan. Raises OSError with the target as its filename."""
         kind = mount.kind
         if kind == "symlink":
@@ -64,8 +65,10 @@ class Builder:
             self._folder(mount.target, mount.mode)
         elif kind == "tmpfs":
             self._tmpfs(mount)
-        elif kind == "masked":
-            self._masked(mount, hidden)
+        elif kind == "stand-in":
+            self._stand_in(mount)
+        elif kind in {"masked", "overlay"}:
+            self._layered(mount, hidden)
         else:
             self._bind(mount)
 
@@ -119,7 +122,7 @@ class Builder:
         self._folder(mount.target, 0o755)
         owner = f"uid={self._owner},gid={self._owner}"
         size = f",size={mount.size}" if mount.size else ""
-        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | (syscalls.MS_NOEXEC if mount.noexec else 0)
         syscalls.mount(
             "tmpfs", self._path(mount.target), "tmpfs", flags, f"mode={mount.mode:o},{owner}{size}"
         )
@@ -132,7 +135,8 @@ class Builder:
             is_folder = stat.S_ISDIR(os.fstat(tree).st_mode)
             if mount.kind == "rw" and self._idmap is not None and os.fstat(tree).st_uid == 0:
                 syscalls.idmap_mount(tree, self._idmap)
-            syscalls.restrict_mount(tree, _READ_WRITE if mount.kind in {"rw", "pin"} else _READ_ONLY)
+            attributes = _READ_WRITE if mount.kind in {"rw", "pin"} else _READ_ONLY
+            syscalls.restrict_mount(tree, attributes | (syscalls.MOUNT_ATTR_NOEXEC if mount.noexec else 0))
             self._attach(tree, mount.target, is_folder=is_folder)
         finally:
             os.close(tree)
@@ -163,39 +167,99 @@ class Builder:
         resolve = _RESOLVE_IN_ROOT if follow else _RESOLVE_IN_ROOT | _RESOLVE_NO_SYMLINKS
         return open_beneath(self.root, target, resolve)
 
-    def _masked(self, mount: Mount, hidden: tuple[tuple[str, bool], ...]) -> None:
-        """Mount the workspace read-only under a layer of whiteouts: hidden files do not exist at all."""
-        mask = f"{self._staging}/mask"
-        tree = syscalls.open_tree(mount.source)
-        if self._idmap is not None and os.fstat(tree).st_uid == 0:
-            syscalls.idmap_mount(tree, self._idmap)
-        syscalls.move_mount(tree, f"{self._staging}/lower")
-        os.close(tree)
-        os.chmod(mask, stat.S_IMODE(os.stat(mount.source).st_mode))
+    def _layered(self, mount: Mount, hidden: tuple[str, ...]) -> None:
+        """Mount the project under a layer of whiteouts: hidden files do not exist at all.
+
+        Read-only, or below the session's own layer, which takes all that is written.
+        """
+        mask = self._mask(mount.target)
+        lower = self._lower(mount.source)
+        status = os.stat(mount.source)
+        os.chmod(mask, stat.S_IMODE(status.st_mode))
         os.chown(mask, self._owner, self._owner)
-        for path in (*(path for path, _folder in hidden), *_LATER):
-            self._whiteout(mask, mount.source, path)
+        inside = [path for path in hidden if path.startswith(mount.target + "/")]
+        for path in (*inside, *(f"{mount.target}/{name}" for name in _LATER)):
+            self._whiteout(path)
+        top = os.open(mask, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._folders(mount.target)
-        target = self._path(mount.target)
-        layers = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (mask, f"{self._staging}/lower")]
-        lower = ":".join(f"/proc/self/fd/{fd}" for fd in layers)
-        flags = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
-        option = "" if _in_initial_namespace() else "userxattr,"
-        syscalls.mount("overlay", target, "overlay", flags, f"{option}lowerdir={lower}")
-        for fd in layers:
+        try:
+            self._overlay(mount, (top, lower))
+        finally:
+            os.close(top)
+            os.close(lower)
+
+    def _lower(self, source: str) -> int:
+        """Open the project as a lower layer; where it is root's, it is the agent's inside."""
+        self._lowers += 1
+        return overlaid.lower(source, f"{self._staging}/lower{self._lowers}", self._idmap)
+
+    def _overlay(self, mount: Mount, lowers: tuple[int, int]) -> None:
+        if mount.kind == "masked":
+            self._read_only(mount, lowers)
+            return
+        layers = [self._own_layer(f"{mount.upper}/{name}") for name in ("upper", "work")]
+        attributes = _READ_WRITE | (syscalls.MOUNT_ATTR_NOEXEC if mount.noexec else 0)
+        tree = overlaid.tree(lowers, layers[0], layers[1], attributes)
+        syscalls.move_mount(tree, self._path(mount.target))
+        for fd in (*layers, tree):
             os.close(fd)
 
-    def _whiteout(self, mask: str, source: str, path: str) -> None:
-        parts = path.split("/")
-        for end in range(1, len(parts)):
-            folder = "/".join(parts[:end])
-            if not os.path.isdir(f"{mask}/{folder}"):
-                status = os.lstat(f"{source}/{folder}")
-                os.mkdir(f"{mask}/{folder}", stat.S_IMODE(status.st_mode))
-                os.chown(f"{mask}/{folder}", self._owner, self._owner)
-                os.utime(f"{mask}/{folder}", ns=(status.st_atime_ns, status.st_mtime_ns))
-        if not os.path.lexists(f"{mask}/{path}"):
-            os.mknod(f"{mask}/{path}", stat.S_IFCHR | 0o000, 0)
+    def _own_layer(self, path: str) -> int:
+        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def _read_only(self, mount: Mount, lowers: tuple[int, int]) -> None:
+        flags = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
+        flags |= syscalls.MS_NOEXEC if mount.noexec else 0
+        option = "" if _in_initial_namespace() else "userxattr,"
+        lower = ":".join(f"/proc/self/fd/{fd}" for fd in lowers)
+        syscalls.mount("overlay", self._path(mount.target), "overlay", flags, f"{option}lowerdir={lower}")
+
+    def _mask(self, target: str) -> str:
+        """Return the folder that is mounted above the project at `target`."""
+        path = f"{self._staging}/mask{target}"
+        os.makedirs(path, 0o755, exist_ok=True)
+        return path
+
+    def _stand_in(self, mount: Mount) -> None:
+        """Put a file or a folder of ours above what the project has at this place, if anything."""
+        self._above(os.path.dirname(mount.target))
+        if mount.directory:
+            self._copied_folder(mount.target)
+            return
+        path = f"{self._staging}/mask{mount.target}"
+        mode = stat.S_IMODE(os.lstat(mount.target).st_mode)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(fd, "wb") as file:
+            file.write(mount.text.encode("utf-8", "surrogateescape"))
+            os.fchmod(fd, mode)
+            os.fchown(fd, self._owner, self._owner)
+
+    def _whiteout(self, path: str) -> None:
+        self._above(os.path.dirname(path))
+        place = f"{self._staging}/mask{path}"
+        if not os.path.lexists(place):
+            os.mknod(place, stat.S_IFCHR | 0o000, 0)
+
+    def _above(self, folder: str) -> None:
+        """Make a folder in the mask layer, and those above it, each like the project's own."""
+        if os.path.isdir(f"{self._staging}/mask{folder}"):
+            return
+        self._above(os.path.dirname(folder))
+        self._copied_folder(folder)
+
+    def _copied_folder(self, folder: str) -> None:
+        place = f"{self._staging}/mask{folder}"
+        try:
+            os.mkdir(place)
+        except FileExistsError:
+            return
+        os.chown(place, self._owner, self._owner)
+        try:
+            status = os.lstat(folder)
+        except FileNotFoundError:  # it is only there to be mounted on
+            return
+        os.chmod(place, stat.S_IMODE(status.st_mode))
+        os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def open_beneath(root: int, path: str, resolve: int) -> int:

@@ -1,8 +1,9 @@
 """Deciding: policy, host and survey in, plan out. Pure; what it returns is all that launching needs."""
 
-from ringfence.boundary import environment, guarantees, limits
+from ringfence.boundary import environment, guarantees, limits, project
 from ringfence.boundary.environment import INSIDE, TRUST
-from ringfence.boundary.model import Hidden, Mount, Plan, Wire, WorkspacePlan
+from ringfence.boundary.model import Mount, Plan, Wire
+from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER, NOWHERE, Place, mask
 from ringfence.boundary.survey import Entry, Survey
 from ringfence.credential import sources
 from ringfence.errors import BoundaryError, HostError, PolicyError
@@ -14,7 +15,6 @@ from ringfence.workspace.tables import CREDENTIAL_FOLDERS
 
 NOBODY = 65534
 _AGENT = 1000  # who root's agent is inside
-MASKED_FILE, MASKED_FOLDER = f"{INSIDE}/hidden", f"{INSIDE}/hidden.d"
 ENTRY = f"{INSIDE}/enter"
 _NSSWITCH = (
     "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
@@ -33,11 +33,12 @@ def plan(
     homes: str = "",
     publish: tuple[Publication, ...] = (),
     kept: tuple[tuple[str, str], ...] = (),
+    place: Place = NOWHERE,
 ) -> Plan:
     """Decide everything about one session.
 
     `authority` is the folder of the session's public certificates, `homes` the folder in which
-    `files.state` is kept for this workspace; both on the host.
+    `files.state` is kept for this workspace, `place` where an overlay's layers are; all on the host.
     """
     check_workspace(survey.workspace, host)
     _check_accepted(policy, survey, wire)
@@ -46,7 +47,7 @@ def plan(
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
-    workspace = _workspace(policy, survey)
+    workspace = project.assess(policy, survey, place)
     mounts = (
         *_system(survey),
         *_etc(survey, host, wire, uid=uid, gid=gid, user=user),
@@ -54,7 +55,7 @@ def plan(
         *_trust(survey, authority),
         *_tools(survey, host),
         *_files(policy, survey, host, homes),
-        *_project(workspace, policy, survey),
+        *project.mounts(workspace, policy, survey, place),
     )
     visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
     path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
@@ -298,85 +299,8 @@ def _files(policy: Policy, survey: Survey, host: Host, homes: str) -> tuple[Moun
         Mount(kind="ro", source=path, target=path, why="the host runs or obeys it")
         for path in survey.protected_elsewhere
     ]
-    mounts += [_mask(path, directory=folder) for path, _rule, folder in survey.hidden_elsewhere]
+    mounts += [mask(path, directory=folder) for path, _rule, folder in survey.hidden_elsewhere]
     return tuple(mounts)
-
-
-def _mask(path: str, *, directory: bool) -> Mount:
-    return Mount(
-        kind="mask", source=MASKED_FOLDER if directory else MASKED_FILE, target=path, why="credentials"
-    )
-
-
-def _workspace(policy: Policy, survey: Survey) -> WorkspacePlan:
-    root, mode = survey.workspace, policy.workspace.mode
-    hidden = tuple(
-        Hidden(path=f"{root}/{one.path}", rule=one.rule, directory=one.directory)
-        for one in survey.findings.hidden
-    )
-    if mode == "scratch":
-        return WorkspacePlan(root=root, mode=mode)
-    if mode == "readonly":
-        return WorkspacePlan(root=root, mode=mode, hidden=hidden)
-    masked = {one.path for one in survey.findings.hidden} | {path for path, _text in survey.clean_configs}
-    all_protected = tuple(one.path for one in survey.findings.protected)
-    protected = tuple(path for path in all_protected if path not in masked)
-    return WorkspacePlan(
-        root=root,
-        mode=mode,
-        hidden=hidden,
-        protected=tuple(f"{root}/{path}" for path in protected),
-        pinned=tuple(f"{root}/{path}" for path in _ancestors(all_protected)),  # .envrc is masked and obeyed
-        watched=policy.workspace.protect,
-    )
-
-
-def _ancestors(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Return every folder above the paths, outermost first: bound onto themselves they cannot be renamed."""
-    out: set[str] = set()
-    for path in paths:
-        parts = path.split("/")[:-1]
-        out.update("/".join(parts[: end + 1]) for end in range(len(parts)))
-    return tuple(sorted(out, key=lambda path: (path.count("/"), path)))
-
-
-def _project(workspace: WorkspacePlan, policy: Policy, survey: Survey) -> tuple[Mount, ...]:
-    root = workspace.root
-    if workspace.mode == "scratch":
-        return (
-            Mount(kind="tmpfs", target=root, size=policy.limits.scratch, mode=0o755, why="scratch workspace"),
-        )
-    if workspace.mode == "readonly":
-        return (
-            Mount(kind="masked", source=root, target=root, why="the project, read-only"),
-            *_clean_configs(survey),
-        )
-    kind = "rw" if survey.writable else "ro"
-    return (
-        Mount(kind=kind, source=root, target=root, why="the project"),
-        *(
-            Mount(kind="pin", source=path, target=path, why="holds protected files")
-            for path in workspace.pinned
-        ),
-        *(
-            Mount(kind="ro", source=path, target=path, why="the host runs or obeys it")
-            for path in workspace.protected
-        ),
-        *(_mask(one.path, directory=one.directory) for one in workspace.hidden),
-        *_clean_configs(survey),
-    )
-
-
-def _clean_configs(survey: Survey) -> tuple[Mount, ...]:
-    """Cover git configurations that hold credentials with copies that do not."""
-    out = []
-    for number, (path, text) in enumerate(survey.clean_configs):
-        copy = f"{INSIDE}/git-config-{number}"
-        out.append(
-            Mount(kind="text", target=copy, text=text, why="a git configuration without its credentials")
-        )
-        out.append(Mount(kind="mask", source=copy, target=f"{survey.workspace}/{path}", why="credentials"))
-    return tuple(out)
 
 
 def _shell(survey: Survey) -> str:

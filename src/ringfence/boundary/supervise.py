@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ringfence.workspace.quota import Quota
+
 SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM, SIGWINCH = 1, 2, 3, 9, 15, 28
 _FORWARDED = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
 GRACE = 1.0  # seconds between a forwarded signal and the end by force
@@ -40,6 +42,8 @@ class Watch(Struct):
     memory: int | None  # bytes, where the launcher has to watch it itself
     group: Group | None
     early: bool  # start the gate's process at once
+    quota: "Quota | None" = None  # on what the session writes
+    on_stood: "Callable[[tuple[int, ...]], None] | None" = None  # gets the boundary's processes
 
 
 class Outcome(Struct):
@@ -113,6 +117,8 @@ class Supervisor:
             until.append(started + self._watch.wall_time)
         if self._watch.memory is not None:
             until.append(now + _SAMPLE)
+        if self._watch.quota is not None:
+            until.append(now + self._watch.quota.every)
         if not self._stood:
             until.append(started + _READY_WAIT)
         return max(0.0, min(until) - now) * 1000 + 1 if until else None
@@ -129,6 +135,10 @@ class Supervisor:
             used = memory_of(watch.pid)
             if used > watch.memory:
                 self._kill(f"the session used {used} bytes of memory, more than its {watch.memory}")
+        if watch.quota is not None and not self._reason:
+            too_much = watch.quota.look()
+            if too_much:
+                self._kill(too_much)
 
     def _handle(self, fd: int) -> None:
         watch = self._watch
@@ -162,6 +172,8 @@ class Supervisor:
         if b"R" in said:
             self._stood = True
             self._poll.unregister(self._watch.ready)
+            if self._watch.on_stood is not None:
+                self._watch.on_stood((self._watch.pid, *children_of(self._watch.pid)))
 
     def _gate(self) -> None:
         if self.gate:

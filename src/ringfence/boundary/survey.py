@@ -75,6 +75,8 @@ class Survey(Struct):
     java: bool  # whether a JVM is on PATH
     cgroup: str  # "v2", "v1" or "": where this process may make limits
     command: str  # the command's absolute path on the host, or as given
+    kept: tuple[str, ...] = ()  # the policy's workspace.keep that can be mounted on, relative
+    submounts: tuple[str, ...] = ()  # other file systems mounted in the workspace: no part of an overlay
 
 
 def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) -> Survey:
@@ -114,7 +116,31 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         java=bool(java),
         cgroup=_cgroup(),
         command=command,
+        kept=tuple(path for path in policy.workspace.keep if _can_keep(workspace, path)),
+        submounts=_submounts(workspace) if policy.workspace.mode == "overlay" else (),
     )
+
+
+def _can_keep(workspace: str, path: str) -> bool:
+    """Tell whether every part of a path is a folder, or not there: no link may lead a mount elsewhere."""
+    parts = path.split("/")
+    for end in range(1, len(parts) + 1):
+        try:
+            mode = os.lstat("/".join((workspace, *parts[:end]))).st_mode
+        except FileNotFoundError:
+            return True
+        if not stat.S_ISDIR(mode):
+            return False
+    return True
+
+
+def _submounts(workspace: str) -> tuple[str, ...]:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        places = [line.split(" ", 5)[4] for line in file]
+    unescaped = [
+        place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\") for place in places
+    ]
+    return tuple(place for place in unescaped if place.startswith(workspace + "/"))
 
 
 def _with_ourselves(workspace: str, findings: Findings) -> Findings:

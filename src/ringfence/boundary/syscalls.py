@@ -17,6 +17,7 @@ CLONE_NEWNET = 0x40000000
 MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
+MS_NOEXEC = 8
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 
@@ -28,7 +29,7 @@ _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, 0x80000
 _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
 _MOVE_MOUNT_F_EMPTY_PATH, _MOVE_MOUNT_T_EMPTY_PATH = 0x04, 0x40
 _MOUNT_ATTR_IDMAP = 0x00100000
-MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV = 1, 2, 4
+MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 _AT_FDCWD = -100
 
 
@@ -62,6 +63,11 @@ def mount(source: str | bytes, target: str | bytes, kind: str = "", flags: int =
         ),
         target,
     )
+
+
+def unmount(target: str | bytes) -> None:
+    """Take a mount away from its place, at once (umount2(2) with MNT_DETACH)."""
+    _check(_libc.umount2(os.fsencode(target), 2), target)
 
 
 def open_tree(path: str | bytes, *, recursive: bool = True) -> int:

@@ -9,6 +9,8 @@ COMMANDS = {
     "trust": "let this project's ringfence.toml widen the policy, as it stands now",
     "doctor": "say what this machine offers, and how to mend what is missing",
     "verify": "attack the boundary and print what held",
+    "approve": "see which requests wait for a person, and answer them",
+    "sessions": "list the copies that sessions left for review, or remove them",
     "log": "read or check the audit log",
     "policy": "check a policy, or print it or its JSON Schema",
 }

@@ -81,7 +81,7 @@ def _files(made: Plan, limit: int) -> list[str]:
     return rows
 
 
-_MODES = {"direct": "writable", "readonly": "read-only", "scratch": "empty"}
+_MODES = {"direct": "writable", "overlay": "a copy", "readonly": "read-only", "scratch": "empty"}
 _KINDS = {"ro": "read-only", "rw": "writable", "tmpfs": "private"}
 
 

@@ -21,7 +21,8 @@ OPTIONS = (
     Option(name="--deny", value="HOST", help="never let requests to this host out", many=True),
     Option(name="--read", value="PATH", help="show this path, read-only", many=True),
     Option(name="--write", value="PATH", help="let this path be written", many=True),
-    Option(name="--mode", value="MODE", help="workspace: direct, readonly or scratch"),
+    Option(name="--mode", value="MODE", help="workspace: overlay, direct, readonly or scratch"),
+    Option(name="--direct", help="let the agent work on the real files: the same as --mode direct"),
     Option(
         name="--workspace", value="DIR", help="the project; default: the repository around this folder, or it"
     ),
@@ -35,6 +36,9 @@ OPTIONS = (
     Option(name="--publish", value="[HOST:]INSIDE", help="reach a port inside on 127.0.0.1", many=True),
     Option(name="--quiet", help="say nothing on standard error"),
 )
+
+
+SESSION = Option(name="--session", value="ID", help="work on in the copy of this session, or of the `last`")
 
 
 def request(given: Given, host: Host, default: tuple[str, ...] = ()) -> Request:
@@ -52,6 +56,7 @@ def request(given: Given, host: Host, default: tuple[str, ...] = ()) -> Request:
         overrides=_overrides(given),
         publish=tuple(map(_publication, given.all("--publish"))),
         quiet="--quiet" in given.switches,
+        session=given.one("--session"),
     )
 
 
@@ -80,7 +85,7 @@ def _overrides(given: Given) -> Overrides:
         deny=given.all("--deny"),
         read=tuple(map(_absolute, given.all("--read"))),
         write=tuple(map(_absolute, given.all("--write"))),
-        mode=given.one("--mode"),
+        mode=_mode(given),
         accept=given.all("--accept"),
         credentials=given.all("--credential"),
         memory=given.one("--memory"),
@@ -88,6 +93,16 @@ def _overrides(given: Given) -> Overrides:
         processes=given.one("--processes"),
         wall_time=given.one("--time"),
     )
+
+
+def _mode(given: Given) -> str:
+    named = given.one("--mode")
+    if "--direct" not in given.switches:
+        return named or ("overlay" if given.one("--session") else "")
+    if named not in {"", "direct"} or given.one("--session"):
+        other = f"--mode {named}" if named else "--session"
+        raise UsageError(f"`--direct` and `{other}` contradict each other", hint="leave one of them out")
+    return "direct"
 
 
 def _absolute(path: str) -> str:

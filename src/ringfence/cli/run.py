@@ -4,7 +4,7 @@ import sys
 
 from ringfence import session
 from ringfence.cli import options
-from ringfence.cli.request import OPTIONS, request
+from ringfence.cli.request import OPTIONS, SESSION, request
 from ringfence.host import probe
 
 USAGE = "ringfence run [OPTION …] [--] COMMAND [ARGUMENT …]"
@@ -16,9 +16,10 @@ ABOUT = (
 
 def main(arguments: list[str]) -> int:
     """Run the command; return its status."""
-    given = options.read(arguments, (*OPTIONS, options.Option(name="--help", help="this text")), USAGE)
+    known = (*OPTIONS, SESSION)
+    given = options.read(arguments, (*known, options.Option(name="--help", help="this text")), USAGE)
     if "--help" in given.switches:
-        sys.stdout.write(options.help_text(USAGE, ABOUT, OPTIONS))
+        sys.stdout.write(options.help_text(USAGE, ABOUT, known))
         return 0
     host = probe.host()
     return session.run(request(given, host), host)

@@ -14,7 +14,7 @@ from ringfence.verdict.request import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     # Each makes a filter for one request, or None. What it puts into the notes goes into the response record.
     Notes = dict[str, object]
@@ -26,6 +26,7 @@ class Filter(Protocol):
     """Looks into one body."""
 
     keeps_length: bool  # what it returns is as long as what it was given
+    needs_plain: bool  # it reads the body, so a content coding has to be undone before
 
     def feed(self, data: bytes) -> bytes:
         """Return what can be passed on."""
@@ -33,22 +34,35 @@ class Filter(Protocol):
     def finish(self) -> bytes:
         """Return what was held back: the body has ended."""
 
+    def close(self) -> None:
+        """Take note that the exchange is over, however it ended: called once, before its record."""
 
-def feed(chain: "list[Filter]", data: bytes) -> bytes:
+
+class Looking:
+    """What filters have in common that look and pass everything on."""
+
+    keeps_length = True
+    needs_plain = False
+
+    def close(self) -> None:
+        """Leave everything as it is."""
+
+
+def feed(chain: "Sequence[Filter]", data: bytes) -> bytes:
     """Pass one piece through all filters."""
     for one in chain:
         data = one.feed(data)
     return data
 
 
-def last(chain: "list[Filter]", data: bytes) -> bytes:
+def last(chain: "Sequence[Filter]", data: bytes) -> bytes:
     """Pass the last piece through all filters, and end them."""
     for one in chain:
         data = one.last(data) if isinstance(one, Scrubber) else one.feed(data) + one.finish()
     return data
 
 
-def finish(chain: "list[Filter]") -> bytes:
+def finish(chain: "Sequence[Filter]") -> bytes:
     """End all filters in turn; each sees what the one before it held back."""
     data = b""
     for one in chain:
@@ -56,7 +70,7 @@ def finish(chain: "list[Filter]") -> bytes:
     return data
 
 
-def keep_length(chain: "list[Filter]") -> bool:
+def keep_length(chain: "Sequence[Filter]") -> bool:
     """Say whether a body is as long behind the filters as before."""
     return all(one.keeps_length for one in chain)
 

@@ -4,17 +4,19 @@ The order is the point: where it goes, whether it may, with which credential, on
 anything upstream. One verdict is recorded for each request, whole, before its first byte is sent.
 """
 
+from ringfence.approval import Question
 from ringfence.credential.secret import Secret
 from ringfence.egress import refusal
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
 from ringfence.egress.message import Inbound
-from ringfence.egress.refusal import Refusal
+from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError
 from ringfence.errors import PeerError
-from ringfence.policy.model import ALLOW, Credential
+from ringfence.policy.model import ALLOW, ASK, Credential
+from ringfence.value import replace
 from ringfence.verdict.request import Verdict
 
 
@@ -28,6 +30,9 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
             await inbound.drain()
     except MalformedError as error:
         await _malformed(case, error)
+    except Refused as error:
+        case.refused(error.refusal)
+        inbound.abort()
     except PeerError:
         inbound.abort()
 
@@ -62,9 +67,38 @@ class Case:
         if isinstance(target, Refusal):
             return self.refused(target)
         verdict = gate.decide(gate.request(head, target))
+        if verdict.effect == ASK and self.services.asking.open:
+            return await self._asked(target, verdict)
         if verdict.effect != ALLOW:
             self._record(target, verdict)
             return denial(verdict, target, head.method)
+        return await self._allowed(target, verdict)
+
+    async def _asked(self, target: Target, verdict: Verdict) -> Refusal | None:
+        """Hold a request until somebody answers for it."""
+        self._record(target, verdict)
+        services, head = self.services, self.inbound.head
+        question = Question(
+            number=0,
+            session="",
+            method=head.method,
+            scheme=target.scheme,
+            host=target.host,
+            port=target.port,
+            path=target.path.text + target.path.query,
+            rule=refusal.rule_name(verdict.rule),
+            reason=verdict.reason,
+            credentials=tuple(one.name for one in services.gate.credentials_for(target)),
+            length=max(head.framing, -1),
+        )
+        answer = await services.asking.while_there(self.inbound, question)
+        if not answer.allowed:
+            return denial(replace(verdict, reason=answer.reason), target, head.method)
+        return await self._allowed(target, replace(verdict, effect=ALLOW))
+
+    async def _allowed(self, target: Target, verdict: Verdict) -> Refusal | None:
+        """Choose the credential for a request that may pass, and put the verdict on record."""
+        gate, head = self.services.gate, self.inbound.head
         if head.expect not in {b"", b"100-continue"}:
             self._record(target, verdict)
             return self.refused(refusal.malformed("the only expectation served is 100-continue", 417))
@@ -79,7 +113,13 @@ class Case:
     ) -> Refusal | None:
         """Send an allowed request on and pass its answer back."""
         services, inbound = self.services, self.inbound
+        refused = await services.controls.admit(inbound.head, target)
+        if refused is not None:
+            return self.refused(refused)
         outgoing = services.gate.outgoing(inbound.head, target, chosen)
+        services.controls.readable(
+            outgoing, target, secret=chosen is not None, upgrade=bool(inbound.head.upgrade)
+        )
         for check in services.head_checks:
             outcome = check(outgoing)
             if outcome is not None:

@@ -43,3 +43,11 @@ SECRET_TIME = 30.0  # for a credential's source
 STOP_TIME = 1.0  # for exchanges under way when the session ends
 REFUSALS_BURST = 1000  # refusal records at once, before they are counted instead of written
 REFUSALS_RATE = 100.0  # and per second thereafter
+
+DECODED_PIECE = 16 * 1024 * 1024  # what one piece of a compressed body may unfold into
+ARCHIVES = 8  # gzip files looked into in one request's body
+WATCH_OVERLAP = 4096  # bytes of unfolded text kept, so that a value across two pieces is found
+USAGE_ANSWER = 8 * 1024 * 1024  # of a model's answer kept to read its usage at the end
+USAGE_EVENT = 1024 * 1024  # one event of a model's answer
+QUESTIONS = 64  # requests that wait for a person at one time
+APPROVER_TIME = 3600.0  # one `ringfence approve` may stay connected

@@ -15,6 +15,7 @@ from ringfence.verdict.request import USUAL_PORT, Verdict
 
 DENIED, MISMATCH, MALFORMED = "ringfence_denied", "ringfence_mismatch", "ringfence_malformed"
 UPSTREAM, CREDENTIAL = "ringfence_upstream", "ringfence_credential"
+BUDGET, WATCH = "ringfence_budget", "ringfence_watch"
 
 _PHRASES = {
     400: "Bad Request",

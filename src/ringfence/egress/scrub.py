@@ -16,6 +16,7 @@ from urllib.parse import quote_from_bytes
 from ringfence.egress.http1 import Fields, ResponseHead
 from ringfence.value import replace
 
+DIALOGUE = 6  # in a dialogue, the shortest beginning of a value that is held back
 SHORTEST = 4  # a shorter value would also stand in innocent text
 _SHORTEST_SPELLING = 8  # the same for its other spellings
 
@@ -47,9 +48,12 @@ class Scrubber:
     """Scrubs one body."""
 
     keeps_length = True
+    needs_plain = True
 
-    def __init__(self, values: tuple[bytes, ...]) -> None:
+    def __init__(self, values: tuple[bytes, ...], least: int = 1) -> None:
+        """Hold back no tail shorter than `least`: in a dialogue it would be waited for."""
         self._values = values
+        self._least = least
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -58,6 +62,8 @@ class Scrubber:
         keep = 0
         for value in self._values:
             keep = max(keep, _tail(data, value))
+        if keep < self._least:
+            keep = 0
         self._held = data[len(data) - keep :]
         return data[: len(data) - keep]
 
@@ -65,6 +71,9 @@ class Scrubber:
         """Return all that is left, where this piece is known to be the last."""
         data, self._held = scrub(self._held + data, self._values), b""
         return data
+
+    def close(self) -> None:
+        """Leave everything as it is."""
 
     def finish(self) -> bytes:
         """Return what was held back: the body has ended, so it was no beginning."""

@@ -9,6 +9,7 @@ from ringfence.egress.gate import Gate, Target
 from ringfence.egress.http1 import RequestHead, ResponseHead
 from ringfence.egress.keys import Keys
 from ringfence.egress.leaf import Contexts
+from ringfence.egress.passages import Passages
 from ringfence.egress.record import Record
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.stream import Registry
@@ -19,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ringfence.egress.asking import Asking
+    from ringfence.egress.controls import Controls
     from ringfence.egress.filters import Downward, Notes, Upward
 
 
@@ -35,6 +38,7 @@ class Services:
         names: Names,
         record: Record,
         registry: Registry,
+        asking: "Asking",
     ) -> None:
         self.gate = gate
         self.keys = keys
@@ -43,10 +47,13 @@ class Services:
         self.names = names
         self.record = record
         self.registry = registry
+        self.asking = asking
+        self.controls: Controls  # set when the rest stands: it puts its filters in
         # Makers of filters, and last checks on heads: one list each, and an empty one costs nothing.
         self.upward_filters: list[Upward] = []
         self.downward_filters: list[Downward] = []
         self.head_checks: list[Callable[[Outgoing], Refusal | None]] = []
+        self.passages = Passages()
         self.busy = 0  # exchanges and tunnels under way
         self.served = asyncio.Event()  # set once the first request has been answered
 

@@ -17,10 +17,12 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
     egress = dict(layer.get("egress", {}))
     for effect in ("allow", "ask", "deny"):
         egress[effect] = tuple([model.EgressRule(**rule) for rule in egress.get(effect, ())])
-    egress["static"] = tuple(sorted(egress.get("static", {}).items()))
+    for table in ("static", "resolvers"):
+        egress[table] = tuple(sorted(egress.get(table, {}).items()))
     environment = dict(layer.get("environment", {}))
     environment["set"] = tuple(sorted(environment.get("set", {}).items()))
     credentials, gateways = layer.get("credentials", {}), layer.get("gateways", {})
+    budgets = layer.get("budgets", {})
     return model.Policy(
         use=layer.get("use", ()),
         tier=layer.get("tier", model.TIERS[:1]),
@@ -32,6 +34,9 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
         gateways=tuple([model.Gateway(name=name, **gateways[name]) for name in sorted(gateways)]),
         environment=model.Environment(**environment),
         limits=model.Limits(**layer.get("limits", {})),
+        budgets=tuple([model.Budget(name=name, **budgets[name]) for name in sorted(budgets)]),
+        model=model.ModelBudget(**layer.get("model", {})),
+        watch=model.Watch(**layer.get("watch", {})),
     )
 
 
@@ -57,14 +62,28 @@ def _check(layer: "Layer", files: "tuple[tuple[read.Source, Layer], ...]") -> No
         for name, source in _env_sources(layer)
         if any(_kept(pattern, source[4:]) for pattern in keep)
     ]
+    problems += _proxy_problems(layer.get("egress", {}))
     if problems:
         raise PolicyError(
             "the policy cannot be used", diagnostics=tuple(_placed(files, *one) for one in problems)
         )
 
 
+def _proxy_problems(egress: "Layer") -> list[tuple[tuple[str, str], str, str]]:
+    user = "@" in egress.get("proxy", "")
+    if bool(egress.get("proxy_password")) == user:
+        return []
+    if user:
+        problem = ("proxy", "the proxy's user has no password", "name its source in `egress.proxy_password`")
+    else:
+        hint = 'write the user into `egress.proxy`: "http://user@host:port"'
+        problem = ("proxy_password", "there is a password and no user that it belongs to", hint)
+    return [(("egress", problem[0]), *problem[1:])]
+
+
 def _env_sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
-    pairs = ((name, one.get("source", "")) for name, one in layer.get("credentials", {}).items())
+    pairs = [(name, one.get("source", "")) for name, one in layer.get("credentials", {}).items()]
+    pairs.append(("egress.proxy", layer.get("egress", {}).get("proxy_password", "")))
     return ((name, source) for name, source in pairs if source[:4] == "env:")
 
 

@@ -1,6 +1,6 @@
 """A policy as text: what `ringfence plan` and `ringfence policy show` print, and why each line is there."""
 
-from ringfence.policy.model import Credential, EgressRule, Policy
+from ringfence.policy.model import Credential, EgressRule, Policy, Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ def lines(policy: Policy) -> list[str]:
         *_credentials(policy),
         *_inside(policy),
         *_limits(policy),
+        *_budgets(policy),
         *(f"note: {note}" for note in policy.notes),
     ]
     return [printable(line) for line in told]
@@ -48,9 +49,22 @@ def _workspace(policy: Policy) -> "Iterator[str]":
     yield from _listed("hidden beside the credential files", policy.workspace.mask)
     yield from _listed("not hidden", policy.workspace.unmask)
     yield from _listed("not writable", policy.workspace.protect)
+    yield from _copy(policy.workspace)
     yield from _listed("read outside the workspace", policy.files.read)
     yield from _listed("written outside the workspace", policy.files.write)
     yield from _listed("kept between sessions", policy.files.state)
+
+
+def _copy(workspace: Workspace) -> "Iterator[str]":
+    yield from _listed("kept for this workspace, not reviewed", workspace.keep)
+    yield from _listed("no part of the changes", workspace.exclude)
+    yield from _listed("output goes to", [workspace.output] if workspace.output else ())
+    told = {
+        "a session's copy takes at most " + size(workspace.quota or 0): workspace.quota is not None,
+        "copied whole where no overlay can be mounted": workspace.snapshot,
+        "nothing in the workspace can be executed": workspace.noexec,
+    }
+    yield from (f"  {text}" for text, holds in told.items() if holds)
 
 
 def _egress(policy: Policy) -> "Iterator[str]":
@@ -64,6 +78,11 @@ def _egress(policy: Policy) -> "Iterator[str]":
     yield from _listed("passed through unseen", egress.splice)
     yield from _listed("certificates also trusted", egress.extra_ca)
     yield from (f"  {name} is dialled at {address}" for name, address in egress.static)
+    yield from (f"  {name} and below are looked up at {address}" for name, address in egress.resolvers)
+    if egress.proxy:
+        password = f" (password from {egress.proxy_password})" if egress.proxy_password else ""
+        yield f"  all else is dialled through {egress.proxy}{password}"
+    yield from _listed("dialled without the proxy", egress.no_proxy)
 
 
 def _credentials(policy: Policy) -> "Iterator[str]":
@@ -122,3 +141,27 @@ def _listed(what: str, items: "Iterable[str]") -> "Iterator[str]":
 
 def _origin(origin: str) -> str:
     return f"  [{origin}]" if origin else ""
+
+
+def _budgets(policy: Policy) -> "Iterator[str]":
+    for one in policy.budgets:
+        rows = ((one.requests, "requests"), (one.up, "bytes up"), (one.down, "bytes down"))
+        told = ", ".join(f"{limit} {word}" for limit, word in rows if limit is not None)
+        hosts = one.host or "all hosts together"
+        yield f"budget {one.name}: at most {told or 'anything'} for {hosts}{_origin(one.origin)}"
+    model = policy.model
+    most = (
+        (model.session_tokens, "tokens a session"),
+        (model.session_cost, "dollars a session"),
+        (model.day_tokens, "tokens a day"),
+        (model.day_cost, "dollars a day"),
+    )
+    told = ", ".join(f"{limit} {word}" for limit, word in most if limit is not None)
+    if told:
+        yield f"model: at most {told}"
+    watch = policy.watch
+    if watch.masked != "refuse":
+        yield f"values of masked files in requests: {watch.masked}"
+    if watch.environment or watch.files:
+        yield f"canaries in {', '.join((*watch.environment, *watch.files))}: {watch.alarm} when one shows up"
+    yield from _listed("not watched toward", watch.exempt)

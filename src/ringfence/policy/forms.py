@@ -5,7 +5,7 @@ may be comes from here. A form turns a written value into its one canonical spel
 ValueError with the reason.
 """
 
-from ringfence.policy import model
+from ringfence.policy import endpoints, model
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 UNLIMITED = "unlimited"  # lifts a limit that a lower layer or the default sets
 LOCKABLE = (
     "use", "tier", "accept", "workspace", "files",
-    "egress", "credentials", "gateways", "environment", "limits",
+    "egress", "credentials", "gateways", "environment", "limits", "budgets", "model", "watch",
 )  # fmt: skip
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
@@ -119,6 +119,19 @@ def _state(value: str) -> str:
     return place
 
 
+def _kept(value: str) -> str:
+    """Check a folder of the workspace, relative to it."""
+    _text(value)
+    parts = value.removesuffix("/").split("/")
+    if value[:1] in {"/", "~"} or not all(parts) or {".", ".."}.intersection(parts):
+        raise ValueError("a kept folder is relative to the workspace, without `.` and `..`")
+    if "*" in value or "?" in value:
+        raise ValueError("a kept folder is no pattern: name each one")
+    if ".git" in parts:
+        raise ValueError("what lies in `.git` cannot be kept apart from the project")
+    return "/".join(parts)
+
+
 def _header(value: str) -> str:
     name = value.lower()
     if not name or any(char not in _TOKEN for char in name):
@@ -170,15 +183,6 @@ def _upstream(value: str) -> str:
             raise ValueError("an upstream's prefix is no pattern and has no query")
     shown = f"[{host}]" if ":" in host else host
     return f"https://{shown}{'' if port == 443 else f':{port}'}{(slash + path).rstrip('/')}"
-
-
-def _endpoint(value: str) -> str:
-    from ringfence.subject import is_address
-
-    host, port = split_authority(value)
-    if not is_address(host):
-        raise ValueError("this is address:port, such as 127.0.0.1:8443")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _count(value: int) -> int:
@@ -264,7 +268,12 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "start": _choice("when the gate starts", ("first-connection", "early")),
         "proxy_variables": FLAG,
         "extra_ca": PLACE,
-        "static": _string("address:port", _endpoint),
+        "ask_timeout": SECONDS,
+        "static": _string("an address or address:port", endpoints.static),
+        "proxy": _string("a proxy's URL", endpoints.proxy, pattern="^(http|socks5)://"),
+        "proxy_password": _string("a source", _source),
+        "no_proxy": PATTERN,
+        "resolvers": _string("address:port", endpoints.nameserver),
     },
     model.Credential: {
         "source": _string("a source", _source, pattern="^(env|file|command):"),
@@ -283,6 +292,12 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "mask": GLOB,
         "unmask": GLOB,
         "protect": GLOB,
+        "keep": _string("a folder of the workspace", _kept),
+        "exclude": GLOB,
+        "quota": SIZE,
+        "snapshot": FLAG,
+        "output": PLACE,
+        "noexec": FLAG,
     },
     model.Files: {
         "read": PLACE,
@@ -299,6 +314,21 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "wall_time": SECONDS,
         "scratch": SIZE,
     },
+    model.Budget: {"host": PATTERN, "requests": COUNT, "up": SIZE, "down": SIZE},
+    model.ModelBudget: {
+        "session_tokens": COUNT,
+        "session_cost": NUMBER,
+        "day_tokens": COUNT,
+        "day_cost": NUMBER,
+        "warn": NUMBER,
+    },
+    model.Watch: {
+        "masked": _choice("what happens", model.MASKED),
+        "environment": VARIABLE,
+        "files": _string("a file under ~/", _state, pattern="^~/"),
+        "alarm": _choice("what happens", model.ALARMS),
+        "exempt": PATTERN,
+    },
     model.Policy: {"use": SLUG, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
@@ -306,8 +336,10 @@ NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
 NAMES = {
     (model.Policy, "credentials"): SLUG,
     (model.Policy, "gateways"): SLUG,
+    (model.Policy, "budgets"): SLUG,
     (model.Environment, "set"): VARIABLE,
-    (model.Egress, "static"): HOST,
+    (model.Egress, "static"): _string("a host", endpoints.static_name),
+    (model.Egress, "resolvers"): HOST,
 }
 LOCK = _choice("a section", LOCKABLE)
 INDEX = _choice("a package tool", ("pip", "npm", "cargo", "go", "apt", "maven"))

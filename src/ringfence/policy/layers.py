@@ -20,7 +20,7 @@ is why an `ask` counts there only under an `allow` that covers it: on its own it
 a question.
 """
 
-from ringfence.policy.model import TIERS, WORKSPACE_MODES
+from ringfence.policy.model import ALARMS, DEFAULT_MODE, MASKED, TIERS, Limits, ModelBudget
 from ringfence.subject import pattern_covers
 from ringfence.value import Struct
 
@@ -32,11 +32,22 @@ if TYPE_CHECKING:
 
 WIDENING = (
     ("", "accept"), ("workspace", "unmask"), ("files", "read"), ("files", "write"), ("files", "state"),
-    ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("environment", "keep"),
+    ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("egress", "no_proxy"),
+    ("environment", "keep"), ("watch", "environment"), ("watch", "files"), ("watch", "exempt"),
+    ("workspace", "keep"),
 )  # fmt: skip
-NARROWING = (("workspace", "mask"), ("workspace", "protect"), ("egress", "deny"))
-NAMED = (("", "credentials"), ("", "gateways"), ("egress", "static"), ("environment", "set"))
-NEUTRAL = (("egress", "start"), ("egress", "proxy_variables"))
+NARROWING = (
+    ("workspace", "mask"), ("workspace", "protect"), ("workspace", "exclude"), ("egress", "deny"),
+)  # fmt: skip
+NAMED = (
+    ("", "credentials"), ("", "gateways"), ("", "budgets"), ("egress", "static"), ("egress", "resolvers"),
+    ("environment", "set"),
+)  # fmt: skip
+NEUTRAL = (
+    ("egress", "start"), ("egress", "proxy_variables"), ("egress", "proxy"), ("egress", "proxy_password"),
+    ("egress", "ask_timeout"), ("model", "warn"), ("workspace", "snapshot"), ("workspace", "output"),
+)  # fmt: skip
+ORDERED = (("watch", "masked", MASKED), ("watch", "alarm", ALARMS))
 EVERYTHING = frozenset(
     (
         "use",
@@ -49,13 +60,19 @@ EVERYTHING = frozenset(
         "gateways",
         "environment",
         "limits",
+        "budgets",
+        "model",
+        "watch",
     )
 )
 STRICTNESS = (
     "direct",
+    "overlay",
     "scratch",
     "readonly",
 )  # of workspace modes: what a later one forbids, an earlier may allow
+LIMITS = Limits.__fields__
+MODEL = {name: default for name, default in ModelBudget.__fields__.items() if name != "warn"}
 DEFAULTS: "Layer" = {}  # what no layer says is said by the defaults in `model`
 
 
@@ -88,8 +105,14 @@ def combine(state: Combined, layer: "Layer", origin: str, locked: "frozenset[str
     for section, field in NEUTRAL:
         _neutral(merged, layer, (section, field), ignored, state.fixed, locked=section in locked)
     _mode(merged, layer, ignored, state.fixed, locked="workspace" in locked)
+    _noexec(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _tier(merged, layer, ignored, state.fixed, locked="tier" in locked)
-    _limits(merged, layer, ignored, state.fixed, locked="limits" in locked)
+    _quota(merged, layer, ignored, state.fixed, locked="workspace" in locked)
+    _limits(merged, layer, ignored, state.fixed, section="limits", fields=LIMITS, locked="limits" in locked)
+    _limits(merged, layer, ignored, state.fixed, section="model", fields=MODEL, locked="model" in locked)
+    for section, field, order in ORDERED:
+        place = (section, field)
+        _ordered(merged, layer, place, order, ignored=ignored, fixed=state.fixed, locked=section in locked)
     return Combined(layer=merged, fixed=state.fixed, ignored=tuple(ignored))
 
 
@@ -236,7 +259,7 @@ def _mode(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *
     given = _get(layer, "workspace", "mode")
     if given is None:
         return
-    current = _get(merged, "workspace", "mode") or WORKSPACE_MODES[0]
+    current = _get(merged, "workspace", "mode") or DEFAULT_MODE
     floor = current if locked else _get(fixed, "workspace", "mode") or STRICTNESS[0]
     if STRICTNESS.index(given) >= STRICTNESS.index(floor):
         _put(merged, "workspace", "mode", given)
@@ -256,13 +279,76 @@ def _tier(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *
         merged["tier"] = strong
 
 
-def _limits(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
-    from ringfence.policy.model import Limits
+def _ordered(
+    merged: "Layer",
+    layer: "Layer",
+    place: tuple[str, str],
+    order: tuple[str, ...],
+    *,
+    ignored: list[str],
+    fixed: "Layer",
+    locked: bool,
+) -> None:
+    """Take a setting whose values have an order, the strictest last and by default."""
+    given = _get(layer, *place)
+    if given is None:
+        return
+    current = _get(merged, *place) or order[-1]
+    floor = current if locked else _get(fixed, *place) or order[0]
+    if order.index(given) >= order.index(floor):
+        _put(merged, *place, given)
+    elif given != current:
+        ignored.append(f"{'.'.join(place)} {given}")
 
-    for name, given in layer.get("limits", {}).items():
-        current = merged.get("limits", {}).get(name, Limits.__fields__[name])
-        bound = current if locked else fixed.get("limits", {}).get(name)
-        if bound is None or (given is not None and given <= bound):
-            _put(merged, "limits", name, given)
-        elif given != current:
-            ignored.append(f"limits.{name}")
+
+def _noexec(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
+    given = _get(layer, "workspace", "noexec")
+    if given is None:
+        return
+    bound = _get(merged if locked else fixed, "workspace", "noexec") or False
+    if given or not bound:
+        _put(merged, "workspace", "noexec", given)
+    else:
+        ignored.append("workspace.noexec false")
+
+
+def _limits(
+    merged: "Layer",
+    layer: "Layer",
+    ignored: list[str],
+    fixed: "Layer",
+    *,
+    section: str,
+    fields: "Layer",
+    locked: bool,
+) -> None:
+    for name in layer.get(section, {}):
+        if name in fields:
+            place = (section, name)
+            _bounded(merged, layer, place, ignored, fixed, default=fields[name], locked=locked)
+
+
+def _quota(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
+    if "quota" in layer.get("workspace", {}):
+        place = ("workspace", "quota")
+        _bounded(merged, layer, place, ignored, fixed, default=None, locked=locked)
+
+
+def _bounded(
+    merged: "Layer",
+    layer: "Layer",
+    place: tuple[str, str],
+    ignored: list[str],
+    fixed: "Layer",
+    *,
+    default: "Any",
+    locked: bool,
+) -> None:
+    """Set a number that may not exceed what stands above it; None is no limit."""
+    given = _get(layer, *place)
+    current = merged.get(place[0], {}).get(place[1], default)
+    bound = current if locked else fixed.get(place[0], {}).get(place[1])
+    if bound is None or (given is not None and given <= bound):
+        _put(merged, *place, given)
+    elif given != current:
+        ignored.append(".".join(place))

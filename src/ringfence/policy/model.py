@@ -7,8 +7,11 @@ reference page.
 from ringfence.value import Struct
 
 ALLOW, ASK, DENY = "allow", "ask", "deny"
-WORKSPACE_MODES = ("direct", "readonly", "scratch")
+WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
+DEFAULT_MODE = "direct"
 TIERS = ("sandbox",)
+MASKED = ("off", "record", "refuse")  # the strictest last
+ALARMS = ("refuse", "end")
 
 
 class EgressRule(Struct):
@@ -28,13 +31,22 @@ class Egress(Struct):
     """What may leave, and what happens to it."""
 
     allow: tuple[EgressRule, ...] = ()
-    ask: tuple[EgressRule, ...] = ()  # until somebody can be asked (issue: ask), ask is refused with a reason
+    ask: tuple[EgressRule, ...] = ()  # requests that wait until somebody answers them (`ringfence approve`)
     deny: tuple[EgressRule, ...] = ()
     splice: tuple[str, ...] = ()  # hosts whose TLS is passed through unseen
     start: str = "first-connection"  # or "early": when the gate's process starts
     proxy_variables: bool = True  # also set HTTP(S)_PROXY inside
     extra_ca: tuple[str, ...] = ()  # PEM files trusted for upstream certificates beside the system's
-    static: tuple[tuple[str, str], ...] = ()  # host name -> "address:port" to dial for it; you vouch for it
+    ask_timeout: float = 120.0  # seconds until a request that waits for an answer is refused
+    static: tuple[
+        tuple[str, str], ...
+    ] = ()  # host name, or host:port -> "address" or "address:port" to dial for it; you vouch for it
+    proxy: str = ""  # upstream proxy for everything the gate dials: "http://[user@]host:port" or "socks5://…"
+    proxy_password: str = ""  # source of that proxy's password, written as a credential's
+    no_proxy: tuple[str, ...] = ()  # hosts, `*.suffix` or networks that are dialled directly all the same
+    resolvers: tuple[
+        tuple[str, str], ...
+    ] = ()  # domain -> "address:port" of the nameserver that is asked for its names, and nobody else
 
 
 class Credential(Struct):
@@ -65,10 +77,18 @@ class Gateway(Struct):
 class Workspace(Struct):
     """The project, and how the agent holds it."""
 
-    mode: str = "direct"  # direct | readonly | scratch
+    mode: str = DEFAULT_MODE  # direct | overlay | readonly | scratch
     mask: tuple[str, ...] = ()  # globs of files hidden from the agent, beside the built-in credential files
     unmask: tuple[str, ...] = ()  # globs of built-in masks given up
     protect: tuple[str, ...] = ()  # globs the agent cannot write, beside the built-in ones
+    keep: tuple[
+        str, ...
+    ] = ()  # overlay: folders kept for this workspace between sessions, never reviewed or applied
+    exclude: tuple[str, ...] = ()  # overlay: globs of files that are no part of a session's changes
+    quota: int | None = None  # overlay: bytes that a session's copy may take; above, the session ends
+    snapshot: bool = False  # overlay: where the kernel cannot mount one, copy a project of any size
+    output: str = ""  # a folder on the host, outside the workspace, that the agent writes as /output
+    noexec: bool = False  # no file of the workspace can be executed
 
 
 class Files(Struct):
@@ -100,6 +120,37 @@ class Limits(Struct):
     scratch: int | None = None  # bytes in /tmp, /dev/shm and the private home each
 
 
+class Budget(Struct):
+    """How much may leave in one session, to some hosts or to all together."""
+
+    name: str
+    host: str = ""  # exact name or `*.suffix`; empty: all hosts together
+    requests: int | None = None  # requests, and connections that nobody looks into
+    up: int | None = None  # bytes of request bodies and tunnels toward the upstream
+    down: int | None = None  # bytes of answers and tunnels toward the agent
+    origin: str = ""
+
+
+class ModelBudget(Struct):
+    """What the model may cost, read from the usage in its answers. Hard stops; a warning comes before."""
+
+    session_tokens: int | None = None  # tokens in and out, of this session
+    session_cost: float | None = None  # US dollars by the price table, of this session
+    day_tokens: int | None = None  # the same of all sessions of this user since midnight UTC
+    day_cost: float | None = None  # US dollars of all sessions of this user since midnight UTC
+    warn: float = 0.8  # part of a limit at which the record and the operator are warned
+
+
+class Watch(Struct):
+    """What must not go out, to whichever host: made-up values (canaries) and values of masked files."""
+
+    masked: str = "refuse"  # requests that carry a value of a masked file: refuse | record | off
+    environment: tuple[str, ...] = ()  # variables inside that hold a canary
+    files: tuple[str, ...] = ()  # files under ~/ inside that hold a canary
+    alarm: str = "end"  # when a canary shows up in a request: end the session | refuse the request
+    exempt: tuple[str, ...] = ()  # hosts to which these values may go, such as the model's own
+
+
 class Policy(Struct):
     """A whole policy after all layers: nothing below this decides on its own what a user meant."""
 
@@ -113,6 +164,9 @@ class Policy(Struct):
     gateways: tuple[Gateway, ...] = ()
     environment: Environment = Environment()
     limits: Limits = Limits()
+    budgets: tuple[Budget, ...] = ()
+    model: ModelBudget = ModelBudget()
+    watch: Watch = Watch()
     origins: tuple[tuple[str, str], ...] = ()  # (layer, file) of every layer read, lowest first
     notes: tuple[str, ...] = ()  # what the operator should know: ignored widening, missing trust
     digest: str = ""  # sha256 over the canonical JSON of all the above but notes and origins

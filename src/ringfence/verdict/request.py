@@ -139,6 +139,23 @@ def opaque(host: str, port: int, rules: Rules) -> Verdict:
     return NOTHING_MATCHED
 
 
+def opaque_tcp(host: str, port: int, rules: Rules) -> Verdict:
+    """Decide on a raw connection: only a rule for `tcp` on this very port allows what nobody looks into.
+
+    A deny rule about the port denies it, whatever else the rule is about: it could be what flows there.
+    """
+    for rule in rules.deny.about(host):
+        if not rule.ports or port in rule.ports:
+            return Verdict(effect=DENY, rule=rule, reason=rule.reason or "a rule denies this")
+    for rule in rules.ask.about(host):
+        if _covers_door(rule, "tcp", port):
+            return Verdict(effect=ASK, rule=rule, reason=rule.reason)
+    for rule in rules.allow.about(host):
+        if _covers_door(rule, "tcp", port):
+            return Verdict(effect=ALLOW, rule=rule, reason=rule.reason)
+    return NOTHING_MATCHED
+
+
 def reachable(host: str, rules: Rules) -> bool:
     """Say whether a name may be resolved at all: some rule could allow or ask about it on some port."""
     if any(not (rule.ports or rule.methods or rule.paths) for rule in rules.deny.about(host)):

@@ -24,6 +24,7 @@ class Layers(Struct):
     ended: bool = False
     lock: str = ""  # held (flock) by the launcher while the session runs
     exclude: tuple[str, ...] = ()  # globs that are no part of the change set
+    masked: tuple[str, ...] = ()  # paths that exist below but were hidden from the agent: not its to delete
 
 
 class Entry(Struct):
@@ -33,9 +34,10 @@ class Entry(Struct):
     mode: int  # permission bits, set-id bits included
     size: int = 0
     digest: str = ""  # SHA-256 of a file's content, hexadecimal
-    target: bytes = b""  # of a link
+    target: bytes = b""  # of a link; of OTHER what it is: fifo, socket, device 8:1, …
     inode: tuple[int, int] = (0, 0)  # device and inode, to tell later that it is still the same
     links: int = 1  # hard links to a file
+    attributes: tuple[str, ...] = ()  # names of extended attributes that tell something; never applied
 
 
 class Change(Struct):
@@ -47,3 +49,4 @@ class Change(Struct):
     after: Entry | None = None
     source: bytes = b""  # RENAMED: where the same content stood before (that path's own DELETED is implied)
     conflict: str = ""  # what the user changed meanwhile, in words; empty: nothing
+    notes: tuple[str, ...] = ()  # what else a reviewer should know, in words: twins by case, hard links

@@ -116,7 +116,7 @@ def test_every_field_of_the_model_has_a_form():
         (
             "[egress.static]\n'a.b' = 'c.d:1'",
             ("egress", "static", "a.b"),
-            "`c.d:1`: this is address:port, such as 127.0.0.1:8443",
+            "`c.d:1`: this is an address, or address:port, such as 127.0.0.1:8443",
         ),
         (
             "[egress.static]\n'*.b' = '1.2.3.4:1'",
@@ -225,7 +225,7 @@ def test_a_wrong_lock_is_told():
         (("managed", "open"), "unknown key `open`"),
         (
             ("managed", "lock", 0),
-            f"`x`: expected {choices} or `limits`",
+            f"`x`: expected {choices} or `{forms.LOCKABLE[-1]}`",
         ),
     ]
     assert wrong("managed = 1", "managed") == [(("managed",), "expected a table, found a number")]
@@ -310,5 +310,5 @@ def test_a_guess_is_offered():
     assert [problem.hint for problem in problems] == [
         "did you mean `egress`?",
         "did you mean `readonly`?",
-        known + "`credentials`, `gateways`, `environment`, `limits`",
+        known + "`credentials`, `gateways`, `environment`, `limits`, `budgets`, `model`, `watch`",
     ]

@@ -11,7 +11,8 @@ import struct
 
 from ringfence.boundary import landlock, limits, seccomp, stub
 from ringfence.boundary.model import Mount, Plan
-from ringfence.boundary.plan import ENTRY, MASKED_FILE, MASKED_FOLDER
+from ringfence.boundary.plan import ENTRY
+from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER
 from ringfence.boundary.stub import Call, Data, Execute, Pointers, Slot, Step
 from ringfence.errors import BoundaryError
 from ringfence.value import Struct, replace
@@ -31,7 +32,7 @@ class Invocation(Struct):
     entry: bytes  # the entry program
     filter: bytes  # for bubblewrap's --seccomp
     mounts: tuple[Mount, ...]  # that our child makes; empty when bubblewrap does
-    hidden: tuple[tuple[str, bool], ...]  # in a "masked" workspace: (relative path, is a folder)
+    hidden: tuple[str, ...]  # paths that do not exist in a "masked" or "overlay" workspace
     cpus: int  # keep to so many CPUs; 0: a cgroup holds the limit, or there is none
     texts: tuple[tuple[str, bytes], ...]  # files that bubblewrap makes from descriptors, in the fallback
 
@@ -46,9 +47,7 @@ def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
         entry=entry,
         filter=seccomp.assemble(arch, _filter_options(plan)),
         mounts=plan.mounts,
-        hidden=tuple(
-            (one.path[len(plan.workspace.root) + 1 :], one.directory) for one in plan.workspace.hidden
-        ),
+        hidden=tuple(one.path for one in plan.workspace.hidden),
         cpus=_cpus(plan),
         texts=(),
     )
@@ -212,7 +211,7 @@ def _landlock_rules(plan: Plan) -> tuple[tuple[str, int, bool], ...]:
     for mount in plan.mounts:
         if mount.kind in {"ro", "masked"} and not _covered(mount.target, rules):
             rules.append((mount.target, landlock.READ, mount.directory))
-        elif mount.kind in {"rw", "tmpfs"}:
+        elif mount.kind in {"rw", "tmpfs", "overlay"}:
             rules.append((mount.target, landlock.WRITE, mount.directory))
     return tuple(rules)
 

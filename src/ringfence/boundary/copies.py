@@ -1,0 +1,116 @@
+"""The session's copy of the project, from the launcher's side: taken, watched, given back.
+
+`workspace.overlay` keeps copies on disk; here is what a session needs of them.
+"""
+
+import os
+
+from ringfence.boundary import project
+from ringfence.boundary.folder import Folder
+from ringfence.boundary.model import WorkspacePlan
+from ringfence.boundary.project import Place
+from ringfence.boundary.survey import Survey
+from ringfence.canonical import sha256
+from ringfence.errors import HostError, UsageError
+from ringfence.host.model import Host
+from ringfence.policy.model import Policy
+from ringfence.workspace import overlay, snapshot, upper
+from ringfence.workspace.layers import COPY, OVERLAY, Layers
+from ringfence.workspace.overlay import Held
+from ringfence.workspace.quota import Quota
+
+
+def take(folder: Folder, policy: Policy, survey: Survey, owner: int, refused: str) -> Held:
+    """Begin a copy of the project for a new session."""
+    kind = COPY if refused else OVERLAY
+    hidden = tuple(one.path for one in survey.findings.hidden)
+    masked = (*hidden, *(path for path, _text in survey.clean_configs))
+    kept = tuple(pattern for path in survey.kept for pattern in (path, f"{path}/**"))
+    made = Layers(
+        session=folder.id,
+        workspace=survey.workspace,
+        upper=f"{folder.path}/{overlay.WHOLE if refused else overlay.UPPER}",
+        kind=kind,
+        exclude=(*policy.workspace.exclude, *kept),
+        masked=masked,
+    )
+    try:
+        held = overlay.begin(folder.path, made, owner)
+    except OSError as error:
+        raise HostError(
+            f"the session's copy cannot be made in {folder.path}: {error.strerror}",
+            hint="free some space, or name another state folder with RINGFENCE_STATE_DIR",
+        ) from None
+    if kind == COPY:
+        _copy(held, policy, survey, hidden)
+    return held
+
+
+def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...]) -> None:
+    try:
+        snapshot.take(
+            survey.workspace,
+            held.layers.upper,
+            f"{held.folder}/{overlay.BASE}",
+            skipped=(*hidden, *survey.kept),
+            texts=survey.clean_configs,
+            bounded=not policy.workspace.snapshot,
+        )
+        for path in survey.kept:
+            os.makedirs(f"{held.layers.upper}/{path}", exist_ok=True)
+    except BaseException:
+        overlay.abandon(held)
+        raise
+
+
+def continued(host: Host, name: str, workspace: str, refused: str) -> Held:
+    """Take the copy of an earlier session into use again."""
+    layers = overlay.find(host.state_dir, name, workspace)
+    if layers.kind == OVERLAY and refused:
+        raise HostError(
+            f"session {layers.session} wrote into an overlay, and none can be mounted now: {refused}",
+            hint="`ringfence doctor` says what this machine offers",
+        )
+    return overlay.resume(layers, workspace)
+
+
+def place_of(host: Host, held: Held, refused: str, survey: Survey, owner: int) -> Place:
+    """Return where the plan finds the copy, and what is kept beside it; kept folders are made."""
+    key = sha256(survey.workspace.encode("utf-8", "surrogateescape"))[:24]
+    keep = f"{host.state_dir}/keep/{key}"
+    for path in survey.kept:
+        kept = project.kept_folder(keep, path)
+        if not os.path.isdir(kept):
+            os.makedirs(kept, 0o700)
+            if not host.uid:
+                os.chown(kept, owner, owner)
+    if held.layers.kind == COPY and not refused:
+        refused = "the session that is continued has one"
+    return Place(session=held.layers.session, folder=held.folder, refused=refused, keep=keep)
+
+
+def check_continued(policy: Policy, session: str) -> None:
+    """Refuse to continue a session in a mode without copies."""
+    if session and policy.workspace.mode != "overlay":
+        raise UsageError(
+            f"`--session {session}` continues a copy of the project, but the mode is {policy.workspace.mode}",
+            hint="add `--mode overlay`",
+        )
+
+
+def quota_of(held: Held | None, policy: Policy) -> Quota | None:
+    """Return what watches the copy's size."""
+    limit = policy.workspace.quota
+    return None if held is None or limit is None else Quota(held.layers.upper, limit)
+
+
+def changed_text(workspace: WorkspacePlan, used: upper.Usage) -> str:
+    """Return the line that tells at the end what is in the copy; nothing where that is nothing."""
+    if not used.entries:
+        return ""
+    what = "1 file" if used.entries == 1 else f"{used.entries} files"
+    session = workspace.session
+    return (
+        f"ringfence: {what} changed in a copy; review: ringfence diff {session}, "
+        f"take over: ringfence apply {session}"
+    )

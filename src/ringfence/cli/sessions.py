@@ -1,0 +1,114 @@
+"""`ringfence sessions`: the copies of projects that sessions left, listed or removed."""
+
+import sys
+import time
+
+from ringfence.canonical import encode
+from ringfence.cli import options
+from ringfence.cli.options import Option
+from ringfence.errors import UsageError
+from ringfence.host import probe
+from ringfence.host.model import Host
+from ringfence.subject import duration
+from ringfence.workspace import overlay
+from ringfence.workspace.overlay import Listed
+
+USAGE = "ringfence sessions [--json] | ringfence sessions remove [ID … | --older DURATION]"
+ABOUT = (
+    "List the sessions that left a copy of a project with changes in it, or remove such copies for good.\n"
+    "A session is named by its id, by the beginning of one, or as `last`. Its log stays."
+)
+_LIST = (Option(name="--json", help="as JSON"),)
+_REMOVE = (Option(name="--older", value="DURATION", help="remove: all that began longer ago, such as 7d"),)
+_HELP = Option(name="--help", help="this text")
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
+_SIZES = ((1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"))
+
+
+def main(arguments: list[str]) -> int:
+    """List or remove."""
+    given = options.read(arguments, (*_LIST, _HELP), USAGE)
+    if "--help" in given.switches:
+        sys.stdout.write(options.help_text(USAGE, ABOUT, (*_LIST, *_REMOVE)))
+        return 0
+    host = probe.host()
+    if not given.rest:
+        return _list(host, as_json="--json" in given.switches)
+    if given.rest[0] != "remove" or given.switches:
+        raise UsageError(f"`ringfence sessions` knows no `{given.rest[0]}`", hint=f"usage: {USAGE}")
+    return _remove(list(given.rest[1:]), host)
+
+
+def _list(host: Host, *, as_json: bool) -> int:
+    found = overlay.listed(host.state_dir)
+    if as_json:
+        print(encode([_plain(one) for one in found]))
+        return 0
+    if not found:
+        print("no session has left changes")
+        return 0
+    rows = [("id", "state", "age", "files", "size", "workspace"), *map(_row, found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for row in rows:
+        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
+        print("  ".join((*cells, row[5])))
+    return 0
+
+
+def _plain(one: Listed) -> dict[str, object]:
+    layers = one.layers
+    return {
+        "id": layers.session,
+        "workspace": layers.workspace,
+        "state": _state(one),
+        "started": layers.started // 1_000_000_000,
+        "files": one.entries,
+        "size": one.size,
+        "kind": layers.kind,
+    }
+
+
+def _state(one: Listed) -> str:
+    return "running" if one.running else "ended"
+
+
+def _row(one: Listed) -> tuple[str, str, str, str, str, str]:
+    layers = one.layers
+    shown = layers.workspace
+    if not shown.isprintable():
+        shown = shown.encode("unicode_escape", "backslashreplace").decode()
+    return layers.session, _state(one), _age(layers.started), str(one.entries), _size(one.size), shown
+
+
+def _age(started: int) -> str:
+    seconds = max(0, int(time.time()) - started // 1_000_000_000)
+    return next((f"{seconds // unit}{letter}" for unit, letter in _UNITS if seconds >= unit), f"{seconds}s")
+
+
+def _size(count: int) -> str:
+    return next((f"{count / unit:.0f}{letter}" for unit, letter in _SIZES if count >= unit), str(count))
+
+
+def _remove(words: list[str], host: Host) -> int:
+    given = options.read(words, (*_REMOVE, _HELP), USAGE)
+    older = given.one("--older")
+    if bool(older) == bool(given.rest):
+        raise UsageError("name the sessions to remove, or say how old with --older", hint=f"usage: {USAGE}")
+    if older:
+        return _remove_older(older, host)
+    for layers in [overlay.find(host.state_dir, name) for name in given.rest]:
+        overlay.remove(layers)
+        print(f"removed {layers.session}")
+    return 0
+
+
+def _remove_older(text: str, host: Host) -> int:
+    try:
+        limit = time.time_ns() - int(duration(text) * 1e9)
+    except ValueError as error:
+        raise UsageError(f"--older {text}: {error}", hint="write 7d, 12h or 30m") from None
+    for one in overlay.listed(host.state_dir):
+        if one.layers.started < limit and not one.running:
+            overlay.remove(one.layers)
+            print(f"removed {one.layers.session}")
+    return 0

@@ -1,0 +1,328 @@
+"""A session's copy of the project: begun, continued, ended, found again, removed.
+
+    STATE/sessions/ID/   layers.json   what `layers.Layers` says, replaced as a whole
+                         lock          held by the launcher while the session runs
+                         upper/        what differs from the project (or copy/, the whole changed copy)
+                         work/         the kernel's, for an overlay; fresh at every start
+                         boundary      the processes of the boundary, while they run
+
+A launcher that was killed leaves a copy that is not marked as ended. Its lock is free then; once the
+processes of its boundary are gone too, the copy is as good as any other, and whoever looks it up next
+marks it. A session that changed nothing leaves nothing.
+"""
+
+import fcntl
+import os
+import stat
+import time
+
+from ringfence.canonical import encode
+from ringfence.errors import BoundaryError, HostError, UsageError
+from ringfence.value import Struct, replace
+from ringfence.workspace import beneath, upper
+from ringfence.workspace.layers import COPY, OVERLAY, Layers
+from ringfence.workspace.processes import start_time
+
+UPPER, WHOLE, WORK = "upper", "copy", "work"
+LAYERS, LOCK, BOUNDARY, BASE = "layers.json", "lock", "boundary", "base"
+# What stays of a session when its copy is removed: the record of it
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_RECORD = frozenset(("audit.jsonl", "plan.json", "egress.log", "set-aside"))
+_DYING = 5.0  # seconds that the processes of a boundary may take to be gone
+
+
+class Held(Struct):
+    """A copy in use: nobody else may use, apply or discard it."""
+
+    folder: str  # of the session it belongs to
+    layers: Layers
+    lock: int  # descriptor
+    continued: bool = False
+
+
+class Listed(Struct):
+    """One session that has a copy."""
+
+    layers: Layers
+    running: bool
+    entries: int
+    size: int  # bytes
+
+
+# --- beginning and ending ------------------------------------------------------------------------
+
+
+def begin(folder: str, made: Layers, owner: int) -> Held:
+    """Make an empty copy in a session's folder, for an agent that is `owner` on the host."""
+    path = f"{folder}/{LOCK}"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _make_layer(made, owner)
+        begun = replace(made, lock=path, started=os.fstat(fd).st_ctime_ns)
+        _write(folder, begun)
+        if made.kind == OVERLAY:
+            _fresh_work(folder)
+    except BaseException:
+        os.close(fd)
+        raise
+    return Held(folder=folder, layers=begun, lock=fd)
+
+
+def _make_layer(made: Layers, owner: int) -> None:
+    """Make the layer's own folder like the project's: it is what shows as the project's inside."""
+    status = os.stat(made.workspace)
+    os.mkdir(made.upper, 0o700)
+    if not os.geteuid():
+        os.chown(made.upper, owner if made.kind == OVERLAY else status.st_uid, owner)
+    os.chmod(made.upper, stat.S_IMODE(status.st_mode))
+
+
+def resume(layers: Layers, workspace: str) -> Held:
+    """Take an ended session's copy into use again. Raises UsageError where that cannot be."""
+    if layers.workspace != workspace:
+        raise UsageError(
+            f"session {layers.session} is about {layers.workspace}, not about {workspace}",
+            hint=f"change into {layers.workspace}",
+        )
+    fd = _locked(layers)
+    if fd is None:
+        raise UsageError(f"session {layers.session} is still running", hint="wait for it, or start another")
+    folder = os.path.dirname(layers.lock)
+    begun = replace(layers, ended=False)
+    _write(folder, begun)
+    if layers.kind == OVERLAY:
+        _fresh_work(folder)
+    return Held(folder=folder, layers=begun, lock=fd, continued=True)
+
+
+def _fresh_work(folder: str) -> None:
+    _remove(folder, WORK)
+    os.mkdir(f"{folder}/{WORK}", 0o700)
+
+
+def note_boundary(held: Held, pids: tuple[int, ...]) -> None:
+    """Write down the boundary's processes, for whoever finds the copy when we were killed."""
+    fd = os.open(
+        f"{held.folder}/{BOUNDARY}",
+        os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
+        0o600,
+    )
+    try:
+        os.write(fd, "".join(f"{pid} {start_time(pid)}\n" for pid in pids).encode())
+    finally:
+        os.close(fd)
+
+
+def end(held: Held) -> upper.Usage:
+    """Mark a copy as ended, now that nothing of its session runs; remove one that nothing was written to."""
+    folder, layers = held.folder, held.layers
+    try:
+        if not _is_over(folder):
+            return _usage(layers)  # left as it is: whoever looks it up waits again
+        if layers.kind == OVERLAY:
+            _remove(folder, WORK)
+        _forget(folder, BOUNDARY)
+        if layers.kind == OVERLAY and _is_untouched(layers):
+            _remove_all(folder)
+            return upper.Usage()
+        _write(folder, replace(layers, ended=True))
+        return _usage(layers)
+    finally:
+        os.close(held.lock)
+
+
+def abandon(held: Held) -> None:
+    """Give back a copy for a session that never began."""
+    if held.continued:
+        end(held)
+        return
+    _remove_all(held.folder)
+    os.close(held.lock)
+
+
+def _is_untouched(layers: Layers) -> bool:
+    mode = stat.S_IMODE(os.stat(layers.upper).st_mode)
+    return upper.is_untouched(layers.upper) and mode == stat.S_IMODE(os.stat(layers.workspace).st_mode)
+
+
+def _usage(layers: Layers) -> upper.Usage:
+    if layers.kind == COPY:
+        from ringfence.workspace import snapshot
+
+        return snapshot.usage(layers)
+    return upper.usage(layers.upper)
+
+
+def _write(folder: str, layers: Layers) -> None:
+    temporary = f"{folder}/{LAYERS}.new"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(fd, "w", encoding="ascii") as file:
+        file.write(encode(layers) + "\n")
+    os.rename(temporary, f"{folder}/{LAYERS}")
+
+
+def _forget(folder: str, name: str) -> None:
+    try:
+        os.unlink(f"{folder}/{name}")
+    except FileNotFoundError:
+        return
+
+
+# --- finding -------------------------------------------------------------------------------------
+
+
+def load(path: str) -> Layers:
+    """Read a `layers.json` of ours."""
+    import json
+
+    try:
+        with open(path, encoding="ascii") as file:
+            data = json.load(file)
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return Layers(**known)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise BoundaryError(f"the session's copy cannot be used: {path}: {why}") from None
+
+
+def find(state_dir: str, name: str = "last", workspace: str = "") -> Layers:
+    """Return the copy of a session, named by its id, the beginning of one, or `last`.
+
+    With `workspace`, `last` is the last one about that project. Raises UsageError where none fits.
+    """
+    ids = _ids(state_dir)
+    if name == "last":
+        for session in reversed(ids):
+            layers = _settled(state_dir, session)
+            if not workspace or layers.workspace == workspace:
+                return layers
+        raise UsageError("no session has changed anything", hint="`ringfence sessions` lists those that have")
+    fitting = [session for session in ids if session.startswith(name)]
+    if name in fitting:
+        fitting = [name]
+    if len(fitting) != 1:
+        what = (
+            f"`{name}` stands for {len(fitting)} sessions" if fitting else f"no session `{name}` has a copy"
+        )
+        raise UsageError(what, hint="`ringfence sessions` lists those that have one")
+    return _settled(state_dir, fitting[0])
+
+
+def listed(state_dir: str) -> tuple[Listed, ...]:
+    """Return all sessions that have a copy, oldest first."""
+    out = []
+    for session in _ids(state_dir):
+        try:
+            layers = _settled(state_dir, session)
+            used = _usage(layers)
+        except (BoundaryError, OSError):
+            continue  # being made or removed at this moment
+        out.append(Listed(layers=layers, running=not layers.ended, entries=used.entries, size=used.size))
+    return tuple(out)
+
+
+def _ids(state_dir: str) -> list[str]:
+    try:
+        names = os.listdir(f"{state_dir}/sessions")
+    except OSError:
+        return []
+    return sorted(name for name in names if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}"))
+
+
+def _settled(state_dir: str, session: str) -> Layers:
+    """Return a session's layers; mark it as ended where its launcher was killed."""
+    folder = f"{state_dir}/sessions/{session}"
+    layers = load(f"{folder}/{LAYERS}")
+    if layers.ended:
+        return layers
+    fd = _locked(layers)
+    if fd is None:
+        return layers
+    try:
+        if not _is_over(folder):
+            return layers
+        _forget(folder, BOUNDARY)
+        _remove(folder, WORK)
+        ended = replace(layers, ended=True)
+        _write(folder, ended)
+        return ended
+    finally:
+        os.close(fd)
+
+
+def _locked(layers: Layers) -> int | None:
+    """Take a session's lock, or return None where its launcher, or somebody else, holds it."""
+    try:
+        fd = os.open(layers.lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise BoundaryError(f"the session's lock {layers.lock} cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def is_running(layers: Layers) -> bool:
+    """Tell whether a session runs, or somebody else uses its copy at this moment."""
+    fd = _locked(layers)
+    if fd is None:
+        return True
+    os.close(fd)
+    return not _is_over(os.path.dirname(layers.lock))
+
+
+def _is_over(folder: str) -> bool:
+    """Wait until the boundary's processes, which die with their launcher, are gone; tell whether they are."""
+    try:
+        with open(f"{folder}/{BOUNDARY}", encoding="ascii") as file:
+            known = [tuple(line.split()) for line in file]
+    except OSError:
+        return True
+    deadline = time.monotonic() + _DYING
+    while any(len(one) == 2 and start_time(int(one[0])) == one[1] for one in known):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+# --- removing ------------------------------------------------------------------------------------
+
+
+def remove(layers: Layers) -> None:
+    """Remove a session's copy and all that belongs to it but its record. Raises UsageError while it runs."""
+    fd = _locked(layers)
+    folder = os.path.dirname(layers.lock)
+    if fd is None or not _is_over(folder):
+        raise UsageError(f"session {layers.session} is still running", hint="end it first")
+    try:
+        _remove_all(folder)
+    except OSError as error:
+        raise HostError(
+            f"the copy of session {layers.session} cannot be removed: {error.strerror}",
+            hint=f"look into {folder}; a file system mounted there is left alone",
+        ) from None
+    finally:
+        os.close(fd)
+
+
+def _remove_all(folder: str) -> None:
+    """Remove what is not the record; the layers' description goes first, so that nobody finds half a copy."""
+    for name in (LAYERS, *sorted(set(os.listdir(folder)) - _RECORD - {LAYERS, LOCK}), LOCK):
+        _remove(folder, name)
+
+
+def _remove(folder: str, name: str) -> None:
+    root = beneath.open_root(folder)
+    try:
+        beneath.remove(root, os.fsencode(name))
+    finally:
+        os.close(root)

@@ -1,0 +1,54 @@
+"""A limit on what a session's copy takes on disk, held by looking.
+
+No file system takes a quota on one folder from an ordinary user, so the launcher walks the layer from
+time to time and ends the session when there is too much. It looks the more often the less a walk takes;
+when the disk's free space falls by much at once it looks right away. One file cannot grow beyond the
+quota in any case (RLIMIT_FSIZE). What this does not count: a file that was deleted while it is open.
+"""
+
+import os
+import time
+
+from ringfence.workspace import upper
+
+_EVERY = 1.0  # seconds between two walks
+_SHARE = 20  # a walk may take this part of the time
+_GLANCE = 0.2  # seconds between two looks at the disk's free space
+
+
+class Quota:
+    """What is known of one layer."""
+
+    def __init__(self, layer: str, limit: int) -> None:
+        self._layer, self._limit = layer, limit
+        self._next = 0.0
+        self._free = self._free_now()
+
+    def look(self) -> str:
+        """Return why the session must end, or nothing."""
+        now = time.monotonic()
+        free = self._free_now()
+        if now < self._next and self._free - free < self._limit // 4:
+            return ""
+        used = upper.usage(self._layer)
+        took = time.monotonic() - now
+        self._next = now + max(_EVERY, took * _SHARE)
+        self._free = free
+        if used.size <= self._limit:
+            return ""
+        return (
+            f"its copy of the project takes {used.size} bytes ({used.entries} files), "
+            f"more than the quota of {self._limit}"
+        )
+
+    @property
+    def every(self) -> float:
+        """Seconds until it is worth looking again."""
+        return _GLANCE
+
+    def _free_now(self) -> int:
+        try:
+            status = os.statvfs(self._layer)
+        except OSError:
+            return 0
+        return status.f_bavail * status.f_frsize
