@@ -43,6 +43,7 @@ http {{
   }}
 }}
 """
+TEXT = "".join(f"{number * 7919 % 100_003}: the quick brown fox; " for number in range(60))
 MESSAGE = {
     "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
     "content": [{"type": "text", "text": "ok"}], "usage": {"input_tokens": 1, "output_tokens": 1},
@@ -130,7 +131,7 @@ class World:
             file.truncate(BULK)
         path = os.path.join(self.folder, "nginx.conf")
         text = NGINX.format(
-            folder=self.folder, port=self.port, host=HOST, body="x" * BODY, message=json.dumps(MESSAGE)
+            folder=self.folder, port=self.port, host=HOST, body=TEXT[:BODY], message=json.dumps(MESSAGE)
         )
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

@@ -5,12 +5,26 @@ Here so that the launcher need not import `json` (5 ms) or `hashlib` (2 ms) to n
 
 from ringfence.value import plain
 
-__all__ = ["digest", "encode", "encode_text", "sha256", "use_openssl"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = ["digest", "encode", "encode_flat", "sha256", "use_openssl"]
 
 try:
-    from _json import encode_basestring_ascii as encode_text
+    from _json import encode_basestring_ascii as _string
 except ImportError:  # an interpreter without the C accelerator
-    from json.encoder import py_encode_basestring_ascii as encode_text
+    from json.encoder import py_encode_basestring_ascii as _string
+
+# A mapping of texts and numbers in one call. Floats are written as Python does: whole ones are not canonical.
+encode_flat: "Callable[[dict[str, Any], int], tuple[str, ...]] | None" = None
+try:
+    from _json import make_encoder
+except ImportError:
+    pass
+else:
+    encode_flat = make_encoder(None, plain, _string, None, ":", ",", True, False, False)
 
 try:  # the C implementation, without hashlib, which imports OpenSSL's bindings and more
     from _sha2 import sha256 as _sha256  # type: ignore[import-not-found, unused-ignore] # Python 3.12 and later
@@ -24,7 +38,7 @@ except ImportError:
 def encode(value: object) -> str:
     """Return the canonical JSON text of a struct or of plain data."""
     if type(value) is str:  # most of what an audit record holds, thousands of times a second
-        return encode_text(value)
+        return _string(value)
     if type(value) is int:
         return int.__repr__(value)
     return _encode(plain(value))
@@ -50,7 +64,7 @@ def digest(value: object) -> str:
 
 def _encode(value: object) -> str:
     if isinstance(value, str):
-        return encode_text(value)
+        return _string(value)
     if value is None or value is True or value is False:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int):
@@ -61,7 +75,7 @@ def _encode(value: object) -> str:
         return "[" + ",".join([_encode(item) for item in value]) + "]"
     if isinstance(value, dict):
         pairs = sorted(value.items())
-        return "{" + ",".join([f"{encode_text(name)}:{_encode(item)}" for name, item in pairs]) + "}"
+        return "{" + ",".join([f"{_string(name)}:{_encode(item)}" for name, item in pairs]) + "}"
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

@@ -73,7 +73,7 @@ class Struct:
 
 
 def build(kind: "type[T]", values: "dict[str, Any]") -> "T":
-    """Make a struct of all its fields in the order of declaration, unchecked: for what is made at every request.
+    """Make a struct of all its fields in the order of declaration, unchecked: for what every request makes.
 
     The dictionary becomes the struct's own.
     """

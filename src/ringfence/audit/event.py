@@ -15,7 +15,7 @@ a path can start a new record, colour a terminal or turn the direction of a line
 
 from time import gmtime
 
-from ringfence.canonical import encode, encode_text, sha256
+from ringfence.canonical import encode, encode_flat, sha256
 from ringfence.value import Struct, plain
 
 TYPE_CHECKING = False
@@ -94,39 +94,30 @@ def _sealed(text: str, prev: str) -> tuple[str, str]:
     return f'{text},"hash":"{made}"}}', made
 
 
-_names: dict[str, str] = {}  # how each name that was used stands in a record; there are a few dozen
-
-
 def _usual(fields: "dict[str, Any]") -> str | None:
-    """Encode short texts and numbers, most of what is recorded; None where there is anything else."""
-    if len(fields) > MAX_FIELDS:
+    """Encode short texts and numbers, all that most records hold; None where there is anything else."""
+    kinds = set(map(type, fields.values()))
+    if encode_flat is None or not kinds <= _FLAT or len(fields) > MAX_FIELDS or not _TAKEN.isdisjoint(fields):
         return None
-    own = ""
-    for name in sorted(fields):
-        value = fields[name]
-        if type(value) is str:
-            if len(value) > MAX_FIELD:
-                return None
-            own += f"{_names.get(name) or _named(name)}{encode_text(value)}"
-        elif type(value) is int:
-            own += f"{_names.get(name) or _named(name)}{value}"
-        elif type(value) is float:
-            own += f"{_names.get(name) or _named(name)}{encode(value)}"
-        else:
-            return None
-    return own
+    if float in kinds:
+        fields = {name: _whole(value) for name, value in fields.items()}
+    own = "".join(encode_flat(fields, 0))
+    if len(own) > MAX_FIELD:  # so that no field of it can be too long
+        return None
+    return f",{own[1:-1]}" if fields else ""
 
 
-def _named(name: str) -> str:
-    """Return how a name stands in a record."""
-    _check_name(name)
-    if len(_names) >= 1000:
-        _names.clear()
-    return _names.setdefault(name, f",{encode_text(name)}:")
+_FLAT = frozenset({str, int, float})
+_TAKEN = frozenset({*COMMON, "truncated"})
+
+
+def _whole(value: object) -> object:
+    """Return a number without a fraction as what the canonical form writes: a whole number."""
+    return int(value) if type(value) is float and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _check_name(name: str) -> None:
-    if name in COMMON or name == "truncated":
+    if name in _TAKEN:
         raise ValueError(f"an event has its own {name}")
 
 

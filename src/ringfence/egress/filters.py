@@ -58,7 +58,10 @@ def feed(chain: "Sequence[Filter]", data: bytes) -> bytes:
 def last(chain: "Sequence[Filter]", data: bytes) -> bytes:
     """Pass the last piece through all filters, and end them."""
     for one in chain:
-        data = one.last(data) if isinstance(one, Scrubber) else one.feed(data) + one.finish()
+        if isinstance(one, Scrubber):
+            data = one.last(data)
+        else:
+            data = (one.feed(data) if data else b"") + one.finish()
     return data
 
 
