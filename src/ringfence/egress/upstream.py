@@ -9,9 +9,11 @@ import asyncio
 import ssl
 
 from ringfence.egress import limits
+from ringfence.egress.certificates import Certificates
 from ringfence.egress.dial import AddressError, Dialler, UnreachableError
 from ringfence.egress.gate import Target, authority_text
 from ringfence.egress.http1_client import ClientConnection
+from ringfence.egress.keys import Keys
 from ringfence.egress.message import Outbound
 from ringfence.egress.record import Record
 from ringfence.egress.stream import Registry, Stream
@@ -28,13 +30,21 @@ Key = tuple[str, str, int, str]
 class Upstreams:
     """Connections of one session, new ones and waiting ones."""
 
-    def __init__(self, handover: Handover, rules: Rules, registry: Registry, record: Record) -> None:
+    def __init__(
+        self,
+        handover: Handover,
+        rules: Rules,
+        registry: Registry,
+        record: Record,
+        keys: Keys | None = None,
+    ) -> None:
         self._record = record
-        self._extra_ca = handover.extra_ca
+        self._trust = (handover.extra_ca, handover.trust_file, handover.trust_dir)
         self._loop = asyncio.get_running_loop()
-        self._dialler = Dialler(handover, rules, registry, record)
+        self._dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[ClientConnection]] = {}
         self._context: ssl.SSLContext | None = None
+        self.certificates = Certificates(handover.extra_ca)  # those that upstreams ask of us
 
     # --- pool
 
@@ -49,7 +59,8 @@ class Upstreams:
         found = None if fresh else self._waiting_for(key, repeatable=repeatable)
         if found is not None:
             return found
-        stream = await self._connect(target.scheme, target.host, target.port)
+        context = self.certificates.context(credential) or self.context()
+        stream = await self._connect(target.scheme, target.host, target.port, context)
         return ClientConnection(
             key, stream, authority_text(target.host, target.port, target.scheme), self.give_back
         )
@@ -93,11 +104,11 @@ class Upstreams:
 
     # --- dialling
 
-    async def _connect(self, scheme: str, host: str, port: int) -> AnyStream:
+    async def _connect(self, scheme: str, host: str, port: int, context: ssl.SSLContext) -> AnyStream:
         raw = await self.dial(host, port)
         if scheme != "https":
             return raw
-        stream = TlsStream(raw, self.context(), server_hostname=host)
+        stream = TlsStream(raw, context, server_hostname=host)
         try:
             await stream.handshake()
         except ssl.SSLCertVerificationError as error:
@@ -121,7 +132,7 @@ class Upstreams:
     def context(self) -> ssl.SSLContext:
         """Return the one context for upstreams; there is no way to make it lenient."""
         if self._context is None:
-            self._context = upstream_context(self._extra_ca)
+            self._context = upstream_context(*self._trust)
         return self._context
 
     async def dial(self, host: str, port: int) -> Stream:
