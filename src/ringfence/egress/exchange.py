@@ -285,10 +285,12 @@ class Exchange:
 
     def _opened(self, head: ResponseHead, fields: Fields, chain: list[Filter]) -> tuple[ResponseHead, Fields]:
         """Undo the content coding where a filter has to read the body, and frame it anew."""
-        if any(one.needs_plain for one in chain):
-            head, fields, decoded = coding.opened(head, fields)
-            if decoded is not None:
-                chain.insert(0, decoded)
+        for one in chain:
+            if one.needs_plain:
+                head, fields, decoded = coding.opened(head, fields)
+                if decoded is not None:
+                    chain.insert(0, decoded)
+                break
         return (head if filters.keep_length(chain) else filters.unframed(head)), fields
 
     def _note_status(self, status: int) -> None:

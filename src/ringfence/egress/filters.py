@@ -75,7 +75,10 @@ def finish(chain: "Sequence[Filter]") -> bytes:
 
 def keep_length(chain: "Sequence[Filter]") -> bool:
     """Say whether a body is as long behind the filters as before."""
-    return all(one.keeps_length for one in chain)
+    for one in chain:
+        if not one.keeps_length:
+            return False
+    return True
 
 
 def unframed(head: ResponseHead) -> ResponseHead:

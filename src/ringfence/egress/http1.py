@@ -33,7 +33,7 @@ UNTIL_CLOSE = -2  # framing: the body ends with the connection (responses only)
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*")
-_FIELD = re.compile(rb"([^:]+):[\t ]*([^\r]*)\r\n")  # of what _FIELDS has found good
+_LINE = re.compile(rb"(" + _TOKEN + rb"):[\t ]*([\t\x20-\x7e\x80-\xff]*)")
 _REQUEST_LINE = re.compile(rb"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 _OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/[0-9.]+\r\n")
@@ -43,6 +43,7 @@ _TIMEOUT = re.compile(rb"timeout=([0-9]{1,6})")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
 _ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"te"})
+_SECRET = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key"})
 _SPECIAL = _ONCE | {b"connection", b"keep-alive"}
 HOP_BY_HOP = frozenset(
     {
@@ -177,17 +178,15 @@ def _bad_request_line(head: bytes) -> MalformedError:
 
 def _fields(head: bytes, start: int) -> tuple[Fields, dict[bytes, bytes], frozenset[bytes]]:
     """Return the fields, those that may occur only once, and what Connection names."""
-    whole = _FIELDS.match(head, start)
-    if whole is None or whole.end() != len(head) - 2:
-        raise MalformedError("a header line is malformed")
-    fields: Fields = _FIELD.findall(head, start)
-    if len(fields) > limits.FIELDS:
+    lines = head[start:-4].split(b"\r\n") if len(head) - start > 2 else []
+    if len(lines) > limits.FIELDS:
         raise MalformedError("too many header lines", answer=431)
-    if b" \r\n" in head or b"\t\r\n" in head:
-        fields = [(name, value.rstrip(b" \t")) for name, value in fields]
+    known = _known
+    read = [known.get(line) or _line(line) for line in lines]
+    fields = [one[0] for one in read]
+    names = [one[1] for one in read]
     single: dict[bytes, bytes] = {}
     nominated = _NOBODY
-    names = [name.lower() for name, _ in fields]
     for name in _SPECIAL.intersection(names):
         value = fields[names.index(name)][1]
         if name == b"connection":
@@ -197,6 +196,24 @@ def _fields(head: bytes, start: int) -> tuple[Fields, dict[bytes, bytes], frozen
         else:
             single[name] = value
     return fields, single, nominated
+
+
+# How lines were read: most of a head's lines come again with the next one, and a line means the same each time.
+_known: dict[bytes, tuple[tuple[bytes, bytes], bytes]] = {}
+
+
+def _line(line: bytes) -> tuple[tuple[bytes, bytes], bytes]:
+    """Read one line: the field, and its name in lower case."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise MalformedError("a header line is malformed")
+    name, value = found.group(1), found.group(2)
+    read = (name, value.rstrip(b" \t")), name.lower()
+    if len(line) <= limits.LINE_KEPT and read[1] not in _SECRET:
+        if len(_known) >= limits.LINES_KEPT:
+            _known.clear()
+        _known[line] = read
+    return read
 
 
 def _nominated(fields: Fields) -> frozenset[bytes]:
