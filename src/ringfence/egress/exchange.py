@@ -101,7 +101,11 @@ class Exchange:
 
     async def _take(self, *, fresh: bool) -> Outbound:
         outbound = await self._services.upstreams.take(
-            self._target, self._outgoing.connection, repeatable=self._repeatable, fresh=fresh
+            self._target,
+            self._outgoing.connection,
+            repeatable=self._repeatable,
+            fresh=fresh,
+            multiplexed=self._inbound.version == "2",
         )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort

@@ -35,8 +35,8 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
     except Refused as error:
         case.refused(error.refusal)
         inbound.abort()
-    except PeerError:
-        inbound.abort()
+    except PeerError as error:
+        inbound.abort(error)
 
 
 async def _malformed(case: "Case", error: MalformedError) -> None:

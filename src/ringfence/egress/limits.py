@@ -24,6 +24,22 @@ BOUND_HOSTS = 1024  # hosts that fell under a credential's pattern, before they 
 HELD_BODY = 16 * 1024 * 1024  # a request's body that is held whole to put its credential in
 HELD_BODIES = 128 * 1024 * 1024  # all such bodies at one time
 
+H2_STREAMS = 100  # requests under way on one HTTP/2 connection
+EXCHANGES = 1024  # requests under way in one session, before more are refused on their HTTP/2 streams
+H2_FRAME = 16 * 1024  # one frame's payload, as every peer may send it (RFC 9113 §4.2)
+H2_WINDOW = 256 * 1024  # what a peer may send on one stream before the reader has taken it
+H2_CONNECTION_WINDOW = 1024 * 1024  # the same for all streams of an agent's connection together
+H2_UPSTREAM_WINDOW = 16 * 1024 * 1024  # and of an upstream's, whose streams belong to different readers
+H2_UPSTREAM_STREAMS = 64  # requests under way on one connection to an upstream
+H2_LAST_STREAM = 2**30  # no new requests on a connection that has numbered so many
+H2_PROTOCOL_KEPT = 600.0  # how long it is remembered that an upstream speaks HTTP/1.1 only
+H2_OUT = 64 * 1024  # written to one stream and not sent yet, before the sender waits
+H2_SETTINGS = 64  # settings in one frame
+H2_WORK = 4000.0  # frames that move nothing on, at once
+H2_WORK_RATE = 400.0  # and per second thereafter
+H2_RESETS = 500.0  # streams that a peer resets, or makes us reset, at once
+H2_RESETS_RATE = 30.0  # and per second thereafter
+
 HEAD_TIME = 30.0  # from a head's first byte to its end
 IDLE_TIME = 300.0  # between two requests of one connection
 HELLO_TIME = 30.0  # from CONNECT or accept to the end of the ClientHello
