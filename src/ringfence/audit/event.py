@@ -69,28 +69,32 @@ def line(
     seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
 ) -> tuple[str, str]:
     """Return a record's text without newline, and its hash. Values that are too long are cut."""
+    return sealed(seq, time, session, kind, prev=prev, own=spelled(fields))
+
+
+def spelled(fields: "dict[str, Any]") -> str:
+    """Return an event's own fields as they stand in its record. Values that are too long are cut."""
     own = _usual(fields)
-    if own is None:
-        return encoded(seq, time, session, kind, prev=prev, fields=limited(fields))
-    return _sealed(
-        f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}', prev
-    )
+    return _spelled(limited(fields)) if own is None else own
+
+
+def _spelled(fields: "dict[str, Any]") -> str:
+    return "".join([f",{encode(name)}:{encode(value)}" for name, value in sorted(fields.items())])
 
 
 def encoded(
     seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
 ) -> tuple[str, str]:
     """Return the one spelling of a record, and its hash."""
-    own = "".join([f",{encode(name)}:{encode(value)}" for name, value in sorted(fields.items())])
-    return _sealed(
-        f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}', prev
-    )
+    return sealed(seq, time, session, kind, prev=prev, own=_spelled(fields))
 
 
-def _sealed(text: str, prev: str) -> tuple[str, str]:
-    """Close a record with its hash."""
-    text = text.replace("\x7f", "\\u007f")  # the one control character that JSON encoders leave raw
-    made = sha256((prev + text + "}").encode("ascii"))
+def sealed(seq: int, time: str, session: str, kind: str, *, prev: str, own: str) -> tuple[str, str]:
+    """Return a record whose own fields are spelled already, closed with its hash."""
+    text = f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}'
+    if "\x7f" in text:
+        text = text.replace("\x7f", "\\u007f")  # the one control character that JSON encoders leave raw
+    made = sha256(f"{prev}{text}}}".encode("ascii"))
     return f'{text},"hash":"{made}"}}', made
 
 

@@ -317,13 +317,15 @@ class Exchange:
         self.notes["refused"] = outcome.message
 
     def _tell(self) -> None:
-        for one in (*self._upward, *self._down_chain):
+        for one in self._upward:
+            one.close()
+        for one in self._down_chain:
             one.close()
         self._services.record.response(
             host=self._target.host,
             status=self.status,
             up=self.up,
             down=self.down,
-            ms=round((time.perf_counter() - self._started) * 1000, 1),
-            **self.notes,
+            seconds=time.perf_counter() - self._started,
+            notes=self.notes,
         )

@@ -75,10 +75,7 @@ def finish(chain: "Sequence[Filter]") -> bytes:
 
 def keep_length(chain: "Sequence[Filter]") -> bool:
     """Say whether a body is as long behind the filters as before."""
-    for one in chain:
-        if not one.keeps_length:
-            return False
-    return True
+    return False not in [one.keeps_length for one in chain]
 
 
 def unframed(head: ResponseHead) -> ResponseHead:

@@ -97,7 +97,7 @@ class Gate:
         authority, rest = _split_target(head.target, origin.scheme)
         if head.host is None and head.minor == 1:
             return malformed("the request has no Host")
-        place: tuple[str, int] | Refusal | None = None
+        place: tuple[str, int] | None = None
         for text in (authority, head.host):
             if text is None:
                 continue

@@ -17,6 +17,7 @@ The grammar is RFC 9112 without its leniencies:
 """
 
 import re
+from functools import lru_cache
 
 from ringfence.egress import limits
 from ringfence.errors import PeerError
@@ -54,9 +55,6 @@ HOP_BY_HOP = frozenset(
 
 
 _NOBODY: frozenset[bytes] = frozenset()
-
-
-_USUAL_CONNECTION = {name: frozenset({name.lower()}) for name in (b"keep-alive", b"Keep-Alive", b"close")}
 
 
 class MalformedError(PeerError):
@@ -166,7 +164,7 @@ def parse_response(head: bytes, method: str) -> ResponseHead:
             "close": close,
             "nominated": nominated,
             "stated": stated,
-            "keep_for": 0.0 if close else _keep_for(single),
+            "keep_for": _keep_for(single[b"keep-alive"]) if b"keep-alive" in single and not close else 0.0,
         },
     )
 
@@ -190,45 +188,41 @@ def _fields(head: bytes, start: int) -> tuple[Fields, dict[bytes, bytes], frozen
     known = _known
     read = [known.get(line) or _line(line) for line in lines]
     fields = [one[0] for one in read]
-    names = [one[1] for one in read]
     single: dict[bytes, bytes] = {}
     nominated = _NOBODY
-    for name in _SPECIAL.intersection(names):
-        value = fields[names.index(name)][1]
+    for field, name in [one for one in read if one[1]]:
         if name == b"connection":
-            nominated = _nominated([one for one in fields if one[0].lower() == name])
-        elif name in _ONCE and names.count(name) > 1:
+            nominated |= _nominated(field[1])
+        elif name in single and name in _ONCE:
             raise MalformedError(f"the header {name.decode()} occurs twice")
         else:
-            single[name] = value
+            single[name] = field[1]
     return fields, single, nominated
 
 
-# How lines were read: most of a head's lines come again with the next one, and a line means the same each time.
+# How lines were read: most of a head's lines come again with the next one, and mean the same each time.
 _known: dict[bytes, tuple[tuple[bytes, bytes], bytes]] = {}
 
 
 def _line(line: bytes) -> tuple[tuple[bytes, bytes], bytes]:
-    """Read one line: the field, and its name in lower case."""
+    """Read one line: the field, and its name in lower case where it says something about the connection."""
     found = _LINE.fullmatch(line)
     if found is None:
         raise MalformedError("a header line is malformed")
     name, value = found.group(1), found.group(2)
-    read = (name, value.rstrip(b" \t")), name.lower()
-    if len(line) <= limits.LINE_KEPT and read[1] not in _SECRET:
+    lower = name.lower()
+    read = (name, value.rstrip(b" \t")), lower if lower in _SPECIAL else b""
+    if len(line) <= limits.LINE_KEPT and lower not in _SECRET:
         if len(_known) >= limits.LINES_KEPT:
             _known.clear()
         _known[line] = read
     return read
 
 
-def _nominated(fields: Fields) -> frozenset[bytes]:
-    """Return what the lines of Connection name."""
-    if len(fields) == 1:
-        found = _USUAL_CONNECTION.get(fields[0][1])
-        if found is not None:
-            return found
-    return frozenset(item.strip(b" \t").lower() for _, value in fields for item in value.split(b","))
+@lru_cache(maxsize=64)
+def _nominated(value: bytes) -> frozenset[bytes]:
+    """Return what a line of Connection names."""
+    return frozenset(item.strip(b" \t").lower() for item in value.split(b","))
 
 
 def _request_framing(single: dict[bytes, bytes], minor: int) -> int:
@@ -266,8 +260,8 @@ def _length(value: bytes) -> int:
     return int(value)
 
 
-def _keep_for(single: dict[bytes, bytes]) -> float:
-    found = _TIMEOUT.search(single.get(b"keep-alive", b""))
+def _keep_for(value: bytes) -> float:
+    found = _TIMEOUT.search(value)
     return float(found.group(1)) if found else 0.0
 
 
