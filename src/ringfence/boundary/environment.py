@@ -4,8 +4,10 @@ Programs behave by their environment, so the operator's own could carry secrets 
 (`LD_PRELOAD`, `BASH_ENV`) or paths that do not exist inside. It starts empty and is filled here.
 """
 
+from ringfence.boundary.canaries import variables as laid
 from ringfence.boundary.model import Wire
 from ringfence.credential import authority, placeholder
+from ringfence.handover import Canary
 from ringfence.host.model import Host
 from ringfence.policy.model import Credential, Policy
 
@@ -29,22 +31,27 @@ def variables(
     java_option: bool,
     shell: str,
     user: str,
+    canaries: tuple[Canary, ...] = (),
+    output: str = "",
 ) -> tuple[tuple[str, str], ...]:
     """Return the whole environment inside; later groups win.
 
     `trusts`: the session has an authority of its own, which programs are told to trust;
-    `java_option`: Java by an option, since no keystore of a JVM here could be mounted over.
+    `java_option`: Java by an option, since no keystore of a JVM here could be mounted over;
+    `output`: where the agent leaves what it makes, when the policy names such a folder.
     """
     out: dict[str, str] = {"LANG": "C.UTF-8"}
     out.update(host.variables)
     out.update(kept)
     out.update({"HOME": host.home, "USER": user, "LOGNAME": user, "SHELL": shell, "PATH": ":".join(path)})
     out.update({"TMPDIR": "/tmp", "RINGFENCE": "1"})  # noqa: S108 - the private one inside
+    if output:
+        out["RINGFENCE_OUTPUT"] = output
     for name, value in policy.environment.set:
         out[name] = host.home + value[1:] if value == "~" or value.startswith("~/") else value
     for credential in credentials:
-        value = credential.placeholder or placeholder.default(credential)
-        out.update(dict.fromkeys(credential.environment, value))
+        out.update(placeholder.variables(credential))
+    out.update(laid(canaries))
     for gateway in policy.gateways:
         out.update(dict.fromkeys(gateway.environment, f"http://{gateway.name}.gateway.internal"))
     if trusts:

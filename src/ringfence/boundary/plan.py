@@ -1,19 +1,21 @@
 """Deciding: policy, host and survey in, plan out. Pure; what it returns is all that launching needs."""
 
 from ringfence.boundary import environment, guarantees, limits, project
+from ringfence.boundary.canaries import mounts as lay_mounts
 from ringfence.boundary.environment import INSIDE, TRUST
 from ringfence.boundary.model import Mount, Plan, Wire
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER, NOWHERE, Place, mask
 from ringfence.boundary.survey import Entry, Survey
 from ringfence.credential import sources
 from ringfence.errors import BoundaryError, HostError, PolicyError
-from ringfence.handover import Publication
+from ringfence.handover import Canary, Publication
 from ringfence.host import toolchains
 from ringfence.host.model import Host
 from ringfence.policy.model import Credential, Policy
 from ringfence.workspace.tables import CREDENTIAL_FOLDERS
 
 NOBODY = 65534
+OUTPUT = "/output"  # inside: a link to the output folder
 _AGENT = 1000  # who root's agent is inside
 ENTRY = f"{INSIDE}/enter"
 _NSSWITCH = (
@@ -31,6 +33,7 @@ def plan(
     wire: Wire,
     authority: str = "",
     homes: str = "",
+    canaries: tuple[Canary, ...] = (),
     publish: tuple[Publication, ...] = (),
     kept: tuple[tuple[str, str], ...] = (),
     place: Place = NOWHERE,
@@ -44,6 +47,8 @@ def plan(
     _check_accepted(policy, survey, wire)
     _check_own_folders(policy, survey, host)
     _check_publish(publish, wire)
+    _check_output(policy, survey)
+    _check_noexec(policy, wire)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
@@ -55,11 +60,12 @@ def plan(
         *_trust(survey, authority),
         *_tools(survey, host),
         *_files(policy, survey, host, homes),
+        *lay_mounts(canaries, host.home),
         *project.mounts(workspace, policy, survey, place),
     )
     visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
     path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
-    limit_plans = limits.plan(policy.limits, survey.cgroup)
+    limit_plans = (*limits.plan(policy.limits, survey.cgroup), *limits.of_copy(policy.workspace))
     return Plan(
         tier="sandbox",
         argv=argv,
@@ -78,6 +84,8 @@ def plan(
             java_option=survey.java and not any(kind == "keystore" for _path, kind in survey.trust),
             shell=_shell(survey),
             user=user,
+            canaries=canaries,
+            output=survey.output,
         ),
         mounts=mounts,
         covered=survey.proc,
@@ -87,7 +95,8 @@ def plan(
         publish=publish,
         policy=policy,
         guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
-        notes=(*policy.notes, *_notes(policy, survey, host, wire)),
+        notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
+        canaries=canaries,
     )
 
 
@@ -146,6 +155,27 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
         )
 
 
+def _check_output(policy: Policy, survey: Survey) -> None:
+    wanted, real = policy.workspace.output, survey.output
+    if not wanted:
+        return
+    if not real or real in survey.plain_files:
+        raise BoundaryError(f"the output folder {wanted} does not exist", hint=f"make it: mkdir -p {wanted}")
+    if f"{real}/".startswith(survey.workspace + "/") or f"{survey.workspace}/".startswith(real + "/"):
+        raise BoundaryError(
+            f"the output folder {wanted} and the workspace {survey.workspace} overlap",
+            hint="name a folder apart from the project",
+        )
+
+
+def _check_noexec(policy: Policy, wire: Wire) -> None:
+    if policy.workspace.noexec and wire.kind != "private":
+        raise HostError(
+            f"`noexec` cannot be held here, where bubblewrap alone makes the mounts: {wire.why}",
+            hint=wire.hint,
+        )
+
+
 def _check_publish(publish: tuple[Publication, ...], wire: Wire) -> None:
     if publish and wire.kind != "private":
         raise HostError(f"a port can only be published over the private wire: {wire.why}", hint=wire.hint)
@@ -155,7 +185,7 @@ def _check_own_folders(policy: Policy, survey: Survey, host: Host) -> None:
     """Refuse a session that could forge the next one's policy, trust or record."""
     shown = (*survey.writable_paths, *survey.readable)
     if policy.workspace.mode != "scratch":
-        shown = (survey.workspace, *shown)
+        shown = (survey.workspace, *shown, *([survey.repository.path] if survey.repository else ()))
     for folder in (host.config_dir, host.state_dir, host.cache_dir):
         for path in shown:
             if f"{folder}/".startswith(path.rstrip("/") + "/") or path.startswith(folder + "/"):
@@ -285,6 +315,8 @@ def _files(policy: Policy, survey: Survey, host: Host, homes: str) -> tuple[Moun
         )
         for path in paths
     ]
+    if survey.output:
+        mounts.append(Mount(kind="symlink", source=survey.output, target=OUTPUT, why="the output folder"))
     for folder in policy.files.state:
         inner = folder.removeprefix("~/")
         mounts.append(
@@ -307,11 +339,13 @@ def _shell(survey: Survey) -> str:
     return "/bin/bash" if any(entry.path == "/bin" for entry in survey.system) else "/bin/sh"
 
 
-def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire) -> tuple[str, ...]:
+def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire, place: Place) -> tuple[str, ...]:
     notes = []
     if wire.kind == "loopback":
         notes.append("bubblewrap alone builds this boundary: it has no time namespace of its own")
     notes += [f"{path} does not exist and is not mounted" for path in survey.missing]
+    if policy.workspace.mode == "overlay":
+        notes += project.notes(policy, survey, place)
     if policy.workspace.mode == "direct" and not survey.writable:
         notes.append(f"{survey.workspace} is not writable for {host.user}, so it is not for the agent")
     own = [one.path for one in survey.findings.protected if one.rule == "ringfence itself"]

@@ -30,13 +30,13 @@ def spellings(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
         percent = "".join(f"%{byte:02x}" for byte in value).encode()
         quoted = quote_from_bytes(value, safe="").encode()
         other = {hexadecimal, hexadecimal.upper(), percent, percent.upper(), quoted, quoted.lower()}
-        other |= {one for shift in range(3) for one in _base64(value, shift)}
+        other |= {one for shift in range(3) for one in in_base64(value, shift)}
         found |= {one for one in plain if len(one) >= SHORTEST}
         found |= {one for one in other if len(one) >= _SHORTEST_SPELLING}
     return tuple(sorted(found, key=len, reverse=True))
 
 
-def _base64(value: bytes, shift: int) -> tuple[bytes, bytes]:
+def in_base64(value: bytes, shift: int) -> tuple[bytes, bytes]:
     """Return those characters of a value's base64 that do not depend on what stands before and after it."""
     first = -(-shift * 8 // 6)  # characters that the bytes before have a share in
     last = (shift + len(value)) * 8 // 6
@@ -59,11 +59,18 @@ class Scrubber:
     def feed(self, data: bytes) -> bytes:
         """Return what can be passed on."""
         data = scrub(self._held + data, self._values)
-        keep = max((_tail(data, value) for value in self._values), default=0)
+        keep = 0
+        for value in self._values:
+            keep = max(keep, _tail(data, value))
         if keep < self._least:
             keep = 0
         self._held = data[len(data) - keep :]
         return data[: len(data) - keep]
+
+    def last(self, data: bytes) -> bytes:
+        """Return all that is left, where this piece is known to be the last."""
+        data, self._held = scrub(self._held + data, self._values), b""
+        return data
 
     def close(self) -> None:
         """Leave everything as it is."""
@@ -90,7 +97,7 @@ def scrub_fields(fields: Fields, values: tuple[bytes, ...]) -> Fields:
 def scrub_head(head: ResponseHead, fields: Fields, values: tuple[bytes, ...]) -> tuple[ResponseHead, Fields]:
     """Overwrite every value in an answer's head and in those of its fields that travel on."""
     whole = b"\n".join([head.phrase, *(content for _, content in fields)])  # no value holds a line feed
-    if not any(value in whole for value in values):
+    if scrub(whole, values) is whole:
         return head, fields
     return replace(head, phrase=scrub(head.phrase, values)), scrub_fields(fields, values)
 

@@ -1,5 +1,6 @@
 """A policy as text: what `ringfence plan` and `ringfence policy show` print, and why each line is there."""
 
+from ringfence.policy import kinds
 from ringfence.policy.conditions import NAMES as CONDITIONS
 from ringfence.policy.model import Credential, EgressRule, Policy, Workspace
 
@@ -107,7 +108,7 @@ def _credentials(policy: Policy) -> "Iterator[str]":
 def _credential(one: Credential) -> str:
     port = "" if one.port == 443 else f":{one.port}"
     optional = ", if there is one" if one.optional else ""
-    return f"{one.source} to {one.host}{port} in {one.header}{optional}"
+    return f"{one.source} to {one.host}{port} {kinds.carried(one)}{optional}"
 
 
 def _inside(policy: Policy) -> "Iterator[str]":

@@ -5,7 +5,7 @@ may be comes from here. A form turns a written value into its one canonical spel
 ValueError with the reason.
 """
 
-from ringfence.policy import conditions, endpoints, model
+from ringfence.policy import conditions, endpoints, kinds, model
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -165,15 +165,7 @@ def _header_text(value: str) -> str:
 
 
 def _source(value: str) -> str:
-    kind, _, rest = _text(value).partition(":")
-    if kind not in {"env", "file", "command"} or not rest:
-        raise ValueError("a source is env:NAME, file:PATH or command:PROGRAM …")
-    if kind == "env":
-        return "env:" + _variable(rest)
-    if kind == "file":
-        return "file:" + _place(rest)
-    _words(rest)
-    return value
+    return kinds.source(_text(value), _variable, _place, _words)
 
 
 def _words(text: str) -> None:
@@ -269,6 +261,7 @@ GLOB = _string("a pattern", check_glob)
 PLACE = _string("a path", _place, pattern="^(/|~(/|$))")
 VARIABLE = _string("a variable's name", _variable, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
 HEADER = _string("a header's name", _header)
+IDENTIFIER = Form(name="an id", check=kinds.number, kinds=(int, str), schema={"type": ["integer", "string"]})
 
 # Invariant: every field of these classes but NOT_WRITTEN has a line here; a test compares.
 FORMS: "dict[type[Struct], dict[str, Form]]" = {
@@ -300,8 +293,8 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "resolvers": _string("address:port", endpoints.nameserver),
     },
     model.Credential: {
-        "source": _string("a source", _source, pattern="^(env|file|command):"),
-        "host": HOST,
+        "source": _string("a source", _source, pattern=f"^({'|'.join(kinds.SOURCES)}):"),
+        "host": _string("a host", kinds.host),
         "port": PORT,
         "header": HEADER,
         "prefix": _string("a text", _header_text),
@@ -309,6 +302,25 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "placeholder": _string("a text", _header_text),
         "environment": VARIABLE,
         "optional": FLAG,
+        "kind": _choice("a kind of credential", tuple(kinds.KINDS)),
+        "schemes": _choice("a scheme", ("https", "http")),
+        "user": _string("a user", _header_text),
+        "field": _string("a name", kinds.field),
+        "places": _string("a place", kinds.place, pattern="^(header|query|form|json):"),
+        "regions": _string("a region", kinds.word),
+        "services": _string("a service", kinds.word),
+        "token_url": _string("a URL", kinds.url, pattern="^https?://"),
+        "grant": _choice("a grant", kinds.GRANTS),
+        "client_id": _string("a client's id", kinds.token),
+        "client_auth": _choice("a way", kinds.CLIENT_AUTH),
+        "scopes": _string("a scope", kinds.token),
+        "audience": _string("an audience", kinds.token),
+        "app": IDENTIFIER,
+        "installation": IDENTIFIER,
+        "repositories": _string("a repository's name", kinds.token),
+        "permissions": _choice("a permission", ("read", "write", "admin")),
+        "source_url": _string("a URL", kinds.url, pattern="^https?://"),
+        "source_ca": PLACE,
     },
     model.Gateway: {"upstream": _string("a URL", _upstream, pattern="^https://"), "environment": VARIABLE},
     model.Workspace: {
@@ -364,6 +376,7 @@ NAMES = {
     (model.Environment, "set"): VARIABLE,
     (model.Egress, "static"): _string("a host", endpoints.static_name),
     (model.Egress, "resolvers"): HOST,
+    (model.Credential, "permissions"): SLUG,
 }
 LOCK = _choice("a section", LOCKABLE)
 INDEX = _choice("a package tool", ("pip", "npm", "cargo", "go", "apt", "maven"))
