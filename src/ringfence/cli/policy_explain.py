@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ringfence.egress.gate import Gate, Target
     from ringfence.egress.http1 import RequestHead
+    from ringfence.handover import Handover
     from ringfence.verdict.request import Request, Verdict
 
 HELP = """\
@@ -87,7 +88,7 @@ def explain(
     """Return what the gate would do with a request under a policy."""
     from ringfence.egress.gate import Gate
 
-    gate = Gate(_handover(policy))
+    gate = Gate(handover(policy))
     scheme, mark, rest = url.partition("://")
     if not mark or scheme.lower() not in {"https", "http", "tcp"}:
         raise UsageError(f"`{url}` is no URL: write https://host/path, http://… or tcp://host:port")
@@ -98,7 +99,8 @@ def explain(
     return _asked(policy, gate, head, scheme.lower(), body)
 
 
-def _handover(policy: Policy) -> "Any":
+def handover(policy: Policy) -> "Handover":
+    """Return what the gate would be handed under a policy, but for everything that lives."""
     from ringfence.handover import Handover
 
     egress = policy.egress
