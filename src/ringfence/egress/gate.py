@@ -159,7 +159,8 @@ class Gate:
             method=head.method,
             paths=target.path.readings,
             query=target.path.query,
-            fields=head.fields,
+            # What Connection names stays here: a rule is about what the upstream gets to see.
+            fields=without(head.fields, head.nominated) if head.nominated else head.fields,
             length=head.framing,  # CHUNKED is UNKNOWN
             upgrade=bool(head.upgrade),
         )
