@@ -17,6 +17,7 @@ from ringfence.policy.model import Credential
 from ringfence.subject import canonical_host, host_matches, is_address, split_authority
 from ringfence.value import Struct, build
 from ringfence.verdict import request as verdict_request
+from ringfence.verdict.facts import NO_FACTS
 from ringfence.verdict.request import USUAL_PORT, Request, Rules, Verdict
 
 GATEWAY_SUFFIX = ".gateway.internal"
@@ -163,6 +164,7 @@ class Gate:
             fields=without(head.fields, head.nominated) if head.nominated else head.fields,
             length=head.framing,  # CHUNKED is UNKNOWN
             upgrade=bool(head.upgrade),
+            facts=NO_FACTS,  # all fields given: a Struct is made in half the time
         )
 
     def decide(self, request: Request) -> Verdict:
