@@ -10,6 +10,7 @@ COMMANDS = {
     "doctor": "say what this machine offers, and how to mend what is missing",
     "verify": "attack the boundary and print what held",
     "approve": "see which requests wait for a person, and answer them",
+    "diff": "show what a session changed in its copy of the project",
     "apply": "take changes of a session over into the project",
     "discard": "throw changes of a session away",
     "undo": "take the last apply of a session back",

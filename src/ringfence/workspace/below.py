@@ -1,6 +1,7 @@
 """The project as it lies below a session's layer: what stands at a path now, and whether it is what it was.
 
-The change time tells that a file was changed since the session began: nobody can set it. What was masked
+The change time tells that a file was changed since the session began: nobody can set it. For a copied
+snapshot, what each path was is written down beside it; what is not there was not copied. What was masked
 from the agent or left out by the operator is not the agent's to delete, so it stays, and the folders
 above it stay.
 """
@@ -11,7 +12,7 @@ import stat
 
 from ringfence.subject import path_matches
 from ringfence.value import replace
-from ringfence.workspace import beneath, manifest, settled
+from ringfence.workspace import beneath
 from ringfence.workspace.entries import (
     digest,
     entry_of,
@@ -24,6 +25,7 @@ from ringfence.workspace.entries import (
     too_sparse,
 )
 from ringfence.workspace.layers import DELETED, DIRECTORY, FILE, OTHER, Change, Entry, Layers
+from ringfence.workspace.seen import Seen
 
 LATER = "changed in the workspace since the session began"
 HOLDS_HIDDEN = "this folder of the workspace holds files that are no part of the session"
@@ -35,10 +37,10 @@ class Below:
     """The project's side of a reading."""
 
     def __init__(self, layers: Layers) -> None:
-        self._started = layers.started
-        self._settled = settled.load(manifest.folder(layers))
+        self._seen = Seen(layers)
         self._masked = {os.fsencode(path) for path in layers.masked}
         self._exclude = layers.exclude
+        self._copied = self._seen.copied
         self.inodes: set[bytes] = set()  # of all that was asked for, as origins spell them
         self.root = root(layers.workspace, "the project")
 
@@ -50,6 +52,19 @@ class Below:
         """Say whether the agent could not see what stands here."""
         return path in self._masked
 
+    def was_copied(self, path: bytes) -> bool:
+        """Say whether a snapshot had this path from the project."""
+        return self._copied is not None and path in self._copied
+
+    def is_not_part(self, path: bytes, name: bytes, status: os.stat_result) -> bool:
+        """Say whether what stands here is not the agent's to delete: unseen by it, or come later."""
+        if self.is_masked(path) or self.is_excluded(path, name, is_folder=stat.S_ISDIR(status.st_mode)):
+            return True
+        if self._copied is None:
+            return False
+        kind = stat.S_IFMT(status.st_mode)  # sockets, fifos and devices are not copied
+        return path not in self._copied or kind not in {stat.S_IFREG, stat.S_IFLNK, stat.S_IFDIR}
+
     def is_excluded(self, path: bytes, name: bytes, *, is_folder: bool) -> bool:
         """Say whether a glob leaves a path out. What lies in such a folder is never asked about."""
         for pattern in self._exclude:
@@ -60,17 +75,14 @@ class Below:
                 return True
         return False
 
-    def later(self, status: os.stat_result) -> str:
+    def later(self, path: bytes, status: os.stat_result) -> str:
         """Return the conflict of what was changed since the session began."""
-        if not self._started or status.st_ctime_ns <= self._started:
-            return ""
-        ours = (status.st_dev, status.st_ino, status.st_ctime_ns) in self._settled  # by an apply or undo
-        return "" if ours else LATER
+        return "" if self._seen.knows(path, status) else LATER
 
     def entry(self, folder: int, name: bytes, path: bytes, status: os.stat_result) -> tuple[Entry, str]:
         """Return what stands at a name that is no folder, and the conflict there."""
         self.saw(status)
-        conflict = self.later(status)
+        conflict = self.later(path, status)
         if stat.S_ISLNK(status.st_mode):
             return link_of(folder, name, status), conflict
         if not stat.S_ISREG(status.st_mode):
@@ -133,17 +145,16 @@ class Below:
             inner, status = joined(path, name), status_at(fd, name)
             if status is None:
                 continue
-            is_folder = stat.S_ISDIR(status.st_mode)
-            if self.is_masked(inner) or self.is_excluded(inner, name, is_folder=is_folder):
+            if self.is_not_part(inner, name, status):
                 stays.add(path)
-            elif is_folder:
+            elif stat.S_ISDIR(status.st_mode):
                 inside.append((inner, status))
             else:
                 found += self.deleted(fd, name, inner, status)[0]
         return inside
 
     def _folder(self, path: bytes, status: os.stat_result) -> Change:
-        return Change(path=path, kind=DELETED, before=folder_of(status), conflict=self.later(status))
+        return Change(path=path, kind=DELETED, before=folder_of(status), conflict=self.later(path, status))
 
 
 def unread(path: bytes, error: OSError, entry: Entry | None = None) -> Change:

@@ -10,37 +10,64 @@ from ringfence.errors import HostError
 from ringfence.workspace import beneath
 from ringfence.workspace.entries import moved, opened, root
 from ringfence.workspace.layers import FILE, LINK, Change, Entry, Layers
-from ringfence.workspace.review import lines
+from ringfence.workspace.review import lines, text
 
 LARGEST_SHOWN = 4 << 20  # bytes of one side; larger files are summed up
+_KEPT_EDITS = 16
 
 
 class Content:
     """Both sides of one change. None: there is no such side, it is no file or link, or it is too large."""
 
-    def __init__(self, before: bytes | None, after: bytes | None, *, large: bool = False) -> None:
+    def __init__(
+        self,
+        before: bytes | None,
+        after: bytes | None,
+        *,
+        large: bool = False,
+        edits: "list[lines.Edit] | None" = None,
+    ) -> None:
         self.before = before
         self.after = after
         self.large = large  # a side was too large to be read
-        self._edits: list[lines.Edit] | None = None
+        self._edits = edits
+        self._is_split = False
+        self._is_plain: bool | None = None
         self._old: list[bytes] = []
         self._new: list[bytes] = []
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether both sides are printable ASCII: nothing to escape, and no binary."""
+        if self._is_plain is None:
+            self._is_plain = text.is_plain(self.before or b"") and text.is_plain(self.after or b"")
+        return self._is_plain
+
+    @property
+    def edits(self) -> "list[lines.Edit]":
+        """What differs, as stretches of lines."""
+        return self._compared()
+
     def hunks(self, context: int = lines.CONTEXT) -> list[lines.Hunk]:
         """Return what differs, line by line; a side that is not there is empty."""
-        return lines.grouped(self._old, self._new, self._compared(), context)
+        found = self._compared()
+        return lines.grouped(self._old, self._new, found, context)
 
     def added(self) -> list[tuple[int, bytes]]:
         """Return the lines that are new, numbered from 1 as in the new file."""
-        return [(at + 1, self._new[at]) for _, _, c, d in self._compared() for at in range(c, d)]
+        found = self._compared()
+        return [(at + 1, self._new[at]) for _, _, c, d in found for at in range(c, d)]
 
     def removed(self) -> list[tuple[int, bytes]]:
         """Return the lines that are gone, numbered from 1 as in the old file."""
-        return [(at + 1, self._old[at]) for a, b, _, _ in self._compared() for at in range(a, b)]
+        found = self._compared()
+        return [(at + 1, self._old[at]) for a, b, _, _ in found for at in range(a, b)]
 
     def _compared(self) -> "list[lines.Edit]":
-        if self._edits is None:
+        if not self._is_split:
+            self._is_split = True
             self._old, self._new = lines.split(self.before or b""), lines.split(self.after or b"")
+        if self._edits is None:
             self._edits = lines.edits(self._old, self._new)
         return self._edits
 
@@ -50,6 +77,7 @@ class Contents:
 
     def __init__(self, layers: Layers, largest: int = LARGEST_SHOWN) -> None:
         self._largest = largest
+        self._known: dict[bytes, list[lines.Edit]] = {}  # of small comparisons, which are asked for twice
         self._upper = root(layers.upper, "the session's layer")
         try:
             self._lower = root(layers.workspace, "the project")
@@ -70,7 +98,12 @@ class Contents:
             entry is not None and entry.kind == FILE and entry.size > self._largest
             for entry in (change.before, change.after)
         )
-        return Content(before, after, large=large)
+        return Content(before, after, large=large, edits=self._known.get(change.path))
+
+    def keep(self, change: Change, content: Content) -> None:
+        """Remember what a comparison found, but not the bytes: the next reading need not compare again."""
+        if len(content.edits) <= _KEPT_EDITS:
+            self._known[change.path] = content.edits
 
     def _side(self, where: int, path: bytes, entry: Entry | None, *, lift: bool) -> bytes | None:
         if entry is None or entry.kind not in {FILE, LINK}:

@@ -1,4 +1,4 @@
-"""The whole of a review as one value: what changed, what deserves a second look, what the user changed meanwhile.
+"""The whole of a review as one value: what changed, what is dangerous, what the user changed meanwhile.
 
 What shows it (`ringfence diff`), what applies it and what decides alone (`run --review=auto`) all start
 from here, so that what is called risky is the same for all.
@@ -7,7 +7,7 @@ from here, so that what is called risky is the same for all.
 from ringfence.value import Struct
 from ringfence.workspace import changes as reading
 from ringfence.workspace import risks
-from ringfence.workspace.content import LARGEST_SHOWN, Contents
+from ringfence.workspace.content import Contents
 from ringfence.workspace.layers import Change, Layers
 from ringfence.workspace.risks.finding import Finding
 
@@ -32,28 +32,31 @@ class Report(Struct):
         """Return the paths that "apply all" does not cover."""
         return frozenset(finding.path for finding in self.findings)
 
-    def is_risky(self, change: Change) -> bool:
-        """Say whether a change needs a yes of its own."""
-        return change.path in self.risky
+    def by_path(self) -> dict[bytes, tuple[Finding, ...]]:
+        """Return what was found in each change that something was found in."""
+        found: dict[bytes, tuple[Finding, ...]] = {}
+        for finding in self.findings:
+            found[finding.path] = (*found.get(finding.path, ()), finding)
+        return found
 
-    def of(self, path: bytes) -> tuple[Finding, ...]:
-        """Return what was found in one change."""
-        return tuple(finding for finding in self.findings if finding.path == path)
 
-
-def build(layers: Layers, largest: int = LARGEST_SHOWN) -> Report:
+def build(layers: Layers) -> Report:
     """Read a session's changes and judge each."""
-    return judge(layers, reading.read(layers), largest)
+    contents = Contents(layers)
+    try:
+        return judge(reading.read(layers), contents)
+    finally:
+        contents.close()
 
 
-def judge(layers: Layers, changes: "Iterable[Change]", largest: int = LARGEST_SHOWN) -> Report:
+def judge(changes: "Iterable[Change]", contents: Contents) -> Report:
     """Judge changes that were read."""
     chosen = tuple(changes)
     found: list[Finding] = []
-    contents = Contents(layers, largest)
-    try:
-        for change in chosen:
-            found += risks.look(change, contents.of(change))
-    finally:
-        contents.close()
+    for change in chosen:
+        content = contents.of(change)
+        findings = risks.look(change, content)
+        if findings:
+            found += findings
+        contents.keep(change, content)
     return Report(changes=chosen, findings=tuple(found))

@@ -132,15 +132,9 @@ class Stat:
         for name, what, added, removed in self._rows:
             bar = "+" * _bar(added, scale) + "-" * _bar(removed, scale)
             yield META, f" {name:<{width}} | {what}{' ' if bar else ''}{bar}"
-        added, removed = (sum(row[at] for row in self._rows) for at in (2, 3))
-        files = len(self._rows)
-        yield (
-            HEAD,
-            (
-                f" {files} path{'' if files == 1 else 's'} changed, {added} line{'' if added == 1 else 's'} added,"
-                f" {removed} removed"
-            ),
-        )
+        added, removed = sum(row[2] for row in self._rows), sum(row[3] for row in self._rows)
+        count = f"{len(self._rows)} path{'' if len(self._rows) == 1 else 's'} changed"
+        yield HEAD, f" {count}, {added} line{'' if added == 1 else 's'} added, {removed} removed"
 
 
 def _bar(count: int, scale: float) -> int:

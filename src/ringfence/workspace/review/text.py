@@ -9,6 +9,7 @@ Not every foreign letter is a trick: words in Cyrillic or Greek stay as they are
 it stands in one word with ASCII letters, or where all foreign letters of a line are look-alikes.
 """
 
+import functools
 import re
 import unicodedata
 
@@ -27,6 +28,7 @@ _NAMED = {
     0x00: "<NUL>",
     0x07: "<BEL>",
     0x08: "<BS>",
+    0x0A: "<LF>",
     0x0B: "<VT>",
     0x0C: "<FF>",
     0x0D: "<CR>",
@@ -74,7 +76,7 @@ def is_plain(data: bytes) -> bool:
 
 def shown(data: bytes) -> tuple[str, frozenset[str]]:
     """Return one line as it may be printed, and the kinds of what had to be escaped in it."""
-    if is_plain(data):
+    if is_plain(data) and b"\n" not in data:
         return data.decode("ascii"), frozenset()
     text = data.decode("utf-8", "surrogateescape")
     alike = look_alikes(text)
@@ -128,7 +130,13 @@ def _escaped(char: str) -> str:
 
 def _kind(text: str, at: int) -> str:
     """Return what is wrong with one character, or nothing."""
-    code = ord(text[at])
+    kind = _kind_of(text[at])
+    return "" if kind == INVISIBLE and _in_emoji(text, at) else kind
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _kind_of(char: str) -> str:
+    code = ord(char)
     if 0x20 <= code < 0x7F or code == 0x09:
         return ""
     if code < 0xA0:
@@ -136,12 +144,12 @@ def _kind(text: str, at: int) -> str:
     if code in _BIDI:
         return BIDI
     if code in _INVISIBLE:
-        return "" if _in_emoji(text, at) else INVISIBLE
+        return INVISIBLE
     if 0xE0000 <= code <= 0xE007F:
         return TAG
     if 0xDC80 <= code <= 0xDCFF:
         return BYTES
-    category = unicodedata.category(text[at])
+    category = unicodedata.category(char)
     if category in {"Zs", "Zl", "Zp"}:
         return SPACE
     return UNKNOWN if category in {"Cc", "Cf", "Cn", "Co", "Cs"} else ""
@@ -179,6 +187,7 @@ def look_alikes(text: str) -> frozenset[int]:
     return frozenset(found)
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def ascii_of(char: str) -> str:
     """Return the ASCII that a letter looks like, or nothing."""
     if char <= "\xff" or char in _NOT_LETTERS:  # é and ß are what they are

@@ -76,6 +76,8 @@ def summed_up(content: Content) -> str:
     """Return why a change's lines are not shown, or nothing."""
     if content.large:
         return "too large to show"
+    if content.is_plain:
+        return ""
     for side in (content.after, content.before):
         if is_binary(side):
             return format_of(side)
@@ -178,10 +180,8 @@ def _body(
     tabs = ["\t" if " " in name and name[0] != '"' else "" for name in names]
     yield META, f"--- {names[0]}{tabs[0]}"
     yield META, f"+++ {names[1]}{tabs[1]}"
-    ends = _crlf_ends(content)
-    plain = text.is_plain(_without_cr(content.before, ends)) and text.is_plain(
-        _without_cr(content.after, ends)
-    )
+    ends = not content.is_plain and _crlf_ends(content)
+    plain = content.is_plain or (ends and all(map(_is_plain_crlf, (content.before, content.after))))
     for hunk in hunks:
         yield HUNK, hunk.header
         for sign, line in hunk.lines:
@@ -210,8 +210,8 @@ def _crlf_ends(content: Content) -> bool:
     return bool(sides) and all(b"\n" in side and side.count(b"\r\n") == side.count(b"\n") for side in sides)
 
 
-def _without_cr(side: bytes | None, ends: bool) -> bytes:  # noqa: FBT001 - private, and named at its uses
-    return (side or b"").replace(b"\r\n", b"\n") if ends else side or b""
+def _is_plain_crlf(side: bytes | None) -> bool:
+    return text.is_plain((side or b"").replace(b"\r\n", b"\n"))
 
 
 def _git_mode(entry: Entry) -> str:

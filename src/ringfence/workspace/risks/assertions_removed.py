@@ -4,7 +4,7 @@ import re
 
 from ringfence.workspace.content import Content
 from ringfence.workspace.layers import Change
-from ringfence.workspace.risks.finding import WEAKENS, Finding, excerpt_of
+from ringfence.workspace.risks.finding import WEAKENS, Finding, Patterns, excerpt_of
 from ringfence.workspace.risks.testing import is_test
 
 TYPE_CHECKING = False
@@ -24,9 +24,12 @@ _ASSERT = re.compile(
     rb"|\bREQUIRE\s*\(|\bCHECK\s*\("
     rb"|\bassert[A-Z]\w*\s*\(",
 )
-_ALWAYS = re.compile(
-    rb"\bassert\s+(?:True|1|not False)\b|assertTrue\s*\(\s*True|expect\s*\(\s*(?:true|1)\s*\)"
-    rb"|assert!?\(\s*true\s*\)"
+_ALWAYS = Patterns(
+    (b"assert", b"expect"),
+    re.compile(
+        rb"\bassert\s+(?:True|1|not False)\b|assertTrue\s*\(\s*True|expect\s*\(\s*(?:true|1)\s*\)"
+        rb"|assert!?\(\s*true\s*\)"
+    ),
 )
 
 
@@ -34,15 +37,20 @@ def look(change: Change, content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
     if change.after is None or content.after is None or not is_test(change.path):
         return
-    for number, line in content.added():
-        if _ALWAYS.search(line):
-            yield Finding(
-                path=change.path, risk=NAME, why="an assertion that always holds", line=number,
-                excerpt=excerpt_of(line),
-            )  # fmt: skip
+    empty = _ALWAYS.found(content.added())
+    for number, line in empty:
+        yield Finding(
+            path=change.path,
+            risk=NAME,
+            why="an assertion that always holds",
+            line=number,
+            excerpt=excerpt_of(line),
+        )
     gone = [(number, line) for number, line in content.removed() if _ASSERT.search(line)]
-    new = sum(1 for _, line in content.added() if _ASSERT.search(line) and not _ALWAYS.search(line))
+    if not gone:
+        return
+    new = sum(1 for _, line in content.added() if _ASSERT.search(line)) - len(empty)
     if len(gone) > new:
         number, line = gone[0]
-        why = f"{len(gone) - new} fewer assertions than before"
+        why = f"{len(gone) - max(new, 0)} fewer assertions than before"
         yield Finding(path=change.path, risk=NAME, why=why, line=number, excerpt=excerpt_of(line))

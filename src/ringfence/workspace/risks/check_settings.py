@@ -50,7 +50,7 @@ _MIXED = frozenset({"pyproject.toml", "setup.cfg", "tox.ini"})
 def look(change: Change, content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
     yield from by_path(change, _TABLE, NAME, "what linters, type checkers or scanners are told to report")
-    if place_of(change.path).name not in _MIXED:
+    if place_of(change).name not in _MIXED:
         return
     for data, lines in ((content.after, content.added()), (content.before, content.removed())):
         under = headings(data or b"")

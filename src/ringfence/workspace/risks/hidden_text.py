@@ -10,7 +10,6 @@ from ringfence.workspace.review.text import (
     RETURN,
     TAG,
     TERMINAL,
-    is_plain,
     shown,
 )
 from ringfence.workspace.review.unified import is_binary
@@ -30,7 +29,7 @@ _TOLD = frozenset({TERMINAL, CONTROL, RETURN, BIDI, INVISIBLE, TAG, LOOK_ALIKE})
 def look(change: Change, content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
     after = content.after
-    if after is None or is_plain(after) or is_binary(after):
+    if after is None or content.is_plain or is_binary(after):
         return
     every_line = after.count(b"\r\n") == after.count(b"\n")
     hits = 0

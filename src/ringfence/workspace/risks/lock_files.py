@@ -33,7 +33,7 @@ _REDIRECT = re.compile(
 
 def look(change: Change, content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    name = place_of(change.path).name
+    name = place_of(change).name
     if not (name in _NAMES or _is_requirements(name)) or change.after is None:
         return
     if content.after is None or is_binary(content.after):

@@ -19,7 +19,7 @@ def look(change: Change, content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
     if change.after is None:
         return
-    place = place_of(change.path)
+    place = place_of(change)
     if ".git" in place.parts[1:]:
         yield Finding(path=change.path, risk=NAME, why="is part of a repository inside the project")
     elif place.parts[0] == ".git" and (len(place.parts) == 1 and change.before is None):

@@ -40,7 +40,7 @@ _INDEXES = frozenset(
 
 def look(change: Change, content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    name = place_of(change.path).name
+    name = place_of(change).name
     if name in _PROGRAMS:
         yield Finding(path=change.path, risk=NAME, why=f"{verb(change)} what runs when the project is built")
     elif name in _INDEXES:

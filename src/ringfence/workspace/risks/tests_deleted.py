@@ -37,7 +37,7 @@ def look(change: Change, content: Content) -> "Iterator[Finding]":
         yield Finding(path=change.path, risk=NAME, why="a test file is renamed to what no runner looks for")
     else:
         gone = [(number, line) for number, line in content.removed() if _TEST.search(line)]
-        new = sum(1 for _, line in content.added() if _TEST.search(line))
+        new = 0 if not gone else sum(1 for _, line in content.added() if _TEST.search(line))
         if len(gone) > new:
             number, line = gone[0]
             why = f"{len(gone) - new} fewer tests than before"

@@ -19,6 +19,8 @@ def look(change: Change, content: Content) -> "Iterator[Finding]":
     before, after = change.before, change.after
     if content.large and after is not None and _differ(before, after):
         yield Finding(path=change.path, risk=NAME, why=f"is too large to show: {after.size:,} bytes")
+    elif content.is_plain:
+        return
     elif is_binary(content.after) and content.before and not is_binary(content.before):
         yield Finding(path=change.path, risk=NAME, why="was text and is shown as binary now")
     elif is_binary(content.after) and (content.after or b"")[:2] == b"#!":
