@@ -8,7 +8,7 @@ from ringfence.cli.which import session_and_paths
 from ringfence.errors import BoundaryError, UsageError
 from ringfence.host import probe
 from ringfence.host.model import Host
-from ringfence.workspace import apply, manifest, selection
+from ringfence.workspace import apply, commit, manifest, selection
 from ringfence.workspace.content import Contents
 from ringfence.workspace.layers import Change, Layers
 from ringfence.workspace.manifest import Manifest
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
         wanted = Wanted(picked=answers.picked, approved=answers.picked, risky=options.include_risky)
         contents = answers.contents
     chosen = selection.choose(made.changes, wanted, _reasons(made))
-    return _apply(layers, made, chosen, contents, options, host)
+    return _apply(layers, made, chosen, contents, options)
 
 
 def _parser() -> "argparse.ArgumentParser":
@@ -170,7 +170,6 @@ def _apply(
     chosen: Selection,
     contents: dict[bytes, bytes],
     options: "argparse.Namespace",
-    host: Host,
 ) -> int:
     _tell(made, chosen, asks=not (options.yes or options.interactive))
     if chosen.conflicts:
@@ -187,20 +186,16 @@ def _apply(
         return NOT_APPLIED
     what = Chosen(changes=chosen.changes, contents=contents)
     if options.commit:
-        _commit(layers, what, reviewed, options, host)
+        _commit(layers, what, reviewed, options)
     else:
         count = apply.apply(layers, what, reviewed)
         print(f"applied {count} change{'s' * (count != 1)}; to take back: ringfence undo {layers.session}")
     return LEFT if chosen.left or contents else APPLIED
 
 
-def _commit(
-    layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse.Namespace", host: Host
-) -> None:
-    from ringfence.workspace import commit
-
+def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse.Namespace") -> None:
     wanted = commit.Commit(branch=options.commit, message=options.message, author=options.author)
-    done = commit.commit(layers, what, reviewed, wanted, home=host.home)
+    done = commit.commit(layers, what, reviewed, wanted, home=probe.host().home)
     for note in done.notes:
         print(f"# {note}")
     print(f"committed {done.count} changes as {done.commit[:12]} on the new branch {options.commit}")

@@ -97,6 +97,17 @@ def save(layers: Layers, changes: tuple[Change, ...]) -> Manifest:
     return manifest
 
 
+def also(layers: Layers, changes: tuple[Change, ...]) -> Manifest:
+    """Write down that these changes were reviewed as well: what was reviewed of other paths stays so."""
+    before = load(layers) or Manifest()
+    new = {one.path for one in changes}
+    kept = [one for one in before.items if one.path not in new]
+    items = sorted([*kept, *map(item, changes)], key=lambda one: one.path)
+    manifest = Manifest(items=tuple(items))
+    _write(layers, manifest)
+    return manifest
+
+
 def _write(layers: Layers, manifest: Manifest) -> None:
     value = {
         "version": _VERSION,
