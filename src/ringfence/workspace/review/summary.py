@@ -62,8 +62,8 @@ def summary(report: Report) -> "Iterator[Line]":
     kinds = ", ".join(f"{number[kind]} {word}" for kind, word in _WORDS.items() if number[kind])
     yield HEAD, f"# {number['total']} change{'' if number['total'] == 1 else 's'}: {kinds or 'nothing'}"
     among = [
-        f"{number[name]} {word}"
-        for name, word in (("links", "symbolic links"), ("folders", "folders"))
+        f"{number[name]} {word}{'' if number[name] == 1 else 's'}"
+        for name, word in (("links", "symbolic link"), ("folders", "folder"))
         if number[name]
     ]
     if among:
@@ -73,7 +73,9 @@ def summary(report: Report) -> "Iterator[Line]":
 def danger(report: Report) -> "Iterator[Line]":
     """Yield conflicts and findings, grouped: what comes before everything else."""
     if report.conflicts:
-        yield HEAD, f"# CONFLICTS: {len(report.conflicts)} paths that were changed here meanwhile"
+        count = len(report.conflicts)
+        what = "1 path was" if count == 1 else f"{count} paths were"
+        yield HEAD, f"# CONFLICTS: {what} changed here meanwhile"
         for change in report.conflicts:
             yield NOTE, f"#   {shown_path(change.path)}: {change.conflict}"
         yield META, ""

@@ -15,10 +15,10 @@ DOC = "Container images and how they are started: built and run on the host."
 _TABLE = Table(
     names=frozenset({
         "dockerfile", "containerfile", ".devcontainer.json", "compose.yml", "compose.yaml",
-        "docker-bake.hcl", "docker-bake.json", ".dockerignore", ".containerignore", "apptainer.def",
-        "singularity", "singularityfile", ".lando.yml", ".ddev", "okteto.yml", ".gitpod.yml",
-        ".gitpod.dockerfile", ".replit", "replit.nix", ".idx.nix", "dev.nix", "buildah.sh",
-        "devfile.yaml", ".devfile.yaml",
+        "compose.override.yml", "compose.override.yaml", "docker-bake.hcl", "docker-bake.json",
+        ".dockerignore", ".containerignore", "apptainer.def", "singularity", "singularityfile",
+        ".lando.yml", ".ddev", "okteto.yml", ".gitpod.yml", ".gitpod.dockerfile", ".replit", "replit.nix",
+        ".idx.nix", "dev.nix", "buildah.sh", "devfile.yaml", ".devfile.yaml",
     }),
     folders=frozenset({
         ".devcontainer", ".docker", ".ddev", ".gitpod", ".idx",
@@ -27,7 +27,7 @@ _TABLE = Table(
         ".dockerfile", ".containerfile", ".container", ".pod", ".kube",
     ),
     prefixes=(
-        "dockerfile.", "containerfile.", "docker-compose", "compose.", "podman-compose",
+        "dockerfile.", "containerfile.", "docker-compose", "podman-compose",
     ),
 )  # fmt: skip
 

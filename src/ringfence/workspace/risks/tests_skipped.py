@@ -23,14 +23,18 @@ _SKIP = Patterns(
     _WORDS,
     re.compile(
         rb"@(?:pytest\.mark\.|unittest\.|mark\.)?(?:skip|skipif|skipIf|skipUnless|xfail|expectedFailure)\b"
-        rb"|\bpytest\.(?:skip|xfail|importorskip)\s*\(|\bself\.skipTest\s*\(|\braise\s+(?:unittest\.)?SkipTest\b"
-        rb"|mark\.(?:skip|skipif|xfail)\b|collect_ignore|__test__\s*=\s*False|--(?:deselect|ignore(?:-glob)?)\b"
+        rb"|\bpytest\.(?:skip|xfail|importorskip)\s*\(|\bself\.skipTest\s*\("
+        rb"|\braise\s+(?:unittest\.)?SkipTest\b"
+        rb"|mark\.(?:skip|skipif|xfail)\b|collect_ignore|__test__\s*=\s*False|--(?:deselect"
+        rb"|ignore(?:-glob)?)\b"
         rb"|\b(?:xit|xdescribe|xtest|xcontext|xspecify|fit|fdescribe|fcontext)\s*\("
         rb"|\b(?:it|test|describe|context|suite|specify|bench)\s*\.\s*(?:skip|only|todo|fails|failing"
         rb"|fixme|skipIf|runIf)\b"
         rb"|\bt\.Skip(?:f|Now)?\s*\(|\bb\.Skip|testing\.Short\s*\(\)|#\[ignore|@(?:Ignore|Disabled\w*)\b"
-        rb"|\[(?:Ignore|Skip)\b|Skip\s*=\s*\"|\bmarkTest(?:Skipped|Incomplete)\b|\bGTEST_SKIP\b|\bDISABLED_\w+"
-        rb"|-DskipTests|-Dmaven\.test\.skip|\bXCTSkip|:skip\s*=>|\bskip:\s*true|\bpending\s+[\"']|@tag\s+:skip"
+        rb"|\[(?:Ignore|Skip)\b|Skip\s*=\s*\"|\bmarkTest(?:Skipped|Incomplete)\b|\bGTEST_SKIP\b"
+        rb"|\bDISABLED_\w+"
+        rb"|-DskipTests|-Dmaven\.test\.skip|\bXCTSkip|:skip\s*=>|\bskip:\s*true|\bpending\s+[\"']"
+        rb"|@tag\s+:skip"
         rb"|\bthis\.skip\s*\(|passWithNoTests|--passWithNoTests"
     ),
 )
