@@ -86,8 +86,8 @@ def _size(entry: Entry) -> int:
 
 
 def folder(layers: Layers) -> str:
-    """Return the session's folder, where everything about it is kept."""
-    return os.path.dirname(layers.lock or layers.upper)
+    """Return the folder that the layer lies in, where everything about it is kept."""
+    return os.path.dirname(layers.upper)
 
 
 def save(layers: Layers, changes: tuple[Change, ...]) -> Manifest:
