@@ -9,6 +9,7 @@ from ringfence.errors import BoundaryError, UsageError
 from ringfence.host import probe
 from ringfence.host.model import Host
 from ringfence.workspace import apply, commit, manifest, selection
+from ringfence.workspace.automatic import APPLIED, CONFLICT, LEFT
 from ringfence.workspace.content import Contents
 from ringfence.workspace.layers import Change, Layers
 from ringfence.workspace.manifest import Manifest
@@ -22,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-APPLIED, NOT_APPLIED, LEFT, CONFLICT = 0, 1, 10, 11
+NOT_APPLIED = 1
 _MOST_NAMED = 20
 
 
@@ -56,8 +57,9 @@ def _parser() -> "argparse.ArgumentParser":
         prog="ringfence apply",
         usage="ringfence apply [OPTION …] [SESSION] [PATH …]",
         description="Take changes of a session over into the project: all that were chosen, or none.",
-        epilog="Exit status: 0 applied, or nothing to apply; 1 not applied; 10 applied, but something is left"
-        " for review; 11 conflicts, nothing applied; 2 wrong usage; 125 it failed, nothing applied.",
+        epilog="Exit status: 0 applied, or nothing to apply; 1 not applied; 122 conflicts, nothing applied;"
+        " 123 what was asked for is left for review, all of it or a part; 2 wrong usage; 125 it failed,"
+        " nothing applied.",
         allow_abbrev=False,
     )
     parser.add_argument(
