@@ -237,8 +237,7 @@ def _write(lines: "Iterator[Line]", options: "argparse.Namespace", host: Host, l
     out = sys.stdout
     if hasattr(out, "reconfigure"):  # a name or a line may hold what the locale has no bytes for
         out.reconfigure(errors="backslashreplace", newline="\n")
-    for line in painted:
-        out.write(line)
+    out.writelines(painted)
     out.flush()
 
 
