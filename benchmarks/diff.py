@@ -41,10 +41,8 @@ def main() -> int:
     share = options.files / 10_000
     for shape, (clock, seconds, megabytes, size) in runs.items():
         name = f"ringfence diff {shape}".strip()
-        print(
         print(f"{name:<22} {clock:6.2f} s by the clock, {seconds:.2f} s of the processor")
         print(f"{'':<22} {megabytes:6.0f} MB, {size / 1e6:.1f} MB of text")
-        )
         budgets.hold(f"{name}, time", seconds, SECONDS * share, "s")
         budgets.hold(f"{name}, memory", megabytes, MEGABYTES, "MB")
     return 1 if options.check and budgets.broken else 0
