@@ -12,7 +12,7 @@ import stat
 
 from ringfence.subject import path_matches
 from ringfence.value import replace
-from ringfence.workspace import beneath, snapshot
+from ringfence.workspace import beneath, manifest, settled, snapshot
 from ringfence.workspace.entries import (
     digest,
     entry_of,
@@ -37,6 +37,7 @@ class Below:
 
     def __init__(self, layers: Layers) -> None:
         self._started = layers.started
+        self._settled = settled.load(manifest.folder(layers))
         self._masked = {os.fsencode(path) for path in layers.masked}
         self._exclude = layers.exclude
         self._copied = _base(layers)
@@ -76,6 +77,8 @@ class Below:
 
     def later(self, path: bytes, status: os.stat_result) -> str:
         """Return the conflict of what was changed since the session began."""
+        if (status.st_dev, status.st_ino, status.st_ctime_ns) in self._settled:  # by an apply or undo
+            return ""
         if self._copied is not None:
             stamp = self._copied.get(path)
             now = (status.st_ctime_ns, status.st_ino)
