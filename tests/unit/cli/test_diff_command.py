@@ -86,6 +86,7 @@ def test_nothing_changed_is_status_0(capsys):
     assert shown(capsys, status=0) == "# 0 changes: nothing\n"
 
 
+@pytest.mark.guarantee("V4")
 def test_what_is_dangerous_comes_first(session, capsys):
     work(session)
     text = shown(capsys)
@@ -167,6 +168,7 @@ def test_json_says_what_a_script_needs(session, capsys):
     assert by_path["new name.txt"]["source"] == "old name.txt"
 
 
+@pytest.mark.guarantee("V6")
 def test_what_was_shown_is_written_down_and_nothing_else(session, capsys):
     put(session.upper, "a.txt", "a\n")
     put(session.upper, "b.txt", "b\n")

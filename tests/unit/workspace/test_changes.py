@@ -62,6 +62,7 @@ def test_what_was_only_opened_for_writing_is_no_change(tree):
     assert kinds(tree) == {}
 
 
+@pytest.mark.guarantee("V1")
 def test_each_kind_of_change_through_the_kernel(tree):
     tree.agent(
         "echo more >> README.md; echo new > src/new.py; rm src/deep/two.py; chmod 700 run.sh;"
@@ -94,6 +95,7 @@ def test_the_digest_is_that_of_the_bytes(tree):
     assert seen(tree)[b"blob"].after.size == len(content)
 
 
+@pytest.mark.guarantee("V1")
 def test_a_deleted_folder_names_every_file_in_it(tree):
     tree.agent("rm -r src")
     assert kinds(tree) == dict.fromkeys(
@@ -181,6 +183,7 @@ def test_content_that_is_elsewhere_is_refused(tree, feature):
         changes.read(tree.layers())
 
 
+@pytest.mark.guarantee("V2")
 def test_nothing_waits_for_a_fifo_or_opens_a_socket(tree):
     os.mkfifo(f"{tree.upper}/fifo")
     os.mkfifo(f"{tree.upper}/README.md")
@@ -372,6 +375,7 @@ def test_what_was_not_touched_below_is_no_conflict(tree):
     assert [change.path for change in seen(tree).values() if change.conflict] == []
 
 
+@pytest.mark.guarantee("V5")
 def test_a_file_changed_below_is_a_conflict(tree):
     tree.began()
     tree.agent("echo agent >> README.md; rm src/main.py; mv run.sh go.sh; ln -sf x link")
@@ -384,6 +388,7 @@ def test_a_file_changed_below_is_a_conflict(tree):
     )
 
 
+@pytest.mark.guarantee("V5")
 def test_a_file_deleted_below_is_a_conflict(tree):
     tree.began()
     tree.agent("echo agent >> README.md; echo agent >> src/deep/two.py; echo new > src/deep/new.py")
@@ -404,6 +409,7 @@ def test_a_file_moved_and_edited_inside_is_no_conflict(tree):
     assert [change.path for change in seen(tree).values() if change.conflict] == []
 
 
+@pytest.mark.guarantee("V5")
 def test_a_file_made_on_both_sides_is_a_conflict(tree):
     tree.began()
     tree.agent("echo agent > new.txt; rm -r src/deep")
