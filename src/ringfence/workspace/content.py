@@ -8,7 +8,7 @@ import os
 
 from ringfence.errors import HostError
 from ringfence.workspace import beneath
-from ringfence.workspace.entries import moved, opened, root
+from ringfence.workspace.entries import moved, opened, project_root, root
 from ringfence.workspace.layers import FILE, LINK, Change, Entry, Layers
 from ringfence.workspace.review import lines, text
 
@@ -89,7 +89,7 @@ class Contents:
         self._known: dict[bytes, list[lines.Edit]] = {}  # of small comparisons, which are asked for twice
         self._upper = root(layers.upper, "the session's layer")
         try:
-            self._lower = root(layers.workspace, "the project")
+            self._lower = project_root(layers)
         except BaseException:
             os.close(self._upper)
             raise
