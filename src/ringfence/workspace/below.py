@@ -20,7 +20,7 @@ from ringfence.workspace.entries import (
     joined,
     link_of,
     opened,
-    root,
+    project_root,
     status_at,
     too_sparse,
 )
@@ -42,7 +42,7 @@ class Below:
         self._exclude = layers.exclude
         self._copied = self._seen.copied
         self.inodes: set[bytes] = set()  # of all that was asked for, as origins spell them
-        self.root = root(layers.workspace, "the project")
+        self.root = project_root(layers)
 
     def close(self) -> None:
         """Give the root back."""
