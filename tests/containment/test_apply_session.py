@@ -126,7 +126,7 @@ def test_a_secret_that_was_hidden_from_the_agent_is_never_replaced_or_deleted(pr
     left = project.ringfence(
         "apply", "--yes", "--include-risky", "--except", ".env", "--except", "deploy/prod.pem"
     )
-    assert left.returncode in {0, LEFT}, left.stderr
+    assert left.returncode in {0, 1, LEFT}, left.stderr
     assert content(project, ".env") == secret
     assert os.path.exists(f"{project.project}/deploy/prod.pem")
     assert os.path.exists(f"{project.project}/sub/deep/er/.env.local")
@@ -318,6 +318,7 @@ def test_an_interrupted_apply_has_to_be_finished_first(project):
     assert "was interrupted" in told.stderr
     assert project.ringfence("discard", "--yes").returncode == 125
     assert project.ringfence("apply", "--rollback").returncode == 0
+    assert project.ringfence("run", "--mode", "overlay", "--", "true").stderr == ""
     assert tree(project.project) == before
     assert project.ringfence("apply", "--yes").returncode == 0
     assert content(project, "src/code.py") == "2\n"

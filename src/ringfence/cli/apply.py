@@ -91,6 +91,7 @@ def _finish(layers: Layers, options: "argparse.Namespace") -> int | None:
     """Finish an interrupted apply as asked; None when there is none and a new one may begin."""
     left = apply.interrupted(layers)
     if left is None:
+        apply.forget_note(layers)
         if options.resume or options.rollback:
             print(f"nothing of session {layers.session} was interrupted")
             return APPLIED

@@ -6,6 +6,8 @@ from ringfence import session
 from ringfence.cli import options
 from ringfence.cli.request import DISCARD, OPTIONS, REVIEW, SESSION, request
 from ringfence.host import probe
+from ringfence.host.model import Host
+from ringfence.workspace import unfinished
 
 USAGE = "ringfence run [OPTION …] [--] COMMAND [ARGUMENT …]"
 ABOUT = (
@@ -23,4 +25,16 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(options.help_text(USAGE, ABOUT, known))
         return 0
     host = probe.host()
-    return session.run(request(given, host), host)
+    asked = request(given, host)
+    if not asked.quiet:
+        _warn(host)
+    return session.run(asked, host)
+
+
+def _warn(host: Host) -> None:
+    """Say where a project is halfway: no start may hide it."""
+    for one in unfinished.sessions(host.state_dir):
+        sys.stderr.write(
+            f"ringfence: an apply of session {one} was interrupted, or goes on at this moment;"
+            f" `ringfence apply {one} --resume` finishes it, `--rollback` takes it back\n"
+        )
