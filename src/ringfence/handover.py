@@ -14,7 +14,7 @@ class Listener(Struct):
 
     fd: int
     # "wire": redirected TCP, SO_ORIGINAL_DST tells where to; "anyip": getsockname tells; "proxy": proxy
-    # protocols only
+    # protocols only; "unix" and "vsock": the same, on a socket of that family
     kind: str
 
 
@@ -61,7 +61,7 @@ class Handover(Struct):
     proxy_port: int  # the port proxy variables name
     workspace: str = ""  # no credential source may lie in it: the agent writes there
     state_dir: str = ""  # ringfence's own folder: the day's model costs are kept there
-    folder: str = ""  # the session's own: where `ringfence approve` finds the gate
+    session_dir: str = ""  # the session's own: where `ringfence approve` finds the gate
     ask_timeout: float = 120.0  # seconds until a request that waits for an answer is refused
     budgets: tuple[Budget, ...] = ()
     model: ModelBudget = ModelBudget()

@@ -6,7 +6,7 @@ connection is closed, because where the next request would start is unknown.
 
 from ringfence.egress import http1, judge, limits, refusal, second
 from ringfence.egress.gate import PROXY, Origin
-from ringfence.egress.http1 import MalformedError, RequestHead
+from ringfence.egress.http1 import MalformedError, OtherVersionError, RequestHead
 from ringfence.egress.http1_server import ServerRequest
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
@@ -33,6 +33,9 @@ class Conversation:
         self._origin = origin
         self._connector = connector
         self._rest = b""  # read and not used yet
+        # Without TLS there is no ALPN: who begins with HTTP/2's preface speaks it with prior knowledge. Each
+        # request is judged as plain HTTP then, so only rules that allow the scheme let it through.
+        self._may_be_newer = origin.scheme == "http" and origin.kind != PROXY
 
     async def run(self) -> None:
         """Serve until the client or a fault ends it."""
@@ -40,6 +43,8 @@ class Conversation:
             try:
                 head = await self._next_head()
             except MalformedError as error:
+                if isinstance(error, OtherVersionError) and self._may_be_newer:
+                    return await self._newer()
                 return await self._refuse_whole(refusal.malformed(error.message, error.answer))
             except LateError:
                 return self._late()
@@ -47,6 +52,7 @@ class Conversation:
                 return self._client.close()
             if head.method == "CONNECT" and self._connector is not None:
                 return await self._connector(head, self._rest)
+            self._may_be_newer = False
             request = ServerRequest(self._client, head, self._rest)
             self._rest = b""
             await judge.serve(self._services, request, self._origin)
@@ -74,6 +80,14 @@ class Conversation:
         head = http1.parse_request(data[:end])
         second.agree(data[:end], head)
         return head
+
+    async def _newer(self) -> None:
+        """Go on as HTTP/2, whose preface has been read for a head."""
+        from ringfence.egress import http2_server
+        from ringfence.egress.http2_meter import PREFACE
+
+        self._client.unread(PREFACE[:18] + self._rest)
+        await http2_server.serve(self._services, self._client, self._origin)
 
     # --- refusing
 

@@ -15,6 +15,7 @@ from ringfence.egress.filters import Filter
 from ringfence.egress.gate import Target, response_fields
 from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
 from ringfence.egress.injection import Signer
+from ringfence.egress.inspect import Limited
 from ringfence.egress.message import Inbound, Outbound
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.scrub import DIALOGUE, Scrubber, scrub_fields, scrub_head
@@ -87,18 +88,24 @@ class Exchange:
         except AddressError as error:
             return Refusal(status=403, kind=refusal.DENIED, message=error.message, host=self._target.host)
         services.busy += 1
+        services.passages.requests[inbound] = self._target, self._verdict
         try:
             return await self._both_ways(outbound)
         finally:
             inbound.on_gone = None
             services.busy -= 1
+            del services.passages.requests[inbound]
             if self._outbound is not None:
                 self._outbound.abort()
             self._tell()
 
     async def _take(self, *, fresh: bool) -> Outbound:
         outbound = await self._services.upstreams.take(
-            self._target, self._outgoing.connection, repeatable=self._repeatable, fresh=fresh
+            self._target,
+            self._outgoing.connection,
+            repeatable=self._repeatable,
+            fresh=fresh,
+            multiplexed=self._inbound.version == "2",
         )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort
@@ -113,6 +120,8 @@ class Exchange:
                 self._outgoing.framing = CHUNKED
         if self._outgoing.chunks is not None:
             self._upward.append(Signer(self._outgoing.chunks, self._target.host))
+        if self._verdict.limit is not None:
+            self._upward.append(Limited(self._verdict.limit, self._target.host))
         self._inbound.proceed()
         outcome = await self._attempt(outbound)
         if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():

@@ -151,6 +151,10 @@ class Gate:
             port=target.port,
             method=head.method,
             paths=target.path.readings,
+            query=target.path.query,
+            fields=head.fields,
+            length=head.framing,  # CHUNKED is UNKNOWN
+            upgrade=bool(head.upgrade),
         )
 
     def decide(self, request: Request) -> Verdict:
@@ -214,10 +218,11 @@ class Gate:
         return without(fields, _NO_TRAILERS | self._removals(target))
 
 
-def denial(verdict: Verdict, target: Target, method: str) -> Refusal:
+def denial(verdict: Verdict, target: Target, request: Request) -> Refusal:
     """Tell the agent about a request that was decided against."""
-    what = f"{method} {target.scheme}://{authority_text(target.host, target.port, target.scheme).decode()}"
-    return denied(verdict, target.scheme, target.host, target.port, what + target.path.text)
+    place = authority_text(target.host, target.port, target.scheme).decode()
+    what = f"{request.method} {target.scheme}://{place}{target.path.text}"
+    return denied(verdict, target.scheme, target.host, target.port, what, request=request)
 
 
 def response_fields(head: ResponseHead) -> Fields:

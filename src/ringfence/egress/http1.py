@@ -58,6 +58,10 @@ class MalformedError(PeerError):
         self.answer = answer
 
 
+class OtherVersionError(MalformedError):
+    """What begins here is HTTP/2, from a client that knows (or thinks) that it is spoken (RFC 9113 §3.3)."""
+
+
 class RequestHead(Struct):
     """A request's head, taken apart."""
 
@@ -156,6 +160,8 @@ def parse_response(head: bytes, method: str) -> ResponseHead:
 
 def _bad_request_line(head: bytes) -> MalformedError:
     """Say what is wrong with a request line, as exactly as is safe."""
+    if head == b"PRI * HTTP/2.0\r\n\r\n":
+        return OtherVersionError("HTTP/2 is not spoken here", answer=505)
     if _OTHER_VERSION.match(head):
         line = head[: head.index(b"\r\n")]
         if not line.endswith((b" HTTP/1.0", b" HTTP/1.1")):

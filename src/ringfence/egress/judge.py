@@ -9,6 +9,7 @@ from ringfence.egress import injection, refusal
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
+from ringfence.egress.inspect import Inspection
 from ringfence.egress.message import Inbound
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.services import Services
@@ -16,7 +17,9 @@ from ringfence.egress.stream import GoneError
 from ringfence.errors import PeerError
 from ringfence.policy.model import ALLOW, ASK
 from ringfence.value import replace
-from ringfence.verdict.request import Verdict
+from ringfence.verdict.request import INSPECT, Request, Verdict
+
+_EXPECTED = frozenset({b"", b"100-continue"})
 
 
 async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
@@ -32,8 +35,8 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
     except Refused as error:
         case.refused(error.refusal)
         inbound.abort()
-    except PeerError:
-        inbound.abort()
+    except PeerError as error:
+        inbound.abort(error)
 
 
 async def _malformed(case: "Case", error: MalformedError) -> None:
@@ -47,6 +50,10 @@ async def _malformed(case: "Case", error: MalformedError) -> None:
     except PeerError:
         case.inbound.abort()
     return None
+
+
+def _unexpected() -> Refusal:
+    return refusal.malformed("the only expectation served is 100-continue", 417)
 
 
 class Case:
@@ -65,15 +72,19 @@ class Case:
         target = gate.target(head, self.origin)
         if isinstance(target, Refusal):
             return self.refused(target)
-        verdict = gate.decide(gate.request(head, target))
+        request = gate.request(head, target)
+        verdict = gate.decide(request)
+        if verdict.effect == INSPECT:
+            request = await self._inspected(request, verdict)
+            verdict = gate.decide(request)
         if verdict.effect == ASK and self.services.asking.open:
-            return await self._asked(target, verdict)
+            return await self._asked(target, verdict, request)
         if verdict.effect != ALLOW:
             self._record(target, verdict)
-            return denial(verdict, target, head.method)
+            return denial(verdict, target, request)
         return await self._allowed(target, verdict)
 
-    async def _asked(self, target: Target, verdict: Verdict) -> Refusal | None:
+    async def _asked(self, target: Target, verdict: Verdict, request: Request) -> Refusal | None:
         """Hold a request until somebody answers for it."""
         self._record(target, verdict)
         services, head = self.services, self.inbound.head
@@ -92,15 +103,15 @@ class Case:
         )
         answer = await services.asking.while_there(self.inbound, question)
         if not answer.allowed:
-            return denial(replace(verdict, reason=answer.reason), target, head.method)
+            return denial(replace(verdict, reason=answer.reason), target, request)
         return await self._allowed(target, replace(verdict, effect=ALLOW))
 
     async def _allowed(self, target: Target, verdict: Verdict) -> Refusal | None:
         """Choose the credential for a request that may pass, and put the verdict on record."""
         head = self.inbound.head
-        if head.expect not in {b"", b"100-continue"}:
+        if head.expect not in _EXPECTED:
             self._record(target, verdict)
-            return self.refused(refusal.malformed("the only expectation served is 100-continue", 417))
+            return self.refused(_unexpected())
         if self.services.stubs and await self._stubbed(target, verdict):
             return None
         choice = await injection.choose(self.services, target)
@@ -122,6 +133,18 @@ class Case:
         self._record(target, verdict, f"{stub.name} (a token that opens nothing)")
         await stub.answer(self.inbound)
         return True
+
+    async def _inspected(self, request: Request, verdict: Verdict) -> Request:
+        """Return a request with the facts of its body on which the verdict hangs; the body stays whole."""
+        inbound = self.inbound
+        if inbound.head.expect not in _EXPECTED:
+            raise MalformedError(_unexpected().message, answer=_unexpected().status)
+        inspection = Inspection(request, verdict.needs)
+        inbound.proceed()
+        while not inspection.enough:
+            inspection.feed(await inbound.read())
+        inbound.unread(inspection.taken)
+        return replace(request, facts=inspection.facts())
 
     async def _sent(
         self, target: Target, verdict: Verdict, choice: injection.Choice | None

@@ -61,15 +61,16 @@ class Server:
         registry, names = Registry(), dns.Names()
         self._record = record = Record(Writer.resume(handover.audit_path), self._cannot_record)
         gate = Gate(handover)
+        keys = Keys(_vault(handover, environment), lambda text: record.event("note", text=text))
         self._services = Services(
             gate=gate,
-            keys=Keys(_vault(handover, environment), lambda text: record.event("note", text=text)),
-            upstreams=Upstreams(handover, gate.rules, registry, record),
+            keys=keys,
+            upstreams=Upstreams(handover, gate.rules, registry, record, keys),
             contexts=leaf.Contexts(leaf.load(handover.authority_dir) if handover.authority_dir else None),
             names=names,
             record=record,
             registry=registry,
-            asking=Asking(handover.session, handover.folder, handover.ask_timeout, record.event),
+            asking=Asking(handover.session, handover.session_dir, handover.ask_timeout, record.event),
         )
         injection.prepare(self._services, handover.credentials)
         self._services.controls = Controls(handover, record, self._alarmed)
@@ -86,7 +87,7 @@ class Server:
             self._group = group
             servers = [await self._listen(one) for one in self._handover.listeners]
             self._serve_dns()
-            if self._handover.ask and self._handover.folder:
+            if self._handover.ask and self._handover.session_dir:
                 await self._services.asking.start()
             publisher = Publisher(self._handover, self._services, self._accept)
             servers += await publisher.start()
@@ -166,14 +167,23 @@ class Server:
     # --- taking connections
 
     async def _listen(self, listener: Listener) -> asyncio.Server:
+        kinds = {"wire": self._wire, "anyip": self._anyip}
+        serve = kinds.get(listener.kind, self._proxy)
+
+        def accepted(stream: Stream) -> None:
+            self._accept(stream, serve(stream))
+
+        def made() -> Stream:
+            return Stream(self._services.registry, accepted)
+
+        if listener.kind in {"unix", "vsock"}:
+            # To an event loop a vsock is a stream of bytes without TCP's options: as a Unix socket is.
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=listener.fd)
+            sock.setblocking(False)
+            return await self._loop.create_unix_server(made, sock=sock, backlog=limits.CONNECTIONS)
         sock = socket.socket(fileno=listener.fd)
         sock.setblocking(False)
-        serve = {"wire": self._wire, "anyip": self._anyip, "proxy": self._proxy}[listener.kind]
-        return await self._loop.create_server(
-            lambda: Stream(self._services.registry, lambda stream: self._accept(stream, serve(stream))),
-            sock=sock,
-            backlog=limits.CONNECTIONS,
-        )
+        return await self._loop.create_server(made, sock=sock, backlog=limits.CONNECTIONS)
 
     def _accept(self, stream: Stream, work: "Awaitable[None]") -> None:
         """Take one connection, within the limit on their number."""

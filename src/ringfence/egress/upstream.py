@@ -13,6 +13,7 @@ from ringfence.egress.certificates import Certificates
 from ringfence.egress.dial import AddressError, Dialler, UnreachableError
 from ringfence.egress.gate import Target, authority_text
 from ringfence.egress.http1_client import ClientConnection
+from ringfence.egress.keys import Keys
 from ringfence.egress.message import Outbound
 from ringfence.egress.record import Record
 from ringfence.egress.stream import Registry, Stream
@@ -23,39 +24,86 @@ from ringfence.verdict.request import Rules
 
 __all__ = ["AddressError", "UnreachableError", "Upstreams"]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.egress.http2_pool import Multiplexer
+
 Key = tuple[str, str, int, str]
+BOTH = ("h2", "http/1.1")  # what is offered where HTTP/2 is wanted
 
 
 class Upstreams:
     """Connections of one session, new ones and waiting ones."""
 
-    def __init__(self, handover: Handover, rules: Rules, registry: Registry, record: Record) -> None:
+    def __init__(
+        self,
+        handover: Handover,
+        rules: Rules,
+        registry: Registry,
+        record: Record,
+        keys: Keys | None = None,
+    ) -> None:
         self._record = record
-        self._extra_ca = handover.extra_ca
+        self._trust = (handover.extra_ca, handover.trust_file, handover.trust_dir)
         self._loop = asyncio.get_running_loop()
-        self._dialler = Dialler(handover, rules, registry, record)
+        self._dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[ClientConnection]] = {}
         self._context: ssl.SSLContext | None = None
-        self.certificates = Certificates(handover.extra_ca)  # those that upstreams ask of us
+        self.certificates = Certificates(self._trust)  # those that upstreams ask of us
+        self._both: ssl.SSLContext | None = None  # offers HTTP/2 as well
+        self._multiplexed: Multiplexer | None = None
 
     # --- pool
 
     async def take(
-        self, target: Target, credential: str, *, repeatable: bool, fresh: bool = False
+        self,
+        target: Target,
+        credential: str,
+        *,
+        repeatable: bool,
+        fresh: bool = False,
+        multiplexed: bool = False,
     ) -> Outbound:
         """Return a connection for one request: one that waits, or a new one (`fresh`: in any case).
 
         `repeatable`: the request can be sent again, should the connection turn out to be closed.
+        `multiplexed`: by HTTP/2, where the upstream speaks it; only its own kind of client needs that.
         """
+        if multiplexed:
+            return await self._multiplexer().take(target, credential, fresh=fresh)
         key = (target.scheme, target.host, target.port, credential)
         found = None if fresh else self._waiting_for(key, repeatable=repeatable)
         if found is not None:
             return found
         context = self.certificates.context(credential) or self.context()
         stream = await self._connect(target.scheme, target.host, target.port, context)
-        return ClientConnection(
-            key, stream, authority_text(target.host, target.port, target.scheme), self.give_back
-        )
+        return self._made(target, credential, stream)
+
+    def _made(self, target: Target, credential: str, stream: AnyStream) -> ClientConnection:
+        key = (target.scheme, target.host, target.port, credential)
+        authority = authority_text(target.host, target.port, target.scheme)
+        return ClientConnection(key, stream, authority, self.give_back)
+
+    def _multiplexer(self) -> "Multiplexer":
+        """Return the pool for HTTP/2; its library is imported when it is wanted."""
+        if self._multiplexed is None:
+            from ringfence.egress.http2_pool import Multiplexer
+
+            self._multiplexed = Multiplexer(self._offered, self._older)
+        return self._multiplexed
+
+    async def _offered(self, target: Target, credential: str) -> AnyStream:
+        """Connect, and offer HTTP/2."""
+        context = self.certificates.context(credential, BOTH)
+        if context is None:
+            context = self._both = self._both or upstream_context(*self._trust, protocols=BOTH)
+        return await self._connect(target.scheme, target.host, target.port, context)
+
+    async def _older(self, target: Target, credential: str, stream: AnyStream | None) -> Outbound:
+        """Serve a request that came by HTTP/2 by HTTP/1.1."""
+        if stream is not None:
+            return self._made(target, credential, stream)
+        return await self.take(target, credential, repeatable=False)
 
     def give_back(self, connection: ClientConnection, keep_for: float) -> None:
         """Keep a connection whose answer was read to the end."""
@@ -92,6 +140,8 @@ class Upstreams:
                 old.stream.close()
             if not waiting:
                 del self._waiting[key]
+        if self._multiplexed is not None:
+            self._multiplexed.sweep(now)
         self._dialler.sweep(now)
 
     # --- dialling
@@ -124,7 +174,7 @@ class Upstreams:
     def context(self) -> ssl.SSLContext:
         """Return the one context for upstreams; there is no way to make it lenient."""
         if self._context is None:
-            self._context = upstream_context(self._extra_ca)
+            self._context = upstream_context(*self._trust)
         return self._context
 
     async def dial(self, host: str, port: int) -> Stream:

@@ -5,7 +5,7 @@ may be comes from here. A form turns a written value into its one canonical spel
 ValueError with the reason.
 """
 
-from ringfence.policy import endpoints, kinds, model
+from ringfence.policy import conditions, endpoints, kinds, model
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -29,6 +29,7 @@ LOCKABLE = (
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
 _NAME = _LETTERS | _DIGITS | {"-", "_"}
+_ARGUMENT = _NAME | frozenset("./@*,")
 _TOKEN = _LETTERS | _DIGITS | frozenset("!#$%&'*+-.^_`|~")  # RFC 9110 §5.6.2, lower case
 # Headers that frame the message or name its target: the gate writes these itself.
 _FRAMING = frozenset(
@@ -56,6 +57,14 @@ def _text(value: str) -> str:
 def _slug(value: str) -> str:
     if not value or value[0] not in _LETTERS | _DIGITS or any(char not in _NAME for char in value):
         raise ValueError("a name is made of lower-case letters, digits, `-` and `_`")
+    return value
+
+
+def _use(value: str) -> str:
+    name, colon, argument = value.partition(":")
+    _slug(name)
+    if colon and (not argument or any(char not in _ARGUMENT for char in argument.lower())):
+        raise ValueError("what stands behind a preset's `:` is made of letters, digits and `._/@*,-`")
     return value
 
 
@@ -139,6 +148,14 @@ def _header(value: str) -> str:
     if name in _FRAMING:
         raise ValueError(f"`{name}` belongs to the gate")
     return name
+
+
+def _header_condition(value: str) -> str:
+    name, glob, there = conditions.split_header(_header_text(value))
+    _header(name)
+    if not there:
+        return f"!{name}"
+    return name if glob is None else f"{name}: {glob}"
 
 
 def _header_text(value: str) -> str:
@@ -237,6 +254,7 @@ SECONDS = Form(
                       {"type": "string", "pattern": "^([0-9.]+(ms|s|m|h|d))+$"}]},
 )  # fmt: skip
 SLUG = _string("a name", _slug, pattern="^[a-z0-9][a-z0-9_-]*$")
+USE = _string("a name", _use, pattern="^[a-z0-9][a-z0-9_-]*(:[A-Za-z0-9._/@*,-]+)?$")
 HOST = _string("a host", canonical_host)
 PATTERN = _string("a host, `*.suffix` or network", canonical_pattern)
 GLOB = _string("a pattern", check_glob)
@@ -250,11 +268,17 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
     model.EgressRule: {
         "host": PATTERN,
         "ports": PORT,
-        "schemes": _choice("a scheme", ("https", "http")),
+        "schemes": _choice("a scheme", ("https", "http", "tcp")),
         "methods": _string("a method", _method),
         "paths": _string("a path", _url_glob, pattern="^/"),
         "private": FLAG,
         "reason": TEXT,
+        "query": _string("a query key", conditions.query_key),
+        "headers": _string("a condition on a header", _header_condition),
+        "content_types": _string("a content type", conditions.media_type),
+        "max_body": SIZE,
+        "graphql": _string("a GraphQL operation", conditions.graphql),
+        "git": _string("a git action", conditions.git, pattern="^(fetch|push|delete) "),
     },
     model.Egress: {
         "splice": PATTERN,
@@ -341,7 +365,7 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "alarm": _choice("what happens", model.ALARMS),
         "exempt": PATTERN,
     },
-    model.Policy: {"use": SLUG, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
+    model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
 # Keys of tables whose keys are the author's own.
@@ -362,7 +386,10 @@ _USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 
 def rule_from_text(text: str) -> "dict[str, Any]":
-    """Read the short form of an egress rule: `[GET,HEAD ][https://]host[:port][/path]`, unchecked."""
+    """Read the short form of an egress rule: `[GET,HEAD ][https://]host[:port][/path]`, unchecked.
+
+    `tcp://host:port` is any bytes to a port; what else a rule can say has no short form.
+    """
     methods, space, target = text.strip().rpartition(" ")
     rule: dict[str, Any] = {}
     if space:

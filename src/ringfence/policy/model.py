@@ -19,12 +19,18 @@ class EgressRule(Struct):
 
     host: str  # exact name, `*.suffix` (strict subdomains), IP literal or CIDR
     ports: tuple[int, ...] = ()  # empty: the usual port of each scheme
-    schemes: tuple[str, ...] = ("https",)  # "https", "http"
+    schemes: tuple[str, ...] = ("https",)  # "https", "http"; "tcp" alone: any bytes, to the ports named
     methods: tuple[str, ...] = ()  # empty: any method
     paths: tuple[str, ...] = ()  # globs on the canonical path: `*` within a segment, `**` across; empty: any
     private: bool = False  # the host's addresses may be private: it is on the operator's network
     reason: str = ""  # told to the agent when this rule denies
     origin: str = ""  # where the rule comes from: "preset python", "user policy", "project policy"
+    query: tuple[str, ...] = ()  # keys: the only ones an allow rule takes (`!*`: none); a deny rule needs one
+    headers: tuple[str, ...] = ()  # "name" (is there), "name: glob", "!name" (is not); a deny rule needs one
+    content_types: tuple[str, ...] = ()  # of the request's body: "application/json", "image/*"
+    max_body: int | None = None  # largest request body; a deny rule denies what is larger
+    graphql: tuple[str, ...] = ()  # operations by kind and top-level field: "query", "mutation addComment"
+    git: tuple[str, ...] = ()  # "fetch *", "push acme/app refs/heads/agent/*", "delete acme/app refs/heads/x"
 
 
 class Egress(Struct):

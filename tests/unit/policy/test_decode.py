@@ -90,7 +90,7 @@ def test_every_field_of_the_model_has_a_form():
         (
             "[[egress.allow]]\nhost='a.b'\nschemes=['ftp']",
             ("egress", "allow", 0, "schemes", 0),
-            "`ftp`: expected `https` or `http`",
+            "`ftp`: expected `https`, `http` or `tcp`",
         ),
         (
             "[[egress.allow]]\nhost='a.b'\norigin='managed policy'",
