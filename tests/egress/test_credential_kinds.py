@@ -279,6 +279,7 @@ B64 = base64.b64encode(f"x{FAKE}".encode())
 
 
 @pytest.mark.guarantee("C4")
+@pytest.mark.guarantee("C8")
 @pytest.mark.parametrize(
     ("path", "headers", "body"),
     [

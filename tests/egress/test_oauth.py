@@ -136,6 +136,7 @@ def test_a_token_is_replaced_before_it_ends(session, issuer):
     assert len(issuer.calls) == 2
 
 
+@pytest.mark.guarantee("C9")
 def test_a_revoked_token_is_replaced_at_the_next_request(session, issuer):
     gate = session()
     assert get(gate) == 200
