@@ -494,3 +494,34 @@ def test_many_requests_at_once_run_a_slow_source_once_and_a_rotated_one_is_fetch
     good[0] = b"secret-2-"
     assert [gate.ask(f"{HOST}:443")[0] for _ in range(2)] == [401, 200]
     assert (tmp_path / "runs").read_text() == "x\nx\n"
+
+
+# --- several credentials of one host
+
+
+@pytest.mark.guarantee("C4")
+def test_the_places_of_a_credential_that_is_not_used_stay_empty(start, serve):
+    upstream = serve(HOST)
+    gate = start(
+        allow=(rule(HOST),),
+        static=((HOST, upstream.address),),
+        credentials=(
+            credential(HOST, name="a", kind="bearer"),
+            credential(HOST, name="b", kind="query", field="key", source="env:B"),
+            credential(HOST, name="c", kind="cookie", field="session", source="env:C"),
+            credential(HOST, name="d", kind="placeholder", places=("header:x-d", "json:/d"), source="env:D"),
+        ),
+        environment={"TEST_KEY": KEY},
+    )
+    mine = [("Cookie", "session=mine; a=1"), ("Authorization", "mine")]
+    assert gate.ask(f"{HOST}:443", path="/?key=mine&b=2", headers=mine)[0] == 200
+    assert head(upstream) == ("/?b=2", [f"authorization: Bearer {KEY}", "cookie: a=1"])
+    assert gate.ask(f"{HOST}:443", headers=[("X-D", "mine")])[0] == 403
+    assert gate.ask(f"{HOST}:443", "POST", headers=[JSON], body=b'{"d": "mine"}')[0] == 403
+
+
+def test_without_a_secret_nothing_is_sent_that_could_hold_a_key_in_its_body(start, serve):
+    gate, upstream = placed(start, serve, kind="placeholder", places=("json:/d",), environment={})
+    assert gate.ask(f"{HOST}:443", "POST", body=b'{"d": "mine"}')[0] == 401
+    assert gate.ask(f"{HOST}:443")[0] == 200
+    assert len(upstream.requests) == 1

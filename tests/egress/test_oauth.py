@@ -277,6 +277,33 @@ def test_a_refresh_token_that_cannot_be_written_back_is_kept_in_memory_and_that_
     bare(gate)
 
 
+def test_a_refresh_token_whose_file_cannot_be_replaced_is_not_lost(issuer, stored, monkeypatch):
+    from ringfence.credential.sources import Access
+    from ringfence.credential.tokens import oauth
+    from ringfence.credential.web import Answer
+
+    class Direct:
+        def ask(self, _method, _url, *, headers, body):
+            del headers
+            form = {name: value[0] for name, value in parse_qs(body.decode()).items()}
+            status, answer = issuer.issue(form, {})
+            issuer.calls.append(form)
+            return Answer(status, json.dumps(answer).encode())
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(oauth, "_replace", full)
+    told = []
+    access = Access({}, "", Direct())
+    access.note = told.append
+    one = credential(HOST, kind="oauth", token_url=URL, source=f"file:{stored}", **REFRESHED)
+    for _ in range(3):
+        oauth.mint(one, access)
+    assert issuer.reused == 0
+    assert "kept in memory" in told[0]
+
+
 def test_the_agents_own_call_to_the_token_endpoint_gets_a_token_that_opens_nothing(session, issuer, stored):
     gate = session(source=f"file:{stored}", environment={}, **REFRESHED)
     body = b"grant_type=refresh_token&refresh_token=whatever"

@@ -144,7 +144,12 @@ class Web:
         else:
             context.load_default_certs()
         for path in (*self._extra_ca, *([ca] if ca else [])):
-            context.load_verify_locations(cafile=path)
+            try:
+                context.load_verify_locations(cafile=path)
+            except OSError as error:  # ssl.SSLError is one
+                raise SourceError(
+                    f"the authority file {path} cannot be used: {error.strerror}", hint="name a PEM file"
+                ) from None
         return context
 
 
