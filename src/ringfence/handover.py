@@ -14,7 +14,7 @@ class Listener(Struct):
 
     fd: int
     # "wire": redirected TCP, SO_ORIGINAL_DST tells where to; "anyip": getsockname tells; "proxy": proxy
-    # protocols only
+    # protocols only; "unix" and "vsock": the same, on a socket of that family
     kind: str
 
 

@@ -274,8 +274,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
-                env={},
-                **(launch or {}),
+                **{"env": {}, **(launch or {})},
             )
         for one in (fd, read, *([secrets] if secrets is not None else [])):
             os.close(one)

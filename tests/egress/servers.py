@@ -102,3 +102,54 @@ def redis():
         argv = [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
         with running(argv, port, where=where, **other_user()):
             yield port
+
+
+@contextlib.contextmanager
+def squid(user, password, hosts):
+    """Run Squid, which lets one user through, and knows these names; returns its port."""
+    helper = program("basic_ncsa_auth", "/usr/lib/squid", "/usr/lib/squid3", "/usr/libexec/squid")
+    crypted = subprocess.run(
+        [program("openssl"), "passwd", "-apr1", password],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    ).stdout
+    with folder() as where:
+        port = free_port()
+        files = {
+            "users": f"{user}:{crypted}",
+            "hosts": "".join(f"{address} {name}\n" for name, address in hosts),
+            "conf": f"""
+                http_port 127.0.0.1:{port}
+                auth_param basic program {helper} {where}/users
+                acl known proxy_auth REQUIRED
+                http_access deny !known
+                http_access allow known
+                hosts_file {where}/hosts
+                pid_filename none
+                cache deny all
+                access_log stdio:{where}/access.log
+                cache_log stdio:/dev/stderr
+                coredump_dir {where}
+                shutdown_lifetime 0 seconds
+            """,
+        }
+        for name, content in files.items():
+            with open(os.path.join(where, name), "w", encoding="utf-8") as file:
+                file.write("\n".join(line.strip() for line in content.split("\n")))
+            os.chmod(os.path.join(where, name), 0o644)
+        argv = [program("squid"), "-N", "-n", f"rf{port}", "-f", f"{where}/conf"]
+        with running(argv, port, where=where, **other_user()):
+            yield port, f"{where}/access.log"
+
+
+@contextlib.contextmanager
+def microsocks(user="", password=""):
+    """Run a SOCKS 5 proxy, with a user or for everybody; returns its port."""
+    with folder() as where:
+        port = free_port()
+        words = ["-u", user, "-P", password] if user else []
+        argv = [program("microsocks"), "-i", "127.0.0.1", "-p", str(port), *words]
+        with running(argv, port, where=where, **other_user()):
+            yield port

@@ -189,11 +189,14 @@ class Connector:
             self._services.record.flood("refused", host=origin.host, port=origin.port, reason=reason)
             return self._client.close()
         inside = Origin(kind=origin.kind, scheme="https", host=origin.host, port=origin.port)
-        if stream.protocol == "h2":
-            from ringfence.egress import http2_server
+        with self._services.passages.hold(
+            lambda gate: gate.connect(origin.host, origin.port).effect != DENY, self._client
+        ):
+            if stream.protocol == "h2":
+                from ringfence.egress import http2_server
 
-            return await http2_server.serve(self._services, stream, inside)
-        return await Conversation(self._services, stream, inside).run()
+                return await http2_server.serve(self._services, stream, inside)
+            return await Conversation(self._services, stream, inside).run()
 
     async def _spliced(self, origin: Origin, hello: Hello) -> None:
         """Pass TLS through unseen, for hosts the operator listed. An inner hello could name anybody."""

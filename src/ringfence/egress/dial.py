@@ -10,15 +10,18 @@ import socket
 import time
 
 from ringfence.egress import limits
+from ringfence.egress.keys import Keys
+from ringfence.egress.lookup import NoAnswerError
+from ringfence.egress.parent import Parent, ProxyError
 from ringfence.egress.record import Record
+from ringfence.egress.resolver import Resolver
 from ringfence.egress.stream import Registry, Stream
 from ringfence.errors import PeerError
 from ringfence.handover import Handover
-from ringfence.subject import is_address, split_authority
+from ringfence.policy.endpoints import join, split_static
+from ringfence.subject import is_address
 from ringfence.verdict import address as verdict_address
 from ringfence.verdict.request import Rules, forbidden, private, vouched
-
-Resolved = tuple[float, tuple[str, ...]]
 
 
 class UnreachableError(PeerError):
@@ -36,7 +39,15 @@ class AddressError(PeerError):
 class Dialler:
     """Resolver, guard and dialler of one session."""
 
-    def __init__(self, handover: Handover, rules: Rules, registry: Registry, record: Record) -> None:
+    def __init__(
+        self,
+        handover: Handover,
+        rules: Rules,
+        registry: Registry,
+        record: Record,
+        keys: Keys | None = None,
+    ) -> None:
+        """`keys` holds the upstream proxy's password."""
         self._rules = rules
         self._registry = registry
         self._record = record
@@ -44,41 +55,59 @@ class Dialler:
         self._own = {(one.host_address, one.host_port) for one in handover.publish}
         self._loop = asyncio.get_running_loop()
         self._dials = asyncio.Semaphore(limits.DIALS)
-        self._resolved: dict[str, Resolved] = {}
+        self._resolver = Resolver(handover.resolvers)
+        self._parent: Parent | None = None
+        if handover.proxy:
+            self._parent = Parent(handover.proxy, handover.proxy_password, handover.no_proxy, keys)
 
     def sweep(self, now: float) -> None:
         """Forget what was resolved too long ago."""
-        self._resolved = {host: kept for host, kept in self._resolved.items() if kept[0] > now}
+        self._resolver.sweep(now)
 
     async def dial(self, host: str, port: int) -> Stream:
         """Open a connection to a vetted address of a host that was allowed."""
         async with self._dials:
-            static = self._static.get(host)
+            static = self._static.get(join(host, port)) or self._static.get(host)
             if static is not None:
-                address, port = split_authority(static)
-                addresses = [address]
-            else:
-                addresses = self._vetted(host, port, await self._resolve(host))
+                address, port = split_static(static, port)
+                return await self._first(host, [address], port)
+            if self._parent is not None and self._through(self._parent, host):
+                return await self._by_parent(self._parent, host, port)
+            addresses = self._vetted(host, port, await self._resolve(host))
             return await self._first(host, addresses[: limits.DIAL_ADDRESSES], port)
+
+    def _through(self, parent: Parent, host: str) -> bool:
+        """Say whether the upstream proxy resolves and dials a host: not where the policy knows better."""
+        own = private(host, self._rules) or self._resolver.nameserver(host)
+        return not own and parent.serves(host)
+
+    async def _by_parent(self, parent: Parent, host: str, port: int) -> Stream:
+        if is_address(host):
+            self._vetted(host, port, (host,))
+        addresses = [parent.host] if is_address(parent.host) else await self._resolve(parent.host)
+        stream = await self._first(parent.host, list(addresses)[: limits.DIAL_ADDRESSES], parent.port)
+        try:
+            await parent.open(stream, host, port)
+        except ProxyError as error:
+            stream.abort()
+            self._record.event("dial", host=host, port=port, error=f"the upstream proxy: {error.message}")
+            raise UnreachableError(
+                f"{host}:{port} cannot be reached through the upstream proxy: {error.message}"
+            ) from None
+        except BaseException:
+            stream.abort()
+            raise
+        self._record.event("dial", host=host, port=port, through=parent.url)
+        return stream
 
     async def _resolve(self, host: str) -> tuple[str, ...]:
         if is_address(host):
             return (host,)
-        now = self._loop.time()
-        kept = self._resolved.get(host)
-        if kept is not None and kept[0] > now:
-            return kept[1]
         try:
-            async with asyncio.timeout(limits.RESOLVE_TIME):
-                found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        except (OSError, TimeoutError, UnicodeError) as error:
+            return await self._resolver.addresses(host)
+        except (OSError, TimeoutError, UnicodeError, NoAnswerError) as error:
             self._record.event("dial", host=host, error="the name does not resolve")
             raise UnreachableError(f"{host} does not resolve") from error
-        addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if len(self._resolved) >= limits.RESOLVED_NAMES:
-            self._resolved.pop(next(iter(self._resolved)))
-        self._resolved[host] = (now + limits.RESOLVED_KEPT, addresses)
-        return addresses
 
     def _vetted(self, host: str, port: int, addresses: tuple[str, ...]) -> list[str]:
         """Keep the addresses that may be dialled; none left is a refusal that names their class."""

@@ -13,7 +13,14 @@ INFORMATIONAL = 16  # 1xx answers before the real one
 HELLO = 64 * 1024  # a ClientHello; post-quantum key shares need 2 KB
 BUFFER = 128 * 1024  # read and not yet taken, per connection, before reading pauses
 WRITE_BUFFER = 256 * 1024  # written and not yet taken by the kernel, before the sender waits
+GRAPHQL_BODY = 1024 * 1024  # a GraphQL request that a rule looks into
+GRAPHQL_TOKENS = 10_000  # of its document
+LFS_BODY = 1024 * 1024  # a git LFS batch
+GIT_COMMANDS = 64 * 1024  # the list of refs that a push changes
 DRAIN = 256 * 1024  # of a refused request's body, read so that the refusal arrives
+BOUND_HOSTS = 1024  # hosts that fell under a credential's pattern, before they are forgotten
+HELD_BODY = 16 * 1024 * 1024  # a request's body that is held whole to put its credential in
+HELD_BODIES = 128 * 1024 * 1024  # all such bodies at one time
 
 H2_STREAMS = 100  # requests under way on one HTTP/2 connection
 EXCHANGES = 1024  # requests under way in one session, before more are refused on their HTTP/2 streams
@@ -44,6 +51,10 @@ DIAL_TIME = 10.0  # one address
 DIAL_STAGGER = 0.3  # before the next address is tried beside the first
 DIAL_ADDRESSES = 6  # tried for one host
 RESOLVE_TIME = 15.0
+LOOKUP_TRIES = (2.0, 4.0)  # for a nameserver of the policy's to answer, each time it is asked
+LOOKUP_RECORDS = 256  # in one answer
+LOOKUP_ALIASES = 16  # followed from one name
+PARENT_TIME = 30.0  # for an upstream proxy to make a connection
 REFUSE_TIME = 2.0  # for a refused request's body to drain
 
 RESOLVED_KEPT = 30.0  # how long an answer of the resolver is used

@@ -46,8 +46,8 @@ class Opaque:
         self._services.record.verdict(
             verdict, host=self.host, raw_host=raw, port=self.port, method="tcp", source=source
         )
-        self._passage = Passage(self._services, self._client, "tcp", self.host, self.port)
-        if await self._passage.refused(verdict) is not None:
+        passage = Passage(self._services, self._client, "tcp", self.host, self.port)
+        if await passage.refused(verdict) is not None:
             return DENIED
         try:
             upstream = await while_there(self._client, self._services.upstreams.dial(self.host, self.port))
@@ -56,27 +56,20 @@ class Opaque:
         except UnreachableError as error:
             return UNREACHABLE if error.answer == 504 else REFUSED
         opened()
-        await self._relay(upstream)
+        await self._relay(passage, upstream, verdict.effect)
         return ""
 
-    async def _relay(self, upstream: Stream) -> None:
-        up, down = upstream.sent, upstream.received
+    async def _relay(self, passage: Passage, upstream: Stream, effect: str) -> None:
+        def allowed(gate: Gate) -> bool:
+            return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, effect}
+
         try:
-            with self._services.passages.hold(self._allowed, self._client, upstream):
-                await self._passage.splice(upstream)
+            with self._services.passages.hold(allowed, self._client, upstream):
+                up, down = await passage.splice(upstream)
         finally:
             upstream.close()
             self._client.close()
-            self._services.record.event(
-                "response",
-                host=self.host,
-                port=self.port,
-                up=upstream.sent - up,
-                down=upstream.received - down,
-            )
-
-    def _allowed(self, gate: Gate) -> bool:
-        return opaque_tcp(self.host, self.port, gate.rules).effect == ALLOW
+        self._services.record.event("response", host=self.host, port=self.port, up=up, down=down)
 
 
 async def while_there(client: Stream, work: "Coroutine[object, object, T]") -> "T":

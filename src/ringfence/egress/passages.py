@@ -7,9 +7,12 @@ new answer is no (a permission must not outlive its rule in an open connection, 
 
 import contextlib
 
-from ringfence.egress.gate import Gate
+from ringfence.egress.gate import Gate, Target
+from ringfence.egress.message import Inbound
 from ringfence.egress.tls import AnyStream
 from ringfence.egress.tunnel import cut
+from ringfence.policy.model import ALLOW
+from ringfence.verdict.request import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,13 +26,14 @@ class Passages:
 
     def __init__(self) -> None:
         self._open: dict[object, tuple[Judge, tuple[AnyStream, ...]]] = {}
+        self.requests: dict[Inbound, tuple[Target, Verdict]] = {}  # under way, and how they were judged
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._open) + len(self.requests)
 
     @contextlib.contextmanager
     def hold(self, allowed: "Judge", *streams: AnyStream) -> "Iterator[None]":
-        """Keep account of a passage while it lasts; `allowed` judges it under a new policy."""
+        """Keep account of a connection while it lasts; `allowed` judges it under a new policy."""
         key = object()
         self._open[key] = (allowed, streams)
         try:
@@ -39,8 +43,16 @@ class Passages:
 
     def revoke(self, gate: Gate) -> int:
         """Close what a policy does not allow any more; returns how many passages that were."""
-        gone = [streams for allowed, streams in self._open.values() if not allowed(gate)]
-        for streams in gone:
+        connections = [streams for allowed, streams in self._open.values() if not allowed(gate)]
+        for streams in connections:
             for stream in streams:
                 cut(stream)
-        return len(gone)
+        requests = [one for one, judged in self.requests.items() if not _still(gate, one, *judged)]
+        for request in requests:
+            request.abort()
+        return len(connections) + len(requests)
+
+
+def _still(gate: Gate, inbound: Inbound, target: Target, verdict: Verdict) -> bool:
+    """Say whether a request under way would be let through again (one that was approved, asked again)."""
+    return gate.decide(gate.request(inbound.head, target)).effect in {ALLOW, verdict.effect}

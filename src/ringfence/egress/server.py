@@ -14,7 +14,8 @@ import sys
 
 from ringfence.audit.log import Writer
 from ringfence.credential.vault import Vault
-from ringfence.egress import dns, leaf, limits, socks
+from ringfence.credential.web import Web
+from ringfence.egress import dns, injection, leaf, limits, socks
 from ringfence.egress.asking import Asking
 from ringfence.egress.connect import Connector
 from ringfence.egress.controls import Controls
@@ -60,18 +61,18 @@ class Server:
         registry, names = Registry(), dns.Names()
         self._record = record = Record(Writer.resume(handover.audit_path), self._cannot_record)
         gate = Gate(handover)
+        keys = Keys(_vault(handover, environment), lambda text: record.event("note", text=text))
         self._services = Services(
             gate=gate,
-            keys=Keys(
-                Vault(environment, workspace=handover.workspace), lambda text: record.event("note", text=text)
-            ),
-            upstreams=Upstreams(handover, gate.rules, registry, record),
+            keys=keys,
+            upstreams=Upstreams(handover, gate.rules, registry, record, keys),
             contexts=leaf.Contexts(leaf.load(handover.authority_dir) if handover.authority_dir else None),
             names=names,
             record=record,
             registry=registry,
             asking=Asking(handover.session, handover.session_dir, handover.ask_timeout, record.event),
         )
+        injection.prepare(self._services, handover.credentials)
         self._services.controls = Controls(handover, record, self._alarmed)
         self._services.controls.install(self._services)
         self._ports = ports_named((*handover.allow, *handover.ask))
@@ -166,14 +167,23 @@ class Server:
     # --- taking connections
 
     async def _listen(self, listener: Listener) -> asyncio.Server:
+        kinds = {"wire": self._wire, "anyip": self._anyip}
+        serve = kinds.get(listener.kind, self._proxy)
+
+        def accepted(stream: Stream) -> None:
+            self._accept(stream, serve(stream))
+
+        def made() -> Stream:
+            return Stream(self._services.registry, accepted)
+
+        if listener.kind in {"unix", "vsock"}:
+            # To an event loop a vsock is a stream of bytes without TCP's options: as a Unix socket is.
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=listener.fd)
+            sock.setblocking(False)
+            return await self._loop.create_unix_server(made, sock=sock, backlog=limits.CONNECTIONS)
         sock = socket.socket(fileno=listener.fd)
         sock.setblocking(False)
-        serve = {"wire": self._wire, "anyip": self._anyip, "proxy": self._proxy}[listener.kind]
-        return await self._loop.create_server(
-            lambda: Stream(self._services.registry, lambda stream: self._accept(stream, serve(stream))),
-            sock=sock,
-            backlog=limits.CONNECTIONS,
-        )
+        return await self._loop.create_server(made, sock=sock, backlog=limits.CONNECTIONS)
 
     def _accept(self, stream: Stream, work: "Awaitable[None]") -> None:
         """Take one connection, within the limit on their number."""
@@ -385,3 +395,9 @@ def _mint_quietly(ready_dir: str) -> None:
 
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     top_up(ready_dir)
+
+
+def _vault(handover: Handover, environment: dict[str, str]) -> Vault:
+    """Return what fetches the session's secrets, from servers too, which are reached as the policy says."""
+    web = Web(static=handover.static, extra_ca=handover.extra_ca)
+    return Vault(environment, handover.workspace, web)

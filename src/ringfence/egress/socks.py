@@ -126,6 +126,37 @@ def _refused(client: Stream, code: int, message: str, raw: str = "") -> SocksErr
     return SocksError(f"{message} ({raw!a})" if raw else message)
 
 
+async def replied(stream: Stream) -> str:
+    """Read another proxy's reply to a request of ours; returns "" or what it says went wrong."""
+    version, code, _, kind = await exactly(stream, 4)
+    if version != VERSION or kind not in {_IPV4, _NAME, _IPV6}:
+        return "its answer is not SOCKS 5"
+    size = {_IPV4: 4, _IPV6: 16}.get(kind) or (await exactly(stream, 1))[0]
+    await exactly(stream, size + 2)
+    return "" if code == SUCCEEDED else _MEANINGS.get(code, f"it answered {code}")
+
+
+async def exactly(stream: Stream, count: int) -> bytes:
+    """Read so many bytes, and leave the rest to whoever reads next."""
+    reader = _Reader(stream)
+    try:
+        return await reader.take(count)
+    finally:
+        stream.unread(reader.rest)
+
+
+_MEANINGS = {
+    FAILED: "it failed",
+    NOT_ALLOWED: "it does not allow this destination",
+    3: "the network cannot be reached from there",
+    UNREACHABLE: "the host cannot be reached from there",
+    REFUSED: "the destination refuses the connection",
+    6: "the destination is too far away",
+    NO_COMMAND: "it does not make connections",
+    NO_KIND: "it does not know this kind of address",
+}
+
+
 class _Reader:
     """Takes exactly so many bytes off the front of a stream."""
 

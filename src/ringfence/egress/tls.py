@@ -306,11 +306,23 @@ class TlsStream:
 AnyStream = Stream | TlsStream
 
 
-def upstream_context(extra_ca: tuple[str, ...], protocols: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
-    """Return the context for upstreams: always verified, by the system's authorities and the operator's."""
+def upstream_context(
+    extra_ca: tuple[str, ...],
+    file: str = "",
+    folder: str = "",
+    protocols: tuple[str, ...] = ("http/1.1",),
+) -> ssl.SSLContext:
+    """Return the context for upstreams: always verified, by the system's authorities and the operator's.
+
+    `file` and `folder` stand in the place of the system's own, as SSL_CERT_FILE and SSL_CERT_DIR say.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name by default
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_default_certs()
+    if file or folder:
+        usual = ssl.get_default_verify_paths()
+        context.load_verify_locations(cafile=file or usual.cafile, capath=folder or usual.capath)
+    else:
+        context.load_default_certs()
     for path in extra_ca:
         context.load_verify_locations(cafile=path)
     context.set_alpn_protocols(protocols)

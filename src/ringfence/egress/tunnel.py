@@ -36,11 +36,11 @@ async def splice(
     `up` looks at what `one` says, `down` at what `other` says; a filter that refuses cuts both, and `refused`
     is told.
     """
-    before = one.received, other.received
+    before = one.sent, other.sent  # what was read before this began counts as well
     async with asyncio.TaskGroup() as group:
         group.create_task(_pump(one, other, up, refused))
         group.create_task(_pump(other, one, down, refused))
-    return one.received - before[0], other.received - before[1]
+    return other.sent - before[1], one.sent - before[0]
 
 
 def cut(stream: AnyStream) -> None:

@@ -9,9 +9,11 @@ import asyncio
 import ssl
 
 from ringfence.egress import limits
+from ringfence.egress.certificates import Certificates
 from ringfence.egress.dial import AddressError, Dialler, UnreachableError
 from ringfence.egress.gate import Target, authority_text
 from ringfence.egress.http1_client import ClientConnection
+from ringfence.egress.keys import Keys
 from ringfence.egress.message import Outbound
 from ringfence.egress.record import Record
 from ringfence.egress.stream import Registry, Stream
@@ -27,18 +29,27 @@ if TYPE_CHECKING:
     from ringfence.egress.http2_pool import Multiplexer
 
 Key = tuple[str, str, int, str]
+BOTH = ("h2", "http/1.1")  # what is offered where HTTP/2 is wanted
 
 
 class Upstreams:
     """Connections of one session, new ones and waiting ones."""
 
-    def __init__(self, handover: Handover, rules: Rules, registry: Registry, record: Record) -> None:
+    def __init__(
+        self,
+        handover: Handover,
+        rules: Rules,
+        registry: Registry,
+        record: Record,
+        keys: Keys | None = None,
+    ) -> None:
         self._record = record
-        self._extra_ca = handover.extra_ca
+        self._trust = (handover.extra_ca, handover.trust_file, handover.trust_dir)
         self._loop = asyncio.get_running_loop()
-        self._dialler = Dialler(handover, rules, registry, record)
+        self._dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[ClientConnection]] = {}
         self._context: ssl.SSLContext | None = None
+        self.certificates = Certificates(self._trust)  # those that upstreams ask of us
         self._both: ssl.SSLContext | None = None  # offers HTTP/2 as well
         self._multiplexed: Multiplexer | None = None
 
@@ -64,7 +75,8 @@ class Upstreams:
         found = None if fresh else self._waiting_for(key, repeatable=repeatable)
         if found is not None:
             return found
-        stream = await self._connect(target.scheme, target.host, target.port, self.context())
+        context = self.certificates.context(credential) or self.context()
+        stream = await self._connect(target.scheme, target.host, target.port, context)
         return self._made(target, credential, stream)
 
     def _made(self, target: Target, credential: str, stream: AnyStream) -> ClientConnection:
@@ -80,11 +92,12 @@ class Upstreams:
             self._multiplexed = Multiplexer(self._offered, self._older)
         return self._multiplexed
 
-    async def _offered(self, target: Target, credential: str) -> AnyStream:  # noqa: ARG002 - will choose a client certificate
+    async def _offered(self, target: Target, credential: str) -> AnyStream:
         """Connect, and offer HTTP/2."""
-        if self._both is None:
-            self._both = upstream_context(self._extra_ca, ("h2", "http/1.1"))
-        return await self._connect(target.scheme, target.host, target.port, self._both)
+        context = self.certificates.context(credential, BOTH)
+        if context is None:
+            context = self._both = self._both or upstream_context(*self._trust, protocols=BOTH)
+        return await self._connect(target.scheme, target.host, target.port, context)
 
     async def _older(self, target: Target, credential: str, stream: AnyStream | None) -> Outbound:
         """Serve a request that came by HTTP/2 by HTTP/1.1."""
@@ -161,7 +174,7 @@ class Upstreams:
     def context(self) -> ssl.SSLContext:
         """Return the one context for upstreams; there is no way to make it lenient."""
         if self._context is None:
-            self._context = upstream_context(self._extra_ca)
+            self._context = upstream_context(*self._trust)
         return self._context
 
     async def dial(self, host: str, port: int) -> Stream:

@@ -20,6 +20,11 @@ def static(value: str) -> str:
     return host
 
 
+def split_static(value: str, port: int) -> tuple[str, int]:
+    """Split a checked static address; `port` is the one asked for."""
+    return split_authority(value) if _is_authority(value) else (value, port)
+
+
 def static_name(value: str) -> str:
     """Check a static name: a host for all its ports, or host:port for one of them."""
     return join(*split_authority(value)) if _is_authority(value) else canonical_host(value)

@@ -60,6 +60,13 @@ def test_what_cannot_is_refused(check, given):
         check(given)
 
 
+def test_a_static_address_has_the_port_that_was_asked_for_or_its_own():
+    assert endpoints.split_static("10.0.0.5", 443) == ("10.0.0.5", 443)
+    assert endpoints.split_static("10.0.0.5:8443", 443) == ("10.0.0.5", 8443)
+    assert endpoints.split_static("fd00::5", 443) == ("fd00::5", 443)
+    assert endpoints.split_static("[fd00::5]:8443", 443) == ("fd00::5", 8443)
+
+
 def test_a_proxys_url_comes_apart():
     assert endpoints.split_proxy("http://CORP%5Cme@[fd00::1]:8080") == ("http", "CORP\\me", "fd00::1", 8080)
     assert endpoints.split_proxy("socks5://proxy.corp:1080") == ("socks5", "", "proxy.corp", 1080)
