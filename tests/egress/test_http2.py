@@ -81,6 +81,8 @@ def test_a_request_goes_through_and_is_recorded_once(gate, upstream):
     assert len(gate.wait_for("verdict", path="/a?b=c")) == 1
 
 
+@pytest.mark.guarantee("N8")
+@pytest.mark.guarantee("N9")
 def test_each_stream_is_judged_by_its_own_authority(gate, upstream):
     """One connection, two names on the upstream's certificate: the connection's name counts (T6)."""
     upstream.clear()
@@ -113,6 +115,8 @@ def test_a_denied_request_says_why_and_the_connection_goes_on(gate, upstream):
     assert [one.named[":path"] for one in upstream.requests] == ["/open/a"]
 
 
+@pytest.mark.guarantee("C3")
+@pytest.mark.guarantee("C4")
 def test_a_credential_is_put_in_and_scrubbed_out_again(gate, upstream):
     upstream.clear()
     with connect2(gate, f"{HOST}:443") as client:
