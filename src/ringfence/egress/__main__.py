@@ -79,8 +79,10 @@ def _prctl(death_signal: int) -> None:
 def _serve(fd: int) -> int:
     import asyncio
 
+    from ringfence import canonical
     from ringfence.egress import configuration
 
+    canonical.use_openssl()
     handover = configuration.read(fd)
     environment = configuration.environment(handover.secrets_fd)
 

@@ -66,7 +66,8 @@ class Conversation:
         """Read the next request's head; None at the end of the connection."""
         data, seen = self._rest, 0
         self._client.expect(limits.HEAD_TIME if data else limits.IDLE_TIME)
-        while not (end := http1.head_end(data, seen)):
+        end = 0
+        while not (data and (end := http1.head_end(data, seen))):
             seen = len(data)
             more = await self._client.read()
             if not more:
