@@ -8,6 +8,9 @@ import pytest
 from gates import WAIT, credential, rule
 from http2_peers import Client2, connect2, data, reset, window
 
+from ringfence.handover import Canary
+from ringfence.policy.model import Watch
+
 HOST, OTHER = "api.example.com", "other.example.com"
 KEY = "canary-key-0123456789abcdef"
 
@@ -441,3 +444,46 @@ def test_an_upgrade_to_http_2_is_not_taken(gate, old):
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"pgrade" not in old.heads[0]
     assert b"settings" not in old.heads[0].lower()
+
+
+def test_a_canary_in_a_requests_trailers_goes_nowhere(start, serve2):
+    canary = "rf8Zq27LmXw0TnPvKc5Bd1Ys"
+    upstream = serve2(HOST)
+    gate = start(
+        allow=(rule(HOST),),
+        static=((HOST, upstream.address),),
+        canaries=(Canary(place="BACKUP_TOKEN", value=canary),),
+        watch=Watch(alarm="refuse"),
+    )
+    with connect2(gate, f"{HOST}:443") as client:
+        head = [
+            (":method", "POST"),
+            (":scheme", "https"),
+            (":authority", HOST),
+            (":path", "/"),
+            ("te", "trailers"),
+        ]
+        client.send(client.headers(1, head, end=False), data(1, b"x"), client.headers(1, [("x-sum", canary)]))
+        assert client.done(1)
+        assert client.status(1) == 403
+        client.send(client.headers(3, head, end=False), data(3, b"x"), client.headers(3, [("x-sum", "1")]))
+        assert client.done(3)
+        assert client.status(3) == 200
+    assert [one.trailers for one in upstream.requests if one.over] == [[("x-sum", "1")]]
+    gate.wait_for("alarm")
+
+
+def test_the_gate_ends_in_order_with_connections_open(start, serve2):
+    upstream = serve2(
+        HOST,
+        answer=lambda peer, request: request.named[":path"] == "/never" or peer.reply(request, 200, b"ok"),
+    )
+    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
+    with connect2(gate, f"{HOST}:443") as client:
+        client.ask(1, HOST)
+        assert client.done(1)
+        client.ask(3, HOST, path="/never")
+        wait(lambda: len(upstream.requests) == 2)
+        assert gate.stop() == 0
+        assert client.ended()
+    assert gate.stderr == ""
