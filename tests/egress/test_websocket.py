@@ -2,13 +2,17 @@
 
 import base64
 import contextlib
+import hashlib
 import os
+import shutil
 import ssl
 import threading
 import time
 
 import pytest
 from gates import drain, read_head, rule
+from http2_peers import connect2, data, reset
+from test_clients import run
 
 pytest.importorskip("websockets", reason="websockets is not installed (it comes with `make dev`)")
 
@@ -167,21 +171,96 @@ def test_an_agent_that_goes_ends_the_dialogue_upstream(gate):
     gate.wait_for("response", status=101, host=HOST)
 
 
-def test_no_upgrade_is_taken_inside_http_2(gate):
-    """Extended CONNECT (RFC 8441) is not offered, and who tries it anyway is refused on that stream alone."""
-    from http2_peers import connect2
+# --- over HTTP/2 (RFC 8441)
 
+
+def extended(host, path="/echo", protocol="websocket", more=()):
+    fields = [
+        (":method", "CONNECT"),
+        (":protocol", protocol),
+        (":scheme", "https"),
+        (":authority", host),
+        (":path", path),
+    ]
+    return [*fields, ("sec-websocket-version", "13"), *more]
+
+
+def text(payload):
+    """Return a text frame as a client sends it: masked, with nought."""
+    return bytes((0x81, 0x80 | len(payload))) + bytes(4) + payload
+
+
+def test_over_http_2_many_dialogues_share_a_connection(gate):
     with connect2(gate, f"{HOST}:443") as client:
-        fields = [
-            (":method", "CONNECT"),
-            (":protocol", "websocket"),
-            (":scheme", "https"),
-            (":authority", HOST),
-            (":path", "/echo"),
-            ("sec-websocket-version", "13"),
-        ]
-        client.send(client.headers(1, fields, end=False))
-        client.ask(3, HOST, path="/nothing")
-        assert client.done(1, 3)
-        assert (client.status(1), client.status(3)) == (400, 403)
-        assert all(getattr(one, "settings", {}).get(8, 0) == 0 for one in client.frames)
+        assert client.read(lambda: any(8 in getattr(one, "settings", {}) for one in client.frames))
+        for number in (1, 3, 5):
+            client.send(client.headers(number, extended(HOST), end=False))
+        assert client.read(lambda: len(client.heads) == 3)
+        assert [client.status(number) for number in (1, 3, 5)] == [200, 200, 200]
+        assert "sec-websocket-accept" not in dict(client.heads[1][0])
+        for number in (5, 1, 3):
+            client.send(data(number, text(b"hello %d" % number)))
+        assert client.read(lambda: all(b"hello %d" % one in client.bodies.get(one, b"") for one in (1, 3, 5)))
+        client.send(data(3, text(b"bye")))
+        assert client.read(lambda: b"so you asked" in client.bodies[3])
+        client.send(data(3, b"\x88\x82\0\0\0\0\x0f\xa1", end=True), reset(5))
+        assert client.done(3)
+        client.send(data(1, text(b"again")))
+        assert client.read(lambda: b"again" in client.bodies[1])
+    assert len(gate.wait_for("response", 3, status=101, host=HOST)) >= 3
+
+
+def test_over_http_2_the_same_rules_hold(gate):
+    with connect2(gate, f"{HOST}:443") as client:
+        client.send(client.headers(1, extended(HOST, "/other"), end=False), data(1, text(b"early")))
+        client.send(client.headers(3, extended(WEB), end=False))
+        client.send(client.headers(5, extended(HOST, protocol="connect-udp"), end=False))
+        client.send(client.headers(7, extended(HOST, more=[("sec-websocket-key", "x")]), end=False))
+        client.send(client.headers(9, [(":method", "CONNECT"), (":authority", HOST)], end=False))
+        client.send(client.headers(11, extended(HOST)[1:], end=False))
+        assert client.done(1, 3, 5, 7, 9, 11)
+        assert [client.status(number) for number in (1, 3, 5, 7, 9, 11)] == [403, 421, 501, 400, 405, 400]
+
+
+ACCEPT = base64.b64encode(hashlib.sha1(b"another" + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Accept: " + ACCEPT + b"\r\n\r\n",
+    ],
+)
+def test_over_http_2_only_an_accepted_key_makes_a_tunnel(start, serve, answer):
+    web = serve(WEB, answer=answer)
+    gate = start(allow=(rule(WEB, paths=("/echo",)),), static=((WEB, web.address),))
+    with connect2(gate, f"{WEB}:443") as client:
+        client.send(client.headers(1, extended(WEB), end=False), data(1, SMUGGLED))
+        assert client.done(1)
+        assert client.status(1) == 502
+    assert b"/secret" not in web.seen
+    assert b"GET /echo HTTP/1.1\r\nHost: web.example.com\r\n" in web.seen
+
+
+NODE = """
+import http from 'node:http'; import http2 from 'node:http2'; import tls from 'node:tls';
+http.request({host: '127.0.0.1', port: PORT, method: 'CONNECT', path: 'ws.example.com:443'}).on('connect', (_, socket) => {
+  const secure = tls.connect({socket, servername: 'ws.example.com', ALPNProtocols: ['h2']});
+  const session = http2.connect('https://ws.example.com', {createConnection: () => secure});
+  session.on('remoteSettings', (settings) => {
+    if (!settings.enableConnectProtocol) return;
+    const stream = session.request({':method': 'CONNECT', ':protocol': 'websocket', ':path': '/echo', 'sec-websocket-version': '13'}, {endStream: false});
+    stream.on('response', (head) => { console.log(head[':status']); stream.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69])); });
+    stream.on('data', (piece) => { console.log(piece.subarray(2).toString()); stream.close(); session.close(); });
+  });
+}).end();
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node on this machine")
+def test_over_http_2_node(gate):
+    done = run(gate, "node", "--input-type=module", "-e", NODE.replace("PORT", str(gate.address[1])))
+    assert done.stdout == "200\nhi\n", done.stderr

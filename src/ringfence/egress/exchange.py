@@ -105,7 +105,7 @@ class Exchange:
             self._outgoing.connection,
             repeatable=self._repeatable,
             fresh=fresh,
-            multiplexed=self._inbound.version == "2",
+            multiplexed=self._inbound.version == "2" and not self._inbound.head.upgrade,
         )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort
