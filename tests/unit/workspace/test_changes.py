@@ -465,6 +465,7 @@ def copied(tree):
         skipped=(".env",),
         texts=(("run.sh", "clean"),),
         bounded=True,
+        owner=os.geteuid(),
     )
     tree.more |= {"kind": COPY, "masked": (".env",)}
     tree.began()
