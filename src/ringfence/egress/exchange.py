@@ -15,6 +15,7 @@ from ringfence.egress.filters import Filter
 from ringfence.egress.gate import Target, response_fields
 from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
 from ringfence.egress.message import Inbound, Outbound
+from ringfence.egress.presence import Presence
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.scrub import DIALOGUE, Scrubber, scrub_fields, scrub_head
 from ringfence.egress.services import Services
@@ -98,9 +99,10 @@ class Exchange:
 
     async def _take(self, *, fresh: bool) -> Outbound:
         credential = self._chosen[0].name if self._chosen else ""
-        outbound = await self._services.upstreams.take(
-            self._target, credential, repeatable=self._repeatable, fresh=fresh
-        )
+        with Presence(self._inbound, lambda: self._inbound.ended):
+            outbound = await self._services.upstreams.take(
+                self._target, credential, repeatable=self._repeatable, fresh=fresh
+            )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort
         return outbound
