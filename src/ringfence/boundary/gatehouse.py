@@ -12,6 +12,8 @@ from ringfence.host import probe
 from ringfence.host.model import Host
 from ringfence.policy.model import Credential
 
+MASKED_LOOKED_AT = 2000  # hidden files and folders whose values the gate watches for
+
 
 def start(
     plan: Plan,
@@ -62,6 +64,14 @@ def start(
         resolvers=egress.resolvers,
         trust_file=trusted.get("SSL_CERT_FILE", ""),
         trust_dir=trusted.get("SSL_CERT_DIR", ""),
+        state_dir=host.state_dir,
+        session_dir=folder.path,
+        ask_timeout=egress.ask_timeout,
+        budgets=plan.policy.budgets,
+        model=plan.policy.model,
+        watch=plan.policy.watch,
+        canaries=plan.canaries,
+        masked=tuple([one.path for one in plan.workspace.hidden][:MASKED_LOOKED_AT]),
     )
     sealed = syscalls.memfd("handover", encode(handover).encode())
     passed = [*listeners, control, *(fd for fd in (dns, secrets, vend) if fd is not None)]

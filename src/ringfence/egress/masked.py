@@ -5,6 +5,7 @@ looks like a secret counts: a long value of a `NAME=value` line, of a JSON or YA
 block. Short and plain words would stand in innocent text.
 """
 
+import itertools
 import os
 import re
 import stat
@@ -28,13 +29,23 @@ _TOKEN = re.compile(rb"(?<![\w\-])[A-Za-z0-9_\-]{20,4096}(?![\w\-])")
 def values(files: "Iterable[str]") -> "Iterator[tuple[str, bytes]]":
     """Yield (file, value) for everything in the files that looks like a secret."""
     seen: set[bytes] = set()
-    for path in list(files)[:FILES]:
+    for path in itertools.islice(_each(files), FILES):
         for value in secrets_in(_read(path)):
             if value not in seen:
                 seen.add(value)
                 yield path, value
             if len(seen) >= VALUES:
                 return
+
+
+def _each(paths: "Iterable[str]") -> "Iterator[str]":
+    """Yield the files among the paths, and those directly in the folders among them."""
+    for path in paths:
+        try:
+            inside = sorted(os.listdir(path)) if stat.S_ISDIR(os.lstat(path).st_mode) else None
+        except OSError:
+            continue
+        yield from [path] if inside is None else [f"{path}/{name}" for name in inside]
 
 
 def secrets_in(content: bytes) -> "Iterator[bytes]":

@@ -109,7 +109,8 @@ def _policy_line(scheme: str, host: str, port: int) -> str:
 def render(refusal: Refusal, *, close: bool, body: bool = True) -> bytes:
     """Return the whole response; `body=False` for a request that takes none back (HEAD)."""
     error = {name: value for name, value in _error(refusal).items() if value}
-    content = json.dumps({"error": error}).encode("ascii") + b"\n"
+    # `type` makes it an error of the Messages API as well: its clients show the message.
+    content = json.dumps({"type": "error", "error": error}).encode("ascii") + b"\n"
     fields: Fields = [
         (b"Content-Type", b"application/json"),
         (b"Content-Length", b"%d" % len(content)),

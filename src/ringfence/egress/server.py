@@ -71,7 +71,7 @@ class Server:
             names=names,
             record=record,
             registry=registry,
-            asking=Asking(handover.session, handover.folder, handover.ask_timeout, record.event),
+            asking=Asking(handover.session, handover.session_dir, handover.ask_timeout, record.event),
         )
         self._services.controls = Controls(handover, record, self._alarmed)
         self._services.controls.install(self._services)
@@ -87,7 +87,7 @@ class Server:
             self._group = group
             servers = [await self._listen(one) for one in self._handover.listeners]
             self._serve_dns()
-            if self._handover.ask and self._handover.folder:
+            if self._handover.ask and self._handover.session_dir:
                 await self._services.asking.start()
             publisher = Publisher(self._handover, self._services, self._accept)
             servers += await publisher.start()

@@ -212,3 +212,4 @@ def test_files_that_are_no_plain_files_are_not_opened(tmp_path):
     (tmp_path / "real").write_bytes(b"KEY=k9Xm2Qv7Lp4Zt8Rw")
     names = [str(tmp_path / name) for name in ("pipe", "link", "gone", "real")]
     assert set(masked.values(names)) == {(names[-1], b"k9Xm2Qv7Lp4Zt8Rw")}
+    assert set(masked.values([str(tmp_path)])) == {(names[-1], b"k9Xm2Qv7Lp4Zt8Rw")}
