@@ -232,7 +232,7 @@ def sent(head, target, payload):
     """Return the bytes that go upstream for a request."""
     wire = Wire()
     connection = ClientConnection((), wire, HOST.encode(), None)
-    out = GATE.outgoing(head, target, None)
+    out = GATE.outgoing(head, target)
     connection.send(
         out.method,
         out.path + out.query,

@@ -46,8 +46,7 @@ def variables(
     for name, value in policy.environment.set:
         out[name] = host.home + value[1:] if value == "~" or value.startswith("~/") else value
     for credential in credentials:
-        value = credential.placeholder or placeholder.default(credential)
-        out.update(dict.fromkeys(credential.environment, value))
+        out.update(placeholder.variables(credential))
     out.update(laid(canaries))
     for gateway in policy.gateways:
         out.update(dict.fromkeys(gateway.environment, f"http://{gateway.name}.gateway.internal"))

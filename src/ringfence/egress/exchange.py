@@ -8,12 +8,14 @@ aborted at once: a closed event stream must stop costing tokens.
 import asyncio
 import time
 
-from ringfence.credential.inject import Outgoing
+from ringfence.credential.inject import Outgoing, cookie
 from ringfence.credential.secret import Secret
 from ringfence.egress import coding, filters, refusal
 from ringfence.egress.filters import Filter
 from ringfence.egress.gate import Target, response_fields
 from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
+from ringfence.egress.injection import Signer
+from ringfence.egress.inspect import Limited
 from ringfence.egress.message import Inbound, Outbound
 from ringfence.egress.presence import Presence
 from ringfence.egress.refusal import Refusal, Refused
@@ -23,6 +25,7 @@ from ringfence.egress.stream import GoneError, LateError
 from ringfence.egress.tunnel import splice
 from ringfence.egress.upstream import AddressError, UnreachableError
 from ringfence.errors import PeerError
+from ringfence.policy.kinds import COOKIE
 from ringfence.policy.model import Credential
 from ringfence.verdict.request import Verdict
 
@@ -98,10 +101,9 @@ class Exchange:
             self._tell()
 
     async def _take(self, *, fresh: bool) -> Outbound:
-        credential = self._chosen[0].name if self._chosen else ""
         with Presence(self._inbound, lambda: self._inbound.ended):
             outbound = await self._services.upstreams.take(
-                self._target, credential, repeatable=self._repeatable, fresh=fresh
+                self._target, self._outgoing.connection, repeatable=self._repeatable, fresh=fresh
             )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort
@@ -114,6 +116,10 @@ class Exchange:
             self._upward = services.upward(head, self._target, self._verdict, self.notes)
             if not filters.keep_length(self._upward) and self._outgoing.framing:
                 self._outgoing.framing = CHUNKED
+        if self._outgoing.chunks is not None:
+            self._upward.append(Signer(self._outgoing.chunks, self._target.host))
+        if self._verdict.limit is not None:
+            self._upward.append(Limited(self._verdict.limit, self._target.host))
         self._inbound.proceed()
         outcome = await self._attempt(outbound)
         if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():
@@ -265,6 +271,8 @@ class Exchange:
         fields = response_fields(head)
         if self._chosen is None:
             return head, fields
+        if self._chosen[0].kind == COOKIE:
+            fields = cookie.returned(fields, self._chosen[0])
         return scrub_head(head, fields, self._services.keys.values)
 
     def _trailers(self, outbound: Outbound) -> Fields:
@@ -291,8 +299,8 @@ class Exchange:
 
     def _note_status(self, status: int) -> None:
         self.status = status
-        if status == 401 and self._chosen is not None:
-            self._services.keys.rejected(self._chosen[0])
+        if status in {401, 403} and self._chosen is not None:
+            self._services.keys.rejected(self._chosen[0], status)
 
     async def _switch(self, outbound: Outbound, head: ResponseHead) -> None:
         """Become a tunnel after a real 101 (WebSocket, RFC 6455 §4)."""

@@ -6,10 +6,10 @@ refuses where two places disagree. Everything after it uses the Target and never
 """
 
 from ringfence.credential import inject
-from ringfence.credential.secret import Secret
+from ringfence.egress import limits
 from ringfence.egress.http1 import HOP_BY_HOP, Fields, MalformedError, RequestHead, ResponseHead, without
 from ringfence.egress.path import Path, canonical_path
-from ringfence.egress.refusal import CREDENTIAL, DENIED, MALFORMED, Refusal, denied, malformed, mismatch
+from ringfence.egress.refusal import DENIED, MALFORMED, Refusal, denied, malformed, mismatch
 from ringfence.handover import Handover
 from ringfence.policy.model import Credential, Gateway
 from ringfence.subject import canonical_host, host_matches, is_address, split_authority
@@ -18,6 +18,7 @@ from ringfence.verdict import request as verdict_request
 from ringfence.verdict.request import USUAL_PORT, Request, Rules, Verdict
 
 GATEWAY_SUFFIX = ".gateway.internal"
+Place = tuple[str, str, int]  # scheme, host, port
 PROXY, TUNNEL, WIRE = "proxy", "tunnel", "wire"  # how a connection came to name its destination
 
 # What a client says to proxies or about itself, and our own headers: never sent on.
@@ -75,11 +76,14 @@ class Gate:
         self.gateways = {f"{one.name.lower()}{GATEWAY_SUFFIX}": one for one in handover.gateways}
         self.splice = handover.splice
         self.own = (handover.gate_address, handover.proxy_port)
-        self.credentials: dict[tuple[str, int], tuple[Credential, ...]] = {}
+        self._credentials: dict[Place, tuple[Credential, ...]] = {}
+        self._removed: dict[Place, frozenset[bytes]] = {}
+        self._matched: list[Place] = []  # hosts that fall under a credential's pattern, or under none
+        self._patterns = tuple(one for one in handover.credentials if one.host[:2] == "*.")
         for one in handover.credentials:
-            key = (canonical_host(one.host), one.port)
-            self.credentials[key] = (*self.credentials.get(key, ()), one)
-        self._removed = {key: _NOT_FORWARDED | carried_by(bound) for key, bound in self.credentials.items()}
+            if one.host[:2] != "*.":
+                for scheme in one.schemes:
+                    self._bind((scheme, canonical_host(one.host), one.port), (one,))
 
     # --- where to
 
@@ -147,6 +151,10 @@ class Gate:
             port=target.port,
             method=head.method,
             paths=target.path.readings,
+            query=target.path.query,
+            fields=head.fields,
+            length=head.framing,  # CHUNKED is UNKNOWN
+            upgrade=bool(head.upgrade),
         )
 
     def decide(self, request: Request) -> Verdict:
@@ -159,18 +167,38 @@ class Gate:
 
     # --- with what
 
-    def credentials_for(self, target: Target) -> tuple[Credential, ...]:
-        """Return the credentials bound to a target; none without TLS."""
-        if target.scheme != "https":
-            return ()
-        return self.credentials.get((target.host, target.port), ())
+    def _bind(self, place: Place, credentials: tuple[Credential, ...]) -> None:
+        """Bind credentials to one scheme, host and port."""
+        bound = (*self._credentials.get(place, ()), *credentials)
+        self._credentials[place] = bound
+        self._removed[place] = _NOT_FORWARDED | carried_by(bound)
 
-    def outgoing(
-        self, head: RequestHead, target: Target, chosen: tuple[Credential, Secret] | None
-    ) -> inject.Outgoing:
-        """Return the request that goes upstream. The credential comes last, after every removal."""
+    def credentials_for(self, target: Target) -> tuple[Credential, ...]:
+        """Return the credentials bound to a target; without TLS only those that say so."""
+        place = (target.scheme, target.host, target.port)
+        if self._patterns and place not in self._credentials:
+            self._match(place)
+        return self._credentials.get(place, ())
+
+    def _match(self, place: Place) -> None:
+        """Bind the credentials whose pattern a host falls under, once for each host."""
+        scheme, host, port = place
+        if len(self._matched) >= limits.BOUND_HOSTS:
+            for old in self._matched:
+                del self._credentials[old], self._removed[old]
+            self._matched.clear()
+        self._matched.append(place)
+        matching = [
+            one
+            for one in self._patterns
+            if scheme in one.schemes and port == one.port and host_matches(one.host, host)
+        ]
+        self._bind(place, tuple(matching))
+
+    def outgoing(self, head: RequestHead, target: Target) -> inject.Outgoing:
+        """Return the request that goes upstream. Credentials come last, after every removal."""
         path = target.path
-        made = inject.Outgoing(
+        return inject.Outgoing(
             method=head.method,
             scheme=target.scheme,
             host=target.host,
@@ -180,42 +208,21 @@ class Gate:
             fields=without(head.fields, self._removals(target), head.nominated),
             framing=head.framing,
         )
-        if chosen is not None:
-            inject.apply(made, *chosen)
-        return made
 
     def _removals(self, target: Target) -> frozenset[bytes]:
         """Return the names of the fields that are not sent to a target."""
-        if target.scheme != "https":
-            return _NOT_FORWARDED
-        return self._removed.get((target.host, target.port), _NOT_FORWARDED)
+        return self._removed.get((target.scheme, target.host, target.port), _NOT_FORWARDED)
 
     def trailers(self, fields: Fields, target: Target) -> Fields:
         """Return the trailers that travel on, in either direction."""
         return without(fields, _NO_TRAILERS | self._removals(target))
 
-    def unbound(self, head: RequestHead, target: Target) -> Refusal | None:
-        """Refuse a request that carries a credential where the gate has none to put in its place."""
-        bound = self.credentials_for(target)
-        carried = carried_by(bound)
-        if not any(name.lower() in carried for name, _ in head.fields):
-            return None
-        names = ", ".join(one.name for one in bound)
-        variables = [one.source.removeprefix("env:") for one in bound if one.source.startswith("env:")]
-        source = " or ".join(variables) or "its source"
-        return Refusal(
-            status=401,
-            kind=CREDENTIAL,
-            message=f"there is no secret for {target.host}: nothing is in the source of credential {names}",
-            host=target.host,
-            how=f"the operator has to set {source} before `ringfence run`; a key from inside is never sent",
-        )
 
-
-def denial(verdict: Verdict, target: Target, method: str) -> Refusal:
+def denial(verdict: Verdict, target: Target, request: Request) -> Refusal:
     """Tell the agent about a request that was decided against."""
-    what = f"{method} {target.scheme}://{authority_text(target.host, target.port, target.scheme).decode()}"
-    return denied(verdict, target.scheme, target.host, target.port, what + target.path.text)
+    place = authority_text(target.host, target.port, target.scheme).decode()
+    what = f"{request.method} {target.scheme}://{place}{target.path.text}"
+    return denied(verdict, target.scheme, target.host, target.port, what, request=request)
 
 
 def response_fields(head: ResponseHead) -> Fields:
@@ -225,8 +232,7 @@ def response_fields(head: ResponseHead) -> Fields:
 
 def carried_by(credentials: tuple[Credential, ...]) -> frozenset[bytes]:
     """Return the names of all fields that carry one of these credentials."""
-    names = {name for one in credentials for name in (one.header, *one.strip)}
-    return frozenset(name.lower().encode("ascii") for name in names)
+    return frozenset(name.encode("ascii") for one in credentials for name in inject.carried(one))
 
 
 def read_authority(raw: bytes, default_port: int | None) -> tuple[str, int] | Refusal:

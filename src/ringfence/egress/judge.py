@@ -5,19 +5,21 @@ anything upstream. One verdict is recorded for each request, whole, before its f
 """
 
 from ringfence.approval import Question
-from ringfence.credential.secret import Secret
-from ringfence.egress import refusal
+from ringfence.egress import injection, refusal
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
+from ringfence.egress.inspect import Inspection
 from ringfence.egress.message import Inbound
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError
 from ringfence.errors import PeerError
-from ringfence.policy.model import ALLOW, ASK, Credential
+from ringfence.policy.model import ALLOW, ASK
 from ringfence.value import replace
-from ringfence.verdict.request import Verdict
+from ringfence.verdict.request import INSPECT, Request, Verdict
+
+_EXPECTED = frozenset({b"", b"100-continue"})
 
 
 async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
@@ -50,6 +52,10 @@ async def _malformed(case: "Case", error: MalformedError) -> None:
     return None
 
 
+def _unexpected() -> Refusal:
+    return refusal.malformed("the only expectation served is 100-continue", 417)
+
+
 class Case:
     """One request on its way through the gate."""
 
@@ -66,15 +72,19 @@ class Case:
         target = gate.target(head, self.origin)
         if isinstance(target, Refusal):
             return self.refused(target)
-        verdict = gate.decide(gate.request(head, target))
+        request = gate.request(head, target)
+        verdict = gate.decide(request)
+        if verdict.effect == INSPECT:
+            request = await self._inspected(request, verdict)
+            verdict = gate.decide(request)
         if verdict.effect == ASK and self.services.asking.open:
-            return await self._asked(target, verdict)
+            return await self._asked(target, verdict, request)
         if verdict.effect != ALLOW:
             self._record(target, verdict)
-            return denial(verdict, target, head.method)
+            return denial(verdict, target, request)
         return await self._allowed(target, verdict)
 
-    async def _asked(self, target: Target, verdict: Verdict) -> Refusal | None:
+    async def _asked(self, target: Target, verdict: Verdict, request: Request) -> Refusal | None:
         """Hold a request until somebody answers for it."""
         self._record(target, verdict)
         services, head = self.services, self.inbound.head
@@ -93,32 +103,67 @@ class Case:
         )
         answer = await services.asking.while_there(self.inbound, question)
         if not answer.allowed:
-            return denial(replace(verdict, reason=answer.reason), target, head.method)
+            return denial(replace(verdict, reason=answer.reason), target, request)
         return await self._allowed(target, replace(verdict, effect=ALLOW))
 
     async def _allowed(self, target: Target, verdict: Verdict) -> Refusal | None:
         """Choose the credential for a request that may pass, and put the verdict on record."""
-        gate, head = self.services.gate, self.inbound.head
-        if head.expect not in {b"", b"100-continue"}:
+        head = self.inbound.head
+        if head.expect not in _EXPECTED:
             self._record(target, verdict)
-            return self.refused(refusal.malformed("the only expectation served is 100-continue", 417))
-        bound = gate.credentials_for(target)
-        chosen = await self.services.keys.choose(bound) if bound else None
-        self._record(target, verdict, chosen[0].name if chosen else "")
-        unbound = gate.unbound(head, target) if bound and chosen is None else None
-        return self.refused(unbound) if unbound else await self._sent(target, verdict, chosen)
+            return self.refused(_unexpected())
+        if self.services.stubs and await self._stubbed(target, verdict):
+            return None
+        choice = await injection.choose(self.services, target)
+        self._record(target, verdict, choice.name if choice else "")
+        unbound = injection.unbound(choice, head, target) if choice else None
+        if unbound:
+            return self.refused(unbound)
+        try:
+            return await self._sent(target, verdict, choice)
+        finally:
+            if choice:
+                self.services.held -= choice.held
+
+    async def _stubbed(self, target: Target, verdict: Verdict) -> bool:
+        """Answer for a token endpoint whose tokens the gate gets itself: they never come inside."""
+        stub = self.services.stubs.get((target.scheme, target.host, target.port, target.path.text))
+        if stub is None or self.inbound.head.method != "POST":
+            return False
+        self._record(target, verdict, f"{stub.name} (a token that opens nothing)")
+        await stub.answer(self.inbound)
+        return True
+
+    async def _inspected(self, request: Request, verdict: Verdict) -> Request:
+        """Return a request with the facts of its body on which the verdict hangs; the body stays whole."""
+        inbound = self.inbound
+        if inbound.head.expect not in _EXPECTED:
+            raise MalformedError(_unexpected().message, answer=_unexpected().status)
+        inspection = Inspection(request, verdict.needs)
+        inbound.proceed()
+        while not inspection.enough:
+            inspection.feed(await inbound.read())
+        inbound.unread(inspection.taken)
+        return replace(request, facts=inspection.facts())
 
     async def _sent(
-        self, target: Target, verdict: Verdict, chosen: tuple[Credential, Secret] | None
+        self, target: Target, verdict: Verdict, choice: injection.Choice | None
     ) -> Refusal | None:
         """Send an allowed request on and pass its answer back."""
         services, inbound = self.services, self.inbound
         refused = await services.controls.admit(inbound.head, target)
         if refused is not None:
             return self.refused(refused)
-        outgoing = services.gate.outgoing(inbound.head, target, chosen)
+        outgoing = services.gate.outgoing(inbound.head, target)
+        if choice is not None:
+            unfit = await injection.put_in(services, inbound, outgoing, choice)
+            if unfit is not None:
+                return self.refused(unfit)
         services.controls.readable(
-            outgoing, target, secret=chosen is not None, upgrade=bool(inbound.head.upgrade)
+            outgoing,
+            target,
+            secret=choice is not None and choice.chosen is not None,
+            upgrade=bool(inbound.head.upgrade),
         )
         for check in services.head_checks:
             outcome = check(outgoing)
@@ -127,7 +172,12 @@ class Case:
         if inbound.ended:
             raise GoneError("the agent left before its request was sent")
         outcome = await Exchange(
-            services, inbound, target=target, verdict=verdict, outgoing=outgoing, chosen=chosen
+            services,
+            inbound,
+            target=target,
+            verdict=verdict,
+            outgoing=outgoing,
+            chosen=choice.chosen if choice else None,
         ).run()
         services.served.set()
         return outcome if outcome is None or outcome.kind == refusal.UPSTREAM else self.refused(outcome)

@@ -13,7 +13,14 @@ INFORMATIONAL = 16  # 1xx answers before the real one
 HELLO = 64 * 1024  # a ClientHello; post-quantum key shares need 2 KB
 BUFFER = 128 * 1024  # read and not yet taken, per connection, before reading pauses
 WRITE_BUFFER = 256 * 1024  # written and not yet taken by the kernel, before the sender waits
+GRAPHQL_BODY = 1024 * 1024  # a GraphQL request that a rule looks into
+GRAPHQL_TOKENS = 10_000  # of its document
+LFS_BODY = 1024 * 1024  # a git LFS batch
+GIT_COMMANDS = 64 * 1024  # the list of refs that a push changes
 DRAIN = 256 * 1024  # of a refused request's body, read so that the refusal arrives
+BOUND_HOSTS = 1024  # hosts that fell under a credential's pattern, before they are forgotten
+HELD_BODY = 16 * 1024 * 1024  # a request's body that is held whole to put its credential in
+HELD_BODIES = 128 * 1024 * 1024  # all such bodies at one time
 
 HEAD_TIME = 30.0  # from a head's first byte to its end
 IDLE_TIME = 300.0  # between two requests of one connection

@@ -30,13 +30,13 @@ def spellings(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
         percent = "".join(f"%{byte:02x}" for byte in value).encode()
         quoted = quote_from_bytes(value, safe="").encode()
         other = {hexadecimal, hexadecimal.upper(), percent, percent.upper(), quoted, quoted.lower()}
-        other |= {one for shift in range(3) for one in _base64(value, shift)}
+        other |= {one for shift in range(3) for one in in_base64(value, shift)}
         found |= {one for one in plain if len(one) >= SHORTEST}
         found |= {one for one in other if len(one) >= _SHORTEST_SPELLING}
     return tuple(sorted(found, key=len, reverse=True))
 
 
-def _base64(value: bytes, shift: int) -> tuple[bytes, bytes]:
+def in_base64(value: bytes, shift: int) -> tuple[bytes, bytes]:
     """Return those characters of a value's base64 that do not depend on what stands before and after it."""
     first = -(-shift * 8 // 6)  # characters that the bytes before have a share in
     last = (shift + len(value)) * 8 // 6

@@ -14,7 +14,8 @@ import sys
 
 from ringfence.audit.log import Writer
 from ringfence.credential.vault import Vault
-from ringfence.egress import dns, leaf, limits, socks
+from ringfence.credential.web import Web
+from ringfence.egress import dns, injection, leaf, limits, socks
 from ringfence.egress.asking import Asking
 from ringfence.egress.connect import Connector
 from ringfence.egress.controls import Controls
@@ -60,9 +61,7 @@ class Server:
         registry, names = Registry(), dns.Names()
         self._record = record = Record(Writer.resume(handover.audit_path), self._cannot_record)
         gate = Gate(handover)
-        keys = Keys(
-            Vault(environment, workspace=handover.workspace), lambda text: record.event("note", text=text)
-        )
+        keys = Keys(_vault(handover, environment), lambda text: record.event("note", text=text))
         self._services = Services(
             gate=gate,
             keys=keys,
@@ -73,6 +72,7 @@ class Server:
             registry=registry,
             asking=Asking(handover.session, handover.session_dir, handover.ask_timeout, record.event),
         )
+        injection.prepare(self._services, handover.credentials)
         self._services.controls = Controls(handover, record, self._alarmed)
         self._services.controls.install(self._services)
         self._ports = ports_named((*handover.allow, *handover.ask))
@@ -395,3 +395,9 @@ def _mint_quietly(ready_dir: str) -> None:
 
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     top_up(ready_dir)
+
+
+def _vault(handover: Handover, environment: dict[str, str]) -> Vault:
+    """Return what fetches the session's secrets, from servers too, which are reached as the policy says."""
+    web = Web(static=handover.static, extra_ca=handover.extra_ca)
+    return Vault(environment, handover.workspace, web)

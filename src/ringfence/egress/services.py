@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ringfence.egress.asking import Asking
     from ringfence.egress.controls import Controls
     from ringfence.egress.filters import Downward, Notes, Upward
+    from ringfence.egress.injection import Stub
 
 
 class Services:
@@ -53,6 +54,8 @@ class Services:
         self.upward_filters: list[Upward] = []
         self.downward_filters: list[Downward] = []
         self.head_checks: list[Callable[[Outgoing], Refusal | None]] = []
+        self.stubs: dict[tuple[str, str, int, str], Stub] = {}  # token endpoints that the gate answers for
+        self.held = 0  # bytes of bodies held for their credentials
         self.passages = Passages()
         self.busy = 0  # exchanges and tunnels under way
         self.served = asyncio.Event()  # set once the first request has been answered

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 
 from ringfence.egress import limits
+from ringfence.egress.certificates import Certificates
 from ringfence.egress.dial import AddressError, Dialler, UnreachableError
 from ringfence.egress.gate import Target, authority_text
 from ringfence.egress.http1_client import ClientConnection
@@ -43,6 +44,7 @@ class Upstreams:
         self._dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[ClientConnection]] = {}
         self._context: ssl.SSLContext | None = None
+        self.certificates = Certificates(handover.extra_ca)  # those that upstreams ask of us
 
     # --- pool
 
@@ -57,7 +59,8 @@ class Upstreams:
         found = None if fresh else self._waiting_for(key, repeatable=repeatable)
         if found is not None:
             return found
-        stream = await self._connect(target.scheme, target.host, target.port)
+        context = self.certificates.context(credential) or self.context()
+        stream = await self._connect(target.scheme, target.host, target.port, context)
         return ClientConnection(
             key, stream, authority_text(target.host, target.port, target.scheme), self.give_back
         )
@@ -101,11 +104,11 @@ class Upstreams:
 
     # --- dialling
 
-    async def _connect(self, scheme: str, host: str, port: int) -> AnyStream:
+    async def _connect(self, scheme: str, host: str, port: int, context: ssl.SSLContext) -> AnyStream:
         raw = await self.dial(host, port)
         if scheme != "https":
             return raw
-        stream = TlsStream(raw, self.context(), server_hostname=host)
+        stream = TlsStream(raw, context, server_hostname=host)
         try:
             await stream.handshake()
         except ssl.SSLCertVerificationError as error:

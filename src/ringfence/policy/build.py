@@ -2,7 +2,7 @@
 
 from ringfence.diagnostic import Diagnostic
 from ringfence.errors import PolicyError
-from ringfence.policy import model, read
+from ringfence.policy import kinds, model, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
         workspace=model.Workspace(**layer.get("workspace", {})),
         files=model.Files(**layer.get("files", {})),
         egress=model.Egress(**egress),
-        credentials=tuple([model.Credential(name=name, **credentials[name]) for name in sorted(credentials)]),
+        credentials=tuple([_credential(name, credentials[name]) for name in sorted(credentials)]),
         gateways=tuple([model.Gateway(name=name, **gateways[name]) for name in sorted(gateways)]),
         environment=model.Environment(**environment),
         limits=model.Limits(**layer.get("limits", {})),
@@ -40,27 +40,32 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
     )
 
 
+def _credential(name: str, layer: "Layer") -> model.Credential:
+    pairs = {"permissions": tuple(sorted(layer["permissions"].items()))} if "permissions" in layer else {}
+    return model.Credential(name=name, **{**layer, **pairs})
+
+
 def _check(layer: "Layer", files: "tuple[tuple[read.Source, Layer], ...]") -> None:
     """Refuse what is wrong only once all layers are one."""
     problems = [
         (
             ("credentials", name),
-            f"credential `{name}` has no `{field}`",
-            f"add `{field}` to `[credentials.{name}]`",
+            f"credential `{name}` {problem}",
+            hint.replace("[…]", f"[credentials.{name}]"),
         )
         for name, credential in layer.get("credentials", {}).items()
-        for field in ("source", "host")
-        if field not in credential
+        for problem, hint in kinds.check(credential)
     ]
     keep = layer.get("environment", {}).get("keep", ())
     problems += [
         (
             ("environment", "keep"),
-            f"`keep` would take {source[4:]} inside, the source of credential `{name}`",
+            f"`keep` would take {variable} inside, the source of credential `{name}`",
             "the gate puts it into requests: leave it out of `keep`",
         )
-        for name, source in _env_sources(layer)
-        if any(_kept(pattern, source[4:]) for pattern in keep)
+        for name, source in _sources(layer)
+        for variable in kinds.variables(source)
+        if any(_kept(pattern, variable) for pattern in keep)
     ]
     problems += _proxy_problems(layer.get("egress", {}))
     if problems:
@@ -81,10 +86,10 @@ def _proxy_problems(egress: "Layer") -> list[tuple[tuple[str, str], str, str]]:
     return [(("egress", problem[0]), *problem[1:])]
 
 
-def _env_sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
-    pairs = [(name, one.get("source", "")) for name, one in layer.get("credentials", {}).items()]
-    pairs.append(("egress.proxy", layer.get("egress", {}).get("proxy_password", "")))
-    return ((name, source) for name, source in pairs if source[:4] == "env:")
+def _sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
+    """Return the source of every secret, with what it is for."""
+    yield from ((name, one.get("source", "")) for name, one in layer.get("credentials", {}).items())
+    yield "egress.proxy", layer.get("egress", {}).get("proxy_password", "")
 
 
 def _kept(pattern: str, name: str) -> bool:

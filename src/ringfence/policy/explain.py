@@ -1,5 +1,7 @@
 """A policy as text: what `ringfence plan` and `ringfence policy show` print, and why each line is there."""
 
+from ringfence.policy import kinds
+from ringfence.policy.conditions import NAMES as CONDITIONS
 from ringfence.policy.model import Credential, EgressRule, Policy, Workspace
 
 TYPE_CHECKING = False
@@ -31,7 +33,16 @@ def rule(one: EgressRule) -> str:
     host = f"[{one.host}]" if ":" in one.host and "/" not in one.host else one.host
     schemes = "|".join(one.schemes)
     targets = [f"{schemes}://{host}{ports}{path}" for path in one.paths or ("",)]
-    return methods + " ".join(targets) + (" (may be private)" if one.private else "")
+    return methods + " ".join(targets) + _conditions(one) + (" (may be private)" if one.private else "")
+
+
+def _conditions(one: EgressRule) -> str:
+    told = [
+        f"{name.replace('_', ' ')}: {size(value) if isinstance(value, int) else ', '.join(value)}"
+        for name, value in ((name, getattr(one, name)) for name in CONDITIONS)
+        if value
+    ]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _head(policy: Policy) -> "Iterator[str]":
@@ -97,7 +108,7 @@ def _credentials(policy: Policy) -> "Iterator[str]":
 def _credential(one: Credential) -> str:
     port = "" if one.port == 443 else f":{one.port}"
     optional = ", if there is one" if one.optional else ""
-    return f"{one.source} to {one.host}{port} in {one.header}{optional}"
+    return f"{one.source} to {one.host}{port} {kinds.carried(one)}{optional}"
 
 
 def _inside(policy: Policy) -> "Iterator[str]":

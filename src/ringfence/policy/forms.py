@@ -5,7 +5,7 @@ may be comes from here. A form turns a written value into its one canonical spel
 ValueError with the reason.
 """
 
-from ringfence.policy import endpoints, model
+from ringfence.policy import conditions, endpoints, kinds, model
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -29,6 +29,7 @@ LOCKABLE = (
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
 _NAME = _LETTERS | _DIGITS | {"-", "_"}
+_ARGUMENT = _NAME | frozenset("./@*,")
 _TOKEN = _LETTERS | _DIGITS | frozenset("!#$%&'*+-.^_`|~")  # RFC 9110 §5.6.2, lower case
 # Headers that frame the message or name its target: the gate writes these itself.
 _FRAMING = frozenset(
@@ -56,6 +57,14 @@ def _text(value: str) -> str:
 def _slug(value: str) -> str:
     if not value or value[0] not in _LETTERS | _DIGITS or any(char not in _NAME for char in value):
         raise ValueError("a name is made of lower-case letters, digits, `-` and `_`")
+    return value
+
+
+def _use(value: str) -> str:
+    name, colon, argument = value.partition(":")
+    _slug(name)
+    if colon and (not argument or any(char not in _ARGUMENT for char in argument.lower())):
+        raise ValueError("what stands behind a preset's `:` is made of letters, digits and `._/@*,-`")
     return value
 
 
@@ -141,6 +150,14 @@ def _header(value: str) -> str:
     return name
 
 
+def _header_condition(value: str) -> str:
+    name, glob, there = conditions.split_header(_header_text(value))
+    _header(name)
+    if not there:
+        return f"!{name}"
+    return name if glob is None else f"{name}: {glob}"
+
+
 def _header_text(value: str) -> str:
     if not value.isascii():
         raise ValueError("a header's value is ASCII")
@@ -148,15 +165,7 @@ def _header_text(value: str) -> str:
 
 
 def _source(value: str) -> str:
-    kind, _, rest = _text(value).partition(":")
-    if kind not in {"env", "file", "command"} or not rest:
-        raise ValueError("a source is env:NAME, file:PATH or command:PROGRAM …")
-    if kind == "env":
-        return "env:" + _variable(rest)
-    if kind == "file":
-        return "file:" + _place(rest)
-    _words(rest)
-    return value
+    return kinds.source(_text(value), _variable, _place, _words)
 
 
 def _words(text: str) -> None:
@@ -245,23 +254,31 @@ SECONDS = Form(
                       {"type": "string", "pattern": "^([0-9.]+(ms|s|m|h|d))+$"}]},
 )  # fmt: skip
 SLUG = _string("a name", _slug, pattern="^[a-z0-9][a-z0-9_-]*$")
+USE = _string("a name", _use, pattern="^[a-z0-9][a-z0-9_-]*(:[A-Za-z0-9._/@*,-]+)?$")
 HOST = _string("a host", canonical_host)
 PATTERN = _string("a host, `*.suffix` or network", canonical_pattern)
 GLOB = _string("a pattern", check_glob)
 PLACE = _string("a path", _place, pattern="^(/|~(/|$))")
 VARIABLE = _string("a variable's name", _variable, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
 HEADER = _string("a header's name", _header)
+IDENTIFIER = Form(name="an id", check=kinds.number, kinds=(int, str), schema={"type": ["integer", "string"]})
 
 # Invariant: every field of these classes but NOT_WRITTEN has a line here; a test compares.
 FORMS: "dict[type[Struct], dict[str, Form]]" = {
     model.EgressRule: {
         "host": PATTERN,
         "ports": PORT,
-        "schemes": _choice("a scheme", ("https", "http")),
+        "schemes": _choice("a scheme", ("https", "http", "tcp")),
         "methods": _string("a method", _method),
         "paths": _string("a path", _url_glob, pattern="^/"),
         "private": FLAG,
         "reason": TEXT,
+        "query": _string("a query key", conditions.query_key),
+        "headers": _string("a condition on a header", _header_condition),
+        "content_types": _string("a content type", conditions.media_type),
+        "max_body": SIZE,
+        "graphql": _string("a GraphQL operation", conditions.graphql),
+        "git": _string("a git action", conditions.git, pattern="^(fetch|push|delete) "),
     },
     model.Egress: {
         "splice": PATTERN,
@@ -276,8 +293,8 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "resolvers": _string("address:port", endpoints.nameserver),
     },
     model.Credential: {
-        "source": _string("a source", _source, pattern="^(env|file|command):"),
-        "host": HOST,
+        "source": _string("a source", _source, pattern=f"^({'|'.join(kinds.SOURCES)}):"),
+        "host": _string("a host", kinds.host),
         "port": PORT,
         "header": HEADER,
         "prefix": _string("a text", _header_text),
@@ -285,6 +302,25 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "placeholder": _string("a text", _header_text),
         "environment": VARIABLE,
         "optional": FLAG,
+        "kind": _choice("a kind of credential", tuple(kinds.KINDS)),
+        "schemes": _choice("a scheme", ("https", "http")),
+        "user": _string("a user", _header_text),
+        "field": _string("a name", kinds.field),
+        "places": _string("a place", kinds.place, pattern="^(header|query|form|json):"),
+        "regions": _string("a region", kinds.word),
+        "services": _string("a service", kinds.word),
+        "token_url": _string("a URL", kinds.url, pattern="^https?://"),
+        "grant": _choice("a grant", kinds.GRANTS),
+        "client_id": _string("a client's id", kinds.token),
+        "client_auth": _choice("a way", kinds.CLIENT_AUTH),
+        "scopes": _string("a scope", kinds.token),
+        "audience": _string("an audience", kinds.token),
+        "app": IDENTIFIER,
+        "installation": IDENTIFIER,
+        "repositories": _string("a repository's name", kinds.token),
+        "permissions": _choice("a permission", ("read", "write", "admin")),
+        "source_url": _string("a URL", kinds.url, pattern="^https?://"),
+        "source_ca": PLACE,
     },
     model.Gateway: {"upstream": _string("a URL", _upstream, pattern="^https://"), "environment": VARIABLE},
     model.Workspace: {
@@ -329,7 +365,7 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "alarm": _choice("what happens", model.ALARMS),
         "exempt": PATTERN,
     },
-    model.Policy: {"use": SLUG, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
+    model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
 # Keys of tables whose keys are the author's own.
@@ -340,6 +376,7 @@ NAMES = {
     (model.Environment, "set"): VARIABLE,
     (model.Egress, "static"): _string("a host", endpoints.static_name),
     (model.Egress, "resolvers"): HOST,
+    (model.Credential, "permissions"): SLUG,
 }
 LOCK = _choice("a section", LOCKABLE)
 INDEX = _choice("a package tool", ("pip", "npm", "cargo", "go", "apt", "maven"))
@@ -349,7 +386,10 @@ _USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 
 def rule_from_text(text: str) -> "dict[str, Any]":
-    """Read the short form of an egress rule: `[GET,HEAD ][https://]host[:port][/path]`, unchecked."""
+    """Read the short form of an egress rule: `[GET,HEAD ][https://]host[:port][/path]`, unchecked.
+
+    `tcp://host:port` is any bytes to a port; what else a rule can say has no short form.
+    """
     methods, space, target = text.strip().rpartition(" ")
     rule: dict[str, Any] = {}
     if space:

@@ -20,6 +20,7 @@ is why an `ask` counts there only under an `allow` that covers it: on its own it
 a question.
 """
 
+from ringfence.policy.conditions import NAMES as CONDITIONS
 from ringfence.policy.model import ALARMS, DEFAULT_MODE, MASKED, TIERS, Limits, ModelBudget
 from ringfence.subject import pattern_covers
 from ringfence.value import Struct
@@ -117,9 +118,14 @@ def combine(state: Combined, layer: "Layer", origin: str, locked: "frozenset[str
 
 
 def rule_covers(wide: "Layer", narrow: "Layer") -> bool:
-    """Say whether every request under the egress rule `narrow` certainly falls under `wide` too."""
+    """Say whether every request under the egress rule `narrow` certainly falls under `wide` too.
+
+    Conditions of `narrow` only make it narrower, so they need no comparing; a `wide` that has some covers
+    nothing for certain: an ask rule is read at its widest, where what cannot be read matches.
+    """
     return (
-        pattern_covers(wide["host"], narrow["host"])
+        not any(wide.get(name) for name in CONDITIONS)
+        and pattern_covers(wide["host"], narrow["host"])
         and _covers(wide.get("schemes") or ("https",), narrow.get("schemes") or ("https",))
         and _covers_if_any(wide.get("ports"), narrow.get("ports"))
         and _covers_if_any(wide.get("methods"), narrow.get("methods"))
@@ -199,7 +205,8 @@ def _shown(item: "Any") -> str:
         return str(item)
     ports = ":" + ",".join(map(str, item["ports"])) if item.get("ports") else ""
     methods = ",".join(item.get("methods", ())) + " " if item.get("methods") else ""
-    return f"{methods}{item['host']}{ports}{'|'.join(item.get('paths', ()))}"
+    conditions = "".join(f" {name}" for name in CONDITIONS if item.get(name))
+    return f"{methods}{item['host']}{ports}{'|'.join(item.get('paths', ()))}{conditions}"
 
 
 def _asks(merged: "Layer", layer: "Layer", origin: str, ignored: list[str], *, locked: bool) -> None:

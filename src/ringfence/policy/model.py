@@ -19,12 +19,18 @@ class EgressRule(Struct):
 
     host: str  # exact name, `*.suffix` (strict subdomains), IP literal or CIDR
     ports: tuple[int, ...] = ()  # empty: the usual port of each scheme
-    schemes: tuple[str, ...] = ("https",)  # "https", "http"
+    schemes: tuple[str, ...] = ("https",)  # "https", "http"; "tcp" alone: any bytes, to the ports named
     methods: tuple[str, ...] = ()  # empty: any method
     paths: tuple[str, ...] = ()  # globs on the canonical path: `*` within a segment, `**` across; empty: any
     private: bool = False  # the host's addresses may be private: it is on the operator's network
     reason: str = ""  # told to the agent when this rule denies
     origin: str = ""  # where the rule comes from: "preset python", "user policy", "project policy"
+    query: tuple[str, ...] = ()  # keys: the only ones an allow rule takes (`!*`: none); a deny rule needs one
+    headers: tuple[str, ...] = ()  # "name" (is there), "name: glob", "!name" (is not); a deny rule needs one
+    content_types: tuple[str, ...] = ()  # of the request's body: "application/json", "image/*"
+    max_body: int | None = None  # largest request body; a deny rule denies what is larger
+    graphql: tuple[str, ...] = ()  # operations by kind and top-level field: "query", "mutation addComment"
+    git: tuple[str, ...] = ()  # "fetch *", "push acme/app refs/heads/agent/*", "delete acme/app refs/heads/x"
 
 
 class Egress(Struct):
@@ -53,8 +59,8 @@ class Credential(Struct):
     """A secret that the gate puts into requests to one host; the boundary sees a placeholder."""
 
     name: str
-    source: str  # "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENT…" (split into words, no shell)
-    host: str  # the exact host it is sent to
+    source: str  # "env:NAME", "file:PATH", "command:PROGRAM ARGUMENT…", or one of docs/credentials.md
+    host: str  # the exact host it is sent to; the kind `aws` also takes "*.suffix"
     port: int = 443  # and the exact port
     header: str = "authorization"  # the header that carries it
     prefix: str = ""  # put before the value, such as "Bearer "
@@ -63,6 +69,25 @@ class Credential(Struct):
     environment: tuple[str, ...] = ()  # variables inside that hold the placeholder
     optional: bool = False  # no error when the source has nothing
     origin: str = ""
+    kind: str = "header"  # how it gets into a request; docs/credentials.md has the table
+    schemes: tuple[str, ...] = ("https",)  # `http` sends it unencrypted: only for a host that has no TLS
+    user: str = ""  # basic, git: the user's name; without one the secret is "user:password"
+    field: str = ""  # query, cookie: the name of the query key or the cookie
+    places: tuple[str, ...] = ()  # placeholder: header:NAME, query:KEY, form:FIELD, json:/POINTER
+    regions: tuple[str, ...] = ()  # aws: regions that may be signed for; empty: any
+    services: tuple[str, ...] = ()  # aws: services that may be signed for; empty: any that hands out no keys
+    token_url: str = ""  # oauth: the token endpoint; google, github-app: another one than the usual
+    grant: str = "client_credentials"  # oauth: or "refresh_token"
+    client_id: str = ""  # oauth: the client, where the source does not name it
+    client_auth: str = "basic"  # oauth: how the client's secret is sent to the endpoint: basic, body or none
+    scopes: tuple[str, ...] = ()  # oauth, google: scopes asked for
+    audience: str = ""  # oauth: the audience asked for; google: of an identity token instead of scopes
+    app: str = ""  # github-app: the app's id or client id
+    installation: str = ""  # github-app: the installation's id
+    repositories: tuple[str, ...] = ()  # github-app: names of the only repositories the token is good for
+    permissions: tuple[tuple[str, str], ...] = ()  # github-app: the only permissions the token has
+    source_url: str = ""  # vault, aws-sm: the server, instead of the one in the operator's environment
+    source_ca: str = ""  # vault, aws-sm: a PEM file of the authority behind that server's certificate
 
 
 class Gateway(Struct):

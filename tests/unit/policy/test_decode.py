@@ -90,7 +90,7 @@ def test_every_field_of_the_model_has_a_form():
         (
             "[[egress.allow]]\nhost='a.b'\nschemes=['ftp']",
             ("egress", "allow", 0, "schemes", 0),
-            "`ftp`: expected `https` or `http`",
+            "`ftp`: expected `https`, `http` or `tcp`",
         ),
         (
             "[[egress.allow]]\nhost='a.b'\norigin='managed policy'",
@@ -157,9 +157,9 @@ def test_every_field_of_the_model_has_a_form():
             "`x\\x0ay`: control characters do not belong here",
         ),
         (
-            "[credentials.k]\nsource='vault:x'",
+            "[credentials.k]\nsource='safe:x'",
             ("credentials", "k", "source"),
-            "`vault:x`: a source is env:NAME, file:PATH or command:PROGRAM …",
+            "`safe:x`: a source is one of env:…, file:…, command:…, keyring:…, dotenv:…, vault:…, aws-sm:…, systemd:…",
         ),
         (
             "[credentials.k]\nsource='file:key'",
@@ -172,9 +172,9 @@ def test_every_field_of_the_model_has_a_form():
             '`command:pass "x`: the command cannot be split into words: no closing quotation',
         ),
         (
-            "[credentials.k]\nhost='*.a.b'",
+            "[credentials.k]\nhost='a.*'",
             ("credentials", "k", "host"),
-            "`*.a.b`: a host name never holds `*`",
+            "`a.*`: a host name never holds `*`",
         ),
         (
             "[credentials.k]\nheader='Host'",
