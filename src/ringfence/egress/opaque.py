@@ -61,7 +61,7 @@ class Opaque:
             return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, effect}
 
         try:
-            with self._services.passages.hold(allowed, self._client, upstream):
+            with self._services.passages.tunnel(allowed, self._client, upstream):
                 up, down = await passage.splice(upstream)
         finally:
             upstream.close()
