@@ -73,13 +73,16 @@ def _serve(given: options.Given) -> int:
         drain=drain,
         notify=probe.settings(("NOTIFY_SOCKET",)).get("NOTIFY_SOCKET", ""),
     )
-    first = source.read()
 
     async def work() -> int:
         return await Service(source, chosen).run(first)
 
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(work())
+    try:
+        first = source.read()
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(work())
+    finally:
+        source.close()
 
 
 class Source:
@@ -132,6 +135,14 @@ class Source:
         ended = self._folders.pop(name, None)
         if ended is not None:
             folder.finish(ended)
+
+    def close(self) -> None:
+        """Take away the folders of identities that were never served."""
+        from ringfence.boundary import folder
+
+        for one in self._folders.values():
+            folder.forget(one)
+            folder.finish(one)
 
     def _default(self) -> "Identity":
         from ringfence.egress.identity import DEFAULT, Identity

@@ -69,7 +69,7 @@ class Service:
         self._door = Door((), {})
         self._servers: dict[str, asyncio.Server] = {}
         self._group: asyncio.TaskGroup | None = None
-        self._strangers = 0
+        self._strangers: dict[Stream, None] = {}  # not recognised yet, the oldest first
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # end without waiting
         self._reload = asyncio.Event()
@@ -87,6 +87,11 @@ class Service:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 await self._serve(group, first)
+        except ExceptionGroup as error:
+            expected, other = error.split(RingfenceError)
+            if expected is None or other is not None:
+                raise
+            raise expected.exceptions[0] from None
         finally:
             for tenant in self._tenants.values():
                 tenant.close()
@@ -173,6 +178,7 @@ class Service:
         except BaseException:
             for tenant in made:
                 tenant.close(status=125)
+                self._source.drop(tenant.name)
             for sock in opened.values():
                 sock.close()
             raise
@@ -240,21 +246,28 @@ class Service:
         return await self._loop.create_unix_server(made, sock=plain, backlog=limits.CONNECTIONS)
 
     def _accept(self, stream: Stream, listener: str) -> None:
-        """Take one connection, within the limit on those that are not recognised yet."""
-        if self._group is None or self._stop.is_set() or self._strangers >= limits.STRANGERS:
-            self._tally.add("ringfence_strangers_total", reason="too many")
+        """Take one connection. Of too many that say nothing, the one that has waited longest has to go.
+
+        Whoever says at once who they are gets in, however many others only hold places.
+        """
+        if self._group is None or self._stop.is_set():
             return stream.abort()
+        if len(self._strangers) >= limits.STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.abort()
+            self._tally.add("ringfence_strangers_total", reason="too many")
+        self._strangers[stream] = None
         self._group.create_task(self._guarded(stream, listener))
         return None
 
     async def _guarded(self, stream: Stream, listener: str) -> None:
         """Recognise a connection and serve it; whatever goes wrong ends that connection only."""
         try:
-            self._strangers += 1
             try:
                 serve = await self._recognised(stream, listener)
             finally:
-                self._strangers -= 1
+                self._strangers.pop(stream, None)
             if serve is not None:
                 await serve()
         except PeerError:
