@@ -12,7 +12,7 @@ import asyncio
 
 from ringfence.audit.event import MAX_FIELD, spelled
 from ringfence.audit.log import Writer
-from ringfence.canonical import encode
+from ringfence.canonical import text
 from ringfence.egress import limits
 from ringfence.egress.refusal import rule_name
 from ringfence.policy.model import ALLOW
@@ -76,11 +76,11 @@ class Record:
                 **fields,
             )
         own = (
-            (f',"credential":{encode(credential)}' if credential else "")
-            + f',"effect":"{verdict.effect}","host":{encode(host)},"method":{encode(method)}'
-            + f',"path":{encode(path)},"port":{port}'
-            + (f',"raw_host":{encode(raw_host)}' if raw_host else "")
-            + f',"rule":{encode(rule_name(verdict.rule))},"scheme":"{scheme}","source":{encode(source)}'
+            (f',"credential":{text(credential)}' if credential else "")
+            + f',"effect":"{verdict.effect}","host":{text(host)},"method":{text(method)}'
+            + f',"path":{text(path)},"port":{port}'
+            + (f',"raw_host":{text(raw_host)}' if raw_host else "")
+            + f',"rule":{text(rule_name(verdict.rule))},"scheme":"{scheme}","source":{text(source)}'
         )
         return self._write_spelled("verdict", own)
 
@@ -98,7 +98,7 @@ class Record:
             own = spelled({"host": host, "status": status, "up": up, "down": down, "ms": ms, **notes})
         else:
             ms_text = f"{whole}.{tenth}" if tenth else whole
-            own = f',"down":{down},"host":{encode(host)},"ms":{ms_text},"status":{status},"up":{up}'
+            own = f',"down":{down},"host":{text(host)},"ms":{ms_text},"status":{status},"up":{up}'
         self._write_spelled("response", own, later=True)
         if not self._flushing:
             self._flushing = True
