@@ -22,6 +22,9 @@ class _Seen:
     """What llhttp reports of one head; made once, and emptied before each."""
 
     __slots__ = ("complete", "fields", "on_header", "on_headers_complete", "on_url", "urls")
+    # What else it would report. Named, because asking for a name that is missing costs an exception each.
+    on_message_begin = on_body = on_message_complete = None
+    on_chunk_header = on_chunk_complete = on_status = None
 
     def __init__(self) -> None:
         self.urls: list[bytes] = []
