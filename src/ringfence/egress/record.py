@@ -12,7 +12,7 @@ import asyncio
 
 from ringfence.audit.event import MAX_FIELD, spelled
 from ringfence.audit.log import Writer
-from ringfence.canonical import encode
+from ringfence.canonical import text
 from ringfence.egress import limits
 from ringfence.egress.refusal import rule_name
 from ringfence.policy.model import ALLOW
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     class Tally(Protocol):
         """Counts events by kind."""
 
-        def event(self, kind: str, fields: dict[str, object]) -> None: ...
+        def event(self, kind: str, fields: dict[str, object]) -> None:
+            """Count one."""
 
 
 FLUSH = 0.1  # seconds that the record of an answer may wait to be written
@@ -86,11 +87,11 @@ class Record:
                 **fields,
             )
         own = (
-            (f',"credential":{encode(credential)}' if credential else "")
-            + f',"effect":"{verdict.effect}","host":{encode(host)},"method":{encode(method)}'
-            + f',"path":{encode(path)},"port":{port}'
-            + (f',"raw_host":{encode(raw_host)}' if raw_host else "")
-            + f',"rule":{encode(rule_name(verdict.rule))},"scheme":"{scheme}","source":{encode(source)}'
+            (f',"credential":{text(credential)}' if credential else "")
+            + f',"effect":"{verdict.effect}","host":{text(host)},"method":{text(method)}'
+            + f',"path":{text(path)},"port":{port}'
+            + (f',"raw_host":{text(raw_host)}' if raw_host else "")
+            + f',"rule":{text(rule_name(verdict.rule))},"scheme":"{scheme}","source":{text(source)}'
         )
         if self._tally is not None:
             self._tally.event("verdict", {"effect": verdict.effect})
@@ -110,7 +111,7 @@ class Record:
             own = spelled({"host": host, "status": status, "up": up, "down": down, "ms": ms, **notes})
         else:
             ms_text = f"{whole}.{tenth}" if tenth else whole
-            own = f',"down":{down},"host":{encode(host)},"ms":{ms_text},"status":{status},"up":{up}'
+            own = f',"down":{down},"host":{text(host)},"ms":{ms_text},"status":{status},"up":{up}'
         if self._tally is not None:
             self._tally.event("response", {"status": status, "up": up, "down": down})
         self._write_spelled("response", own, later=True)
