@@ -40,6 +40,10 @@ OPTIONS = (
 
 SESSION = Option(name="--session", value="ID", help="work on in the copy of this session, or of the `last`")
 
+REVIEW = Option(
+    name="--review", value="auto", help="apply at the end what the policy's [review] auto lets through"
+)
+
 DISCARD = Option(name="--discard", help="throw away at the end what changed in a copy of the project")
 
 
@@ -60,7 +64,17 @@ def request(given: Given, host: Host, default: tuple[str, ...] = ()) -> Request:
         quiet="--quiet" in given.switches,
         session=given.one("--session"),
         discard="--discard" in given.switches,
+        review=_review(given),
     )
+
+
+def _review(given: Given) -> bool:
+    named = given.one("--review")
+    if named not in {"", "auto"}:
+        raise UsageError(f"`--review {named}` is not known", hint="--review auto, or leave it out")
+    if named and "--discard" in given.switches:
+        raise UsageError("`--review` and `--discard` contradict each other", hint="leave one of them out")
+    return bool(named)
 
 
 def _cwd() -> str:

@@ -38,6 +38,7 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
         budgets=tuple([model.Budget(name=name, **budgets[name]) for name in sorted(budgets)]),
         model=model.ModelBudget(**layer.get("model", {})),
         watch=model.Watch(**layer.get("watch", {})),
+        review=model.Review(**layer.get("review", {})),
     )
 
 
