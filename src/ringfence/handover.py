@@ -3,8 +3,10 @@
 It travels as canonical JSON in a sealed memfd. File descriptors are numbers in the egress process.
 """
 
-from ringfence.policy.model import Credential, EgressRule, Gateway
+from ringfence.policy.model import Budget, Credential, EgressRule, Gateway, ModelBudget, Watch
 from ringfence.value import Struct
+
+ALARM = 97  # exit status of the egress process that tells the launcher to end the session
 
 
 class Listener(Struct):
@@ -12,7 +14,7 @@ class Listener(Struct):
 
     fd: int
     # "wire": redirected TCP, SO_ORIGINAL_DST tells where to; "anyip": getsockname tells; "proxy": proxy
-    # protocols only
+    # protocols only; "unix" and "vsock": the same, on a socket of that family
     kind: str
 
 
@@ -22,6 +24,13 @@ class Publication(Struct):
     host_address: str  # "127.0.0.1"
     host_port: int
     inside_port: int
+
+
+class Canary(Struct):
+    """A made-up value laid inside the boundary: nobody has a reason to send it anywhere."""
+
+    place: str  # the variable or file that holds it
+    value: str
 
 
 class Handover(Struct):
@@ -51,3 +60,22 @@ class Handover(Struct):
     gate_address: str  # the gate's own address inside, "100.64.0.1" or "127.0.0.1"
     proxy_port: int  # the port proxy variables name
     workspace: str = ""  # no credential source may lie in it: the agent writes there
+    state_dir: str = ""  # ringfence's own folder: the day's model costs are kept there
+    session_dir: str = ""  # the session's own: where `ringfence approve` finds the gate
+    ask_timeout: float = 120.0  # seconds until a request that waits for an answer is refused
+    budgets: tuple[Budget, ...] = ()
+    model: ModelBudget = ModelBudget()
+    watch: Watch = Watch()
+    canaries: tuple[Canary, ...] = ()
+    masked: tuple[str, ...] = ()  # files hidden inside whose values must not go out
+    proxy: str = ""  # upstream proxy that is dialled through
+    proxy_password: str = ""  # the source of its password
+    no_proxy: tuple[str, ...] = ()
+    resolvers: tuple[tuple[str, str], ...] = ()  # domain -> nameserver
+    trust_file: str = ""  # the operator's own bundle of authorities in place of the system's
+    trust_dir: str = ""
+
+
+def proxy_credential(proxy: str, source: str) -> tuple[Credential, ...]:
+    """Return the upstream proxy's password as a credential, for the sources; it is bound to no host."""
+    return (Credential(name="egress.proxy", source=source, host=""),) if proxy and source else ()

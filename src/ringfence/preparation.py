@@ -5,7 +5,7 @@ The child builds its namespaces while the policy is read, so that neither waits 
 
 import os
 
-from ringfence.boundary import attempts, launch, wire
+from ringfence.boundary import attempts, canaries, launch, wire
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
 from ringfence.boundary.plan import NOBODY, check_workspace, plan
@@ -91,8 +91,9 @@ def decide(
     authority: str = "",
     homes: str = "",
     place: Place = NOWHERE,
+    real: bool = False,
 ) -> Plan:
-    """Return the plan. Without a `place` for its layers it is one to look at, not to start."""
+    """Return the plan: `real` for a session that starts, else one to look at."""
     kept = _kept(prepared.policy, host)
     if place == NOWHERE:
         place = Place(
@@ -113,6 +114,7 @@ def decide(
         publish=request.publish,
         kept=kept,
         place=place,
+        canaries=canaries.lay(prepared.policy.watch, shown=not real),
     )
 
 

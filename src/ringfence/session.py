@@ -93,7 +93,9 @@ class _Session:
             self._authority = self._claim()
             where = self._authority.folder
         place = self._take_copy()
-        return decide(self._request, self._host, self._prepared, authority=where, homes=homes, place=place)
+        return decide(
+            self._request, self._host, self._prepared, authority=where, homes=homes, place=place, real=True
+        )
 
     def _take_copy(self) -> Place:
         """Take a copy of the project into use, in overlay mode; say where it is."""
@@ -387,7 +389,7 @@ class _Session:
             raise self._not_completed(outcome.status)
         if self._reason:
             self._say(f"ringfence: session ended: {self._reason}")
-        if self._supervisor is not None and self._supervisor.gate_died:
+        if self._supervisor is not None and self._supervisor.gate_died and not self._reason:
             self._say(f"ringfence: the gate ended before the session; see {self._folder.path}/egress.log")
         if self._supervisor is not None and self._supervisor.gate:
             self._tell_complaints()
@@ -414,7 +416,7 @@ class _Session:
         count = 0
         with open(self._folder.log, "rb") as log:
             for line in log:
-                count += b'"effect":"deny"' in line or b'"effect":"ask"' in line
+                count += b'"effect":"deny"' in line or b'"answer":"deny"' in line
         if count:
             what = "request was" if count == 1 else "requests were"
             self._say(

@@ -283,6 +283,11 @@ def file_matches(pattern: str, path: str) -> bool:
     return any(_segments_match(segments, parts[:count]) for count in range(whole, 0, -1))
 
 
+def text_matches(pattern: str, text: str) -> bool:
+    """Say whether the whole of a text matches a glob: `*` and `?` stand for any characters."""
+    return _segment_matches(pattern, text)
+
+
 def _segments_match(pattern: "Sequence[str]", parts: "Sequence[str]") -> bool:
     """Match lists of segments; the last `**` seen takes one segment more at each failure."""
     at = here = 0

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 from gates import Running, Upstream, Upstreams
+from wires import Wire
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,29 @@ def serve(certificates):
             return made
 
         yield begin
+
+
+@pytest.fixture(scope="module")
+def serve2(certificates):
+    """Return a function that starts an upstream that speaks HTTP/2; they end with the module."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(*names, tls=True, **more):
+            from http2_peers import Upstream2
+
+            made = Upstream2(certificates.context(*names) if tls else None, **more)
+            stack.callback(made.close)
+            return made
+
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def wire(tmp_path_factory):
+    """Return a boundary's network."""
+    try:
+        made = Wire(str(tmp_path_factory.mktemp("wire")))
+    except OSError as error:
+        pytest.skip(f"this kernel or container gives no private wire: {error}")
+    yield made
+    made.close()

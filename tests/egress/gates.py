@@ -66,6 +66,14 @@ class Upstreams:
 
     def context(self, *names, expired=False, self_signed=False):
         """Return a server context with a certificate for these names."""
+        path = self.pem(*names, expired=expired, self_signed=self_signed)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        os.unlink(path)
+        return context
+
+    def pem(self, *names, expired=False, self_signed=False):
+        """Return the path of a file with a certificate for these names and its key."""
         now = dt.datetime.now(dt.UTC)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
@@ -91,10 +99,7 @@ class Upstreams:
                     serialization.NoEncryption(),
                 )
             )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        os.unlink(path)
-        return context
+        return path
 
 
 def _general(name):
@@ -269,8 +274,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
-                env={},
-                **(launch or {}),
+                **{"env": {}, **(launch or {})},
             )
         for one in (fd, read, *([secrets] if secrets is not None else [])):
             os.close(one)

@@ -6,8 +6,8 @@ import socket
 import pytest
 from gates import rule
 
+from ringfence.egress.dial import AddressError, Dialler, is_own
 from ringfence.egress.stream import Registry
-from ringfence.egress.upstream import AddressError, Upstreams, is_own
 from ringfence.handover import Handover, Publication
 from ringfence.verdict.address import parse
 from ringfence.verdict.request import Rules
@@ -68,7 +68,7 @@ def vetted(addresses, *, allow=(), deny=(), port=443, publish=()):
     )
 
     async def ask():
-        made = Upstreams(handover, Rules(allow, (), deny), Registry(), Silent())
+        made = Dialler(handover, Rules(allow, (), deny), Registry(), Silent())
         return made._vetted("a.example.com", port, addresses)
 
     return asyncio.run(ask())

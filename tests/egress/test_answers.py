@@ -429,3 +429,25 @@ def test_more_connections_than_the_limit_are_closed_and_the_gate_lives_on(start,
             time.sleep(0.05)
     assert gate.ask(f"{HOST}:443")[0] == 200
     gate.wait_for("refused", reason="too many connections at one time")
+
+
+def test_an_answer_that_was_begun_on_a_kept_connection_is_never_asked_for_again(gate, script, upstream):
+    def twice(sock, *_):
+        if len(upstream.requests) == 1:
+            return sock.sendall(OK)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        time.sleep(0.2)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return False
+
+    script.play = twice
+    upstream.clear()
+    with gate.connect(f"{HOST}:443") as sock:
+        sock.sendall(GET + b"\r\n")
+        read_head(sock)
+        sock.recv(2)
+        sock.sendall(GET + b"\r\n")
+        found = drain(sock)
+    assert found.count(b"HTTP/1.1") == 1
+    assert found.endswith(b"half")
+    assert len(upstream.requests) == 2

@@ -1,16 +1,15 @@
 """Real clients through the gate: what people's tools do, unchanged."""
 
-import http.server
 import json
 import os
 import shutil
 import ssl
 import subprocess
 import sys
-import threading
 
 import pytest
-from gates import WAIT, credential, rule
+from forge import Forge, repositories
+from gates import credential, rule
 
 from ringfence.policy.model import Gateway
 
@@ -175,95 +174,13 @@ def test_the_anthropic_sdk_streams_keyless(gate, upstream, base):
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """Return a bare repository with one commit."""
-    folder = tmp_path_factory.mktemp("git")
-    bare, work = str(folder / "project.git"), str(folder / "work")
-    quiet = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-    for argv in (
-        ["git", "init", "-q", "--bare", "-b", "main", bare],
-        ["git", "-C", bare, "config", "http.receivepack", "true"],
-        ["git", "init", "-q", "-b", "main", work],
-        [
-            "git",
-            "-C",
-            work,
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@t",
-            "commit",
-            "-q",
-            "--allow-empty",
-            "-m",
-            "one",
-        ],
-        ["git", "-C", work, "push", "-q", bare, "main"],
-    ):
-        subprocess.run(argv, check=True, env=quiet, timeout=30)
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
-def forge(repository, certificates):
-    """Serve the repository over TLS with git's own http-backend; returns its address."""
-    backend = os.path.join(
-        subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip(),
-        "git-http-backend",
-    )
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            path, _, query = self.path.partition("?")
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.headers.get("Transfer-Encoding") == "chunked":
-                while size := int(self.rfile.readline(), 16):
-                    body += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-            environment = {
-                "GIT_PROJECT_ROOT": repository,
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "REQUEST_METHOD": self.command,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "PATH": os.environ["PATH"],
-                "REMOTE_USER": "t",
-                "REMOTE_ADDR": "::1",
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            }
-            out = subprocess.run(
-                [backend], input=body, env=environment, capture_output=True, timeout=30, check=True
-            ).stdout
-            head, _, content = out.partition(b"\r\n\r\n")
-            fields = [line.split(": ", 1) for line in head.decode().split("\r\n")]
-            status = next((int(value[:3]) for name, value in fields if name == "Status"), 200)
-            self.send_response(status)
-            for name, value in fields:
-                if name != "Status":
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_GET  # noqa: N815 - the name that http.server calls
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = certificates.context("git.example.com").wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join(WAIT)
+def forge(tmp_path_factory, certificates):
+    """Serve a repository over TLS with git's own http-backend; returns its address."""
+    folder = str(tmp_path_factory.mktemp("git"))
+    repositories(folder, "project.git")
+    made = Forge(folder, certificates.context("git.example.com"))
+    yield made.address
+    made.close()
 
 
 def test_git_clones_pushes_where_it_may_and_is_told_where_it_may_not(start, forge, tmp_path):

@@ -108,16 +108,41 @@ def test_the_key_never_goes_over_plain_http(gate, start):
     assert KEY.encode() not in plain.seen
 
 
-def test_the_placeholder_is_not_replaced_anywhere_but_in_its_header(gate, upstream):
-    gate.ask(f"{HOST}:443", method="POST", path=f"/?key={PLACEHOLDER}", body=PLACEHOLDER.encode())
+def test_the_placeholder_is_not_replaced_in_a_body(gate, upstream):
+    gate.ask(f"{HOST}:443", method="POST", body=PLACEHOLDER.encode())
     head, body = upstream.requests[-1]
     assert head.count(KEY.encode()) == 1
     assert body == PLACEHOLDER.encode()
 
 
+ENCODED = base64.b64encode(b"x" + PLACEHOLDER.encode()).decode()
+
+
+@pytest.mark.parametrize("host", [HOST, "other.example.com"])
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (f"/?key={PLACEHOLDER}", ()),
+        (f"/{PLACEHOLDER}/x", ()),
+        ("/%73k-ringfence-placeholder", ()),
+        ("/?a=%2573k-ringfence-placeholder", ()),
+        ("/", [("Referer", f"https://x/{PLACEHOLDER}")]),
+        ("/", [("X-Data", ENCODED)]),
+        ("/", [("X-Data", PLACEHOLDER.encode().hex())]),
+        ("/", [("X-One", PLACEHOLDER[:9]), ("X-Two", PLACEHOLDER[9:])]),
+    ],
+)
+def test_a_placeholder_in_another_place_or_for_another_host_is_refused(gate, upstream, host, path, headers):
+    before = len(upstream.requests)
+    status, _, body = gate.ask(f"{host}:443", path=path, headers=headers)
+    assert (status, json.loads(body)["error"]["type"]) == (403, "ringfence_credential")
+    assert len(upstream.requests) == before
+    assert gate.wait_for("refused", host=host, status=403)
+
+
 def test_an_injection_is_on_record_by_name_only(gate):
     gate.ask(f"{HOST}:443")
-    assert gate.wait_for("inject", credential="test", host=HOST)
+    assert gate.wait_for("verdict", credential="test", host=HOST)
     with open(gate.audit_path, encoding="utf-8") as file:
         assert KEY not in file.read()
 

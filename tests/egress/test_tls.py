@@ -2,6 +2,7 @@
 
 # ruff: noqa: RUF001 - names as an attacker writes them, look-alikes included
 
+import shutil
 import socket
 import ssl
 import struct
@@ -198,11 +199,16 @@ def test_tls_1_2_is_served(gate):
         assert sock.version() == "TLSv1.2"
 
 
-def test_only_http_1_1_is_offered(gate):
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [(["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1"), (["h3"], None), (None, None)],
+)
+def test_http_2_is_spoken_with_whoever_offers_it(gate, offered, agreed):
     context = ssl.create_default_context(cafile=gate.ca)
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    if offered is not None:
+        context.set_alpn_protocols(offered)
     with gate.connect(f"{HOST}:443", context=context) as sock:
-        assert sock.selected_alpn_protocol() == "http/1.1"
+        assert sock.selected_alpn_protocol() == agreed
 
 
 @pytest.mark.usefixtures("upstream")
@@ -338,3 +344,22 @@ def test_an_upstream_that_speaks_no_tls_gets_nothing_of_the_request(start, serve
         plain.close()
         assert parse(sock.recv(4096))[0] == 502
     assert b"secret" not in plain.seen
+
+
+# --- whose authorities count
+
+
+def test_the_operators_own_bundle_stands_in_the_place_of_the_systems(start, serve, certificates, tmp_path):
+    upstream = serve("bundle.example.com")
+    policy = {
+        "allow": (rule("bundle.example.com"),),
+        "static": (("bundle.example.com", upstream.address),),
+        "extra_ca": (),
+    }
+    assert start(**policy).ask("bundle.example.com:443")[0] == 502
+    assert start(**policy, trust_file=certificates.ca).ask("bundle.example.com:443")[0] == 200
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    shutil.copyfile(certificates.ca, folder / "ca.pem")
+    subprocess.run(["openssl", "rehash", str(folder)], check=True, timeout=30)
+    assert start(**policy, trust_dir=str(folder)).ask("bundle.example.com:443")[0] == 200

@@ -7,14 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringfence.host.model import Host
-from ringfence.policy import preset
+from ringfence.policy import parameters, preset
 from ringfence.policy.load import effective
+
+ARGUMENTS = {"repository": "acme/app@agent/*", "npm": "react,@babel/core", "pypi": "requests"}
+USES = [
+    f"{name}:{ARGUMENTS[parameters.KINDS[name]]}" if name in parameters.KINDS else name
+    for name in preset.names()
+]
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    st.permutations(preset.names()).flatmap(lambda names: st.integers(0, len(names)).map(lambda n: names[:n]))
-)
+@given(st.permutations(USES).flatmap(lambda names: st.integers(0, len(names)).map(lambda n: names[:n])))
 def test_the_order_of_presets_does_not_matter(names):
     with tempfile.TemporaryDirectory() as root:
         os.mkdir(root + "/w")

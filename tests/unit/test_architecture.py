@@ -17,7 +17,7 @@ ROWS = [
     {"value"},
     {"errors", "diagnostic", "subject", "canonical", "cache"},
     {"policy", "shell", "host"},
-    {"handover", "verdict", "workspace", "credential", "audit"},
+    {"handover", "approval", "verdict", "workspace", "credential", "audit"},
     {"boundary", "egress"},
     {"deploy", "preparation"},
     {"session"},
@@ -44,6 +44,7 @@ PROCESSES = (
     "credential/sources/command.py",
     "host/features.py",
     "host/trials.py",
+    "workspace/review/viewer.py",  # the operator's own pager and viewer
     "verify/",
 )
 STARTS = {

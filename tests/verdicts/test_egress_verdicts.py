@@ -47,9 +47,10 @@ def test_the_page_is_true(policy, case):
     method, scheme, authority, path, effect, reason = case
     made = gate(policy)
     raw = f"{method} {path or '/'} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode()
-    target = made.target(parse_request(raw), Origin(kind="tunnel", scheme=scheme))
+    head = parse_request(raw)
+    target = made.target(head, Origin(kind="tunnel", scheme=scheme))
     assert isinstance(target, Target), target
-    verdict = made.decide(target, method)
+    verdict = made.decide(made.request(head, target))
     assert verdict.effect == effect
     if reason:
         assert verdict.reason == reason

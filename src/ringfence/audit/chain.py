@@ -63,11 +63,15 @@ def _locked(fd: int, path: str) -> bool:
 
 
 def write_line(fd: int, path: str, text: str, size: int) -> int:
-    """Append one line in one write and return the file's new size.
+    """Append one line and return the file's new size."""
+    return write_lines(fd, path, text.encode("ascii") + b"\n", size)
 
-    What a full disk leaves of the line is taken back, so that the log stays whole up to here.
+
+def write_lines(fd: int, path: str, data: bytes, size: int) -> int:
+    """Append whole lines in one write and return the file's new size.
+
+    What a full disk leaves of them is taken back, so that the log stays whole up to here.
     """
-    data = text.encode("ascii") + b"\n"
     try:
         written = os.write(fd, data)
     except OSError as error:

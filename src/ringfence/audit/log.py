@@ -8,12 +8,15 @@ import fcntl
 import os
 import time
 
-from ringfence.audit.chain import AuditError, hash_of, member_of, open_file, tail, write_line
-from ringfence.audit.event import END, GENESIS, KINDS, line, timestamp
+from ringfence.audit.chain import AuditError, hash_of, member_of, open_file, tail, write_lines
+from ringfence.audit.event import END, GENESIS, KINDS, sealed, spelled, timestamp
 
 __all__ = ["AuditError", "Writer"]
 
 _SESSION_CHARACTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.")
+
+
+MOST_WAITING = 64 * 1024  # bytes of records that wait to be written
 
 
 class Writer:
@@ -28,6 +31,7 @@ class Writer:
         self._fd = fd
         self._size = os.fstat(fd).st_size
         self._failed = ""
+        self._waiting = b""  # lines that are made and not written
 
     @classmethod
     def create(cls, path: str, session: str) -> "Writer":
@@ -58,25 +62,49 @@ class Writer:
 
     def append(self, kind: str, **fields: object) -> str:
         """Write one record and return its hash. After a failure every further call fails."""
+        return self.append_spelled(kind, spelled(fields))
+
+    def append_spelled(self, kind: str, own: str, *, later: bool = False) -> str:
+        """Write one record whose own fields are spelled as `event.spelled` does it, and return its hash.
+
+        With `later` the record waits for the next one, or for `flush`: what is not written yet is lost when
+        the process is killed, so this is for records that tell how something ended.
+        """
         if kind not in KINDS:
             raise ValueError(f"unknown kind of event: {kind}")
         if self._failed:
             raise AuditError(self._failed)
         now = timestamp(time.time_ns())
-        text, made = line(self.seq, now, self.session, kind, prev=self.head, fields=fields)
+        text, made = sealed(self.seq, now, self.session, kind, prev=self.head, own=own)
+        self._waiting += f"{text}\n".encode("ascii")
+        self.seq += 1
+        self.head = made
+        if not later or len(self._waiting) > MOST_WAITING:
+            self.flush()
+        return made
+
+    def flush(self) -> None:
+        """Write the records that wait."""
+        if not self._waiting:
+            return
         try:
-            self._size = write_line(self._fd, self.path, text, self._size)
+            self._size = write_lines(self._fd, self.path, self._waiting, self._size)
         except AuditError as error:
             self._failed = error.message
             raise
-        self.seq += 1
-        self.head = made
-        return made
+        finally:
+            self._waiting = b""
 
     def close(self) -> None:
         """Let the next writer take over. May be called twice."""
         if self._fd < 0:
             return
+        try:
+            self.flush()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
         # Unlocked by name: closing alone keeps the lock while a forked child still has the descriptor.
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)

@@ -4,8 +4,10 @@ Programs behave by their environment, so the operator's own could carry secrets 
 (`LD_PRELOAD`, `BASH_ENV`) or paths that do not exist inside. It starts empty and is filled here.
 """
 
+from ringfence.boundary.canaries import variables as laid
 from ringfence.boundary.model import Wire
 from ringfence.credential import authority, placeholder
+from ringfence.handover import Canary
 from ringfence.host.model import Host
 from ringfence.policy.model import Credential, Policy
 
@@ -29,6 +31,7 @@ def variables(
     java_option: bool,
     shell: str,
     user: str,
+    canaries: tuple[Canary, ...] = (),
     output: str = "",
 ) -> tuple[tuple[str, str], ...]:
     """Return the whole environment inside; later groups win.
@@ -47,8 +50,8 @@ def variables(
     for name, value in policy.environment.set:
         out[name] = host.home + value[1:] if value == "~" or value.startswith("~/") else value
     for credential in credentials:
-        value = credential.placeholder or placeholder.default(credential)
-        out.update(dict.fromkeys(credential.environment, value))
+        out.update(placeholder.variables(credential))
+    out.update(laid(canaries))
     for gateway in policy.gateways:
         out.update(dict.fromkeys(gateway.environment, f"http://{gateway.name}.gateway.internal"))
     if trusts:

@@ -3,7 +3,7 @@
 `ringfence plan` prints it, golden tests pin it, launching and rendering both start from it.
 """
 
-from ringfence.handover import Publication
+from ringfence.handover import Canary, Publication
 from ringfence.policy.model import Policy
 from ringfence.value import Struct
 
@@ -99,3 +99,4 @@ class Plan(Struct):
     guarantees: tuple[Guarantee, ...]
     covered: tuple[str, ...] = ()  # files of /proc that cannot be opened
     notes: tuple[str, ...] = ()
+    canaries: tuple[Canary, ...] = ()  # made-up values laid inside

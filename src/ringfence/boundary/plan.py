@@ -1,13 +1,14 @@
 """Deciding: policy, host and survey in, plan out. Pure; what it returns is all that launching needs."""
 
 from ringfence.boundary import environment, guarantees, limits, project
+from ringfence.boundary.canaries import mounts as lay_mounts
 from ringfence.boundary.environment import INSIDE, TRUST
 from ringfence.boundary.model import Mount, Plan, Wire
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER, NOWHERE, Place, mask
 from ringfence.boundary.survey import Entry, Survey
 from ringfence.credential import sources
 from ringfence.errors import BoundaryError, HostError, PolicyError
-from ringfence.handover import Publication
+from ringfence.handover import Canary, Publication
 from ringfence.host import toolchains
 from ringfence.host.model import Host
 from ringfence.policy.model import Credential, Policy
@@ -32,6 +33,7 @@ def plan(
     wire: Wire,
     authority: str = "",
     homes: str = "",
+    canaries: tuple[Canary, ...] = (),
     publish: tuple[Publication, ...] = (),
     kept: tuple[tuple[str, str], ...] = (),
     place: Place = NOWHERE,
@@ -58,6 +60,7 @@ def plan(
         *_trust(survey, authority),
         *_tools(survey, host),
         *_files(policy, survey, host, homes),
+        *lay_mounts(canaries, host.home),
         *project.mounts(workspace, policy, survey, place),
     )
     visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
@@ -81,6 +84,7 @@ def plan(
             java_option=survey.java and not any(kind == "keystore" for _path, kind in survey.trust),
             shell=_shell(survey),
             user=user,
+            canaries=canaries,
             output=survey.output,
         ),
         mounts=mounts,
@@ -92,6 +96,7 @@ def plan(
         policy=policy,
         guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
         notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
+        canaries=canaries,
     )
 
 

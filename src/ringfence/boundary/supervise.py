@@ -16,6 +16,7 @@ import time
 from ringfence.boundary.limits import Group
 from ringfence.boundary.terminal import Terminal
 from ringfence.errors import BoundaryError, HostError
+from ringfence.handover import ALARM
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -155,6 +156,8 @@ class Supervisor:
         elif fd == self._gate_end:
             self._poll.unregister(fd)
             self.gate_died = True
+            if _status_of(self.gate) == ALARM:
+                self._kill("it was about to send out a canary: something inside steals what it finds")
         else:
             self._gate()
 
@@ -318,6 +321,12 @@ def memory_of(pid: int) -> int:
         except (OSError, IndexError):
             continue
     return total * os.sysconf("SC_PAGESIZE")
+
+
+def _status_of(pid: int) -> int:
+    """Return a dead child's exit status, and leave it to be waited for."""
+    told = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return told.si_status if told is not None and told.si_code == os.CLD_EXITED else -1
 
 
 def stop_gate(pid: int, control: int, seconds: float = 2.0) -> None:

@@ -10,7 +10,7 @@ from ringfence.cli import options
 from ringfence.cli.request import OPTIONS, request
 from ringfence.host import probe
 from ringfence.host.model import Host
-from ringfence.policy import explain
+from ringfence.policy import explain, kinds
 
 USAGE = "ringfence plan [OPTION …] [--] [COMMAND [ARGUMENT …]]"
 ABOUT = "Print what `ringfence run` would do, and why: files, network, credentials, limits, guarantees."
@@ -122,7 +122,7 @@ def _network(made: Plan) -> list[str]:
 def _credentials(made: Plan, host: Host) -> list[str]:
     usable = {one.name for one in usable_credentials(made.policy, host, made.workspace.root)}
     return [
-        f"{one.name}: {one.source} → {one.host}:{one.port} in `{one.header}`; a placeholder inside"
+        f"{one.name}: {one.source} → {one.host}:{one.port} {kinds.carried(one)}; a placeholder inside"
         if one.name in usable
         else f"{one.name}: {one.source} has nothing, so it is left out"
         for one in made.policy.credentials

@@ -117,8 +117,11 @@ def _detail(layer: "dict[str, Any]", what: str) -> str:
         return f"{what}: {layer['gateways'][key]['upstream']}"
     if what.startswith("environment.set."):
         return f"{what} = {layer['environment']['set'][what[16:]]}"
-    if what.startswith("egress.static."):
-        return f"{what} = {layer['egress']['static'][what[14:]]}"
+    for table in ("static", "resolvers"):
+        if what.startswith(f"egress.{table}."):
+            return f"{what} = {layer['egress'][table][what[8 + len(table) :]]}"
+    if what in {"egress.proxy", "egress.proxy_password"}:
+        return f"{what} = {layer['egress'][what[7:]]}"
     return what
 
 

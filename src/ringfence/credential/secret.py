@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+MIN_LENGTH = 4  # characters; a shorter one would stand in innocent text, so no answer could be scrubbed of it
 MAX_LENGTH = 32 * 1024  # characters; headers longer than this are refused by most servers anyway
 SHOWN = "Secret(…)"
 
@@ -19,18 +20,21 @@ class SourceError(RingfenceError):
 
 
 class Secret:
-    """A value that goes into a header and nowhere else."""
+    """A value that goes into a request and nowhere else."""
 
     __slots__ = ("__value",)
+    _advice = "store the bare value, on one line"
 
     def __init__(self, value: str, source: str) -> None:
         """Check that the value can stand in a header; `source` is named in the error, the value never."""
-        problem = _problem(value)
+        problem = self._problem(value)
         if problem:
-            raise SourceError(
-                f"the secret from `{source}` {problem}", hint="store the bare value, on one line"
-            )
+            raise SourceError(f"the secret from `{source}` {problem}", hint=self._advice)
         self.__value = value
+
+    @staticmethod
+    def _problem(value: str) -> str:
+        return _in_a_header(value)
 
     def reveal_for_injection(self) -> str:
         """Return the value, for the one place that writes it into a request."""
@@ -42,7 +46,7 @@ class Secret:
             return NotImplemented
         from hmac import compare_digest
 
-        return compare_digest(self.__value.encode("latin-1"), other.reveal_for_injection().encode("latin-1"))
+        return compare_digest(self.__value.encode(), other.reveal_for_injection().encode())
 
     __hash__ = None  # type: ignore[assignment] # a hash would be a way to test guesses
 
@@ -64,10 +68,29 @@ class Secret:
         super().__setattr__(name, value)
 
 
-def _problem(value: str) -> str:
+class Document(Secret):
+    """A secret of several lines that is never sent as it is: a private key, or JSON with several values."""
+
+    __slots__ = ()
+    _advice = "store the file as it was issued, as plain text"
+
+    @staticmethod
+    def _problem(value: str) -> str:
+        if not value.strip():
+            return "is empty"
+        if len(value) > MAX_LENGTH:
+            return f"is longer than {MAX_LENGTH} characters"
+        if any(character < " " and character not in "\r\n\t" for character in value):
+            return "holds a control character"
+        return ""
+
+
+def _in_a_header(value: str) -> str:
     """Say why a value cannot stand in a header (RFC 9110 §5.5), or nothing."""
     if not value:
         return "is empty"
+    if len(value) < MIN_LENGTH:
+        return f"is shorter than {MIN_LENGTH} characters: answers could not be scrubbed of it"
     if len(value) > MAX_LENGTH:
         return f"is longer than {MAX_LENGTH} characters"
     if any(character < " " or "\x7f" <= character < "\xa0" for character in value):

@@ -51,7 +51,17 @@ def harden() -> None:
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         _prctl(signal.SIGKILL)
+    resolve_as_judged()
     os.umask(0o077)
+
+
+def resolve_as_judged() -> None:
+    """Keep the system's resolver from trying a name with the domains of a search list behind it.
+
+    The name that was judged is the name that is resolved: an unknown `api.example.com` must not become
+    `api.example.com.corp.example`. An empty LOCALDOMAIN is an empty list (resolver(5)).
+    """
+    os.putenv("LOCALDOMAIN", "")
 
 
 def _prctl(death_signal: int) -> None:
@@ -69,8 +79,10 @@ def _prctl(death_signal: int) -> None:
 def _serve(fd: int) -> int:
     import asyncio
 
+    from ringfence import canonical
     from ringfence.egress import configuration
 
+    canonical.use_openssl()
     handover = configuration.read(fd)
     environment = configuration.environment(handover.secrets_fd)
 

@@ -1,16 +1,19 @@
-"""From a connection that names its destination to what flows in it: CONNECT, and TLS by its first bytes.
+"""From a connection that names its destination to what flows in it: CONNECT, SOCKS, TLS by its first bytes.
 
 A destination is judged before anything is answered; the ClientHello is read before a certificate is
 shown, and must name the same host; only then is TLS terminated (or passed through, for hosts under
-`splice`). Upstream is not dialled before there is a request that was allowed.
+`splice`). Upstream is not dialled before there is a request that was allowed; only raw TCP, under a rule
+that says so, is dialled at once, because there the server may be the first to speak.
 """
 
 import ssl
 
-from ringfence.egress import limits, refusal
+from ringfence.egress import dns, limits, opaque, refusal, socks
 from ringfence.egress.conversation import Conversation, linger
-from ringfence.egress.gate import TUNNEL, Origin, read_authority
+from ringfence.egress.gate import TUNNEL, Gate, Origin, read_authority
 from ringfence.egress.http1 import RequestHead
+from ringfence.egress.opaque import Opaque
+from ringfence.egress.passage import Passage
 from ringfence.egress.refusal import Refusal, denied
 from ringfence.egress.services import Services
 from ringfence.egress.stream import Stream
@@ -24,12 +27,18 @@ from ringfence.egress.tls import (
     alert,
     read_hello,
 )
-from ringfence.egress.tunnel import splice
 from ringfence.egress.upstream import AddressError, UnreachableError
-from ringfence.policy.model import ALLOW
+from ringfence.policy.model import ALLOW, DENY
 from ringfence.subject import canonical_host, is_address
-from ringfence.verdict.request import Verdict, opaque
+from ringfence.verdict.request import Verdict
+from ringfence.verdict.request import opaque as passed_through
 
+SOCKS = "socks"  # how a connection came to name its destination
+_REPLIES = {
+    opaque.DENIED: socks.NOT_ALLOWED,
+    opaque.REFUSED: socks.REFUSED,
+    opaque.UNREACHABLE: socks.UNREACHABLE,
+}
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -40,36 +49,90 @@ class Connector:
         self._services = services
         self._client = client
 
+    def judged(self, host: str, port: int) -> tuple[Verdict, bool]:
+        """Decide on a destination, and say whether what flows there is nobody's business (raw TCP)."""
+        raw = Opaque(self._services, self._client, host, port).verdict()
+        if raw.effect == ALLOW:
+            return raw, True
+        seen = self._services.gate.connect(host, port)
+        unknown = seen.effect == DENY and seen.rule is None
+        return (raw, True) if unknown else (seen, False)
+
     async def connect(self, head: RequestHead, rest: bytes) -> None:
         """Serve a CONNECT request, to the end of the connection."""
-        origin = self._judged(head)
-        if isinstance(origin, Refusal):
-            self._client.write(refusal.render(origin, close=True))
-            return await linger(self._client)
-        self._client.write(ESTABLISHED)
-        self._client.unread(rest)
-        return await self.serve(origin)
-
-    def _judged(self, head: RequestHead) -> Origin | Refusal:
         place = self._place(head)
         if isinstance(place, Refusal):
-            self._services.record.flood(
-                "refused",
-                reason=place.message,
-                status=place.status,
-                host=place.host,
-                method="CONNECT",
-                target=head.target.decode("latin-1"),
-            )
-            return place
+            self._malformed(head, place)
+            return await self._refuse(place)
+        self._client.unread(rest)
         host, port = place
-        if host in self._services.gate.gateways and port == 80:
-            return Origin(kind=TUNNEL, scheme="http", host=host, port=port)
-        verdict = self._services.gate.connect(host, port)
-        if verdict.effect != ALLOW:
-            self._tell(verdict, host, port, head.target.decode("latin-1"), "CONNECT")
-            return denied(verdict, "https", host, port, f"CONNECT {host}:{port}")
-        return Origin(kind=TUNNEL, scheme="https", host=host, port=port)
+        target = head.target.decode("latin-1")
+        if self._is_gateway(host, port):
+            self._client.write(ESTABLISHED)
+            return await self.serve(Origin(kind=TUNNEL, scheme="http", host=host, port=port))
+        verdict, raw = self.judged(host, port)
+        if self._services.asking.refuses(verdict):
+            self._tell(verdict, host, port, raw_host=target, method="CONNECT", source=TUNNEL)
+            scheme = "tcp" if raw and verdict.rule else "https"
+            return await self._refuse(denied(verdict, scheme, host, port, f"CONNECT {host}:{port}"))
+        if raw:
+            problem = await Opaque(self._services, self._client, host, port).run(
+                verdict, source=TUNNEL, raw=target, opened=lambda: self._client.write(ESTABLISHED)
+            )
+            return await self._refuse(_unreachable(problem, host, port)) if problem else None
+        self._client.write(ESTABLISHED)
+        return await self.serve(Origin(kind=TUNNEL, scheme="https", host=host, port=port))
+
+    async def socks(self, authenticate: "socks.Authenticate | None" = None) -> None:
+        """Serve a connection that began with SOCKS, to its end."""
+        try:
+            wish = await socks.wish(self._client, authenticate)
+        except socks.SocksError as error:
+            self._services.record.flood("refused", reason=error.message, source=SOCKS)
+            return await linger(self._client)
+        host, port = self._named(wish.host), wish.port
+        if self._is_gateway(host, port):
+            self._client.write(socks.reply(socks.SUCCEEDED))
+            return await self.serve(Origin(kind=SOCKS, scheme="http", host=host, port=port))
+        verdict, raw = self.judged(host, port)
+        if self._services.asking.refuses(verdict):
+            self._tell(verdict, host, port, raw_host=wish.raw, method="connect", source=SOCKS)
+            return await self._replied(socks.NOT_ALLOWED)
+        if raw:
+            problem = await Opaque(self._services, self._client, host, port).run(
+                verdict,
+                source=SOCKS,
+                raw=wish.raw,
+                opened=lambda: self._client.write(socks.reply(socks.SUCCEEDED)),
+            )
+            return await self._replied(_REPLIES[problem]) if problem else None
+        self._client.write(socks.reply(socks.SUCCEEDED))
+        return await self.serve(Origin(kind=SOCKS, scheme="https", host=host, port=port))
+
+    def _named(self, host: str) -> str:
+        """Return the name that an address of our resolver stands for: clients may resolve by themselves."""
+        return (self._services.names.name(host) or host) if dns.is_ours(host) else host
+
+    def _is_gateway(self, host: str, port: int) -> bool:
+        return host in self._services.gate.gateways and port == 80
+
+    async def _refuse(self, outcome: Refusal) -> None:
+        self._client.write(refusal.render(outcome, close=True))
+        await linger(self._client)
+
+    async def _replied(self, code: int) -> None:
+        self._client.write(socks.reply(code))
+        await linger(self._client)
+
+    def _malformed(self, head: RequestHead, place: Refusal) -> None:
+        self._services.record.flood(
+            "refused",
+            reason=place.message,
+            status=place.status,
+            host=place.host,
+            method="CONNECT",
+            target=head.target.decode("latin-1"),
+        )
 
     def _place(self, head: RequestHead) -> tuple[str, int] | Refusal:
         """Read the destination; Host, where it is sent, has to agree (RFC 9110 §9.3.6)."""
@@ -85,10 +148,8 @@ class Connector:
             return refusal.mismatch("the CONNECT target and Host name different hosts", place[0])
         return place
 
-    def _tell(self, verdict: Verdict, host: str, port: int, raw: str, method: str) -> None:
-        self._services.record.verdict(
-            verdict, host=host, raw_host=raw, port=port, method=method, source=TUNNEL
-        )
+    def _tell(self, verdict: Verdict, host: str, port: int, **more: str) -> None:
+        self._services.record.verdict(verdict, host=host, port=port, **more)
 
     async def serve(self, origin: Origin) -> None:
         """Serve what flows to an allowed destination: TLS, or plain HTTP where a rule says so."""
@@ -114,7 +175,7 @@ class Connector:
         """Serve plain HTTP; anything else has no business in this connection."""
         gateway = origin.host in self._services.gate.gateways
         verdict = None if gateway else self._services.gate.connect_plain(origin.host, origin.port)
-        if verdict is not None and verdict.effect != ALLOW:
+        if verdict is not None and self._services.asking.refuses(verdict):
             return self._close(origin, "bytes that are not TLS in a connection for TLS", None)
         plain = Origin(kind=origin.kind, scheme="http", host=origin.host, port=origin.port)
         return await Conversation(self._services, self._client, plain).run()
@@ -128,7 +189,14 @@ class Connector:
             self._services.record.flood("refused", host=origin.host, port=origin.port, reason=reason)
             return self._client.close()
         inside = Origin(kind=origin.kind, scheme="https", host=origin.host, port=origin.port)
-        return await Conversation(self._services, stream, inside).run()
+        with self._services.passages.hold(
+            lambda gate: gate.connect(origin.host, origin.port).effect != DENY, self._client
+        ):
+            if stream.protocol == "h2":
+                from ringfence.egress import http2_server
+
+                return await http2_server.serve(self._services, stream, inside)
+            return await Conversation(self._services, stream, inside).run()
 
     async def _spliced(self, origin: Origin, hello: Hello) -> None:
         """Pass TLS through unseen, for hosts the operator listed. An inner hello could name anybody."""
@@ -136,9 +204,11 @@ class Connector:
             return self._close(
                 origin, "an encrypted ClientHello to a host that is passed through", ACCESS_DENIED
             )
-        verdict = opaque(origin.host, origin.port, self._services.gate.rules)
-        self._tell(verdict, origin.host, origin.port, hello.server_name or origin.host, "splice")
-        if verdict.effect != ALLOW:
+        verdict = passed_through(origin.host, origin.port, self._services.gate.rules)
+        raw = hello.server_name or origin.host
+        self._tell(verdict, origin.host, origin.port, raw_host=raw, method="splice", source=origin.kind)
+        passage = Passage(self._services, self._client, "https", origin.host, origin.port)
+        if await passage.refused(verdict) is not None:
             self._client.write(alert(ACCESS_DENIED))
             return self._client.close()
         try:
@@ -146,7 +216,10 @@ class Connector:
         except (UnreachableError, AddressError):
             return self._client.close()
         try:
-            up, down = await splice(self._client, upstream)
+            with self._services.passages.hold(
+                lambda gate: _passes(gate, origin.host, origin.port), self._client, upstream
+            ):
+                up, down = await passage.splice(upstream)
         finally:
             upstream.close()
         self._services.record.event("response", host=origin.host, up=up, down=down)
@@ -160,6 +233,19 @@ class Connector:
         if description is not None and not self._client.lost:
             self._client.write(alert(description))
         self._client.close()
+
+
+def _passes(gate: Gate, host: str, port: int) -> bool:
+    return gate.spliced(host) and passed_through(host, port, gate.rules).effect == ALLOW
+
+
+def _unreachable(problem: str, host: str, port: int) -> Refusal:
+    if problem == opaque.DENIED:
+        message = f"{host} resolves to an address that may not be dialled"
+        return Refusal(status=403, kind=refusal.DENIED, message=message, host=host)
+    status = 504 if problem == opaque.UNREACHABLE else 502
+    message = f"{host}:{port} cannot be reached"
+    return Refusal(status=status, kind=refusal.UPSTREAM, message=message, host=host)
 
 
 def contradiction(hello: Hello, host: str) -> str:

@@ -1,4 +1,4 @@
-"""One request and its answer: sent upstream, streamed both ways, scrubbed, put on record.
+"""One allowed request and its answer: sent upstream, streamed both ways, filtered, put on record.
 
 The answer is read while the body is still being sent, so an early answer gets through. Each piece is
 passed on as it comes; whoever reads slowly makes the other side wait. When one side goes, the other is
@@ -8,19 +8,25 @@ aborted at once: a closed event stream must stop costing tokens.
 import asyncio
 import time
 
+from ringfence.credential.inject import Outgoing, cookie
 from ringfence.credential.secret import Secret
-from ringfence.egress import http1, limits, refusal
+from ringfence.egress import coding, filters, refusal
+from ringfence.egress.filters import Filter
 from ringfence.egress.gate import Target, response_fields
-from ringfence.egress.http1 import CHUNKED, Body, MalformedError, RequestHead, ResponseHead
-from ringfence.egress.refusal import Refusal
-from ringfence.egress.scrub import Scrubber, scrub_fields
+from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
+from ringfence.egress.injection import Signer
+from ringfence.egress.inspect import Limited
+from ringfence.egress.message import Inbound, Outbound
+from ringfence.egress.refusal import Refusal, Refused
+from ringfence.egress.scrub import DIALOGUE, Scrubber, scrub_fields, scrub_head
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError, LateError
-from ringfence.egress.tls import AnyStream
 from ringfence.egress.tunnel import splice
-from ringfence.egress.upstream import AddressError, Connection, UnreachableError
+from ringfence.egress.upstream import AddressError, UnreachableError
 from ringfence.errors import PeerError
+from ringfence.policy.kinds import COOKIE
 from ringfence.policy.model import Credential
+from ringfence.verdict.request import Verdict
 
 # Sent again on a new connection when the pooled one turned out to be closed (RFC 9110 §9.2.2).
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -29,107 +35,136 @@ _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 class Exchange:
     """One allowed request under way."""
 
+    __slots__ = (
+        *("_services", "_inbound", "_target", "_verdict", "_outgoing", "_chosen", "_repeatable"),
+        *(
+            "_upward",
+            "_down_chain",
+            "_outbound",
+            "_client_error",
+            "_started",
+            "notes",
+            "status",
+            "up",
+            "down",
+        ),
+    )
+
     def __init__(
         self,
         services: Services,
-        client: AnyStream,
-        head: RequestHead,
-        target: Target,
+        inbound: Inbound,
         *,
+        target: Target,
+        verdict: Verdict,
+        outgoing: Outgoing,
         chosen: tuple[Credential, Secret] | None,
-        rest: bytes,
     ) -> None:
         self._services = services
-        self._client = client
-        self._head = head
+        self._inbound = inbound
         self._target = target
+        self._verdict = verdict
+        self._outgoing = outgoing
         self._chosen = chosen
-        self._body = http1.body(head.framing)
-        self._client_error: PeerError | None = None
-        self._upstream: Connection | None = None
+        self._repeatable = outgoing.method in _REPEATABLE and outgoing.framing == 0
+        self._upward: list[Filter] = []
+        self._down_chain: list[Filter] = []
+        self._outbound: Outbound | None = None  # until it is released
+        self._client_error: PeerError | None = None  # why the request's body could not be passed on
         self._started = time.perf_counter()
-        self.rest = rest  # bytes after the head that are not used yet; at the end, the next request's
-        self.answered = False  # the answer's head has been sent
+        self.notes: dict[str, object] = {}  # for the record of the answer
         self.status = 0
         self.up = 0
         self.down = 0
 
-    async def run(self) -> Refusal | bool:
-        """Return whether the connection can take another request, or what to tell the client instead."""
+    async def run(self) -> Refusal | None:
+        """Answer the request; returns what to tell the agent instead where its upstream did not."""
+        inbound, services = self._inbound, self._services
+        inbound.arrived()  # what has come and is no body is refused before anything is dialled
         try:
-            rest, self.rest = self.rest, b""
-            first = self._take(rest)
-            connection = self._upstream = await self._connect()
+            outbound = await self._take(fresh=False)
         except UnreachableError as error:
             return self._failed(error.answer, error.message)
         except AddressError as error:
             return Refusal(status=403, kind=refusal.DENIED, message=error.message, host=self._target.host)
-        self._client.on_gone = connection.stream.abort
-        self._services.busy += 1
-        finished = False
+        services.busy += 1
+        services.passages.requests[inbound] = self._target, self._verdict
         try:
-            outcome = await self._both_ways(connection, first)
-            finished = outcome is True or outcome is False
-            return outcome
+            return await self._both_ways(outbound)
         finally:
-            self._client.on_gone = None
-            self._services.busy -= 1
-            if not finished:
-                connection.stream.abort()
+            inbound.on_gone = None
+            services.busy -= 1
+            del services.passages.requests[inbound]
+            if self._outbound is not None:
+                self._outbound.abort()
             self._tell()
 
-    async def _connect(self) -> Connection:
-        target, credential = self._target, self._chosen[0].name if self._chosen else ""
-        repeatable = self._repeatable()
-        upstreams = self._services.upstreams
-        return await upstreams.take(
-            target.scheme, target.host, target.port, credential, repeatable=repeatable
+    async def _take(self, *, fresh: bool) -> Outbound:
+        outbound = await self._services.upstreams.take(
+            self._target,
+            self._outgoing.connection,
+            repeatable=self._repeatable,
+            fresh=fresh,
+            multiplexed=self._inbound.version == "2",
         )
+        self._outbound = outbound
+        self._inbound.on_gone = outbound.abort
+        return outbound
 
-    def _repeatable(self) -> bool:
-        return self._head.method in _REPEATABLE and self._head.framing == 0
-
-    async def _both_ways(self, connection: Connection, first: bytes) -> Refusal | bool:
+    async def _both_ways(self, outbound: Outbound) -> Refusal | None:
         """Send the request and pass on the answer; at most once more on a new connection."""
-        if self._head.expect and not self._body.done:
-            self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._send(connection, first)
-        if self._body.done:
-            outcome = await self._answer(connection)
-        else:
-            async with asyncio.TaskGroup() as group:
-                upload = group.create_task(self._upload(connection))
-                outcome = await self._answer(connection)
-                upload.cancel()
-        if (
-            isinstance(outcome, GoneError)
-            and connection.reused
-            and self._repeatable()
-            and not self._client.ended
-        ):
-            self._upstream = fresh = await self._replaced(connection)
-            self._send(fresh, first)
-            outcome = await self._answer(fresh)
-        return self._settled(outcome)
+        services, head = self._services, self._inbound.head
+        if services.upward_filters:
+            self._upward = services.upward(head, self._target, self._verdict, self.notes)
+            if not filters.keep_length(self._upward) and self._outgoing.framing:
+                self._outgoing.framing = CHUNKED
+        if self._outgoing.chunks is not None:
+            self._upward.append(Signer(self._outgoing.chunks, self._target.host))
+        if self._verdict.limit is not None:
+            self._upward.append(Limited(self._verdict.limit, self._target.host))
+        self._inbound.proceed()
+        outcome = await self._attempt(outbound)
+        if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():
+            outbound.abort()
+            outcome = await self._attempt(await self._take(fresh=True))
+        return None if outcome is None else self._settled(outcome)
 
-    async def _replaced(self, stale: Connection) -> Connection:
-        stale.stream.abort()
-        fresh = await self._services.upstreams.replace(stale)
-        self._client.on_gone = fresh.stream.abort
-        return fresh
+    def _may_repeat(self) -> bool:
+        """Say whether a request can be sent again: nothing of an answer came, and it has no body."""
+        return self._repeatable and not self.status and not self._inbound.ended
 
-    def _settled(self, outcome: "bool | PeerError") -> Refusal | bool:
-        """Turn what went wrong into what to tell the client, if anything can still be told."""
-        if isinstance(outcome, bool):
-            return outcome
-        if self.answered:
+    async def _attempt(self, outbound: Outbound) -> PeerError | None:
+        """Send the request on one connection; returns what ended it before its answer was passed on."""
+        try:
+            await self._send(outbound)
+        except GoneError as error:
+            return error
+        except Refused as error:
+            self._client_error = error
+            return error
+        if self._inbound.done:
+            return await self._answer(outbound)
+        async with asyncio.TaskGroup() as group:
+            upload = group.create_task(self._upload(outbound))
+            outcome = await self._answer(outbound)
+            upload.cancel()
+        return outcome
+
+    def _settled(self, outcome: PeerError) -> Refusal:
+        """Turn what went wrong into what to tell the agent, if anything can still be told."""
+        if self._inbound.answered:
             raise outcome
-        if self._client_error is not None:
-            if isinstance(self._client_error, MalformedError):
-                return refusal.malformed(self._client_error.message, self._client_error.answer)
-            if isinstance(self._client_error, LateError):
+        error = self._client_error
+        if error is not None:
+            if isinstance(error, MalformedError):
+                return refusal.malformed(error.message, error.answer)
+            if isinstance(error, LateError):
                 return refusal.malformed("the request's body took too long", 408)
-            raise self._client_error
+            outcome = error
+            if not isinstance(error, Refused):
+                raise error
+        if isinstance(outcome, Refused):
+            return outcome.refusal
         if isinstance(outcome, LateError):
             return self._failed(504, f"{self._target.host} took too long to answer")
         return self._failed(502, f"{self._target.host}: {outcome}")
@@ -139,166 +174,158 @@ class Exchange:
 
     # --- up
 
-    def _take(self, data: bytes) -> bytes:
-        """Decode a piece of the body and frame it again."""
-        payload = self._body.take(data) if not self._body.done else b""
-        if self._body.done:
-            self.rest = self._body.rest or (data if self._head.framing == 0 else b"")
-        self.up += len(payload)
-        if self._head.framing != CHUNKED:
-            return payload
-        return http1.chunk(payload) + (http1.LAST_CHUNK if self._body.done else b"")
+    async def _send(self, outbound: Outbound) -> None:
+        """Send the head, with as much of the body as has arrived."""
+        inbound, outgoing = self._inbound, self._outgoing
+        head = inbound.head
+        outbound.send(
+            outgoing.method,
+            outgoing.path + outgoing.query,
+            outgoing.fields,
+            outgoing.framing,
+            upgrade=head.upgrade if head.upgrade == b"websocket" else b"",
+            trailers=head.trailers,
+        )
+        while not inbound.done and inbound.arrived():
+            outbound.write(self._filtered(await inbound.read()))
+        if inbound.done:
+            self._end(outbound)
 
-    def _send(self, connection: Connection, first: bytes) -> None:
-        credential, secret = self._chosen or (None, None)
-        if credential is not None:
-            self._services.record.event(
-                "inject", credential=credential.name, host=self._target.host, port=self._target.port
-            )
-        head = self._services.gate.forward(self._head, self._target, credential, secret)
-        connection.stream.write(head + first)
+    def _filtered(self, piece: bytes) -> bytes:
+        """Return what of a piece of the request's body is passed on."""
+        if self._upward:
+            piece = filters.feed(self._upward, piece)
+        self.up += len(piece)
+        return piece
 
-    async def _upload(self, connection: Connection) -> None:
-        """Pass the rest of the body on. A client that fails takes the upstream connection with it."""
+    def _end(self, outbound: Outbound) -> None:
+        """End the request's body."""
+        if self._upward:
+            last = filters.finish(self._upward)
+            self.up += len(last)
+            outbound.write(last)
+        inbound = self._inbound
+        passed = bool(inbound.trailers) and inbound.head.trailers
+        outbound.finish(self._services.gate.trailers(inbound.trailers, self._target) if passed else ())
+
+    async def _upload(self, outbound: Outbound) -> None:
+        """Pass the rest of the body on. A client that fails takes the upstream's request with it."""
+        inbound = self._inbound
         try:
-            while not self._body.done:
-                self._client.expect(limits.BODY_TIME)
-                data = await self._client.read()
-                if not data:
-                    self._body.finish()
-                piece = self._take(data)
-                if piece:
-                    connection.stream.write(piece)
-                    await connection.stream.drain()
-        except PeerError as error:
+            await outbound.drain()
+            while not inbound.done:
+                try:
+                    piece = self._filtered(await inbound.read())
+                except PeerError as error:
+                    self._client_error = error
+                    raise
+                outbound.write(piece)
+                await outbound.drain()
+            self._end(outbound)
+        except Refused as error:
             self._client_error = error
-            connection.stream.abort()
+            outbound.abort()
+        except PeerError:
+            outbound.abort()
 
     # --- down
 
-    async def _answer(self, connection: Connection) -> bool | PeerError:
+    async def _answer(self, outbound: Outbound) -> PeerError | None:
         """Pass the answer on; errors come back as values so that a body being sent can be ended first."""
         try:
-            head, rest = await self._response_head(connection)
+            head = await outbound.head()
+            self._note_status(head.status)
             if head.status == 101:
-                return await self._switch(connection, head, rest)
-            return await self._pass_on(connection, head, rest)
+                await self._switch(outbound, head)
+            else:
+                await self._pass_on(outbound, head)
         except PeerError as error:
             return error
+        return None
 
-    async def _response_head(self, connection: Connection) -> tuple[ResponseHead, bytes]:
-        """Read the answer's head; interim answers are swallowed, we have given our own."""
-        stream, data, seen = connection.stream, b"", 0
-        stream.expect(limits.ANSWER_TIME)
-        for _ in range(limits.INFORMATIONAL):
-            while not (end := http1.head_end(data, seen)):
-                seen = len(data)
-                more = await stream.read()
-                if not more:
-                    raise GoneError("the connection was closed before an answer")
-                data += more
-            head = http1.parse_response(data[:end], self._head.method)
-            data, seen = data[end:], 0
-            if head.status >= 200 or (head.status == 101 and self._head.upgrade == b"websocket"):
-                return head, data
-            if head.status == 101:
-                raise MalformedError("the upstream switched to a protocol nobody asked for", answer=502)
-        raise MalformedError("too many interim answers", answer=502)
+    async def _pass_on(self, outbound: Outbound, head: ResponseHead) -> None:
+        inbound = self._inbound
+        head, fields = self._returned(head)
+        chain = self._down_chain = self._downward(head)
+        if chain:
+            head, fields = self._opened(head, fields, chain)
+        inbound.answer(head, fields)
+        while not outbound.done:
+            if not outbound.arrived():
+                await inbound.drain()
+            piece = await outbound.read()
+            if chain:
+                piece = (filters.last if outbound.done else filters.feed)(chain, piece)
+            self.down += len(piece)
+            inbound.write(piece)
+        inbound.finish(self._trailers(outbound) if outbound.trailers else ())
+        outbound.release()
+        self._outbound = None
+        inbound.on_gone = None
+        await inbound.drain()
 
-    async def _pass_on(self, connection: Connection, head: ResponseHead, rest: bytes) -> bool:
-        client, upstream = self._client, connection.stream
-        decoder = http1.body(head.framing)
-        scrubber = self._scrubber()
-        close = self._head.close or not self._body.done or (head.framing < 0 and self._head.minor == 0)
-        chunked = head.framing < 0 and self._head.minor == 1
-        self._note_status(head.status)
-        out = self._render(head, chunked=chunked, close=close)
-        if rest and not decoder.done:
-            out += self._piece(decoder, scrubber, rest, chunked=chunked)
-        self.answered = True
-        client.write(out)
-        while not decoder.done:
-            await client.drain()
-            upstream.expect(limits.STREAM_TIME)
-            data = await upstream.read()
-            if not data:
-                decoder.finish()
-            out = self._piece(decoder, scrubber, data, chunked=chunked)
-            if out:
-                client.write(out)
-        await client.drain()
-        if head.close or decoder.rest or not self._body.done:
-            upstream.close()
-        else:
-            self._services.upstreams.give_back(connection, head.keep_for)
-        return not close
-
-    def _piece(self, decoder: Body, scrubber: Scrubber | None, data: bytes, *, chunked: bool) -> bytes:
-        """Decode, scrub and frame what arrived."""
-        payload = decoder.take(data) if data else b""
-        if scrubber is not None:
-            payload = scrubber.feed(payload)
-            if decoder.done:
-                payload += scrubber.finish()
-        self.down += len(payload)
-        if not chunked:
-            return payload
-        return http1.chunk(payload) + (http1.LAST_CHUNK if decoder.done else b"")
-
-    def _render(self, head: ResponseHead, *, chunked: bool, close: bool) -> bytes:
+    def _returned(self, head: ResponseHead) -> tuple[ResponseHead, Fields]:
+        """Return the head as the agent sees it, and its fields."""
         fields = response_fields(head)
-        phrase = head.phrase
+        if self._chosen is None:
+            return head, fields
+        if self._chosen[0].kind == COOKIE:
+            fields = cookie.returned(fields, self._chosen[0])
+        return scrub_head(head, fields, self._services.keys.values)
+
+    def _trailers(self, outbound: Outbound) -> Fields:
+        found = self._services.gate.trailers(outbound.trailers, self._target)
+        return found if self._chosen is None else scrub_fields(found, self._services.keys.values)
+
+    def _downward(self, head: ResponseHead) -> list[Filter]:
+        """Return the filters for the answer's body: secrets go first, so that no other filter sees one."""
+        services = self._services
+        chain: list[Filter] = []
         if self._chosen is not None:
-            fields = scrub_fields(fields, self._services.keys.values)
-            phrase = scrub_fields([(b"", phrase)], self._services.keys.values)[0][1]
-        if chunked:
-            fields.append((b"Transfer-Encoding", b"chunked"))
-        elif head.stated is not None:
-            fields.append((b"Content-Length", head.stated))
-        elif head.framing > 0 or (head.framing == 0 and self._has_length(head)):
-            fields.append((b"Content-Length", b"%d" % head.framing))
-        if close:
-            fields.append((b"Connection", b"close"))
-        elif self._head.minor == 0:
-            fields.append((b"Connection", b"keep-alive"))
-        return http1.write_head(b"HTTP/1.1 %d %b" % (head.status, phrase), fields)
+            chain.append(Scrubber(services.keys.values, DIALOGUE if head.status == 101 else 1))
+        if services.downward_filters:
+            chain += services.downward(self._inbound.head, self._target, self._verdict, self.notes, head)
+        return chain
 
-    def _has_length(self, head: ResponseHead) -> bool:
-        """Say whether an empty answer states so: not where there can be no body (RFC 9110 §8.6)."""
-        return head.status not in {204, 304} and self._head.method != "HEAD"
-
-    def _scrubber(self) -> Scrubber | None:
-        return Scrubber(self._services.keys.values) if self._chosen is not None else None
+    def _opened(self, head: ResponseHead, fields: Fields, chain: list[Filter]) -> tuple[ResponseHead, Fields]:
+        """Undo the content coding where a filter has to read the body, and frame it anew."""
+        for one in chain:
+            if one.needs_plain:
+                head, fields, decoded = coding.opened(head, fields)
+                if decoded is not None:
+                    chain.insert(0, decoded)
+                break
+        return (head if filters.keep_length(chain) else filters.unframed(head)), fields
 
     def _note_status(self, status: int) -> None:
         self.status = status
-        if status == 401 and self._chosen is not None:
-            self._services.keys.rejected(self._chosen[0])
+        if status in {401, 403} and self._chosen is not None:
+            self._services.keys.rejected(self._chosen[0], status)
 
-    async def _switch(self, connection: Connection, head: ResponseHead, rest: bytes) -> bool:
+    async def _switch(self, outbound: Outbound, head: ResponseHead) -> None:
         """Become a tunnel after a real 101 (WebSocket, RFC 6455 §4)."""
-        self._note_status(101)
-        fields = response_fields(head)
-        if self._chosen is not None:
-            fields = scrub_fields(fields, self._services.keys.values)
-        fields += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-        self.answered = True
-        self._client.on_gone = None
-        self._client.write(http1.write_head(b"HTTP/1.1 101 Switching Protocols", fields))
-        connection.stream.unread(rest)
-        self._client.unread(self.rest)
-        self.rest = b""
-        self.up, self.down = await splice(self._client, connection.stream)
-        connection.stream.close()
-        return False
+        head, fields = self._returned(head)
+        self._inbound.on_gone = None
+        client, upstream = self._inbound.tunnel(head, fields), outbound.tunnel()
+        chain = self._down_chain = self._downward(head)
+        self.up, self.down = await splice(client, upstream, self._upward, chain, self._cut)
+        upstream.close()
+        self._outbound = None
+
+    def _cut(self, outcome: Refusal) -> None:
+        """Take note of what ended a dialogue."""
+        self.notes["refused"] = outcome.message
 
     def _tell(self) -> None:
-        took = time.perf_counter() - self._started
-        self._services.record.event(
-            "response",
+        for one in self._upward:
+            one.close()
+        for one in self._down_chain:
+            one.close()
+        self._services.record.response(
             host=self._target.host,
             status=self.status,
             up=self.up,
             down=self.down,
-            ms=round(took * 1000, 1),
+            seconds=time.perf_counter() - self._started,
+            notes=self.notes,
         )

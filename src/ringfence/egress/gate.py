@@ -5,27 +5,22 @@ Host is the key for injection: `target` finds that one name, from the connection
 refuses where two places disagree. Everything after it uses the Target and never the client's spelling.
 """
 
-from ringfence.credential.inject import header as inject_header
-from ringfence.credential.secret import Secret
-from ringfence.egress.http1 import (
-    CHUNKED,
-    Fields,
-    MalformedError,
-    RequestHead,
-    ResponseHead,
-    end_to_end,
-    write_head,
-)
+from functools import lru_cache
+
+from ringfence.credential import inject
+from ringfence.egress import limits
+from ringfence.egress.http1 import HOP_BY_HOP, Fields, MalformedError, RequestHead, ResponseHead, without
 from ringfence.egress.path import Path, canonical_path
-from ringfence.egress.refusal import CREDENTIAL, DENIED, MALFORMED, Refusal, denied, malformed, mismatch
+from ringfence.egress.refusal import DENIED, MALFORMED, Refusal, denied, malformed, mismatch
 from ringfence.handover import Handover
-from ringfence.policy.model import Credential, Gateway
+from ringfence.policy.model import Credential
 from ringfence.subject import canonical_host, host_matches, is_address, split_authority
-from ringfence.value import Struct
+from ringfence.value import Struct, build
 from ringfence.verdict import request as verdict_request
 from ringfence.verdict.request import USUAL_PORT, Request, Rules, Verdict
 
 GATEWAY_SUFFIX = ".gateway.internal"
+Place = tuple[str, str, int]  # scheme, host, port
 PROXY, TUNNEL, WIRE = "proxy", "tunnel", "wire"  # how a connection came to name its destination
 
 # What a client says to proxies or about itself, and our own headers: never sent on.
@@ -36,9 +31,22 @@ _TO_PROXIES = frozenset(
         *(b"x-forwarded-server", b"x-ringfence-denied", b"x-ringfence-session"),
     }
 )
-_NOT_FORWARDED = _TO_PROXIES | {b"host", b"expect", b"http2-settings"}
+_NOT_FORWARDED = HOP_BY_HOP | _TO_PROXIES | {b"host", b"expect", b"http2-settings"}
 # Alt-Svc would send the next request around the gate by QUIC (facts/egress.md §4.14).
-_NOT_RETURNED = _TO_PROXIES - {b"via"} | {b"alt-svc", b"alternates"}
+_NOT_RETURNED = HOP_BY_HOP | _TO_PROXIES - {b"via"} | {b"alt-svc", b"alternates"}
+# Trailers that a recipient could take for fields of the head: framing, routing, authentication, conditions,
+# content (RFC 9110 §6.5.1).
+_NO_TRAILERS = (
+    _NOT_FORWARDED
+    | _NOT_RETURNED
+    | {
+        *(b"authorization", b"www-authenticate", b"cookie", b"set-cookie", b"x-api-key", b"api-key"),
+        *(b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range", b"range"),
+        *(b"max-forwards", b"pragma", b"cache-control", b"age", b"expires", b"date", b"vary", b"location"),
+        *(b"retry-after", b"content-encoding", b"content-type", b"content-range", b"origin", b"status"),
+        *(b"access-control-allow-origin", b"access-control-allow-credentials", b"strict-transport-security"),
+    }
+)
 _HOST_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_*")
 
 
@@ -68,12 +76,17 @@ class Gate:
     def __init__(self, handover: Handover) -> None:
         self.rules = Rules(handover.allow, handover.ask, handover.deny)
         self.gateways = {f"{one.name.lower()}{GATEWAY_SUFFIX}": one for one in handover.gateways}
+        self._upstreams = {host: split_upstream(one.upstream) for host, one in self.gateways.items()}
         self.splice = handover.splice
         self.own = (handover.gate_address, handover.proxy_port)
-        self.credentials: dict[tuple[str, int], tuple[Credential, ...]] = {}
+        self._credentials: dict[Place, tuple[Credential, ...]] = {}
+        self._removed: dict[Place, frozenset[bytes]] = {}
+        self._matched: list[Place] = []  # hosts that fall under a credential's pattern, or under none
+        self._patterns = tuple(one for one in handover.credentials if one.host[:2] == "*.")
         for one in handover.credentials:
-            key = (canonical_host(one.host), one.port)
-            self.credentials[key] = (*self.credentials.get(key, ()), one)
+            if one.host[:2] != "*.":
+                for scheme in one.schemes:
+                    self._bind((scheme, canonical_host(one.host), one.port), (one,))
 
     # --- where to
 
@@ -82,18 +95,21 @@ class Gate:
         if head.method in {"TRACE", "TRACK", "CONNECT"}:
             return malformed(f"{head.method} is not allowed here", 405)
         authority, rest = _split_target(head.target, origin.scheme)
-        if head.host is None and (authority is None or head.minor == 1):
+        if head.host is None and head.minor == 1:
             return malformed("the request has no Host")
-        places = [text for text in (authority, head.host) if text is not None]
-        found: list[tuple[str, int]] = []
-        for text in places:
-            place = read_authority(text, USUAL_PORT[origin.scheme])
-            if isinstance(place, Refusal):
-                return place
-            found.append(place)
-        if found[0] != found[-1]:
-            return mismatch("the request's target and its Host name different hosts", found[0][0])
-        host, port = found[0]
+        place: tuple[str, int] | None = None
+        for text in (authority, head.host):
+            if text is None:
+                continue
+            other = read_authority(text, USUAL_PORT[origin.scheme])
+            if isinstance(other, Refusal):
+                return other
+            if place is not None and place != other:
+                return mismatch("the request's target and its Host name different hosts", place[0])
+            place = other
+        if place is None:
+            return malformed("the request has no Host")
+        host, port = place
         if authority is None and origin.kind == PROXY and host not in self.gateways:
             return malformed("this is a proxy: send absolute-form requests or CONNECT")
         disagreement = _disagreement(origin, host, port)
@@ -107,7 +123,8 @@ class Gate:
         except MalformedError as error:
             return malformed(error.message, error.answer)
         if not host.endswith(GATEWAY_SUFFIX):
-            return Target(scheme=scheme, host=host, port=port, path=path)
+            values = {"scheme": scheme, "host": host, "port": port, "path": path, "gateway": ""}
+            return build(Target, values)
         gateway = self.gateways.get(host)
         if gateway is None or (scheme, port) != ("http", 80):
             known = ", ".join(f"http://{name}" for name in self.gateways) or "none"
@@ -117,7 +134,7 @@ class Gate:
                 message=f"no gateway answers here; there are: {known}",
                 host=host,
             )
-        return _behind(gateway, path)
+        return _behind(gateway.name, self._upstreams[host], path)
 
     # --- whether
 
@@ -133,15 +150,22 @@ class Gate:
         """Say whether a name exists inside the boundary."""
         return host in self.gateways or verdict_request.reachable(host, self.rules)
 
-    def decide(self, target: Target, method: str) -> Verdict:
-        """Decide on a request."""
-        request = Request(
+    def request(self, head: RequestHead, target: Target) -> Request:
+        """Return what is known of a request from its head."""
+        return Request(
             scheme=target.scheme,
             host=target.host,
             port=target.port,
-            method=method,
+            method=head.method,
             paths=target.path.readings,
+            query=target.path.query,
+            fields=head.fields,
+            length=head.framing,  # CHUNKED is UNKNOWN
+            upgrade=bool(head.upgrade),
         )
+
+    def decide(self, request: Request) -> Verdict:
+        """Decide on a request."""
         return verdict_request.decide(request, self.rules)
 
     def spliced(self, host: str) -> bool:
@@ -150,66 +174,75 @@ class Gate:
 
     # --- with what
 
+    def _bind(self, place: Place, credentials: tuple[Credential, ...]) -> None:
+        """Bind credentials to one scheme, host and port."""
+        bound = (*self._credentials.get(place, ()), *credentials)
+        self._credentials[place] = bound
+        self._removed[place] = _NOT_FORWARDED | carried_by(bound)
+
     def credentials_for(self, target: Target) -> tuple[Credential, ...]:
-        """Return the credentials bound to a target; none without TLS."""
-        if target.scheme != "https":
-            return ()
-        return self.credentials.get((target.host, target.port), ())
+        """Return the credentials bound to a target; without TLS only those that say so."""
+        place = (target.scheme, target.host, target.port)
+        if self._patterns and place not in self._credentials:
+            self._match(place)
+        return self._credentials.get(place, ())
 
-    def forward(
-        self, head: RequestHead, target: Target, credential: Credential | None, secret: Secret | None
-    ) -> bytes:
-        """Write the head that goes upstream. The credential comes last, after every removal."""
-        bound = self.credentials_for(target)
-        drop = _NOT_FORWARDED | carried_by(bound) if bound else _NOT_FORWARDED
-        fields = end_to_end(head.fields, head.nominated, drop)
-        if credential is not None and secret is not None:
-            fields = inject_header.apply(fields, credential, secret)
-        fields.insert(0, (b"Host", authority_text(target.host, target.port, target.scheme)))
-        if head.framing == CHUNKED:
-            fields.append((b"Transfer-Encoding", b"chunked"))
-        elif head.framing or head.method in {"POST", "PUT", "PATCH"}:
-            fields.append((b"Content-Length", b"%d" % head.framing))
-        if head.upgrade == b"websocket":
-            fields += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-        start = f"{head.method} {target.path.text}{target.path.query} HTTP/1.1".encode("ascii")
-        return write_head(start, fields)
+    def _match(self, place: Place) -> None:
+        """Bind the credentials whose pattern a host falls under, once for each host."""
+        scheme, host, port = place
+        if len(self._matched) >= limits.BOUND_HOSTS:
+            for old in self._matched:
+                del self._credentials[old], self._removed[old]
+            self._matched.clear()
+        self._matched.append(place)
+        matching = [
+            one
+            for one in self._patterns
+            if scheme in one.schemes and port == one.port and host_matches(one.host, host)
+        ]
+        self._bind(place, tuple(matching))
 
-    def unbound(self, head: RequestHead, target: Target) -> Refusal | None:
-        """Refuse a request that carries a credential where the gate has none to put in its place."""
-        bound = self.credentials_for(target)
-        carried = carried_by(bound)
-        if not any(name.lower() in carried for name, _ in head.fields):
-            return None
-        names = ", ".join(one.name for one in bound)
-        variables = [one.source.removeprefix("env:") for one in bound if one.source.startswith("env:")]
-        source = " or ".join(variables) or "its source"
-        return Refusal(
-            status=401,
-            kind=CREDENTIAL,
-            message=f"there is no secret for {target.host}: nothing is in the source of credential {names}",
+    def outgoing(self, head: RequestHead, target: Target) -> inject.Outgoing:
+        """Return the request that goes upstream. Credentials come last, after every removal."""
+        path = target.path
+        return inject.Outgoing(
+            method=head.method,
+            scheme=target.scheme,
             host=target.host,
-            how=f"the operator has to set {source} before `ringfence run`; a key from inside is never sent",
+            port=target.port,
+            path=path.text,
+            query=path.query,
+            fields=without(head.fields, self._removals(target), head.nominated),
+            framing=head.framing,
         )
 
+    def _removals(self, target: Target) -> frozenset[bytes]:
+        """Return the names of the fields that are not sent to a target."""
+        return self._removed.get((target.scheme, target.host, target.port), _NOT_FORWARDED)
 
-def denial(verdict: Verdict, target: Target, method: str) -> Refusal:
+    def trailers(self, fields: Fields, target: Target) -> Fields:
+        """Return the trailers that travel on, in either direction."""
+        return without(fields, _NO_TRAILERS | self._removals(target))
+
+
+def denial(verdict: Verdict, target: Target, request: Request) -> Refusal:
     """Tell the agent about a request that was decided against."""
-    what = f"{method} {target.scheme}://{authority_text(target.host, target.port, target.scheme).decode()}"
-    return denied(verdict, target.scheme, target.host, target.port, what + target.path.text)
+    place = authority_text(target.host, target.port, target.scheme).decode()
+    what = f"{request.method} {target.scheme}://{place}{target.path.text}"
+    return denied(verdict, target.scheme, target.host, target.port, what, request=request)
 
 
 def response_fields(head: ResponseHead) -> Fields:
     """Return the fields of an answer that travel on to the agent."""
-    return end_to_end(head.fields, head.nominated, _NOT_RETURNED)
+    return without(head.fields, _NOT_RETURNED, head.nominated)
 
 
 def carried_by(credentials: tuple[Credential, ...]) -> frozenset[bytes]:
     """Return the names of all fields that carry one of these credentials."""
-    names = {name for one in credentials for name in (one.header, *one.strip)}
-    return frozenset(name.lower().encode("ascii") for name in names)
+    return frozenset(name.encode("ascii") for one in credentials for name in inject.carried(one))
 
 
+@lru_cache(maxsize=4096)  # pure, and asked for the same few hosts at every request
 def read_authority(raw: bytes, default_port: int | None) -> tuple[str, int] | Refusal:
     """Read `host[:port]` strictly: 400 for what is no host at all, 403 for a host no rule could name."""
     text = raw.decode("latin-1")
@@ -267,15 +300,16 @@ def _disagreement(origin: Origin, host: str, port: int) -> str:
     return ""
 
 
-def _behind(gateway: Gateway, path: Path) -> Target | Refusal:
+def _behind(name: str, upstream: tuple[str, str, int, str], path: Path) -> Target:
     """Return the target behind a gateway: its upstream, with the upstream's prefix before the path."""
-    scheme, host, port, prefix = split_upstream(gateway.upstream)
-    joined = Path(
-        text=prefix + path.text,
-        readings=tuple(prefix + reading for reading in path.readings),
-        query=path.query,
-    )
-    return Target(scheme=scheme, host=host, port=port, path=joined, gateway=gateway.name)
+    scheme, host, port, prefix = upstream
+    if prefix:
+        path = Path(
+            text=prefix + path.text,
+            readings=tuple(prefix + reading for reading in path.readings),
+            query=path.query,
+        )
+    return build(Target, {"scheme": scheme, "host": host, "port": port, "path": path, "gateway": name})
 
 
 def split_upstream(url: str) -> tuple[str, str, int, str]:

@@ -1,15 +1,18 @@
 """Chooses the secret for a request: the first of a host's credentials whose source has one.
 
-Sources may block (a program that asks a keyring), so anything not at hand is fetched in a thread. A
-source that had nothing is not asked again for a while.
+Sources may block (a program that asks a keyring, a server that issues tokens), so anything not at hand is
+fetched in a thread, once for all the requests that wait for it. A source that had nothing is not asked
+again for a while.
 """
 
 import asyncio
 
 from ringfence.credential.secret import Secret, SourceError
+from ringfence.credential.tokens import MINTED
 from ringfence.credential.vault import Vault
 from ringfence.egress import limits
 from ringfence.egress.scrub import spellings
+from ringfence.policy import kinds
 from ringfence.policy.model import Credential
 
 TYPE_CHECKING = False
@@ -29,7 +32,9 @@ class Keys:
         self._loop = asyncio.get_running_loop()
         self._empty_until: dict[str, float] = {}
         self._refetched: dict[str, float] = {}
+        self._fetching: dict[str, asyncio.Task[Secret | None]] = {}
         self.values: tuple[bytes, ...] = ()  # all that were ever fetched, in every spelling that is scrubbed
+        vault.access.note = self._note_later
 
     async def choose(self, credentials: tuple[Credential, ...]) -> tuple[Credential, Secret] | None:
         """Return the first credential that has a secret, and the secret."""
@@ -42,14 +47,21 @@ class Keys:
         return None
 
     async def _fetched(self, credential: Credential) -> Secret | None:
-        now = self._loop.time()
-        if self._empty_until.get(credential.name, 0.0) > now:
+        """Fetch, or wait for the fetch under way; a request that is given up does not end it for others."""
+        if self._empty_until.get(credential.name, 0.0) > self._loop.time():
             return None
+        task = self._fetching.get(credential.name)
+        if task is None:
+            task = self._fetching[credential.name] = self._loop.create_task(self._fetch(credential))
+            task.add_done_callback(lambda _: self._fetching.pop(credential.name, None) and None)
+        return await asyncio.shield(task)
+
+    async def _fetch(self, credential: Credential) -> Secret | None:
         try:
             async with asyncio.timeout(limits.SECRET_TIME):
                 secret = await asyncio.to_thread(self._vault.get, credential)
         except (SourceError, TimeoutError) as error:
-            self._empty_until[credential.name] = now + ASK_AGAIN
+            self._empty_until[credential.name] = self._loop.time() + ASK_AGAIN
             if not credential.optional:
                 self._note(f"credential {credential.name}: {error or 'its source took too long'}")
             return None
@@ -58,13 +70,17 @@ class Keys:
         )
         return secret
 
-    def rejected(self, credential: Credential) -> None:
-        """Take note that an upstream answered 401: the value may have been rotated."""
+    def _note_later(self, text: str) -> None:
+        """Put something on record from another thread."""
+        self._loop.call_soon_threadsafe(self._note, text)
+
+    def rejected(self, credential: Credential, status: int = 401) -> None:
+        """Take note that an upstream refused a request's credential: the value may have been rotated."""
+        if status != 401 and (credential.kind != kinds.AWS or status != 403):
+            return
         now = self._loop.time()
-        if (
-            credential.source.startswith("env:")
-            or self._refetched.get(credential.name, -REFETCH) + REFETCH > now
-        ):
+        fixed = credential.source.startswith("env:") and credential.kind not in MINTED
+        if fixed or self._refetched.get(credential.name, -REFETCH) + REFETCH > now:
             return
         self._refetched[credential.name] = now
         self._vault.forget(credential)

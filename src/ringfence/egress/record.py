@@ -3,11 +3,16 @@
 Requests that were allowed are always recorded, one by one. Refusals cost the agent nothing, so they are
 recorded in full up to a rate; beyond it they are counted, and the count becomes a record of its own. A
 record that cannot be written stops the gate: nothing passes unseen.
+
+A verdict is written before its request is sent; how the request ended may be written a little later, with
+other records in one go.
 """
 
 import asyncio
 
+from ringfence.audit.event import MAX_FIELD, spelled
 from ringfence.audit.log import Writer
+from ringfence.canonical import encode
 from ringfence.egress import limits
 from ringfence.egress.refusal import rule_name
 from ringfence.policy.model import ALLOW
@@ -16,6 +21,9 @@ from ringfence.verdict.request import Verdict
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+FLUSH = 0.1  # seconds that the record of an answer may wait to be written
 
 
 class Record:
@@ -28,6 +36,7 @@ class Record:
         self._allowance = float(limits.REFUSALS_BURST)
         self._counted_at = self._loop.time()
         self._left_out = 0
+        self._flushing = False
 
     def verdict(self, verdict: Verdict, **fields: object) -> None:
         """Record one decision; a rule is named by where it comes from and its host."""
@@ -35,16 +44,77 @@ class Record:
             return
         if verdict.reason:
             fields["reason"] = verdict.reason
-        self._write("verdict", effect=verdict.effect, rule=rule_name(verdict.rule), **fields)
+        fields["effect"] = verdict.effect
+        fields["rule"] = rule_name(verdict.rule)
+        self._write("verdict", fields)
+
+    def request(
+        self,
+        verdict: Verdict,
+        *,
+        credential: str,
+        host: str,
+        method: str,
+        path: str,
+        port: int,
+        raw_host: str,
+        scheme: str,
+        source: str,
+    ) -> None:
+        """Record the decision on one request: as `verdict` does, and spelled here where it is a usual one."""
+        if verdict.effect != ALLOW or verdict.reason or len(path) > MAX_FIELD or len(raw_host) > MAX_FIELD:
+            fields: dict[str, object] = {"credential": credential, "raw_host": raw_host}
+            fields = {name: value for name, value in fields.items() if value}
+            return self.verdict(
+                verdict,
+                host=host,
+                method=method,
+                path=path,
+                port=port,
+                scheme=scheme,
+                source=source,
+                **fields,
+            )
+        own = (
+            (f',"credential":{encode(credential)}' if credential else "")
+            + f',"effect":"{verdict.effect}","host":{encode(host)},"method":{encode(method)}'
+            + f',"path":{encode(path)},"port":{port}'
+            + (f',"raw_host":{encode(raw_host)}' if raw_host else "")
+            + f',"rule":{encode(rule_name(verdict.rule))},"scheme":"{scheme}","source":{encode(source)}'
+        )
+        return self._write_spelled("verdict", own)
 
     def event(self, kind: str, **fields: object) -> None:
         """Record something that happened to an allowed request."""
-        self._write(kind, **fields)
+        self._write(kind, fields)
+
+    def response(
+        self, *, host: str, status: int, up: int, down: int, seconds: float, notes: dict[str, object]
+    ) -> None:
+        """Record how a request ended. It is written with the next record, or a moment later."""
+        whole, tenth = divmod(int(seconds * 10_000), 10)
+        if notes:
+            ms = whole + tenth / 10
+            own = spelled({"host": host, "status": status, "up": up, "down": down, "ms": ms, **notes})
+        else:
+            ms_text = f"{whole}.{tenth}" if tenth else whole
+            own = f',"down":{down},"host":{encode(host)},"ms":{ms_text},"status":{status},"up":{up}'
+        self._write_spelled("response", own, later=True)
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_later(FLUSH, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        try:
+            self._writer.flush()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the gate stops
+            self._on_failure(error)
 
     def flood(self, kind: str, **fields: object) -> None:
         """Record something that an agent can cause at will."""
         if self._room():
-            self._write(kind, **fields)
+            self._write(kind, fields)
 
     def close(self) -> None:
         """Write what was left out and let go of the log."""
@@ -66,11 +136,14 @@ class Record:
     def _tell_gap(self) -> None:
         if self._left_out:
             count, self._left_out = self._left_out, 0
-            self._write("gap", left_out=count, reason="too many refusals to record each")
+            self._write("gap", {"left_out": count, "reason": "too many refusals to record each"})
 
-    def _write(self, kind: str, **fields: object) -> None:
+    def _write(self, kind: str, fields: dict[str, object]) -> None:
+        self._write_spelled(kind, spelled(fields))
+
+    def _write_spelled(self, kind: str, own: str, *, later: bool = False) -> None:
         try:
-            self._writer.append(kind, **fields)
+            self._writer.append_spelled(kind, own, later=later)
         except Exception as error:
             self._on_failure(error)
             raise

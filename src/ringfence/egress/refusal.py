@@ -8,12 +8,21 @@ resolved to.
 import json
 
 from ringfence.egress.http1 import Fields, write_head
+from ringfence.errors import PeerError
 from ringfence.policy.model import ASK, EgressRule
 from ringfence.value import Struct
-from ringfence.verdict.request import USUAL_PORT, Verdict
+from ringfence.verdict import suggest
+from ringfence.verdict.request import Request, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DENIED, MISMATCH, MALFORMED = "ringfence_denied", "ringfence_mismatch", "ringfence_malformed"
 UPSTREAM, CREDENTIAL = "ringfence_upstream", "ringfence_credential"
+BUDGET, WATCH = "ringfence_budget", "ringfence_watch"
+
+_SPECIAL = frozenset(' *?[]&;$!~(){}<>|`"#')  # what a shell would take for its own
 
 _PHRASES = {
     400: "Bad Request",
@@ -42,6 +51,16 @@ class Refusal(Struct):
     host: str = ""
     rule: str = ""
     how: str = ""
+    near: str = ""  # nothing matched: the rule that came closest
+    allow: tuple[tuple[str, object], ...] = ()  # the smallest rule that would allow just this request
+
+
+class Refused(PeerError):  # noqa: N818 - a verdict on a body, found on the way
+    """Raised by a filter: the request, or its answer, goes no further."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 def malformed(message: str, status: int = 400) -> Refusal:
@@ -54,16 +73,22 @@ def mismatch(message: str, host: str) -> Refusal:
     return Refusal(status=421, kind=MISMATCH, message=message, host=host)
 
 
-def denied(verdict: Verdict, scheme: str, host: str, port: int, what: str) -> Refusal:
+def denied(
+    verdict: Verdict, scheme: str, host: str, port: int, what: str, *, request: Request | None = None
+) -> Refusal:
     """Refuse what the policy does not allow; `what` names the request or connection."""
     rule = verdict.rule
+    beaten = rule is not None and verdict.effect != ASK
+    wanted = suggest.door(scheme, host, port) if request is None else suggest.rule(request)
     return Refusal(
         status=403,
         kind=DENIED,
         message=f"{what} was refused: {_why(verdict)}",
         host=host,
         rule=rule_name(rule),
-        how=_how(verdict, scheme, host, port),
+        how=_how(verdict, wanted),
+        near=rule_name(verdict.near) if verdict.near else "",
+        allow=() if beaten or request is None else tuple(wanted.items()),
     )
 
 
@@ -78,47 +103,51 @@ def _why(verdict: Verdict) -> str:
     return verdict.reason
 
 
-def _how(verdict: Verdict, scheme: str, host: str, port: int) -> str:
-    line = _policy_line(scheme, host, port)
+def _how(verdict: Verdict, wanted: "dict[str, Any]") -> str:
+    line, short = suggest.line(wanted), suggest.short(wanted)
     if verdict.effect == ASK:
         return f"nobody can be asked in this session; the operator can allow it in the policy: {line}"
     if verdict.rule is not None:
         named = rule_name(verdict.rule)
         return f"a deny rule wins over every allow rule: the operator has to change it ({named})"
-    if (scheme, port) == ("https", 443):
-        return f"the operator can allow it: `ringfence run --allow {host}`, or in the policy: {line}"
-    return f"the operator can allow it in the policy: {line}"
-
-
-def _policy_line(scheme: str, host: str, port: int) -> str:
-    ports = "" if port == USUAL_PORT.get(scheme) else f", ports = [{port}]"
-    schemes = "" if scheme == "https" else f', schemes = ["{scheme}"]'
-    return f'[[egress.allow]] host = "{host}"{ports}{schemes}'
+    if not short or "'" in short:
+        return f"the operator can allow it in the policy: {line}"
+    quoted = f"'{short}'" if set(short) & _SPECIAL else short
+    return f"the operator can allow it: `ringfence run --allow {quoted}`, or in the policy: {line}"
 
 
 def render(refusal: Refusal, *, close: bool, body: bool = True) -> bytes:
     """Return the whole response; `body=False` for a request that takes none back (HEAD)."""
-    error = {name: value for name, value in _error(refusal).items() if value}
-    content = json.dumps({"error": error}).encode("ascii") + b"\n"
-    fields: Fields = [
-        (b"Content-Type", b"application/json"),
-        (b"Content-Length", b"%d" % len(content)),
-        (b"Cache-Control", b"no-store"),
-        (b"x-ringfence-denied", b"1"),
-    ]
+    fields, content = parts(refusal)
     if close:
         fields.append((b"Connection", b"close"))
     start = b"HTTP/1.1 %d %b" % (refusal.status, _phrase(refusal))
     return write_head(start, fields) + (content if body else b"")
 
 
-def _error(refusal: Refusal) -> dict[str, str]:
+def parts(refusal: Refusal) -> tuple[Fields, bytes]:
+    """Return a refusal's fields and content."""
+    error = {name: value for name, value in _error(refusal).items() if value}
+    # `type` makes it an error of the Messages API as well: its clients show the message.
+    content = json.dumps({"type": "error", "error": error}).encode("ascii") + b"\n"
+    fields: Fields = [
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", b"%d" % len(content)),
+        (b"Cache-Control", b"no-store"),
+        (b"x-ringfence-denied", b"1"),
+    ]
+    return fields, content
+
+
+def _error(refusal: Refusal) -> dict[str, object]:
     return {
         "type": refusal.kind,
         "message": refusal.message,
         "host": refusal.host,
         "rule": refusal.rule,
+        "near": refusal.near,
         "how": refusal.how,
+        "allow": dict(refusal.allow),
     }
 
 

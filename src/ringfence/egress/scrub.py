@@ -13,8 +13,10 @@ is a short-lived, narrow key.
 import base64
 from urllib.parse import quote_from_bytes
 
-from ringfence.egress.http1 import Fields
+from ringfence.egress.http1 import Fields, ResponseHead
+from ringfence.value import replace
 
+DIALOGUE = 6  # in a dialogue, the shortest beginning of a value that is held back
 SHORTEST = 4  # a shorter value would also stand in innocent text
 _SHORTEST_SPELLING = 8  # the same for its other spellings
 
@@ -28,13 +30,13 @@ def spellings(values: tuple[bytes, ...]) -> tuple[bytes, ...]:
         percent = "".join(f"%{byte:02x}" for byte in value).encode()
         quoted = quote_from_bytes(value, safe="").encode()
         other = {hexadecimal, hexadecimal.upper(), percent, percent.upper(), quoted, quoted.lower()}
-        other |= {one for shift in range(3) for one in _base64(value, shift)}
+        other |= {one for shift in range(3) for one in in_base64(value, shift)}
         found |= {one for one in plain if len(one) >= SHORTEST}
         found |= {one for one in other if len(one) >= _SHORTEST_SPELLING}
     return tuple(sorted(found, key=len, reverse=True))
 
 
-def _base64(value: bytes, shift: int) -> tuple[bytes, bytes]:
+def in_base64(value: bytes, shift: int) -> tuple[bytes, bytes]:
     """Return those characters of a value's base64 that do not depend on what stands before and after it."""
     first = -(-shift * 8 // 6)  # characters that the bytes before have a share in
     last = (shift + len(value)) * 8 // 6
@@ -45,16 +47,33 @@ def _base64(value: bytes, shift: int) -> tuple[bytes, bytes]:
 class Scrubber:
     """Scrubs one body."""
 
-    def __init__(self, values: tuple[bytes, ...]) -> None:
+    keeps_length = True
+    needs_plain = True
+
+    def __init__(self, values: tuple[bytes, ...], least: int = 1) -> None:
+        """Hold back no tail shorter than `least`: in a dialogue it would be waited for."""
         self._values = values
+        self._least = least
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """Return what can be passed on."""
         data = scrub(self._held + data, self._values)
-        keep = max((_tail(data, value) for value in self._values), default=0)
+        keep = 0
+        for value in self._values:
+            keep = max(keep, _tail(data, value))
+        if keep < self._least:
+            keep = 0
         self._held = data[len(data) - keep :]
         return data[: len(data) - keep]
+
+    def last(self, data: bytes) -> bytes:
+        """Return all that is left, where this piece is known to be the last."""
+        data, self._held = scrub(self._held + data, self._values), b""
+        return data
+
+    def close(self) -> None:
+        """Leave everything as it is."""
 
     def finish(self) -> bytes:
         """Return what was held back: the body has ended, so it was no beginning."""
@@ -73,6 +92,14 @@ def scrub(data: bytes, values: tuple[bytes, ...]) -> bytes:
 def scrub_fields(fields: Fields, values: tuple[bytes, ...]) -> Fields:
     """Overwrite every value in a head's fields."""
     return [(name, scrub(content, values)) for name, content in fields]
+
+
+def scrub_head(head: ResponseHead, fields: Fields, values: tuple[bytes, ...]) -> tuple[ResponseHead, Fields]:
+    """Overwrite every value in an answer's head and in those of its fields that travel on."""
+    whole = b"\n".join([head.phrase, *(content for _, content in fields)])  # no value holds a line feed
+    if scrub(whole, values) is whole:
+        return head, fields
+    return replace(head, phrase=scrub(head.phrase, values)), scrub_fields(fields, values)
 
 
 def _tail(data: bytes, value: bytes) -> int:

@@ -14,20 +14,25 @@ import sys
 
 from ringfence.audit.log import Writer
 from ringfence.credential.vault import Vault
-from ringfence.egress import dns, leaf, limits
+from ringfence.credential.web import Web
+from ringfence.egress import dns, injection, leaf, limits, socks
+from ringfence.egress.asking import Asking
 from ringfence.egress.connect import Connector
+from ringfence.egress.controls import Controls
 from ringfence.egress.conversation import Conversation
 from ringfence.egress.gate import PROXY, WIRE, Gate, Origin
 from ringfence.egress.keys import Keys
+from ringfence.egress.opaque import Opaque
 from ringfence.egress.publish import Publisher
 from ringfence.egress.record import Record
 from ringfence.egress.services import Services
 from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
+from ringfence.egress.tunnel import cut
 from ringfence.egress.upstream import Upstreams
 from ringfence.errors import HostError, PeerError
-from ringfence.handover import Handover, Listener
-from ringfence.policy.model import ALLOW, EgressRule
+from ringfence.handover import ALARM, Handover, Listener
+from ringfence.policy.model import EgressRule
 from ringfence.subject import canonical_host
 from ringfence.verdict.request import USUAL_PORT, Verdict
 
@@ -56,17 +61,20 @@ class Server:
         registry, names = Registry(), dns.Names()
         self._record = record = Record(Writer.resume(handover.audit_path), self._cannot_record)
         gate = Gate(handover)
+        keys = Keys(_vault(handover, environment), lambda text: record.event("note", text=text))
         self._services = Services(
             gate=gate,
-            keys=Keys(
-                Vault(environment, workspace=handover.workspace), lambda text: record.event("note", text=text)
-            ),
-            upstreams=Upstreams(handover, gate.rules, registry, record),
+            keys=keys,
+            upstreams=Upstreams(handover, gate.rules, registry, record, keys),
             contexts=leaf.Contexts(leaf.load(handover.authority_dir) if handover.authority_dir else None),
             names=names,
             record=record,
             registry=registry,
+            asking=Asking(handover.session, handover.session_dir, handover.ask_timeout, record.event),
         )
+        injection.prepare(self._services, handover.credentials)
+        self._services.controls = Controls(handover, record, self._alarmed)
+        self._services.controls.install(self._services)
         self._ports = ports_named((*handover.allow, *handover.ask))
         self._dns_socket: socket.socket | None = None
 
@@ -79,6 +87,8 @@ class Server:
             self._group = group
             servers = [await self._listen(one) for one in self._handover.listeners]
             self._serve_dns()
+            if self._handover.ask and self._handover.session_dir:
+                await self._services.asking.start()
             publisher = Publisher(self._handover, self._services, self._accept)
             servers += await publisher.start()
             tick = self._loop.call_later(1.0, self._tick)
@@ -87,15 +97,25 @@ class Server:
             tick.cancel()
             for server in servers:
                 server.close()
+            self._services.asking.close()
             await self._drain()
             minting.cancel()
             self._services.registry.abort()
         self._record.close()
 
+    def revoke(self) -> int:
+        """Close what the gate's present rules do not allow any more; returns how many passages that were."""
+        return self._services.passages.revoke(self._services.gate)
+
     def stop(self, status: int = 0) -> None:
         """Begin the end."""
         self.status = self.status or status
         self._stop.set()
+
+    def _alarmed(self) -> None:
+        """Cut everything off: a canary is on its way out, the agent is somebody else's."""
+        self._services.registry.abort()
+        self.stop(ALARM)
 
     def _cannot_record(self, error: Exception) -> None:
         """Stop: what cannot be recorded does not pass."""
@@ -147,14 +167,23 @@ class Server:
     # --- taking connections
 
     async def _listen(self, listener: Listener) -> asyncio.Server:
+        kinds = {"wire": self._wire, "anyip": self._anyip}
+        serve = kinds.get(listener.kind, self._proxy)
+
+        def accepted(stream: Stream) -> None:
+            self._accept(stream, serve(stream))
+
+        def made() -> Stream:
+            return Stream(self._services.registry, accepted)
+
+        if listener.kind in {"unix", "vsock"}:
+            # To an event loop a vsock is a stream of bytes without TCP's options: as a Unix socket is.
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=listener.fd)
+            sock.setblocking(False)
+            return await self._loop.create_unix_server(made, sock=sock, backlog=limits.CONNECTIONS)
         sock = socket.socket(fileno=listener.fd)
         sock.setblocking(False)
-        serve = {"wire": self._wire, "anyip": self._anyip, "proxy": self._proxy}[listener.kind]
-        return await self._loop.create_server(
-            lambda: Stream(self._services.registry, lambda stream: self._accept(stream, serve(stream))),
-            sock=sock,
-            backlog=limits.CONNECTIONS,
-        )
+        return await self._loop.create_server(made, sock=sock, backlog=limits.CONNECTIONS)
 
     def _accept(self, stream: Stream, work: "Awaitable[None]") -> None:
         """Take one connection, within the limit on their number."""
@@ -192,8 +221,17 @@ class Server:
             )
 
     async def _proxy(self, stream: Stream) -> None:
+        """Serve the proxy port: SOCKS and HTTP tell themselves apart by the first byte."""
         connector = Connector(self._services, stream)
-        await Conversation(self._services, stream, Origin(kind=PROXY, scheme="http"), connector.connect).run()
+        stream.expect(limits.IDLE_TIME)
+        first = await stream.read()
+        if not first:
+            return stream.close()
+        stream.unread(first)
+        if first[0] in {socks.VERSION, socks.OLD_VERSION}:
+            return await connector.socks()
+        origin = Origin(kind=PROXY, scheme="http")
+        return await Conversation(self._services, stream, origin, connector.connect).run()
 
     async def _anyip(self, stream: Stream) -> None:
         name = stream.socket.getsockname()
@@ -224,17 +262,25 @@ class Server:
         if name in self._services.gate.gateways and port == 80:
             origin = Origin(kind=WIRE, scheme="http", host=name, port=port)
             return await Conversation(self._services, stream, origin).run()
-        verdict = self._services.gate.connect(name, port)
-        if verdict.effect != ALLOW:
+        connector = Connector(self._services, stream)
+        verdict, raw = connector.judged(name, port)
+        if self._services.asking.refuses(verdict):
             return self._refuse(stream, verdict, name, port)
-        return await Connector(self._services, stream).serve(
-            Origin(kind=WIRE, scheme="https", host=name, port=port)
-        )
+        if raw:
+            return await self._opaque(stream, verdict, name, port, name)
+        return await connector.serve(Origin(kind=WIRE, scheme="https", host=name, port=port))
+
+    async def _opaque(self, stream: Stream, verdict: Verdict, host: str, port: int, raw: str) -> None:
+        """Serve raw TCP; what cannot be reached is reset, as a closed port would be."""
+        if await Opaque(self._services, stream, host, port).run(verdict, source=WIRE, raw=raw):
+            cut(stream)
 
     async def _unnamed(self, stream: Stream, address: str, port: int) -> None:
         """Serve a connection to an address: by rule for that address, else by the name it gives in itself."""
-        literal = self._services.gate.connect(address, port)
-        if literal.effect != ALLOW and port not in self._ports:
+        literal, raw = Connector(self._services, stream).judged(address, port)
+        if raw and not self._services.asking.refuses(literal):
+            return await self._opaque(stream, literal, address, port, address)
+        if self._services.asking.refuses(literal) and port not in self._ports:
             return self._refuse(stream, literal, address, port)
         stream.expect(limits.HELLO_TIME)
         first = await stream.read()
@@ -253,7 +299,7 @@ class Server:
         except (HelloError, ValueError):
             host = address
         verdict = literal if host == address else self._services.gate.connect(host, port)
-        if verdict.effect != ALLOW:
+        if self._services.asking.refuses(verdict):
             stream.write(alert(ACCESS_DENIED))
             self._tell(verdict, host, port, address)
             return stream.close()
@@ -327,10 +373,12 @@ def original_destination(sock: socket.socket) -> Place:
 
 
 def ports_named(rules: "Iterable[EgressRule]") -> frozenset[int]:
-    """Return every port on which some rule could allow something."""
+    """Return every port on which some rule could allow a request; raw TCP names no host by itself."""
     ports: set[int] = set()
     for rule in rules:
-        ports.update(rule.ports or (USUAL_PORT[scheme] for scheme in rule.schemes))
+        usual = [USUAL_PORT[scheme] for scheme in rule.schemes if scheme in USUAL_PORT]
+        if usual:
+            ports.update(rule.ports or usual)
     return frozenset(ports)
 
 
@@ -347,3 +395,9 @@ def _mint_quietly(ready_dir: str) -> None:
 
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     top_up(ready_dir)
+
+
+def _vault(handover: Handover, environment: dict[str, str]) -> Vault:
+    """Return what fetches the session's secrets, from servers too, which are reached as the policy says."""
+    web = Web(static=handover.static, extra_ca=handover.extra_ca)
+    return Vault(environment, handover.workspace, web)

@@ -1,4 +1,4 @@
-"""Connections to upstreams: resolve once, vet the addresses, dial a vetted one, verify its certificate.
+"""Connections to upstreams: dialled, verified, and kept for the next request.
 
 Nothing of a request is sent before the certificate has been verified for the very name that was judged.
 Connections wait for the next request in a pool keyed by scheme, host, port and credential, so a
@@ -6,79 +6,106 @@ connection that has seen one credential never carries another.
 """
 
 import asyncio
-import socket
 import ssl
-import time
 
 from ringfence.egress import limits
+from ringfence.egress.certificates import Certificates
+from ringfence.egress.dial import AddressError, Dialler, UnreachableError
+from ringfence.egress.gate import Target, authority_text
+from ringfence.egress.http1_client import ClientConnection
+from ringfence.egress.keys import Keys
+from ringfence.egress.message import Outbound
 from ringfence.egress.record import Record
 from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tls import AnyStream, TlsStream, upstream_context
 from ringfence.errors import PeerError
 from ringfence.handover import Handover
-from ringfence.subject import is_address, split_authority
-from ringfence.verdict import address as verdict_address
-from ringfence.verdict.request import Rules, forbidden, private, vouched
+from ringfence.verdict.request import Rules
+
+__all__ = ["AddressError", "UnreachableError", "Upstreams"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.egress.http2_pool import Multiplexer
 
 Key = tuple[str, str, int, str]
-Resolved = tuple[float, tuple[str, ...]]
-
-
-class UnreachableError(PeerError):
-    """An upstream could not be connected to; `answer` is the status that says so."""
-
-    def __init__(self, message: str, *, answer: int = 502) -> None:
-        super().__init__(message)
-        self.answer = answer
-
-
-class AddressError(PeerError):
-    """A name resolves only to addresses that may not be dialled."""
-
-
-class Connection:
-    """One connection to an upstream, and what is known about it."""
-
-    def __init__(self, key: Key, stream: AnyStream) -> None:
-        self.key = key
-        self.stream = stream
-        self.reused = False
-        self.idle_since = 0.0
-        self.expires = 0.0
+BOTH = ("h2", "http/1.1")  # what is offered where HTTP/2 is wanted
 
 
 class Upstreams:
-    """Resolver, guard, dialler and pool of one session."""
+    """Connections of one session, new ones and waiting ones."""
 
-    def __init__(self, handover: Handover, rules: Rules, registry: Registry, record: Record) -> None:
-        self._rules = rules
-        self._registry = registry
+    def __init__(
+        self,
+        handover: Handover,
+        rules: Rules,
+        registry: Registry,
+        record: Record,
+        keys: Keys | None = None,
+    ) -> None:
         self._record = record
-        self._static = dict(handover.static)
-        self._extra_ca = handover.extra_ca
-        self._own = {(one.host_address, one.host_port) for one in handover.publish}
+        self._trust = (handover.extra_ca, handover.trust_file, handover.trust_dir)
         self._loop = asyncio.get_running_loop()
-        self._dials = asyncio.Semaphore(limits.DIALS)
-        self._resolved: dict[str, Resolved] = {}
-        self._waiting: dict[Key, list[Connection]] = {}
+        self._dialler = Dialler(handover, rules, registry, record, keys)
+        self._waiting: dict[Key, list[ClientConnection]] = {}
         self._context: ssl.SSLContext | None = None
+        self.certificates = Certificates(self._trust)  # those that upstreams ask of us
+        self._both: ssl.SSLContext | None = None  # offers HTTP/2 as well
+        self._multiplexed: Multiplexer | None = None
 
     # --- pool
 
     async def take(
-        self, scheme: str, host: str, port: int, credential: str, *, repeatable: bool
-    ) -> Connection:
-        """Return a waiting connection, or a new one."""
-        key = (scheme, host, port, credential)
-        found = self._waiting_for(key, repeatable=repeatable)
-        return found if found is not None else Connection(key, await self._connect(scheme, host, port))
+        self,
+        target: Target,
+        credential: str,
+        *,
+        repeatable: bool,
+        fresh: bool = False,
+        multiplexed: bool = False,
+    ) -> Outbound:
+        """Return a connection for one request: one that waits, or a new one (`fresh`: in any case).
 
-    async def replace(self, stale: Connection) -> Connection:
-        """Return a new connection for one that turned out to be closed."""
-        scheme, host, port, _ = stale.key
-        return Connection(stale.key, await self._connect(scheme, host, port))
+        `repeatable`: the request can be sent again, should the connection turn out to be closed.
+        `multiplexed`: by HTTP/2, where the upstream speaks it; only its own kind of client needs that.
+        """
+        if multiplexed:
+            return await self._multiplexer().take(target, credential, fresh=fresh)
+        key = (target.scheme, target.host, target.port, credential)
+        found = None if fresh else self._waiting_for(key, repeatable=repeatable)
+        if found is not None:
+            return found
+        context = self.certificates.context(credential) or self.context()
+        stream = await self._connect(target.scheme, target.host, target.port, context)
+        return self._made(target, credential, stream)
 
-    def give_back(self, connection: Connection, keep_for: float) -> None:
+    def _made(self, target: Target, credential: str, stream: AnyStream) -> ClientConnection:
+        key = (target.scheme, target.host, target.port, credential)
+        authority = authority_text(target.host, target.port, target.scheme)
+        return ClientConnection(key, stream, authority, self.give_back)
+
+    def _multiplexer(self) -> "Multiplexer":
+        """Return the pool for HTTP/2; its library is imported when it is wanted."""
+        if self._multiplexed is None:
+            from ringfence.egress.http2_pool import Multiplexer
+
+            self._multiplexed = Multiplexer(self._offered, self._older)
+        return self._multiplexed
+
+    async def _offered(self, target: Target, credential: str) -> AnyStream:
+        """Connect, and offer HTTP/2."""
+        context = self.certificates.context(credential, BOTH)
+        if context is None:
+            context = self._both = self._both or upstream_context(*self._trust, protocols=BOTH)
+        return await self._connect(target.scheme, target.host, target.port, context)
+
+    async def _older(self, target: Target, credential: str, stream: AnyStream | None) -> Outbound:
+        """Serve a request that came by HTTP/2 by HTTP/1.1."""
+        if stream is not None:
+            return self._made(target, credential, stream)
+        return await self.take(target, credential, repeatable=False)
+
+    def give_back(self, connection: ClientConnection, keep_for: float) -> None:
         """Keep a connection whose answer was read to the end."""
         waiting = self._waiting.setdefault(connection.key, [])
         if len(waiting) >= limits.POOL_HOST or not connection.stream.quiet():
@@ -90,7 +117,7 @@ class Upstreams:
         waiting.append(connection)
         return None
 
-    def _waiting_for(self, key: Key, *, repeatable: bool) -> Connection | None:
+    def _waiting_for(self, key: Key, *, repeatable: bool) -> ClientConnection | None:
         """Return the connection used last, if it is alive and young enough for this request."""
         waiting = self._waiting.get(key)
         now = self._loop.time()
@@ -113,15 +140,17 @@ class Upstreams:
                 old.stream.close()
             if not waiting:
                 del self._waiting[key]
-        self._resolved = {host: kept for host, kept in self._resolved.items() if kept[0] > now}
+        if self._multiplexed is not None:
+            self._multiplexed.sweep(now)
+        self._dialler.sweep(now)
 
     # --- dialling
 
-    async def _connect(self, scheme: str, host: str, port: int) -> AnyStream:
+    async def _connect(self, scheme: str, host: str, port: int, context: ssl.SSLContext) -> AnyStream:
         raw = await self.dial(host, port)
         if scheme != "https":
             return raw
-        stream = TlsStream(raw, self.context(), server_hostname=host)
+        stream = TlsStream(raw, context, server_hostname=host)
         try:
             await stream.handshake()
         except ssl.SSLCertVerificationError as error:
@@ -145,123 +174,9 @@ class Upstreams:
     def context(self) -> ssl.SSLContext:
         """Return the one context for upstreams; there is no way to make it lenient."""
         if self._context is None:
-            self._context = upstream_context(self._extra_ca)
+            self._context = upstream_context(*self._trust)
         return self._context
 
     async def dial(self, host: str, port: int) -> Stream:
-        """Open a connection to a vetted address of a host that was allowed."""
-        async with self._dials:
-            static = self._static.get(host)
-            if static is not None:
-                address, port = split_authority(static)
-                addresses = [address]
-            else:
-                addresses = self._vetted(host, port, await self._resolve(host))
-            return await self._first(host, addresses[: limits.DIAL_ADDRESSES], port)
-
-    async def _resolve(self, host: str) -> tuple[str, ...]:
-        if is_address(host):
-            return (host,)
-        now = self._loop.time()
-        kept = self._resolved.get(host)
-        if kept is not None and kept[0] > now:
-            return kept[1]
-        try:
-            async with asyncio.timeout(limits.RESOLVE_TIME):
-                found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        except (OSError, TimeoutError, UnicodeError) as error:
-            self._record.event("dial", host=host, error="the name does not resolve")
-            raise UnreachableError(f"{host} does not resolve") from error
-        addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if len(self._resolved) >= limits.RESOLVED_NAMES:
-            self._resolved.pop(next(iter(self._resolved)))
-        self._resolved[host] = (now + limits.RESOLVED_KEPT, addresses)
-        return addresses
-
-    def _vetted(self, host: str, port: int, addresses: tuple[str, ...]) -> list[str]:
-        """Keep the addresses that may be dialled; none left is a refusal that names their class."""
-        classes = {text: self._class_of(text, host, port) for text in addresses}
-        kept = [str(verdict_address.parse(text)) for text in addresses if not classes[text]]
-        if kept:
-            return kept
-        refused = ", ".join(sorted(set(classes.values()))) or "nothing"
-        self._record.flood(
-            "refused", host=host, port=port, address=list(addresses), reason=f"resolves to {refused}"
-        )
-        raise AddressError(f"{host} resolves to an address that may not be dialled ({refused})")
-
-    def _class_of(self, text: str, host: str, port: int) -> str:
-        """Name what forbids an address, or return ""."""
-        address = verdict_address.parse(text)
-        name = str(address)
-        if forbidden(name, self._rules):
-            return "denied by a rule"
-        if (name, port) in self._own:
-            return "a port published from inside"
-        if address in verdict_address.METADATA:
-            return "" if name in self._rules.allow.exact else "cloud metadata"
-        if vouched(name, self._rules):
-            return ""
-        found = verdict_address.address_class(address)
-        if found in verdict_address.OWN_NETWORK and private(host, self._rules):
-            found = ""
-        return found or ("this machine's own" if is_own(address) else "")
-
-    async def _first(self, host: str, addresses: list[str], port: int) -> Stream:
-        """Connect to the first address that answers, trying the next one beside a slow one (RFC 8305)."""
-        started = time.perf_counter()
-        queue, tasks = list(addresses), set[asyncio.Task[Stream]]()
-        error: BaseException | None = None
-        try:
-            while queue or tasks:
-                if queue:
-                    address = queue.pop(0)
-                    tasks.add(self._loop.create_task(self._open(address, port), name=address))
-                done, tasks = await asyncio.wait(
-                    tasks, timeout=limits.DIAL_STAGGER if queue else None, return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in done:
-                    error = task.exception()
-                    if error is None:
-                        tasks |= done - {task}
-                        took = round((time.perf_counter() - started) * 1000, 1)
-                        self._record.event("dial", host=host, address=task.get_name(), port=port, ms=took)
-                        return task.result()
-        finally:
-            for task in tasks:
-                _drop(task)
-        self._record.event("dial", host=host, port=port, error=_told(error))
-        late = isinstance(error, TimeoutError)
-        raise UnreachableError(
-            f"{host}:{port} cannot be reached: {_told(error)}", answer=504 if late else 502
-        )
-
-    async def _open(self, address: str, port: int) -> Stream:
-        async with asyncio.timeout(limits.DIAL_TIME):
-            _, stream = await self._loop.create_connection(lambda: Stream(self._registry), address, port)
-        return stream
-
-
-def is_own(address: verdict_address.Address) -> bool:
-    """Say whether an address is one of this machine's: the kernel would then use it as the source too."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((str(address), 9))  # sends nothing
-            return str(probe.getsockname()[0]) == str(address)
-        except OSError:
-            return False
-
-
-def _drop(task: asyncio.Task[Stream]) -> None:
-    """End an attempt that is not needed any more, and the connection it may just have made."""
-    task.cancel()
-    task.add_done_callback(lambda one: None if one.cancelled() or one.exception() else one.result().abort())
-
-
-def _told(error: BaseException | None) -> str:
-    if isinstance(error, TimeoutError):
-        return "it took too long"
-    if isinstance(error, OSError):
-        return error.strerror or "the connection failed"
-    return "the connection failed"
+        """Open a connection to a vetted address of a host that was allowed, without TLS."""
+        return await self._dialler.dial(host, port)

@@ -2,7 +2,7 @@
 
 from ringfence.diagnostic import Diagnostic
 from ringfence.errors import PolicyError
-from ringfence.policy import model, read
+from ringfence.policy import kinds, model, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +17,12 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
     egress = dict(layer.get("egress", {}))
     for effect in ("allow", "ask", "deny"):
         egress[effect] = tuple([model.EgressRule(**rule) for rule in egress.get(effect, ())])
-    egress["static"] = tuple(sorted(egress.get("static", {}).items()))
+    for table in ("static", "resolvers"):
+        egress[table] = tuple(sorted(egress.get(table, {}).items()))
     environment = dict(layer.get("environment", {}))
     environment["set"] = tuple(sorted(environment.get("set", {}).items()))
     credentials, gateways = layer.get("credentials", {}), layer.get("gateways", {})
+    budgets = layer.get("budgets", {})
     return model.Policy(
         use=layer.get("use", ()),
         tier=layer.get("tier", model.TIERS[:1]),
@@ -28,11 +30,19 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
         workspace=model.Workspace(**layer.get("workspace", {})),
         files=model.Files(**layer.get("files", {})),
         egress=model.Egress(**egress),
-        credentials=tuple([model.Credential(name=name, **credentials[name]) for name in sorted(credentials)]),
+        credentials=tuple([_credential(name, credentials[name]) for name in sorted(credentials)]),
         gateways=tuple([model.Gateway(name=name, **gateways[name]) for name in sorted(gateways)]),
         environment=model.Environment(**environment),
         limits=model.Limits(**layer.get("limits", {})),
+        budgets=tuple([model.Budget(name=name, **budgets[name]) for name in sorted(budgets)]),
+        model=model.ModelBudget(**layer.get("model", {})),
+        watch=model.Watch(**layer.get("watch", {})),
     )
+
+
+def _credential(name: str, layer: "Layer") -> model.Credential:
+    pairs = {"permissions": tuple(sorted(layer["permissions"].items()))} if "permissions" in layer else {}
+    return model.Credential(name=name, **{**layer, **pairs})
 
 
 def _check(layer: "Layer", files: "tuple[tuple[read.Source, Layer], ...]") -> None:
@@ -40,32 +50,46 @@ def _check(layer: "Layer", files: "tuple[tuple[read.Source, Layer], ...]") -> No
     problems = [
         (
             ("credentials", name),
-            f"credential `{name}` has no `{field}`",
-            f"add `{field}` to `[credentials.{name}]`",
+            f"credential `{name}` {problem}",
+            hint.replace("[…]", f"[credentials.{name}]"),
         )
         for name, credential in layer.get("credentials", {}).items()
-        for field in ("source", "host")
-        if field not in credential
+        for problem, hint in kinds.check(credential)
     ]
     keep = layer.get("environment", {}).get("keep", ())
     problems += [
         (
             ("environment", "keep"),
-            f"`keep` would take {source[4:]} inside, the source of credential `{name}`",
+            f"`keep` would take {variable} inside, the source of credential `{name}`",
             "the gate puts it into requests: leave it out of `keep`",
         )
-        for name, source in _env_sources(layer)
-        if any(_kept(pattern, source[4:]) for pattern in keep)
+        for name, source in _sources(layer)
+        for variable in kinds.variables(source)
+        if any(_kept(pattern, variable) for pattern in keep)
     ]
+    problems += _proxy_problems(layer.get("egress", {}))
     if problems:
         raise PolicyError(
             "the policy cannot be used", diagnostics=tuple(_placed(files, *one) for one in problems)
         )
 
 
-def _env_sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
-    pairs = ((name, one.get("source", "")) for name, one in layer.get("credentials", {}).items())
-    return ((name, source) for name, source in pairs if source[:4] == "env:")
+def _proxy_problems(egress: "Layer") -> list[tuple[tuple[str, str], str, str]]:
+    user = "@" in egress.get("proxy", "")
+    if bool(egress.get("proxy_password")) == user:
+        return []
+    if user:
+        problem = ("proxy", "the proxy's user has no password", "name its source in `egress.proxy_password`")
+    else:
+        hint = 'write the user into `egress.proxy`: "http://user@host:port"'
+        problem = ("proxy_password", "there is a password and no user that it belongs to", hint)
+    return [(("egress", problem[0]), *problem[1:])]
+
+
+def _sources(layer: "Layer") -> "Iterable[tuple[str, str]]":
+    """Return the source of every secret, with what it is for."""
+    yield from ((name, one.get("source", "")) for name, one in layer.get("credentials", {}).items())
+    yield "egress.proxy", layer.get("egress", {}).get("proxy_password", "")
 
 
 def _kept(pattern: str, name: str) -> bool:

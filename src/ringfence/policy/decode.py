@@ -6,7 +6,7 @@ egress rule has become a table, `[credentials.NAME]` a dict by name. Which keys 
 of their values, is read off the structs in `model`; which values they take is in `forms`.
 """
 
-from ringfence.policy import forms, model
+from ringfence.policy import conditions, forms, model
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -145,7 +145,30 @@ def _rule(value: object, path: "Key", problems: list[Problem]) -> "dict[str, Any
         return {}
     if "host" not in value:
         problems.append(Problem(path=path, message="this rule names no host", hint='add `host = "…"`'))
-    return _table(model.EgressRule, value, path, problems)
+    before = len(problems)
+    rule = _table(model.EgressRule, value, path, problems)
+    if len(problems) == before:
+        _agree(rule, path, problems)
+    return rule
+
+
+def _agree(rule: "dict[str, Any]", path: "Key", problems: list[Problem]) -> None:
+    message = conditions.contradiction(rule)
+    if message:
+        problems.append(Problem(path=path, message=message))
+    if rule.get("host") != model.ANY:
+        return
+    if "ask" not in path:
+        message = "`*` alone would be every host there is: name hosts, or `*.suffix`"
+        hint = 'to be asked about every host that no rule knows: `[[egress.ask]]` with `host = "*"`'
+        problems.append(Problem(path=path, message=message, hint=hint))
+    beyond = sorted(rule.keys() - _OF_ANY)
+    if beyond:
+        problems.append(Problem(path=path, message=f"a rule about every unknown host takes no `{beyond[0]}`"))
+
+
+# What a rule about every unknown host may say.
+_OF_ANY = frozenset(("host", "schemes", "ports", "methods", "paths", "reason"))
 
 
 def _short_rule(text: str, path: "Key", problems: list[Problem]) -> "dict[str, Any]":
@@ -153,6 +176,8 @@ def _short_rule(text: str, path: "Key", problems: list[Problem]) -> "dict[str, A
     inner: list[Problem] = []
     try:
         rule = _table(model.EgressRule, forms.rule_from_text(text), (), inner)
+        if not inner:
+            _agree(rule, path, inner)
     except ValueError as error:
         inner.append(Problem(path=(), message=f"{quoted(text)}: {error}"))
     problems.extend(Problem(path=path, message=one.message, hint=one.hint) for one in inner)

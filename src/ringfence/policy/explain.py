@@ -1,5 +1,7 @@
 """A policy as text: what `ringfence plan` and `ringfence policy show` print, and why each line is there."""
 
+from ringfence.policy import kinds
+from ringfence.policy.conditions import NAMES as CONDITIONS
 from ringfence.policy.model import Credential, EgressRule, Policy, Workspace
 
 TYPE_CHECKING = False
@@ -18,6 +20,7 @@ def lines(policy: Policy) -> list[str]:
         *_credentials(policy),
         *_inside(policy),
         *_limits(policy),
+        *_budgets(policy),
         *(f"note: {note}" for note in policy.notes),
     ]
     return [printable(line) for line in told]
@@ -30,7 +33,16 @@ def rule(one: EgressRule) -> str:
     host = f"[{one.host}]" if ":" in one.host and "/" not in one.host else one.host
     schemes = "|".join(one.schemes)
     targets = [f"{schemes}://{host}{ports}{path}" for path in one.paths or ("",)]
-    return methods + " ".join(targets) + (" (may be private)" if one.private else "")
+    return methods + " ".join(targets) + _conditions(one) + (" (may be private)" if one.private else "")
+
+
+def _conditions(one: EgressRule) -> str:
+    told = [
+        f"{name.replace('_', ' ')}: {size(value) if isinstance(value, int) else ', '.join(value)}"
+        for name, value in ((name, getattr(one, name)) for name in CONDITIONS)
+        if value
+    ]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _head(policy: Policy) -> "Iterator[str]":
@@ -77,6 +89,11 @@ def _egress(policy: Policy) -> "Iterator[str]":
     yield from _listed("passed through unseen", egress.splice)
     yield from _listed("certificates also trusted", egress.extra_ca)
     yield from (f"  {name} is dialled at {address}" for name, address in egress.static)
+    yield from (f"  {name} and below are looked up at {address}" for name, address in egress.resolvers)
+    if egress.proxy:
+        password = f" (password from {egress.proxy_password})" if egress.proxy_password else ""
+        yield f"  all else is dialled through {egress.proxy}{password}"
+    yield from _listed("dialled without the proxy", egress.no_proxy)
 
 
 def _credentials(policy: Policy) -> "Iterator[str]":
@@ -91,7 +108,7 @@ def _credentials(policy: Policy) -> "Iterator[str]":
 def _credential(one: Credential) -> str:
     port = "" if one.port == 443 else f":{one.port}"
     optional = ", if there is one" if one.optional else ""
-    return f"{one.source} to {one.host}{port} in {one.header}{optional}"
+    return f"{one.source} to {one.host}{port} {kinds.carried(one)}{optional}"
 
 
 def _inside(policy: Policy) -> "Iterator[str]":
@@ -135,3 +152,27 @@ def _listed(what: str, items: "Iterable[str]") -> "Iterator[str]":
 
 def _origin(origin: str) -> str:
     return f"  [{origin}]" if origin else ""
+
+
+def _budgets(policy: Policy) -> "Iterator[str]":
+    for one in policy.budgets:
+        rows = ((one.requests, "requests"), (one.up, "bytes up"), (one.down, "bytes down"))
+        told = ", ".join(f"{limit} {word}" for limit, word in rows if limit is not None)
+        hosts = one.host or "all hosts together"
+        yield f"budget {one.name}: at most {told or 'anything'} for {hosts}{_origin(one.origin)}"
+    model = policy.model
+    most = (
+        (model.session_tokens, "tokens a session"),
+        (model.session_cost, "dollars a session"),
+        (model.day_tokens, "tokens a day"),
+        (model.day_cost, "dollars a day"),
+    )
+    told = ", ".join(f"{limit} {word}" for limit, word in most if limit is not None)
+    if told:
+        yield f"model: at most {told}"
+    watch = policy.watch
+    if watch.masked != "refuse":
+        yield f"values of masked files in requests: {watch.masked}"
+    if watch.environment or watch.files:
+        yield f"canaries in {', '.join((*watch.environment, *watch.files))}: {watch.alarm} when one shows up"
+    yield from _listed("not watched toward", watch.exempt)

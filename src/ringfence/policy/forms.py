@@ -5,7 +5,7 @@ may be comes from here. A form turns a written value into its one canonical spel
 ValueError with the reason.
 """
 
-from ringfence.policy import model
+from ringfence.policy import conditions, endpoints, kinds, model
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 UNLIMITED = "unlimited"  # lifts a limit that a lower layer or the default sets
 LOCKABLE = (
     "use", "tier", "accept", "workspace", "files",
-    "egress", "credentials", "gateways", "environment", "limits",
+    "egress", "credentials", "gateways", "environment", "limits", "budgets", "model", "watch",
 )  # fmt: skip
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
 _NAME = _LETTERS | _DIGITS | {"-", "_"}
+_ARGUMENT = _NAME | frozenset("./@*,")
 _TOKEN = _LETTERS | _DIGITS | frozenset("!#$%&'*+-.^_`|~")  # RFC 9110 §5.6.2, lower case
 # Headers that frame the message or name its target: the gate writes these itself.
 _FRAMING = frozenset(
@@ -59,6 +60,14 @@ def _slug(value: str) -> str:
     return value
 
 
+def _use(value: str) -> str:
+    name, colon, argument = value.partition(":")
+    _slug(name)
+    if colon and (not argument or any(char not in _ARGUMENT for char in argument.lower())):
+        raise ValueError("what stands behind a preset's `:` is made of letters, digits and `._/@*,-`")
+    return value
+
+
 def _variable(value: str) -> str:
     letters = value.isascii() and value.replace("_", "a").isalnum()
     if not letters or value[:1].isdigit():
@@ -71,6 +80,10 @@ def _variables(value: str) -> str:
         raise ValueError("`*` alone would take over the whole environment: name variables, or a PREFIX*")
     _variable(value.removesuffix("*"))
     return value
+
+
+def _rule_host(value: str) -> str:
+    return value if value == model.ANY else canonical_pattern(value)
 
 
 def _port(value: int) -> int:
@@ -141,6 +154,14 @@ def _header(value: str) -> str:
     return name
 
 
+def _header_condition(value: str) -> str:
+    name, glob, there = conditions.split_header(_header_text(value))
+    _header(name)
+    if not there:
+        return f"!{name}"
+    return name if glob is None else f"{name}: {glob}"
+
+
 def _header_text(value: str) -> str:
     if not value.isascii():
         raise ValueError("a header's value is ASCII")
@@ -148,15 +169,7 @@ def _header_text(value: str) -> str:
 
 
 def _source(value: str) -> str:
-    kind, _, rest = _text(value).partition(":")
-    if kind not in {"env", "file", "command"} or not rest:
-        raise ValueError("a source is env:NAME, file:PATH or command:PROGRAM …")
-    if kind == "env":
-        return "env:" + _variable(rest)
-    if kind == "file":
-        return "file:" + _place(rest)
-    _words(rest)
-    return value
+    return kinds.source(_text(value), _variable, _place, _words)
 
 
 def _words(text: str) -> None:
@@ -183,15 +196,6 @@ def _upstream(value: str) -> str:
             raise ValueError("an upstream's prefix is no pattern and has no query")
     shown = f"[{host}]" if ":" in host else host
     return f"https://{shown}{'' if port == 443 else f':{port}'}{(slash + path).rstrip('/')}"
-
-
-def _endpoint(value: str) -> str:
-    from ringfence.subject import is_address
-
-    host, port = split_authority(value)
-    if not is_address(host):
-        raise ValueError("this is address:port, such as 127.0.0.1:8443")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _count(value: int) -> int:
@@ -254,34 +258,47 @@ SECONDS = Form(
                       {"type": "string", "pattern": "^([0-9.]+(ms|s|m|h|d))+$"}]},
 )  # fmt: skip
 SLUG = _string("a name", _slug, pattern="^[a-z0-9][a-z0-9_-]*$")
+USE = _string("a name", _use, pattern="^[a-z0-9][a-z0-9_-]*(:[A-Za-z0-9._/@*,-]+)?$")
 HOST = _string("a host", canonical_host)
 PATTERN = _string("a host, `*.suffix` or network", canonical_pattern)
 GLOB = _string("a pattern", check_glob)
 PLACE = _string("a path", _place, pattern="^(/|~(/|$))")
 VARIABLE = _string("a variable's name", _variable, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
 HEADER = _string("a header's name", _header)
+IDENTIFIER = Form(name="an id", check=kinds.number, kinds=(int, str), schema={"type": ["integer", "string"]})
 
 # Invariant: every field of these classes but NOT_WRITTEN has a line here; a test compares.
 FORMS: "dict[type[Struct], dict[str, Form]]" = {
     model.EgressRule: {
-        "host": PATTERN,
+        "host": _string("a host, `*.suffix` or network", _rule_host),
         "ports": PORT,
-        "schemes": _choice("a scheme", ("https", "http")),
+        "schemes": _choice("a scheme", ("https", "http", "tcp")),
         "methods": _string("a method", _method),
         "paths": _string("a path", _url_glob, pattern="^/"),
         "private": FLAG,
         "reason": TEXT,
+        "query": _string("a query key", conditions.query_key),
+        "headers": _string("a condition on a header", _header_condition),
+        "content_types": _string("a content type", conditions.media_type),
+        "max_body": SIZE,
+        "graphql": _string("a GraphQL operation", conditions.graphql),
+        "git": _string("a git action", conditions.git, pattern="^(fetch|push|delete) "),
     },
     model.Egress: {
         "splice": PATTERN,
         "start": _choice("when the gate starts", ("first-connection", "early")),
         "proxy_variables": FLAG,
         "extra_ca": PLACE,
-        "static": _string("address:port", _endpoint),
+        "ask_timeout": SECONDS,
+        "static": _string("an address or address:port", endpoints.static),
+        "proxy": _string("a proxy's URL", endpoints.proxy, pattern="^(http|socks5)://"),
+        "proxy_password": _string("a source", _source),
+        "no_proxy": PATTERN,
+        "resolvers": _string("address:port", endpoints.nameserver),
     },
     model.Credential: {
-        "source": _string("a source", _source, pattern="^(env|file|command):"),
-        "host": HOST,
+        "source": _string("a source", _source, pattern=f"^({'|'.join(kinds.SOURCES)}):"),
+        "host": _string("a host", kinds.host),
         "port": PORT,
         "header": HEADER,
         "prefix": _string("a text", _header_text),
@@ -289,6 +306,25 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "placeholder": _string("a text", _header_text),
         "environment": VARIABLE,
         "optional": FLAG,
+        "kind": _choice("a kind of credential", tuple(kinds.KINDS)),
+        "schemes": _choice("a scheme", ("https", "http")),
+        "user": _string("a user", _header_text),
+        "field": _string("a name", kinds.field),
+        "places": _string("a place", kinds.place, pattern="^(header|query|form|json):"),
+        "regions": _string("a region", kinds.word),
+        "services": _string("a service", kinds.word),
+        "token_url": _string("a URL", kinds.url, pattern="^https?://"),
+        "grant": _choice("a grant", kinds.GRANTS),
+        "client_id": _string("a client's id", kinds.token),
+        "client_auth": _choice("a way", kinds.CLIENT_AUTH),
+        "scopes": _string("a scope", kinds.token),
+        "audience": _string("an audience", kinds.token),
+        "app": IDENTIFIER,
+        "installation": IDENTIFIER,
+        "repositories": _string("a repository's name", kinds.token),
+        "permissions": _choice("a permission", ("read", "write", "admin")),
+        "source_url": _string("a URL", kinds.url, pattern="^https?://"),
+        "source_ca": PLACE,
     },
     model.Gateway: {"upstream": _string("a URL", _upstream, pattern="^https://"), "environment": VARIABLE},
     model.Workspace: {
@@ -318,15 +354,33 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "wall_time": SECONDS,
         "scratch": SIZE,
     },
-    model.Policy: {"use": SLUG, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
+    model.Budget: {"host": PATTERN, "requests": COUNT, "up": SIZE, "down": SIZE},
+    model.ModelBudget: {
+        "session_tokens": COUNT,
+        "session_cost": NUMBER,
+        "day_tokens": COUNT,
+        "day_cost": NUMBER,
+        "warn": NUMBER,
+    },
+    model.Watch: {
+        "masked": _choice("what happens", model.MASKED),
+        "environment": VARIABLE,
+        "files": _string("a file under ~/", _state, pattern="^~/"),
+        "alarm": _choice("what happens", model.ALARMS),
+        "exempt": PATTERN,
+    },
+    model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
 # Keys of tables whose keys are the author's own.
 NAMES = {
     (model.Policy, "credentials"): SLUG,
     (model.Policy, "gateways"): SLUG,
+    (model.Policy, "budgets"): SLUG,
     (model.Environment, "set"): VARIABLE,
-    (model.Egress, "static"): HOST,
+    (model.Egress, "static"): _string("a host", endpoints.static_name),
+    (model.Egress, "resolvers"): HOST,
+    (model.Credential, "permissions"): SLUG,
 }
 LOCK = _choice("a section", LOCKABLE)
 INDEX = _choice("a package tool", ("pip", "npm", "cargo", "go", "apt", "maven"))
@@ -336,7 +390,10 @@ _USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 
 def rule_from_text(text: str) -> "dict[str, Any]":
-    """Read the short form of an egress rule: `[GET,HEAD ][https://]host[:port][/path]`, unchecked."""
+    """Read the short form of an egress rule: `[GET,HEAD ][https://]host[:port][/path]`, unchecked.
+
+    `tcp://host:port` is any bytes to a port; what else a rule can say has no short form.
+    """
     methods, space, target = text.strip().rpartition(" ")
     rule: dict[str, Any] = {}
     if space:

@@ -20,7 +20,8 @@ is why an `ask` counts there only under an `allow` that covers it: on its own it
 a question.
 """
 
-from ringfence.policy.model import DEFAULT_MODE, TIERS
+from ringfence.policy.conditions import NAMES as CONDITIONS
+from ringfence.policy.model import ALARMS, DEFAULT_MODE, MASKED, TIERS, Limits, ModelBudget
 from ringfence.subject import pattern_covers
 from ringfence.value import Struct
 
@@ -32,16 +33,22 @@ if TYPE_CHECKING:
 
 WIDENING = (
     ("", "accept"), ("workspace", "unmask"), ("files", "read"), ("files", "write"), ("files", "state"),
-    ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("environment", "keep"),
+    ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("egress", "no_proxy"),
+    ("environment", "keep"), ("watch", "environment"), ("watch", "files"), ("watch", "exempt"),
     ("workspace", "keep"),
 )  # fmt: skip
 NARROWING = (
     ("workspace", "mask"), ("workspace", "protect"), ("workspace", "exclude"), ("egress", "deny"),
 )  # fmt: skip
-NAMED = (("", "credentials"), ("", "gateways"), ("egress", "static"), ("environment", "set"))
-NEUTRAL = (
-    ("egress", "start"), ("egress", "proxy_variables"), ("workspace", "snapshot"), ("workspace", "output"),
+NAMED = (
+    ("", "credentials"), ("", "gateways"), ("", "budgets"), ("egress", "static"), ("egress", "resolvers"),
+    ("environment", "set"),
 )  # fmt: skip
+NEUTRAL = (
+    ("egress", "start"), ("egress", "proxy_variables"), ("egress", "proxy"), ("egress", "proxy_password"),
+    ("egress", "ask_timeout"), ("model", "warn"), ("workspace", "snapshot"), ("workspace", "output"),
+)  # fmt: skip
+ORDERED = (("watch", "masked", MASKED), ("watch", "alarm", ALARMS))
 EVERYTHING = frozenset(
     (
         "use",
@@ -54,6 +61,9 @@ EVERYTHING = frozenset(
         "gateways",
         "environment",
         "limits",
+        "budgets",
+        "model",
+        "watch",
     )
 )
 STRICTNESS = (
@@ -62,6 +72,8 @@ STRICTNESS = (
     "scratch",
     "readonly",
 )  # of workspace modes: what a later one forbids, an earlier may allow
+LIMITS = Limits.__fields__
+MODEL = {name: default for name, default in ModelBudget.__fields__.items() if name != "warn"}
 DEFAULTS: "Layer" = {}  # what no layer says is said by the defaults in `model`
 
 
@@ -97,14 +109,23 @@ def combine(state: Combined, layer: "Layer", origin: str, locked: "frozenset[str
     _noexec(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _tier(merged, layer, ignored, state.fixed, locked="tier" in locked)
     _quota(merged, layer, ignored, state.fixed, locked="workspace" in locked)
-    _limits(merged, layer, ignored, state.fixed, locked="limits" in locked)
+    _limits(merged, layer, ignored, state.fixed, section="limits", fields=LIMITS, locked="limits" in locked)
+    _limits(merged, layer, ignored, state.fixed, section="model", fields=MODEL, locked="model" in locked)
+    for section, field, order in ORDERED:
+        place = (section, field)
+        _ordered(merged, layer, place, order, ignored=ignored, fixed=state.fixed, locked=section in locked)
     return Combined(layer=merged, fixed=state.fixed, ignored=tuple(ignored))
 
 
 def rule_covers(wide: "Layer", narrow: "Layer") -> bool:
-    """Say whether every request under the egress rule `narrow` certainly falls under `wide` too."""
+    """Say whether every request under the egress rule `narrow` certainly falls under `wide` too.
+
+    Conditions of `narrow` only make it narrower, so they need no comparing; a `wide` that has some covers
+    nothing for certain: an ask rule is read at its widest, where what cannot be read matches.
+    """
     return (
-        pattern_covers(wide["host"], narrow["host"])
+        not any(wide.get(name) for name in CONDITIONS)
+        and pattern_covers(wide["host"], narrow["host"])
         and _covers(wide.get("schemes") or ("https",), narrow.get("schemes") or ("https",))
         and _covers_if_any(wide.get("ports"), narrow.get("ports"))
         and _covers_if_any(wide.get("methods"), narrow.get("methods"))
@@ -184,7 +205,8 @@ def _shown(item: "Any") -> str:
         return str(item)
     ports = ":" + ",".join(map(str, item["ports"])) if item.get("ports") else ""
     methods = ",".join(item.get("methods", ())) + " " if item.get("methods") else ""
-    return f"{methods}{item['host']}{ports}{'|'.join(item.get('paths', ()))}"
+    conditions = "".join(f" {name}" for name in CONDITIONS if item.get(name))
+    return f"{methods}{item['host']}{ports}{'|'.join(item.get('paths', ()))}{conditions}"
 
 
 def _asks(merged: "Layer", layer: "Layer", origin: str, ignored: list[str], *, locked: bool) -> None:
@@ -264,6 +286,28 @@ def _tier(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *
         merged["tier"] = strong
 
 
+def _ordered(
+    merged: "Layer",
+    layer: "Layer",
+    place: tuple[str, str],
+    order: tuple[str, ...],
+    *,
+    ignored: list[str],
+    fixed: "Layer",
+    locked: bool,
+) -> None:
+    """Take a setting whose values have an order, the strictest last and by default."""
+    given = _get(layer, *place)
+    if given is None:
+        return
+    current = _get(merged, *place) or order[-1]
+    floor = current if locked else _get(fixed, *place) or order[0]
+    if order.index(given) >= order.index(floor):
+        _put(merged, *place, given)
+    elif given != current:
+        ignored.append(f"{'.'.join(place)} {given}")
+
+
 def _noexec(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
     given = _get(layer, "workspace", "noexec")
     if given is None:
@@ -275,12 +319,20 @@ def _noexec(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer",
         ignored.append("workspace.noexec false")
 
 
-def _limits(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
-    from ringfence.policy.model import Limits
-
-    for name in layer.get("limits", {}):
-        default = Limits.__fields__[name]
-        _bounded(merged, layer, ("limits", name), ignored, fixed, default=default, locked=locked)
+def _limits(
+    merged: "Layer",
+    layer: "Layer",
+    ignored: list[str],
+    fixed: "Layer",
+    *,
+    section: str,
+    fields: "Layer",
+    locked: bool,
+) -> None:
+    for name in layer.get(section, {}):
+        if name in fields:
+            place = (section, name)
+            _bounded(merged, layer, place, ignored, fixed, default=fields[name], locked=locked)
 
 
 def _quota(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:

@@ -16,7 +16,7 @@ from ringfence import cache
 from ringfence.canonical import digest
 from ringfence.diagnostic import Diagnostic
 from ringfence.errors import PolicyError, UsageError
-from ringfence.policy import layers, model, preset, read
+from ringfence.policy import layers, model, parameters, preset, read
 from ringfence.policy.build import build
 from ringfence.policy.overrides import Overrides
 from ringfence.policy.overrides import layer as overrides_layer
@@ -243,9 +243,10 @@ def _used(
 def _preset(
     name: str, workspace: str, cache_dir: str, indexes: "Indexes | None", notes: list[str]
 ) -> "Layer":
+    message, hint = _unusable(name)
     source = preset.source(name)
-    if not source:
-        raise UsageError(f"there is no preset `{name}`", hint=_near(name))  # files were checked before
+    if message or not source:  # files were checked before; the command line was not
+        raise UsageError(message, hint=hint)
     layer, problems = read.layer(source, cache_dir)
     if problems:
         raise PolicyError(f"preset {name} is broken", diagnostics=problems)
@@ -299,22 +300,25 @@ def _index_rule(index: "Any", name: str) -> "Layer":
 
 
 def unknown_presets(source: read.Source, layer: "Layer") -> tuple[Diagnostic, ...]:
-    """Return a problem for each preset that a file names and that does not exist."""
-    wrong = [(index, name) for index, name in enumerate(layer.get("use", ())) if not _known(name)]
-    if not wrong:
+    """Return a problem for each preset that a file names and that cannot be used."""
+    told = [(index, *_unusable(name)) for index, name in enumerate(layer.get("use", ()))]
+    if not any(message for _, message, _ in told):
         return ()
     from ringfence.policy.decode import Problem
 
     return tuple(
-        read.point(
-            source, Problem(path=("use", index), message=f"there is no preset `{name}`", hint=_near(name))
-        )
-        for index, name in wrong
+        read.point(source, Problem(path=("use", index), message=message, hint=hint))
+        for index, message, hint in told
+        if message
     )
 
 
-def _known(name: str) -> bool:
-    return name == NONE or os.access(f"{preset.FOLDER}/{name}.toml", os.R_OK)
+def _unusable(use: str) -> tuple[str, str]:
+    """Say what is wrong with a preset that is named, and what may be meant; "" where nothing is."""
+    name, _ = parameters.split(use)
+    if name != NONE and not os.access(f"{preset.FOLDER}/{name}.toml", os.R_OK):
+        return f"there is no preset `{name}`", _near(name)
+    return parameters.wrong(use), ""
 
 
 def _near(name: str) -> str:

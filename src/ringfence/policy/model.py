@@ -7,43 +7,61 @@ reference page.
 from ringfence.value import Struct
 
 ALLOW, ASK, DENY = "allow", "ask", "deny"
+ANY = "*"  # as the host of a rule that asks: every host that no other rule knows
 WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
 DEFAULT_MODE = "direct"
 TIERS = ("sandbox",)
+MASKED = ("off", "record", "refuse")  # the strictest last
+ALARMS = ("refuse", "end")
 
 
 class EgressRule(Struct):
     """One rule about requests that leave the boundary."""
 
-    host: str  # exact name, `*.suffix` (strict subdomains), IP literal or CIDR
+    host: str  # exact name, `*.suffix` (strict subdomains), IP literal or CIDR; `*` where it is asked about
     ports: tuple[int, ...] = ()  # empty: the usual port of each scheme
-    schemes: tuple[str, ...] = ("https",)  # "https", "http"
+    schemes: tuple[str, ...] = ("https",)  # "https", "http"; "tcp" alone: any bytes, to the ports named
     methods: tuple[str, ...] = ()  # empty: any method
     paths: tuple[str, ...] = ()  # globs on the canonical path: `*` within a segment, `**` across; empty: any
     private: bool = False  # the host's addresses may be private: it is on the operator's network
     reason: str = ""  # told to the agent when this rule denies
     origin: str = ""  # where the rule comes from: "preset python", "user policy", "project policy"
+    query: tuple[str, ...] = ()  # keys: the only ones an allow rule takes (`!*`: none); a deny rule needs one
+    headers: tuple[str, ...] = ()  # "name" (is there), "name: glob", "!name" (is not); a deny rule needs one
+    content_types: tuple[str, ...] = ()  # of the request's body: "application/json", "image/*"
+    max_body: int | None = None  # largest request body; a deny rule denies what is larger
+    graphql: tuple[str, ...] = ()  # operations by kind and top-level field: "query", "mutation addComment"
+    git: tuple[str, ...] = ()  # "fetch *", "push acme/app refs/heads/agent/*", "delete acme/app refs/heads/x"
 
 
 class Egress(Struct):
     """What may leave, and what happens to it."""
 
     allow: tuple[EgressRule, ...] = ()
-    ask: tuple[EgressRule, ...] = ()  # until somebody can be asked (issue: ask), ask is refused with a reason
+    ask: tuple[EgressRule, ...] = ()  # requests that wait until somebody answers them (`ringfence approve`)
     deny: tuple[EgressRule, ...] = ()
     splice: tuple[str, ...] = ()  # hosts whose TLS is passed through unseen
     start: str = "first-connection"  # or "early": when the gate's process starts
     proxy_variables: bool = True  # also set HTTP(S)_PROXY inside
     extra_ca: tuple[str, ...] = ()  # PEM files trusted for upstream certificates beside the system's
-    static: tuple[tuple[str, str], ...] = ()  # host name -> "address:port" to dial for it; you vouch for it
+    ask_timeout: float = 120.0  # seconds until a request that waits for an answer is refused
+    static: tuple[
+        tuple[str, str], ...
+    ] = ()  # host name, or host:port -> "address" or "address:port" to dial for it; you vouch for it
+    proxy: str = ""  # upstream proxy for everything the gate dials: "http://[user@]host:port" or "socks5://…"
+    proxy_password: str = ""  # source of that proxy's password, written as a credential's
+    no_proxy: tuple[str, ...] = ()  # hosts, `*.suffix` or networks that are dialled directly all the same
+    resolvers: tuple[
+        tuple[str, str], ...
+    ] = ()  # domain -> "address:port" of the nameserver that is asked for its names, and nobody else
 
 
 class Credential(Struct):
     """A secret that the gate puts into requests to one host; the boundary sees a placeholder."""
 
     name: str
-    source: str  # "env:NAME", "file:PATH" or "command:PROGRAM ARGUMENT…" (split into words, no shell)
-    host: str  # the exact host it is sent to
+    source: str  # "env:NAME", "file:PATH", "command:PROGRAM ARGUMENT…", or one of docs/credentials.md
+    host: str  # the exact host it is sent to; the kind `aws` also takes "*.suffix"
     port: int = 443  # and the exact port
     header: str = "authorization"  # the header that carries it
     prefix: str = ""  # put before the value, such as "Bearer "
@@ -52,6 +70,25 @@ class Credential(Struct):
     environment: tuple[str, ...] = ()  # variables inside that hold the placeholder
     optional: bool = False  # no error when the source has nothing
     origin: str = ""
+    kind: str = "header"  # how it gets into a request; docs/credentials.md has the table
+    schemes: tuple[str, ...] = ("https",)  # `http` sends it unencrypted: only for a host that has no TLS
+    user: str = ""  # basic, git: the user's name; without one the secret is "user:password"
+    field: str = ""  # query, cookie: the name of the query key or the cookie
+    places: tuple[str, ...] = ()  # placeholder: header:NAME, query:KEY, form:FIELD, json:/POINTER
+    regions: tuple[str, ...] = ()  # aws: regions that may be signed for; empty: any
+    services: tuple[str, ...] = ()  # aws: services that may be signed for; empty: any that hands out no keys
+    token_url: str = ""  # oauth: the token endpoint; google, github-app: another one than the usual
+    grant: str = "client_credentials"  # oauth: or "refresh_token"
+    client_id: str = ""  # oauth: the client, where the source does not name it
+    client_auth: str = "basic"  # oauth: how the client's secret is sent to the endpoint: basic, body or none
+    scopes: tuple[str, ...] = ()  # oauth, google: scopes asked for
+    audience: str = ""  # oauth: the audience asked for; google: of an identity token instead of scopes
+    app: str = ""  # github-app: the app's id or client id
+    installation: str = ""  # github-app: the installation's id
+    repositories: tuple[str, ...] = ()  # github-app: names of the only repositories the token is good for
+    permissions: tuple[tuple[str, str], ...] = ()  # github-app: the only permissions the token has
+    source_url: str = ""  # vault, aws-sm: the server, instead of the one in the operator's environment
+    source_ca: str = ""  # vault, aws-sm: a PEM file of the authority behind that server's certificate
 
 
 class Gateway(Struct):
@@ -109,6 +146,37 @@ class Limits(Struct):
     scratch: int | None = None  # bytes in /tmp, /dev/shm and the private home each
 
 
+class Budget(Struct):
+    """How much may leave in one session, to some hosts or to all together."""
+
+    name: str
+    host: str = ""  # exact name or `*.suffix`; empty: all hosts together
+    requests: int | None = None  # requests, and connections that nobody looks into
+    up: int | None = None  # bytes of request bodies and tunnels toward the upstream
+    down: int | None = None  # bytes of answers and tunnels toward the agent
+    origin: str = ""
+
+
+class ModelBudget(Struct):
+    """What the model may cost, read from the usage in its answers. Hard stops; a warning comes before."""
+
+    session_tokens: int | None = None  # tokens in and out, of this session
+    session_cost: float | None = None  # US dollars by the price table, of this session
+    day_tokens: int | None = None  # the same of all sessions of this user since midnight UTC
+    day_cost: float | None = None  # US dollars of all sessions of this user since midnight UTC
+    warn: float = 0.8  # part of a limit at which the record and the operator are warned
+
+
+class Watch(Struct):
+    """What must not go out, to whichever host: made-up values (canaries) and values of masked files."""
+
+    masked: str = "refuse"  # requests that carry a value of a masked file: refuse | record | off
+    environment: tuple[str, ...] = ()  # variables inside that hold a canary
+    files: tuple[str, ...] = ()  # files under ~/ inside that hold a canary
+    alarm: str = "end"  # when a canary shows up in a request: end the session | refuse the request
+    exempt: tuple[str, ...] = ()  # hosts to which these values may go, such as the model's own
+
+
 class Policy(Struct):
     """A whole policy after all layers: nothing below this decides on its own what a user meant."""
 
@@ -122,6 +190,9 @@ class Policy(Struct):
     gateways: tuple[Gateway, ...] = ()
     environment: Environment = Environment()
     limits: Limits = Limits()
+    budgets: tuple[Budget, ...] = ()
+    model: ModelBudget = ModelBudget()
+    watch: Watch = Watch()
     origins: tuple[tuple[str, str], ...] = ()  # (layer, file) of every layer read, lowest first
     notes: tuple[str, ...] = ()  # what the operator should know: ignored widening, missing trust
     digest: str = ""  # sha256 over the canonical JSON of all the above but notes and origins

@@ -6,7 +6,8 @@ command and the operator's own toolchains choose; never the workspace, which is 
 
 import os
 
-from ringfence.policy import read
+from ringfence.policy import parameters, read
+from ringfence.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ def names() -> tuple[str, ...]:
 
 
 def source(name: str) -> "read.Source | None":
-    """Read a preset's file; None where there is none of that name."""
-    return read.source(f"{FOLDER}/{name}.toml", "preset")
+    """Read a preset's file, its argument with it; None where there is none of that name."""
+    plain, _ = parameters.split(name)
+    found = read.source(f"{FOLDER}/{plain}.toml", "preset")
+    return found and replace(found, use=name)
 
 
 def chosen(command: str, path: "Iterable[str]", workspace: str) -> tuple[str, ...]:

@@ -26,7 +26,11 @@ BUILT_IN_MANAGED = "/etc/ringfence/policy.toml"
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 # What decoding depends on: a change to one of these must not meet entries of before.
 _DECODERS = tuple(
-    os.path.join(_FOLDER, name) for name in ("decode.py", "forms.py", "model.py", "read.py", "../subject.py")
+    os.path.join(_FOLDER, name)
+    for name in (
+        *("conditions.py", "decode.py", "forms.py", "model.py", "parameters.py", "read.py"),
+        "../subject.py",
+    )
 )
 
 
@@ -37,6 +41,7 @@ class Source(Struct):
     kind: str  # "managed", "user", "project", "named" (by --policy), "preset"
     data: bytes
     digest: str  # SHA-256 of the bytes
+    use: str = ""  # a preset, as it was named: with its argument
 
 
 class Failure(Exception):  # noqa: N818 - carries a diagnostic, not an error of its own
@@ -109,7 +114,7 @@ def layer(origin: Source, cache_dir: str) -> "tuple[dict[str, Any], tuple[Diagno
     """Return what a file says, and every problem in it: with one, what it says is for messages only."""
     stamp = cache.stamp(*_DECODERS)
     dialect = b"json" if origin.path.endswith(".json") else b"toml"
-    name = cache.key(stamp, origin.kind.encode(), dialect, origin.data)
+    name = cache.key(stamp, origin.kind.encode(), origin.use.encode(), dialect, origin.data)
     kept = cache.load(cache_dir, name) if stamp else None
     if isinstance(kept, dict):
         return kept, ()
@@ -137,6 +142,10 @@ def _decode(origin: Source) -> "tuple[dict[str, Any], tuple[Diagnostic, ...]]":
         return {}, wrong
     from ringfence.policy.decode import decode
 
+    if origin.use:
+        from ringfence.policy.parameters import filled
+
+        data = filled(data, origin.use)
     found, problems = decode(data, origin.kind)
     if not problems and not wrong:
         return found, ()

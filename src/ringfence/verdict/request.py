@@ -2,28 +2,45 @@
 
 Two moments ask. `connect` asks when only host and port are known (CONNECT, a redirected connection, a
 name looked up): it says no as early as possible, and yes only means that some request could be allowed.
-`decide` asks when the request is known, and its word is final.
+`decide` asks when the request is known, and its word is final. `opaque` and `opaque_tcp` ask about what
+nobody will look into.
 
 A host reaches this module in its canonical spelling (`subject.canonical_host`), a path with all its
 readings (`egress.path`): a deny or ask rule holds if it matches any reading, an allow rule only if it
-matches every one.
+matches every one. The same goes for every condition (`conditions`).
 
 Allow and ask rules mean exactly what they name: no ports is the usual port of each scheme. A deny rule
-is read at its widest: no ports is every port, and one for https holds for plain http too, because
-nobody closes a host's encrypted door in order to leave the plain one open.
+is read at its widest: no ports is every port, and one for https holds for plain http and opaque TCP too,
+because nobody closes a host's encrypted door in order to leave the plain one open.
 
-Rules are indexed by exact host and by suffix, so a verdict costs the labels of the host, not the rules.
+Facts of the body. A rule about GraphQL or about the branches of a push needs to know what the body says.
+Where the answer hangs on that, the effect is INSPECT, with the facts needed: whoever asked reads them and
+asks again. A fact that could not be read is `Unread`, so the second answer is final.
+
+The body's size is compared at once where it is known in advance. Where it is not, the verdict carries the
+limit, and whoever passes the body on has to hold it.
+
+Rules are indexed by exact host and by suffix, so a verdict costs the labels of the host, not the rules;
+those without conditions have their verdicts ready.
 """
 
-from ringfence.policy.model import ALLOW, ASK, DENY, EgressRule
-from ringfence.subject import host_matches, is_address, path_matches
+from ringfence.policy.model import ALLOW, ANY, ASK, DENY, EgressRule
+from ringfence.subject import is_address
 from ringfence.value import Struct
+from ringfence.verdict import miss
+from ringfence.verdict.facts import NO_FACTS, Facts
+from ringfence.verdict.index import USUAL_PORT, Entry, Index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-USUAL_PORT = {"https": 443, "http": 80}
+__all__ = ["INSPECT", "UNKNOWN", "USUAL_PORT", "Request", "Rules", "Verdict", "decide"]
+
+INSPECT = "inspect"  # not decided: facts of the body are needed first
+UNKNOWN = -1  # the length of a body that ends when it ends
+SEEN = "a rule denies this"
+_NO_NEEDS: frozenset[str] = frozenset()
 
 
 class Request(Struct):
@@ -34,45 +51,29 @@ class Request(Struct):
     port: int
     method: str
     paths: tuple[str, ...]  # every reading of the path, the canonical one first
+    query: str = ""  # with its "?", or ""
+    fields: tuple[tuple[bytes, bytes], ...] | list[tuple[bytes, bytes]] = ()  # headers as sent
+    length: int = 0  # of the body, or UNKNOWN
+    upgrade: bool = False  # a WebSocket: what follows is no body
+    facts: Facts = NO_FACTS
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return every value of a header; `name` is in lower case."""
+        return [value for field, value in self.fields if field.lower() == name]
 
 
 class Verdict(Struct):
     """What was decided, and by which rule."""
 
-    effect: str  # allow | ask | deny
+    effect: str  # allow | ask | deny | inspect
     rule: EgressRule | None = None  # None: nothing matched, so deny
-    reason: str = ""  # the operator's word to the agent
+    reason: str = ""  # the operator's word to the agent, or the condition that decided
+    needs: frozenset[str] = _NO_NEEDS  # INSPECT: the facts that are missing
+    limit: int | None = None  # bytes that the body may have, where its length is not known in advance
+    near: EgressRule | None = None  # nothing matched: the rule that came closest
 
 
-NOTHING_MATCHED = Verdict(effect=DENY, reason="no rule allows this")
-
-
-class Index:
-    """Rules of one effect, found by host."""
-
-    def __init__(self, rules: "Iterable[EgressRule]") -> None:
-        self.exact: dict[str, list[EgressRule]] = {}
-        self.suffix: dict[str, list[EgressRule]] = {}
-        self.other: list[EgressRule] = []  # networks
-        for rule in rules:
-            if "/" in rule.host:
-                self.other.append(rule)
-            elif rule.host.startswith("*."):
-                self.suffix.setdefault(rule.host[2:], []).append(rule)
-            else:
-                self.exact.setdefault(rule.host, []).append(rule)
-
-    def about(self, host: str) -> "Iterator[EgressRule]":
-        """Yield the rules about a canonical host, exact ones first."""
-        yield from self.exact.get(host, ())
-        if self.suffix:
-            dot = host.find(".")
-            while dot >= 0:
-                yield from self.suffix.get(host[dot + 1 :], ())
-                dot = host.find(".", dot + 1)
-        for rule in self.other:
-            if host_matches(rule.host, host):
-                yield rule
+NOTHING_MATCHED = Verdict(effect=DENY, reason=miss.NOTHING)
 
 
 class Rules:
@@ -84,108 +85,239 @@ class Rules:
         ask: "Iterable[EgressRule]" = (),
         deny: "Iterable[EgressRule]" = (),
     ) -> None:
-        self.allow = Index(allow)
-        self.ask = Index(ask)
-        self.deny = Index(deny)
+        asking = tuple(ask)
+        self.allow = Index(allow, lambda rule: Verdict(effect=ALLOW, rule=rule, reason=rule.reason))
+        self.ask = Index([rule for rule in asking if rule.host != ANY], _asks)
+        # Asked only about what no other rule says anything about: `*` is for hosts that are not known.
+        self.unknown = tuple(Entry(rule, _asks(rule)) for rule in asking if rule.host == ANY)
+        self.deny = Index(deny, lambda rule: Verdict(effect=DENY, rule=rule, reason=rule.reason or SEEN))
+
+
+def _asks(rule: EgressRule) -> Verdict:
+    return Verdict(effect=ASK, rule=rule, reason=rule.reason)
+
+
+class _Open:
+    """What going through the rules of one effect left open."""
+
+    __slots__ = ("limit", "needs", "rule")
+
+    def __init__(self) -> None:
+        self.needs = _NO_NEEDS  # facts on which a rule hangs
+        self.rule: EgressRule | None = None  # the first such rule
+        self.limit: int | None = None  # what the body may have at most
+
+    def need(self, entry: Entry, facts: frozenset[str]) -> None:
+        self.needs |= facts
+        self.rule = self.rule or entry.rule
+
+    def lower(self, limit: int) -> None:
+        self.limit = limit if self.limit is None else min(limit, self.limit)
+
+
+_SHUT = _Open()  # never written: nothing was left open
 
 
 def decide(request: Request, rules: Rules) -> Verdict:
     """Decide on one whole request."""
-    for rule in rules.deny.about(request.host):
-        if _denies(rule, request):
-            return Verdict(effect=DENY, rule=rule, reason=rule.reason or "a rule denies this")
-    for rule in rules.ask.about(request.host):
-        if _covers_door(rule, request.scheme, request.port) and _covers_some(rule, request):
-            return Verdict(effect=ASK, rule=rule, reason=rule.reason)
-    for rule in rules.allow.about(request.host):
-        if _covers_door(rule, request.scheme, request.port) and _covers_all(rule, request):
-            return Verdict(effect=ALLOW, rule=rule, reason=rule.reason)
-    return NOTHING_MATCHED
+    verdict = _decided(request, rules)
+    if rules.unknown and _is_unmatched(verdict):
+        door = (request.scheme, request.port)
+        for entry in rules.unknown:
+            if door in entry.doors and entry.covers_some(request):
+                return entry.verdict
+    return verdict
+
+
+def _is_unmatched(verdict: Verdict) -> bool:
+    return verdict.effect == DENY and verdict.rule is None
+
+
+def _decided(request: Request, rules: Rules) -> Verdict:
+    denying = asking = _SHUT
+    for entry in rules.deny.about(request.host):
+        if entry.denies_door(request.scheme, request.port) and entry.covers_some(request):
+            if entry.plain:
+                return entry.verdict
+            denying = _Open() if denying is _SHUT else denying
+            denied = _denied(entry, request, denying)
+            if denied is not None:
+                return denied
+    questions = rules.ask.about(request.host)
+    if questions:
+        asking = _Open()
+        asked = _asked(request, questions, asking)
+        if asked is not None:
+            return _inspect(denying) if denying.needs else _within(asked, denying.limit, asking.limit)
+    return _allowed(request, rules, denying, asking)
+
+
+def _denied(entry: Entry, request: Request, denying: _Open) -> Verdict | None:
+    """Return the verdict of a deny rule with conditions that certainly holds."""
+    too_large = _too_large(entry, request)
+    if not too_large:
+        return None
+    told = entry.conditions.touched(request) if entry.conditions else too_large
+    if isinstance(told, frozenset):
+        denying.need(entry, told)
+        return None
+    if not told:
+        return None
+    if entry.max_body is not None and request.length == UNKNOWN and not request.upgrade:
+        denying.lower(entry.max_body)
+        return None
+    reason = entry.rule.reason or f"{SEEN}: {told}"
+    return Verdict(effect=DENY, rule=entry.rule, reason=reason)
+
+
+def _too_large(entry: Entry, request: Request) -> str:
+    """Say how a body is, or may become, larger than a deny rule has it; "" where it is not."""
+    if entry.max_body is None or request.length == UNKNOWN or request.upgrade:
+        return "the body's size is not known"
+    return f"the body has {request.length} bytes" if request.length > entry.max_body else ""
+
+
+def _asked(request: Request, questions: "Iterable[Entry]", asking: _Open) -> Verdict | None:
+    """Return the verdict of an ask rule that certainly holds."""
+    door = (request.scheme, request.port)
+    for entry in questions:
+        if door not in entry.doors or not entry.covers_some(request):
+            continue
+        if entry.plain:
+            return entry.verdict
+        if entry.max_body is not None and request.length > entry.max_body:
+            continue
+        told = entry.conditions.touched(request) if entry.conditions else "asked"
+        if isinstance(told, frozenset):
+            asking.need(entry, told)
+        elif told:
+            asking.limit = entry.max_body if request.length == UNKNOWN else None
+            return entry.verdict
+    return None
+
+
+def _allowed(request: Request, rules: Rules, denying: _Open, asking: _Open) -> Verdict:
+    """Return the verdict where no deny or ask rule certainly holds."""
+    door = (request.scheme, request.port)
+    allowing, limited, most = _SHUT, None, -1
+    about = rules.allow.about(request.host)
+    for entry in about:
+        if door not in entry.doors or not entry.covers_all(request):
+            continue
+        if entry.plain:
+            return _settled(entry.verdict, denying, asking)
+        told = _refused(entry, request)
+        if isinstance(told, frozenset):
+            allowing = _Open() if allowing is _SHUT else allowing
+            allowing.need(entry, told)
+        elif not told and entry.max_body is not None and request.length == UNKNOWN:
+            if entry.max_body > most:
+                limited, most = entry, entry.max_body
+        elif not told:
+            return _settled(entry.verdict, denying, asking)
+    if limited is not None and not allowing.needs:
+        return _settled(_within(limited.verdict, most), denying, asking)
+    if allowing.needs or asking.needs:
+        return _inspect(denying, asking, allowing)
+    if not about and not rules.ask.about(request.host):
+        return NOTHING_MATCHED
+    reason, near = miss.nearest((*about, *rules.ask.about(request.host)), request)
+    return Verdict(effect=DENY, reason=reason, near=near)
+
+
+def _refused(entry: Entry, request: Request) -> str | frozenset[str]:
+    """Say why an allow rule with conditions does not hold, or which facts it needs."""
+    if entry.max_body is not None and (request.upgrade or request.length > entry.max_body):
+        return "the body's size"
+    return entry.conditions.refused(request) if entry.conditions else ""
+
+
+def _settled(verdict: Verdict, denying: _Open, asking: _Open) -> Verdict:
+    """Return an allow rule's verdict, unless what beats it is still open."""
+    if denying.needs or asking.needs:
+        return _inspect(denying, asking)
+    return verdict if denying.limit is None else _within(verdict, denying.limit, verdict.limit)
+
+
+def _inspect(*left: _Open) -> Verdict:
+    rule = next((one.rule for one in left if one.rule is not None), None)
+    return Verdict(effect=INSPECT, rule=rule, needs=frozenset().union(*(one.needs for one in left)))
+
+
+def _within(verdict: Verdict, *limits: int | None) -> Verdict:
+    """Return a verdict under the lowest of some limits on the body."""
+    known = [one for one in limits if one is not None]
+    if not known:
+        return verdict
+    return Verdict(effect=verdict.effect, rule=verdict.rule, reason=verdict.reason, limit=min(known))
+
+
+# --- before the request is known, or where it never will be
 
 
 def connect(host: str, port: int, rules: Rules, schemes: tuple[str, ...] = ("https", "http")) -> Verdict:
     """Decide on a connection before its request is known: allow where some request could be."""
-    for rule in rules.deny.about(host):
-        if not rule.methods and not rule.paths and all(_denies_door(rule, name, port) for name in schemes):
-            return Verdict(effect=DENY, rule=rule, reason=rule.reason or "a rule denies this")
-    doors = [(rule, ASK) for rule in rules.ask.about(host)]
-    doors += [(rule, ALLOW) for rule in rules.allow.about(host)]
-    possible = [
-        (rule, effect) for rule, effect in doors if any(_covers_door(rule, name, port) for name in schemes)
-    ]
-    allowing = next((rule for rule, effect in possible if effect == ALLOW), None)
-    whole = next(
-        (rule for rule, effect in possible if effect == ASK and not rule.methods and not rule.paths), None
-    )
+    for entry in rules.deny.about(host):
+        if entry.whole and all(entry.denies_door(name, port) for name in schemes):
+            return entry.verdict
+    doors = {(name, port) for name in schemes}
+    asking = [entry for entry in rules.ask.about(host) if not doors.isdisjoint(entry.doors)]
+    allowing = [entry for entry in rules.allow.about(host) if not doors.isdisjoint(entry.doors)]
+    whole = next((entry for entry in asking if entry.whole), None)
     if allowing and not whole:
-        return Verdict(effect=ALLOW, rule=allowing, reason=allowing.reason)
-    if possible:
-        rule = whole or possible[0][0]
-        return Verdict(effect=ASK, rule=rule, reason=rule.reason)
-    return NOTHING_MATCHED
+        return allowing[0].verdict
+    if asking:
+        return (whole or asking[0]).verdict
+    return _unknown(doors, rules)
+
+
+def _unknown(doors: "set[tuple[str, int]]", rules: Rules) -> Verdict:
+    """Ask about a host that no rule knows, where a rule for `*` says so."""
+    found = (entry for entry in rules.unknown if not doors.isdisjoint(entry.doors))
+    return next((entry.verdict for entry in found), NOTHING_MATCHED)
 
 
 def opaque(host: str, port: int, rules: Rules) -> Verdict:
-    """Decide on TLS that nobody looks into: a rule about methods or paths cannot allow what is not seen."""
-    for rule in rules.deny.about(host):
-        if _denies_door(rule, "https", port):
-            return Verdict(effect=DENY, rule=rule, reason=rule.reason or "a rule denies this")
-    for rule in rules.ask.about(host):
-        if _covers_door(rule, "https", port):
-            return Verdict(effect=ASK, rule=rule, reason=rule.reason)
-    for rule in rules.allow.about(host):
-        if _covers_door(rule, "https", port) and not rule.methods and not rule.paths:
-            return Verdict(effect=ALLOW, rule=rule, reason=rule.reason)
-    return NOTHING_MATCHED
+    """Decide on TLS that nobody looks into: a rule about requests cannot allow what is not seen."""
+    return _unseen("https", host, port, rules)
+
+
+def opaque_tcp(host: str, port: int, rules: Rules) -> Verdict:
+    """Decide on a TCP connection that nobody looks into: a rule for `tcp` names host and port."""
+    return _unseen("tcp", host, port, rules)
+
+
+def _unseen(scheme: str, host: str, port: int, rules: Rules) -> Verdict:
+    for entry in rules.deny.about(host):
+        if entry.denies_door(scheme, port):
+            return entry.verdict
+    for entry in rules.ask.about(host):
+        if (scheme, port) in entry.doors:
+            return entry.verdict
+    for entry in rules.allow.about(host):
+        if (scheme, port) in entry.doors and entry.whole:
+            return entry.verdict
+    return _unknown({(scheme, port)}, rules)
 
 
 def reachable(host: str, rules: Rules) -> bool:
     """Say whether a name may be resolved at all: some rule could allow or ask about it on some port."""
-    if any(not (rule.ports or rule.methods or rule.paths) for rule in rules.deny.about(host)):
+    denying = rules.deny.about(host)
+    if any(one.whole and not one.rule.ports and "https" in one.rule.schemes for one in denying):
         return False
-    return any(True for index in (rules.allow, rules.ask) for _ in index.about(host))
+    return bool(rules.unknown or rules.allow.about(host) or rules.ask.about(host))
 
 
 def vouched(address: str, rules: Rules) -> bool:
     """Say whether the operator named this very address, or a network that holds it, in an allow rule."""
-    return is_address(address) and any(True for _ in rules.allow.about(address))
+    return is_address(address) and bool(rules.allow.about(address))
 
 
 def private(host: str, rules: Rules) -> bool:
     """Say whether the operator allows a host as one of the own network: `private = true` in its rule."""
-    return any(rule.private for rule in rules.allow.about(host))
+    return any(entry.rule.private for entry in rules.allow.about(host))
 
 
 def forbidden(address: str, rules: Rules) -> bool:
     """Say whether a deny rule names this address or a network that holds it."""
-    return is_address(address) and any(True for _ in rules.deny.about(address))
-
-
-def _covers_door(rule: EgressRule, scheme: str, port: int) -> bool:
-    if scheme not in rule.schemes:
-        return False
-    return port in rule.ports if rule.ports else port == USUAL_PORT.get(scheme)
-
-
-def _denies_door(rule: EgressRule, scheme: str, port: int) -> bool:
-    if scheme not in rule.schemes and "https" not in rule.schemes:
-        return False
-    return not rule.ports or port in rule.ports
-
-
-def _denies(rule: EgressRule, request: Request) -> bool:
-    return _denies_door(rule, request.scheme, request.port) and _covers_some(rule, request)
-
-
-def _covers_some(rule: EgressRule, request: Request) -> bool:
-    if rule.methods and request.method not in rule.methods:
-        return False
-    return not rule.paths or any(path_matches(glob, path) for glob in rule.paths for path in request.paths)
-
-
-def _covers_all(rule: EgressRule, request: Request) -> bool:
-    if rule.methods and request.method not in rule.methods:
-        return False
-    if not rule.paths:
-        return True
-    return all(any(path_matches(glob, path) for glob in rule.paths) for path in request.paths)
+    return is_address(address) and bool(rules.deny.about(address))

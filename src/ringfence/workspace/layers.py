@@ -27,6 +27,7 @@ class Layers(Struct):
     lock: str = ""  # held (flock) by the launcher while the session runs
     exclude: tuple[str, ...] = ()  # globs that are no part of the change set
     masked: tuple[str, ...] = ()  # paths that exist below but were hidden from the agent: not its to delete
+    root: tuple[int, int] = (0, 0)  # device and inode of the workspace, so that another folder there shows
 
 
 class Entry(Struct):
@@ -36,7 +37,7 @@ class Entry(Struct):
     mode: int  # permission bits, set-id bits included
     size: int = 0
     digest: str = ""  # SHA-256 of a file's content, hexadecimal
-    target: bytes = b""  # of a link
+    target: bytes = b""  # of a link; of OTHER what it is: fifo, socket, device 8:1, …
     inode: tuple[int, int] = (0, 0)  # device and inode, to tell later that it is still the same
     links: int = 1  # hard links to a file
     attributes: tuple[str, ...] = ()  # names of extended attributes that tell something; never applied

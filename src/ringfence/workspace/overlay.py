@@ -64,7 +64,9 @@ def begin(folder: str, made: Layers, owner: int) -> Held:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _make_layer(made, owner)
-        begun = replace(made, lock=path, started=os.fstat(fd).st_ctime_ns)
+        root = os.stat(made.workspace)
+        known = (root.st_dev, root.st_ino)
+        begun = replace(made, lock=path, started=os.fstat(fd).st_ctime_ns, root=known)
         _write(folder, begun)
         if made.kind == OVERLAY:
             _fresh_work(folder)
@@ -345,11 +347,14 @@ def _is_over(folder: str) -> bool:
 
 def remove(layers: Layers) -> None:
     """Remove a session's copy and all that belongs to it but its record. Raises UsageError while it runs."""
+    from ringfence.workspace import apply
+
     fd = _locked(layers)
     folder = os.path.dirname(layers.lock)
     if fd is None or not _is_over(folder):
         raise UsageError(f"session {layers.session} is still running", hint="end it first")
     try:
+        apply.refuse_interrupted(layers)
         _remove_all(folder)
     except OSError as error:
         raise HostError(

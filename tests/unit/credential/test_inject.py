@@ -2,11 +2,26 @@
 
 import pytest
 
-from ringfence.credential.inject import apply
+from ringfence.credential import inject
 from ringfence.credential.secret import Secret
 from ringfence.policy.model import Credential
 
 SECRET = Secret("real-key", "env:KEY")
+
+
+def apply(headers, one, secret):
+    outgoing = inject.Outgoing(
+        method="GET",
+        scheme="https",
+        host="api.example",
+        port=443,
+        path="/",
+        query="",
+        fields=headers,
+        framing=0,
+    )
+    inject.apply(outgoing, one, secret)
+    return outgoing.fields
 
 
 def credential(**fields):
@@ -49,4 +64,4 @@ def test_the_agents_headers_are_not_changed_in_place():
 
 
 def test_latin_1_goes_out_as_latin_1():
-    assert apply([], credential(), Secret("ä", "env:KEY"))[-1] == (b"authorization", b"\xe4")
+    assert apply([], credential(), Secret("ääää", "env:KEY"))[-1] == (b"authorization", b"\xe4" * 4)

@@ -9,7 +9,7 @@ import pytest
 
 from canary import Canary, assert_absent
 from ringfence.credential.secret import SourceError
-from ringfence.credential.sources import available, command, fetch, gather, split
+from ringfence.credential.sources import Access, available, command, fetch, gather, split
 from ringfence.policy.model import Credential
 
 CANARY = Canary("secret")
@@ -50,7 +50,7 @@ def program(folder, text, name="give"):
     return path
 
 
-@pytest.mark.parametrize("source", ["", "KEY", "env:", "vault:x", "file", "command:", "ENV:KEY"])
+@pytest.mark.parametrize("source", ["", "KEY", "env:", "safe:x", "file", "command:", "ENV:KEY"])
 def test_an_unknown_source_is_refused(source):
     assert refused(source) == f"`{source}` is not a credential source"
     with pytest.raises(SourceError):
@@ -158,9 +158,9 @@ class TestCommand:
     def test_it_is_found_on_the_operators_path_but_never_inside_the_workspace(self, tmp_path):
         for folder in ("work/bin", "own"):
             (tmp_path / folder).mkdir(parents=True)
-            program(tmp_path / folder, f"print({folder!r})")
+            program(tmp_path / folder, f"print({folder + '-key'!r})")
         environment = {"PATH": f"{tmp_path}/work/bin:.:work/bin:{tmp_path}/own"}
-        assert fetched("command:give", environment, str(tmp_path / "work")) == "own"
+        assert fetched("command:give", environment, str(tmp_path / "work")) == "own-key"
         for words in ("give", f"{tmp_path}/work/bin/give", "./give", "work/bin/give"):
             only = {"PATH": f"{tmp_path}/work/bin:."}
             assert "is not found on PATH outside the workspace" in refused(
@@ -208,7 +208,7 @@ class TestCommand:
         )
         started = time.monotonic()
         with pytest.raises(SourceError, match=r"no answer within 0\.5 seconds"):
-            command.fetch(str(path), {}, "", limit=0.5)
+            command.read(str(path), Access({}), limit=0.5)
         assert time.monotonic() - started < 5
         child = int((tmp_path / "pid").read_text())
         assert gone(child)
@@ -219,9 +219,9 @@ class TestCommand:
 
     def test_one_that_complains_without_end_does_not_fill_the_memory(self, tmp_path):
         path = program(
-            tmp_path, "import sys\nfor _ in range(2000): sys.stderr.write('x ' * 4096)\nprint('key')"
+            tmp_path, "import sys\nfor _ in range(2000): sys.stderr.write('x ' * 4096)\nprint('the-key')"
         )
-        assert fetched(f"command:{path}") == "key"
+        assert fetched(f"command:{path}") == "the-key"
 
     def test_the_secret_is_in_no_argument_list_and_no_environment_of_ours(self, tmp_path):
         path = program(tmp_path, f"print({CANARY.value!r})")

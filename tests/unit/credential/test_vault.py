@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from ringfence.credential import vault as module
 from ringfence.credential.secret import SourceError
+from ringfence.credential.sources import command
 from ringfence.credential.vault import Vault
 from ringfence.policy.model import Credential
 
@@ -32,30 +32,30 @@ def counting(tmp_path):
 
 
 def test_nothing_is_ready_before_it_was_fetched():
-    vault = Vault({"KEY": "one"})
+    vault = Vault({"KEY": "value-1"})
     assert vault.ready(credential("env:KEY")) is None
-    assert vault.get(credential("env:KEY")).reveal_for_injection() == "one"
-    assert vault.ready(credential("env:KEY")).reveal_for_injection() == "one"
+    assert vault.get(credential("env:KEY")).reveal_for_injection() == "value-1"
+    assert vault.ready(credential("env:KEY")).reveal_for_injection() == "value-1"
 
 
 def test_a_file_that_changed_is_read_again_and_the_old_value_stays_known(tmp_path):
     path = tmp_path / "key"
-    path.write_text("one")
+    path.write_text("value-1")
     path.chmod(0o600)
     vault, key = Vault({}), credential(f"file:{path}")
-    assert vault.get(key).reveal_for_injection() == "one"
+    assert vault.get(key).reveal_for_injection() == "value-1"
     other = tmp_path / "new"
-    other.write_text("two")
+    other.write_text("value-2")
     other.chmod(0o600)
     os.replace(other, path)
     assert vault.ready(key) is None
-    assert vault.get(key).reveal_for_injection() == "two"
-    assert values(vault) == {"one", "two"}
+    assert vault.get(key).reveal_for_injection() == "value-2"
+    assert values(vault) == {"value-1", "value-2"}
 
 
 def test_a_file_that_vanished_is_an_error_and_not_the_old_value(tmp_path):
     path = tmp_path / "key"
-    path.write_text("one")
+    path.write_text("value-1")
     path.chmod(0o600)
     vault, key = Vault({}), credential(f"file:{path}")
     vault.get(key)
@@ -67,7 +67,7 @@ def test_a_file_that_vanished_is_an_error_and_not_the_old_value(tmp_path):
 def test_a_command_is_asked_again_after_a_while(counting, monkeypatch):
     vault = Vault({})
     assert [vault.get(counting).reveal_for_injection() for _ in range(3)] == ["value1"] * 3
-    monkeypatch.setattr(module, "COMMAND_LIFETIME", 0.0)
+    monkeypatch.setattr(command, "LIFETIME", 0.0)
     vault = Vault({})
     assert vault.get(counting).reveal_for_injection() == "value2"
     assert vault.get(counting).reveal_for_injection() == "value3"
@@ -86,7 +86,7 @@ def test_a_refused_secret_is_fetched_again_and_stays_known(counting):
 
 def test_the_same_value_again_is_no_former_one(tmp_path):
     path = tmp_path / "key"
-    path.write_text("one")
+    path.write_text("value-1")
     path.chmod(0o600)
     vault, key = Vault({}), credential(f"file:{path}")
     for _ in range(3):
@@ -95,7 +95,7 @@ def test_the_same_value_again_is_no_former_one(tmp_path):
     vault.get(key)
     os.utime(path, (1, 1))
     vault.get(key)
-    assert [secret.reveal_for_injection() for secret in vault.every()] == ["one", "one"]
+    assert [secret.reveal_for_injection() for secret in vault.every()] == ["value-1", "value-1"]
 
 
 def test_many_requests_at_once_cause_one_fetch(counting):
@@ -112,7 +112,7 @@ def test_one_slow_command_does_not_hold_up_another_credential(tmp_path):
     path = tmp_path / "slow"
     path.write_text("#!/bin/sh\nsleep 2; echo slow\n")
     path.chmod(0o755)
-    vault = Vault({"KEY": "one"})
+    vault = Vault({"KEY": "value-1"})
     thread = threading.Thread(target=vault.get, args=(credential(f"command:{path}", name="slow"),))
     thread.start()
     time.sleep(0.1)
@@ -125,6 +125,6 @@ def test_one_slow_command_does_not_hold_up_another_credential(tmp_path):
 
 def test_a_source_inside_the_workspace_is_refused(tmp_path):
     path = tmp_path / "key"
-    path.write_text("one")
+    path.write_text("value-1")
     with pytest.raises(SourceError, match="inside the workspace"):
         Vault({}, workspace=str(tmp_path)).get(credential(f"file:{path}"))

@@ -90,7 +90,7 @@ def test_every_field_of_the_model_has_a_form():
         (
             "[[egress.allow]]\nhost='a.b'\nschemes=['ftp']",
             ("egress", "allow", 0, "schemes", 0),
-            "`ftp`: expected `https` or `http`",
+            "`ftp`: expected `https`, `http` or `tcp`",
         ),
         (
             "[[egress.allow]]\nhost='a.b'\norigin='managed policy'",
@@ -116,7 +116,7 @@ def test_every_field_of_the_model_has_a_form():
         (
             "[egress.static]\n'a.b' = 'c.d:1'",
             ("egress", "static", "a.b"),
-            "`c.d:1`: this is address:port, such as 127.0.0.1:8443",
+            "`c.d:1`: this is an address, or address:port, such as 127.0.0.1:8443",
         ),
         (
             "[egress.static]\n'*.b' = '1.2.3.4:1'",
@@ -157,9 +157,9 @@ def test_every_field_of_the_model_has_a_form():
             "`x\\x0ay`: control characters do not belong here",
         ),
         (
-            "[credentials.k]\nsource='vault:x'",
+            "[credentials.k]\nsource='safe:x'",
             ("credentials", "k", "source"),
-            "`vault:x`: a source is env:NAME, file:PATH or command:PROGRAM …",
+            "`safe:x`: a source is one of env:…, file:…, command:…, keyring:…, dotenv:…, vault:…, aws-sm:…, systemd:…",
         ),
         (
             "[credentials.k]\nsource='file:key'",
@@ -172,9 +172,9 @@ def test_every_field_of_the_model_has_a_form():
             '`command:pass "x`: the command cannot be split into words: no closing quotation',
         ),
         (
-            "[credentials.k]\nhost='*.a.b'",
+            "[credentials.k]\nhost='a.*'",
             ("credentials", "k", "host"),
-            "`*.a.b`: a host name never holds `*`",
+            "`a.*`: a host name never holds `*`",
         ),
         (
             "[credentials.k]\nheader='Host'",
@@ -225,7 +225,7 @@ def test_a_wrong_lock_is_told():
         (("managed", "open"), "unknown key `open`"),
         (
             ("managed", "lock", 0),
-            f"`x`: expected {choices} or `limits`",
+            f"`x`: expected {choices} or `{forms.LOCKABLE[-1]}`",
         ),
     ]
     assert wrong("managed = 1", "managed") == [(("managed",), "expected a table, found a number")]
@@ -310,5 +310,5 @@ def test_a_guess_is_offered():
     assert [problem.hint for problem in problems] == [
         "did you mean `egress`?",
         "did you mean `readonly`?",
-        known + "`credentials`, `gateways`, `environment`, `limits`",
+        known + "`credentials`, `gateways`, `environment`, `limits`, `budgets`, `model`, `watch`",
     ]

@@ -4,13 +4,23 @@ import itertools
 
 import pytest
 
-from ringfence.policy import preset, read
+from ringfence.policy import parameters, preset, read
 
 NAMES = preset.names()
+ARGUMENTS = {
+    "repository": "acme/app@agent/*",
+    "npm": "react,@babel/core",
+    "pypi": "requests,Typing_extensions",
+}
+
+
+def use(name: str) -> str:
+    """Return what a policy writes for a preset, with an argument where it takes one."""
+    return f"{name}:{ARGUMENTS[parameters.KINDS[name]]}" if name in parameters.KINDS else name
 
 
 def layer(name: str) -> dict:
-    found, problems = read.layer(preset.source(name), "/proc/nowhere")
+    found, problems = read.layer(preset.source(use(name)), "/proc/nowhere")
     assert [str(problem) for problem in problems] == []
     return found
 
@@ -64,6 +74,46 @@ def test_claude_strips_both_headers_whichever_it_sends():
     found = layer("claude")["credentials"]
     for credential in found.values():
         assert {credential["header"], *credential["strip"]} == {"x-api-key", "authorization"}
+
+
+def test_a_preset_takes_an_argument_exactly_where_its_file_has_a_place_for_one():
+    for name in NAMES:
+        with open(f"{preset.FOLDER}/{name}.toml", encoding="utf-8") as file:
+            rules = "".join(line for line in file if line[0] != "#")
+        assert ("{" in rules) == (name in parameters.KINDS), name
+        for rule in layer(name).get("egress", {}).get("allow", ()):
+            assert not any("{" in item for item in (*rule.get("paths", ()), *rule.get("git", ())))
+    assert set(parameters.KINDS.values()) == set(parameters.SHAPES) == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("github-push", "github-push:", "github-push:app", "github-push:acme/", "github-push:acme/app/x"),
+        *("github-push:*/app", "github-push:acme/*", "github-push:acme/..", "github-push:acme/app@"),
+        *("github-push:acme/app@a//b", "github-push:acme/app@a**b", "npm-only:react,,x", "npm-only:@babel"),
+        *("npm-only:a/b", "npm-only:*", "npm-only:../x", "pypi-only:*", "pypi-only:a/b", "python:3"),
+    ],
+)
+def test_an_argument_that_is_not_what_the_preset_takes_is_refused(given):
+    assert parameters.wrong(given)
+
+
+def test_the_argument_is_filled_in_and_nothing_else():
+    allow = layer("github-push")["egress"]["allow"]
+    assert allow == ({"host": "github.com", "git": ("fetch acme/app", "push acme/app refs/heads/agent/*")},)
+    found, _ = read.layer(preset.source("github-push:Acme/App.git"), "/proc/nowhere")
+    assert found["egress"]["allow"][0]["git"] == ("fetch acme/app", "push acme/app refs/heads/**")
+    only = layer("npm-only")["egress"]["allow"][0]["paths"]
+    assert only == ("/react", "/@babel/core", "/@babel%2Fcore", "/react/-/*", "/@babel/core/-/*")
+
+
+def test_the_shipped_registries_are_only_read():
+    writing = {"npm-audit", *preset.AGENTS, "anthropic", "openai"}
+    for name in set(NAMES) - writing:
+        for rule in layer(name).get("egress", {}).get("allow", ()):
+            reads = set(rule.get("methods", ())) and set(rule["methods"]) <= {"GET", "HEAD"}
+            assert reads or rule.get("git") or rule.get("graphql") == ("query", "introspection"), rule
 
 
 def test_every_agent_and_toolchain_has_a_preset():

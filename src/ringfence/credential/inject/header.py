@@ -1,16 +1,36 @@
 """A secret in one header field, such as `authorization: Bearer …` or `x-api-key: …`."""
 
+from ringfence.credential.inject.outgoing import Fields, Outgoing
 from ringfence.credential.secret import Secret
+from ringfence.policy import kinds
 from ringfence.policy.model import Credential
 
+_BEARER = frozenset({kinds.BEARER, kinds.OAUTH, kinds.GOOGLE})
 
-def apply(
-    headers: list[tuple[bytes, bytes]], credential: Credential, secret: Secret
-) -> list[tuple[bytes, bytes]]:
-    """Return the fields without the agent's own credentials and with ours, last."""
+
+def carried(credential: Credential) -> tuple[str, ...]:
+    """Return the header field."""
+    return (credential.header,)
+
+
+def carries(_credential: Credential, _fields: Fields, _query: str) -> bool:
+    """Say no: there is no other place."""
+    return False
+
+
+def clear(_outgoing: Outgoing, _credential: Credential) -> None:
+    """Leave the rest as it is."""
+
+
+def needs_body(_outgoing: Outgoing, _credential: Credential) -> bool:
+    """Say no: only the head changes."""
+    return False
+
+
+def apply(outgoing: Outgoing, credential: Credential, secret: Secret) -> None:
+    """Put the field last, in place of whatever carried one of the agent's own."""
     field = credential.header.lower().encode("ascii")
-    dropped = {field, *(name.lower().encode("ascii") for name in credential.strip)}
     # A field name may reach us with white space around it only if a parser was lax: compared bare.
-    kept = [(name, value) for name, value in headers if name.strip().lower() not in dropped]
-    kept.append((field, (credential.prefix + secret.reveal_for_injection()).encode("latin-1")))
-    return kept
+    outgoing.drop(field, *(name.lower().encode("ascii") for name in credential.strip))
+    prefix = credential.prefix or ("Bearer " if credential.kind in _BEARER else "")
+    outgoing.fields.append((field, (prefix + secret.reveal_for_injection()).encode("latin-1")))

@@ -12,13 +12,14 @@ import signal
 import subprocess
 import time
 
-from ringfence.credential.secret import MAX_LENGTH, Secret, SourceError
-from ringfence.credential.sources import COMMAND_VARIABLES, expand, find_program, own_path
+from ringfence.credential.secret import MAX_LENGTH, SourceError
+from ringfence.credential.sources import COMMAND_VARIABLES, Access, Reading, expand, find_program, own_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LIFETIME = 300.0  # seconds until a command is asked again
 TIME_LIMIT = 30.0  # seconds; long enough for a person to touch a security key
 GRACE = 0.05  # seconds that standard error may lag behind the end of standard output
 OUTPUT_LIMIT = MAX_LENGTH + 2
@@ -27,18 +28,27 @@ SHOWN_LENGTH = 200  # characters of standard error told to the operator
 WORD_LENGTH = 16  # letters; what is longer, or holds anything but letters, could be a secret
 
 
-def fetch(words: str, environment: "Mapping[str, str]", workspace: str, limit: float = TIME_LIMIT) -> Secret:
+def read(words: str, access: Access, limit: float = TIME_LIMIT) -> Reading:
     """Run the program and return what it printed, without the final line break."""
     source = f"command:{words}"
-    argv = _argv(source, words, environment, workspace)
-    status, output, complaint = _run(source, argv, environment, workspace=workspace, limit=limit)
+    argv = _argv(source, words, access.environment, access.workspace)
+    return Reading(run(source, argv, access, limit), LIFETIME)
+
+
+def run(
+    source: str, argv: list[str], access: Access, limit: float = TIME_LIMIT, also: tuple[str, ...] = ()
+) -> str:
+    """Run a program of the operator's and return what it printed; `also` are more variables it may see."""
+    scrubbed = {
+        name: access.environment[name] for name in (*COMMAND_VARIABLES, *also) if access.environment.get(name)
+    }
+    status, output, complaint = _run(source, argv, scrubbed, workspace=access.workspace, limit=limit)
     if status != 0:
         how = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
         raise SourceError(
             f"`{source}`: {how}{told(complaint, output)}", hint="run the command yourself and mend it"
         )
-    text = output.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
-    return Secret(text, source)
+    return output.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
 
 def told(complaint: bytes, output: bytes) -> str:
@@ -77,9 +87,8 @@ def _argv(source: str, words: str, environment: "Mapping[str, str]", workspace: 
 
 
 def _run(
-    source: str, argv: list[str], environment: "Mapping[str, str]", *, workspace: str, limit: float
+    source: str, argv: list[str], scrubbed: dict[str, str], *, workspace: str, limit: float
 ) -> tuple[int, bytes, bytes]:
-    scrubbed = {name: environment[name] for name in COMMAND_VARIABLES if environment.get(name)}
     # What the program itself starts is looked up on its PATH: that too must not lead into the workspace.
     scrubbed["PATH"] = own_path(scrubbed.get("PATH", ""), workspace) or PATH
     try:

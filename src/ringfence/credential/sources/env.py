@@ -1,17 +1,14 @@
 """`env:NAME`: a variable of the operator's environment, handed over by the launcher."""
 
-from ringfence.credential.secret import Secret, SourceError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from ringfence.credential.secret import SourceError
+from ringfence.credential.sources import Access, Reading
 
 
-def fetch(name: str, environment: "Mapping[str, str]") -> Secret:
+def read(name: str, access: Access) -> Reading:
     """Return the variable's value."""
-    value = environment.get(name, "")
+    value = access.environment.get(name, "")
     if not value:
         raise SourceError(
             f"`env:{name}`: the variable is not set", hint=f"export {name}=… before `ringfence run`"
         )
-    return Secret(value, f"env:{name}")
+    return Reading(value)

@@ -7,18 +7,18 @@ read. A file that others can write, or that the agent can, is no place for a sec
 import os
 import stat
 
-from ringfence.credential.secret import MAX_LENGTH, Secret, SourceError
-from ringfence.credential.sources import expand, inside
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from ringfence.credential.secret import MAX_LENGTH, SourceError
+from ringfence.credential.sources import Access, Reading, expand, inside
 
 
-def fetch(path: str, environment: "Mapping[str, str]", workspace: str) -> Secret:
+def read(path: str, access: Access) -> Reading:
     """Return the file's content without its final line break."""
     source = f"file:{path}"
-    place = expand(path, _home(environment))
+    return Reading(_bare(content(source, expand(path, access.home), access.workspace)))
+
+
+def content(source: str, place: str, workspace: str) -> str:
+    """Return the text of a file that is fit to hold a secret; `source` names it in errors."""
     if not os.path.isabs(place):
         raise SourceError(f"`{source}`: not an absolute path", hint="write file:/… or file:~/…")
     if inside(place, workspace):
@@ -26,13 +26,13 @@ def fetch(path: str, environment: "Mapping[str, str]", workspace: str) -> Secret
             f"`{source}`: the file lies inside the workspace, where the agent works",
             hint="move it out, for example to ~/.config/ringfence/",
         )
-    return Secret(_text(_read(source, place), source), source)
+    return _text(_read(source, place), source)
 
 
-def stamp(path: str, environment: "Mapping[str, str]") -> tuple[int, ...]:
+def stamp(place: str) -> tuple[int, ...]:
     """Return what changes when the file does, to know when to read again."""
     try:
-        state = os.stat(expand(path, _home(environment)))
+        state = os.stat(place)
     except OSError:
         return ()
     return (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
@@ -69,12 +69,8 @@ def _text(data: bytes, source: str) -> str:
         text = ""
     if data and not text:
         raise SourceError(f"`{source}`: not text", hint="the file holds only the value, as plain text")
+    return text
+
+
+def _bare(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
-
-
-def _home(environment: "Mapping[str, str]") -> str:
-    if environment.get("HOME"):
-        return environment["HOME"]
-    from pwd import getpwuid
-
-    return getpwuid(os.getuid()).pw_dir

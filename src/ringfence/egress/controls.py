@@ -1,0 +1,146 @@
+"""What an allowed request still has to pass: budgets, the watch on values, the model's cost.
+
+A rule says where requests may go; these say how much may go there, and what never may. Everything here is
+made from the policy once, and where the policy asks for none of it, nothing is in the way of a request.
+"""
+
+import asyncio
+
+from ringfence.credential.inject import Outgoing
+from ringfence.egress import coding, masked, usage
+from ringfence.egress.budget import DOWN, UP, Budgets
+from ringfence.egress.filters import Filter
+from ringfence.egress.gate import Target
+from ringfence.egress.http1 import RequestHead, ResponseHead
+from ringfence.egress.record import Record
+from ringfence.egress.refusal import Refusal
+from ringfence.egress.services import Services
+from ringfence.egress.spend import Ledger, Spend
+from ringfence.egress.usage import UsageReader
+from ringfence.egress.watch import Hit, Sent, Watch
+from ringfence.handover import Handover
+from ringfence.subject import canonical_host
+from ringfence.verdict.request import Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ringfence.egress.filters import Notes
+
+
+_EXTENSIONS = b"sec-websocket-extensions"
+
+
+class Controls:
+    """The controls of one session."""
+
+    def __init__(self, handover: Handover, record: Record, end: "Callable[[], None]") -> None:
+        """`end` ends the session: a canary has shown up."""
+        self._handover = handover
+        self._record = record
+        self._end = end
+        self.budgets = Budgets(handover.budgets)
+        ledger = Ledger(f"{handover.state_dir}/model")
+        self.spend = Spend(handover.model, ledger, lambda text: record.event("note", text=text))
+        self.watch: Watch | None = None
+        self._preparing: asyncio.Task[None] | None = None
+        if handover.canaries or (handover.masked and handover.watch.masked != "off"):
+            self._preparing = asyncio.get_running_loop().create_task(self._prepare())
+
+    def install(self, services: Services) -> None:
+        """Put the filters in that the policy asks for."""
+        if self._preparing is not None:
+            services.upward_filters.append(self._watched)
+        if self.budgets:
+            services.upward_filters.append(self._metered_up)
+            services.downward_filters.append(self._metered_down)
+        if self.spend:
+            services.downward_filters.append(self._counted)
+
+    async def admit(self, head: RequestHead, target: Target) -> Refusal | None:
+        """Look at a request that a rule allows, before a credential is put in; count it where it passes."""
+        if self._preparing is not None:
+            await asyncio.shield(self._preparing)
+        if self.watch:
+            found = self.watch.head(
+                Sent(host=target.host, path=target.path.text, query=target.path.query, fields=head.fields)
+            )
+            if found is not None:
+                return found
+        if self.spend:
+            refused = self._priced(head.method, target)
+            if refused is not None:
+                return refused
+        return self.budgets.admit(target.host) if self.budgets else None
+
+    def readable(self, outgoing: Outgoing, target: Target, *, secret: bool, upgrade: bool) -> None:
+        """Ask only for answers that can be looked into, where one will be: it could echo a secret."""
+        if secret or (self.spend and usage.is_model(outgoing.method, target.path.text)):
+            outgoing.fields = coding.acceptable(outgoing.fields)
+        if upgrade and (secret or self.watch):  # compressed frames could not be looked into
+            outgoing.fields = [one for one in outgoing.fields if one[0].lower() != _EXTENSIONS]
+
+    def _priced(self, method: str, target: Target) -> Refusal | None:
+        path = target.path.text
+        if usage.is_batch(method, path):
+            return self.spend.batch(target.host)
+        return self.spend.stop(target.host) if usage.is_model(method, path) else None
+
+    # --- the watch
+
+    async def _prepare(self) -> None:
+        """Read the masked files, away from the event loop."""
+        handover = self._handover
+        self.watch = await asyncio.to_thread(
+            lambda: Watch(
+                handover.watch,
+                handover.canaries,
+                masked.values(handover.masked),
+                alarm=self._alarm,
+                bound=frozenset(canonical_host(one.host) for one in handover.credentials),
+            )
+        )
+        self._preparing = None
+
+    def _alarm(self, hit: Hit, outcome: str) -> None:
+        self._record.event("alarm", found=hit.name, outcome=outcome)
+        if outcome == "ended":
+            asyncio.get_running_loop().call_soon(self._end)
+
+    # --- filters
+
+    def _watched(
+        self, head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes"
+    ) -> Filter | None:
+        if not self.watch:
+            return None
+        if head.upgrade == b"websocket":
+            return self.watch.frames(target.host)
+        if head.framing == 0:
+            return None
+        coded = b", ".join(content for name, content in head.fields if name.lower() == b"content-encoding")
+        return self.watch.body(target.host, coded)
+
+    def _metered_up(
+        self, _head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes"
+    ) -> Filter | None:
+        return self.budgets.meter(UP, target.host)
+
+    def _metered_down(
+        self, _head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes", _answer: ResponseHead
+    ) -> Filter | None:
+        return self.budgets.meter(DOWN, target.host)
+
+    def _counted(
+        self, head: RequestHead, target: Target, _verdict: Verdict, notes: "Notes", answer: ResponseHead
+    ) -> Filter | None:
+        if answer.status != 200 or not usage.is_model(head.method, target.path.text):
+            return None
+        sent = max(head.framing, 0)
+
+        def done(reader: UsageReader) -> None:
+            notes.update(self.spend.add(reader.settle(sent)))
+
+        kind = next((content for name, content in answer.fields if name.lower() == b"content-type"), b"")
+        return UsageReader(kind, done)

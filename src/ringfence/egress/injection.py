@@ -1,0 +1,238 @@
+"""Which credentials a request gets, and how they get into it: between the verdict and the sending.
+
+At most one client certificate (it is the connection's) and one credential of another kind are chosen for
+a request: of each the first whose source has something. What the agent brings in the place of any
+credential of the host is removed or refused, chosen or not. Kinds that need the whole body have it read
+here, up to a limit for each request and one for all at a time.
+"""
+
+import json
+
+from ringfence.credential import inject, placeholder, tokens
+from ringfence.credential.inject import Outgoing, UnfitError
+from ringfence.credential.inject.aws_chunks import Chunks
+from ringfence.credential.secret import Secret, SourceError
+from ringfence.credential.tokens import google
+from ringfence.credential.tokens.oauth import REFRESH
+from ringfence.egress import limits
+from ringfence.egress.filters import Looking
+from ringfence.egress.gate import Target
+from ringfence.egress.http1 import CHUNKED, RequestHead, ResponseHead
+from ringfence.egress.message import Inbound
+from ringfence.egress.refusal import CREDENTIAL, Refusal, Refused
+from ringfence.egress.services import Services
+from ringfence.egress.strays import Strays
+from ringfence.policy import kinds
+from ringfence.policy.model import Credential
+from ringfence.subject import split_authority
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Chosen = tuple[Credential, Secret]
+
+
+class Choice:
+    """The credentials of one request."""
+
+    __slots__ = ("bound", "certificate", "held", "main", "wanted")
+
+    def __init__(self, bound: tuple[Credential, ...], wanted: tuple[Credential, ...]) -> None:
+        self.bound = bound  # all that belong to the host
+        self.wanted = wanted  # those that this request would get, were there a secret
+        self.certificate: Chosen | None = None
+        self.main: Chosen | None = None
+        self.held = 0  # bytes of the body that are held in memory
+
+    @property
+    def chosen(self) -> Chosen | None:
+        """Return the credential that the answer is about: a 401 means that its secret is old."""
+        return self.main or self.certificate
+
+    @property
+    def name(self) -> str:
+        """Name what is put in, for the record."""
+        return "+".join(one[0].name for one in (self.certificate, self.main) if one is not None)
+
+
+def prepare(services: Services, credentials: tuple[Credential, ...]) -> None:
+    """Add the checks and filters that the session's credentials need; without any, nothing."""
+    if not credentials:
+        return
+    strays = Strays(credentials)
+    services.head_checks.append(strays.check)
+    if strays.looks_into_bodies:
+        services.upward_filters.append(strays.watch)
+    services.stubs.update(stubs(credentials))
+
+
+async def choose(services: Services, target: Target) -> Choice | None:
+    """Choose the credentials for a request; None where its host has none."""
+    bound = services.gate.credentials_for(target)
+    if not bound:
+        return None
+    path, query = target.path.text, target.path.query
+    choice = Choice(bound, tuple([one for one in bound if inject.wanted(one, path, query)]))
+    certificates = tuple([one for one in choice.wanted if one.kind == kinds.MTLS])
+    others = tuple(one for one in choice.wanted if one.kind != kinds.MTLS) if certificates else choice.wanted
+    choice.main = await services.keys.choose(others)
+    if certificates:
+        choice.certificate = await services.keys.choose(certificates)
+    return choice
+
+
+def unbound(choice: Choice, head: RequestHead, target: Target) -> Refusal | None:
+    """Refuse a request that carries a credential where the gate has none to put in its place."""
+    if choice.main is not None:
+        return None
+    missing = [one for one in choice.wanted if one.kind != kinds.MTLS]
+    if not any(inject.carries(one, head.fields, target.path.query) for one in missing):
+        return None
+    names = ", ".join(one.name for one in missing)
+    variables = [one.source.removeprefix("env:") for one in missing if one.source.startswith("env:")]
+    source = " or ".join(variables) or "its source"
+    return Refusal(
+        status=401,
+        kind=CREDENTIAL,
+        message=f"there is no secret for {target.host}: nothing is in the source of credential {names}",
+        host=target.host,
+        how=f"the operator has to set {source} before `ringfence run`; a key from inside is never sent",
+    )
+
+
+async def put_in(services: Services, inbound: Inbound, outgoing: Outgoing, choice: Choice) -> Refusal | None:
+    """Remove what the agent brings of its own, put ours in; returns why that cannot be done."""
+    try:
+        for one in choice.bound:
+            inject.clear(outgoing, one)
+        if choice.certificate is not None:
+            outgoing.connection = services.upstreams.certificates.show(*choice.certificate)
+        if choice.main is not None:
+            await _apply(services, inbound, outgoing, choice)
+    except (UnfitError, SourceError) as error:
+        return _refusal(error, outgoing.host, choice)
+    return None
+
+
+async def _apply(services: Services, inbound: Inbound, outgoing: Outgoing, choice: Choice) -> None:
+    if choice.main is None:
+        return
+    credential, secret = choice.main
+    outgoing.connection += f"+{credential.name}" if outgoing.connection else credential.name
+    whole = inject.needs_body(outgoing, credential)
+    if whole:
+        outgoing.body = await _read(services, inbound, choice)
+    before = outgoing.body
+    inject.apply(outgoing, credential, secret)
+    if whole and outgoing.body is not None:
+        inbound.unread(outgoing.body)
+        if outgoing.framing != CHUNKED or outgoing.body is not before:
+            outgoing.framing = len(outgoing.body)
+
+
+async def _read(services: Services, inbound: Inbound, choice: Choice) -> bytes:
+    """Read the whole body, within what one request and all together may hold."""
+    if inbound.head.framing > limits.HELD_BODY:
+        raise _too_long()
+    inbound.proceed()
+    pieces: list[bytes] = []
+    while not inbound.done:
+        piece = await inbound.read()
+        choice.held += len(piece)
+        services.held += len(piece)
+        if choice.held > limits.HELD_BODY:
+            raise _too_long()
+        if services.held > limits.HELD_BODIES:
+            raise UnfitError("too many bodies are held for their credentials at the moment", status=503)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_long() -> UnfitError:
+    return UnfitError(
+        f"the body is longer than the {limits.HELD_BODY} bytes that are held to put its credential in",
+        status=413,
+    )
+
+
+def _refusal(error: UnfitError | SourceError, host: str, choice: Choice) -> Refusal:
+    status = error.status if isinstance(error, UnfitError) else 401
+    how = (
+        "send only the placeholder of the environment's variables, in its usual place; a key from inside "
+        "is never sent"
+        if status == 403
+        else ""
+    )
+    message = f"credential {choice.name}: {error.message}"
+    return Refusal(status=status, kind=CREDENTIAL, message=message, host=host, how=how)
+
+
+class Signer(Looking):
+    """Signs the chunks of a body as they stream by."""
+
+    def __init__(self, chunks: Chunks, host: str) -> None:
+        self._chunks = chunks
+        self._host = host
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the chunks that are whole."""
+        try:
+            return self._chunks.feed(data)
+        except UnfitError as error:
+            raise self._refused(error) from error
+
+    def finish(self) -> bytes:
+        """Check that the body was whole."""
+        try:
+            self._chunks.finish()
+        except UnfitError as error:
+            raise self._refused(error) from error
+        return b""
+
+    def _refused(self, error: UnfitError) -> Refused:
+        return Refused(Refusal(status=error.status, kind=CREDENTIAL, message=error.message, host=self._host))
+
+
+# --- token endpoints
+
+
+class Stub:
+    """What the agent's own call to a token endpoint is answered with: a token that opens nothing."""
+
+    def __init__(self, credential: Credential) -> None:
+        self.name = credential.name
+        token = credential.placeholder or placeholder.default(credential)
+        refresh = {"refresh_token": token} if credential.grant == REFRESH else {}
+        answer = {"access_token": token, "token_type": "Bearer", "expires_in": 3600, **refresh}
+        self.body = json.dumps(answer).encode()
+
+    async def answer(self, inbound: Inbound) -> None:
+        """Answer in the endpoint's place."""
+        head = ResponseHead(
+            status=200,
+            phrase=b"OK",
+            minor=1,
+            fields=[],
+            framing=len(self.body),
+            close=False,
+            nominated=frozenset(),
+            stated=None,
+            keep_for=0.0,
+        )
+        inbound.answer(head, [(b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store")])
+        inbound.write(self.body)
+        inbound.finish()
+        await inbound.drain()
+
+
+def stubs(credentials: "Iterable[Credential]") -> dict[tuple[str, str, int, str], Stub]:
+    """Return the token endpoints whose tokens the gate gets itself, by scheme, host, port and path."""
+    found = {}
+    for one in credentials:
+        if one.kind in {kinds.OAUTH, kinds.GOOGLE} and one.kind in tokens.MINTED:
+            scheme, _, rest = (one.token_url or google.TOKEN_URL).partition("://")
+            authority, _, path = rest.partition("/")
+            host, port = split_authority(authority, 443 if scheme == "https" else 80)
+            found[scheme, host, port, f"/{path}"] = Stub(one)
+    return found

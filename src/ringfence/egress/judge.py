@@ -1,0 +1,214 @@
+"""Judges one request, whatever protocol it came in, and has it sent where it may go.
+
+The order is the point: where it goes, whether it may, with which credential, on record, and only then
+anything upstream. One verdict is recorded for each request, whole, before its first byte is sent.
+"""
+
+from ringfence.approval import Question
+from ringfence.egress import injection, refusal
+from ringfence.egress.exchange import Exchange
+from ringfence.egress.gate import Origin, Target, denial
+from ringfence.egress.http1 import MalformedError
+from ringfence.egress.inspect import Inspection
+from ringfence.egress.message import Inbound
+from ringfence.egress.refusal import Refusal, Refused
+from ringfence.egress.services import Services
+from ringfence.egress.stream import GoneError
+from ringfence.errors import PeerError
+from ringfence.policy.model import ALLOW, ASK
+from ringfence.value import replace
+from ringfence.verdict.request import INSPECT, Request, Verdict
+
+_EXPECTED = frozenset({b"", b"100-continue"})
+
+
+async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
+    """Answer one request: with its upstream's answer, with a refusal, or by cutting it off."""
+    case = Case(services, inbound, origin)
+    try:
+        outcome = await case.judged()
+        if outcome is not None:
+            inbound.refuse(outcome)
+            await inbound.drain()
+    except MalformedError as error:
+        await _malformed(case, error)
+    except Refused as error:
+        case.refused(error.refusal)
+        inbound.abort()
+    except PeerError as error:
+        inbound.abort(error)
+
+
+async def _malformed(case: "Case", error: MalformedError) -> None:
+    """Refuse what turned out not to be a request, where an answer is still possible."""
+    outcome = case.refused(refusal.malformed(error.message, error.answer))
+    if case.inbound.answered:
+        return case.inbound.abort()
+    try:
+        case.inbound.refuse(outcome)
+        await case.inbound.drain()
+    except PeerError:
+        case.inbound.abort()
+    return None
+
+
+def _unexpected() -> Refusal:
+    return refusal.malformed("the only expectation served is 100-continue", 417)
+
+
+class Case:
+    """One request on its way through the gate."""
+
+    __slots__ = ("inbound", "origin", "services")
+
+    def __init__(self, services: Services, inbound: Inbound, origin: Origin) -> None:
+        self.services = services
+        self.inbound = inbound
+        self.origin = origin
+
+    async def judged(self) -> Refusal | None:
+        """Return what the agent is told instead of an upstream's answer, or None where it got that."""
+        gate, head = self.services.gate, self.inbound.head
+        target = gate.target(head, self.origin)
+        if isinstance(target, Refusal):
+            return self.refused(target)
+        request = gate.request(head, target)
+        verdict = gate.decide(request)
+        if verdict.effect == INSPECT:
+            request = await self._inspected(request, verdict)
+            verdict = gate.decide(request)
+        if verdict.effect == ASK and self.services.asking.open:
+            return await self._asked(target, verdict, request)
+        if verdict.effect != ALLOW:
+            self._record(target, verdict)
+            return denial(verdict, target, request)
+        return await self._allowed(target, verdict)
+
+    async def _asked(self, target: Target, verdict: Verdict, request: Request) -> Refusal | None:
+        """Hold a request until somebody answers for it."""
+        self._record(target, verdict)
+        services, head = self.services, self.inbound.head
+        question = Question(
+            number=0,
+            session="",
+            method=head.method,
+            scheme=target.scheme,
+            host=target.host,
+            port=target.port,
+            path=target.path.text + target.path.query,
+            rule=refusal.rule_name(verdict.rule),
+            reason=verdict.reason,
+            credentials=tuple(one.name for one in services.gate.credentials_for(target)),
+            length=max(head.framing, -1),
+        )
+        answer = await services.asking.while_there(self.inbound, question)
+        if not answer.allowed:
+            return denial(replace(verdict, reason=answer.reason), target, request)
+        return await self._allowed(target, replace(verdict, effect=ALLOW))
+
+    async def _allowed(self, target: Target, verdict: Verdict) -> Refusal | None:
+        """Choose the credential for a request that may pass, and put the verdict on record."""
+        head = self.inbound.head
+        if head.expect not in _EXPECTED:
+            self._record(target, verdict)
+            return self.refused(_unexpected())
+        if self.services.stubs and await self._stubbed(target, verdict):
+            return None
+        choice = await injection.choose(self.services, target)
+        self._record(target, verdict, choice.name if choice else "")
+        unbound = injection.unbound(choice, head, target) if choice else None
+        if unbound:
+            return self.refused(unbound)
+        try:
+            return await self._sent(target, verdict, choice)
+        finally:
+            if choice:
+                self.services.held -= choice.held
+
+    async def _stubbed(self, target: Target, verdict: Verdict) -> bool:
+        """Answer for a token endpoint whose tokens the gate gets itself: they never come inside."""
+        stub = self.services.stubs.get((target.scheme, target.host, target.port, target.path.text))
+        if stub is None or self.inbound.head.method != "POST":
+            return False
+        self._record(target, verdict, f"{stub.name} (a token that opens nothing)")
+        await stub.answer(self.inbound)
+        return True
+
+    async def _inspected(self, request: Request, verdict: Verdict) -> Request:
+        """Return a request with the facts of its body on which the verdict hangs; the body stays whole."""
+        inbound = self.inbound
+        if inbound.head.expect not in _EXPECTED:
+            raise MalformedError(_unexpected().message, answer=_unexpected().status)
+        inspection = Inspection(request, verdict.needs)
+        inbound.proceed()
+        while not inspection.enough:
+            inspection.feed(await inbound.read())
+        inbound.unread(inspection.taken)
+        return replace(request, facts=inspection.facts())
+
+    async def _sent(
+        self, target: Target, verdict: Verdict, choice: injection.Choice | None
+    ) -> Refusal | None:
+        """Send an allowed request on and pass its answer back."""
+        services, inbound = self.services, self.inbound
+        refused = await services.controls.admit(inbound.head, target)
+        if refused is not None:
+            return self.refused(refused)
+        outgoing = services.gate.outgoing(inbound.head, target)
+        if choice is not None:
+            unfit = await injection.put_in(services, inbound, outgoing, choice)
+            if unfit is not None:
+                return self.refused(unfit)
+        services.controls.readable(
+            outgoing,
+            target,
+            secret=choice is not None and choice.chosen is not None,
+            upgrade=bool(inbound.head.upgrade),
+        )
+        for check in services.head_checks:
+            outcome = check(outgoing)
+            if outcome is not None:
+                return self.refused(outcome)
+        if inbound.ended:
+            raise GoneError("the agent left before its request was sent")
+        outcome = await Exchange(
+            services,
+            inbound,
+            target=target,
+            verdict=verdict,
+            outgoing=outgoing,
+            chosen=choice.chosen if choice else None,
+        ).run()
+        services.served.set()
+        return outcome if outcome is None or outcome.kind == refusal.UPSTREAM else self.refused(outcome)
+
+    def _record(self, target: Target, verdict: Verdict, credential: str = "") -> None:
+        """Put the verdict on record."""
+        head = self.inbound.head
+        raw = target.host if head.host is None else head.host.decode("latin-1")
+        self.services.record.request(
+            verdict,
+            credential=credential,
+            host=target.host,
+            method=head.method,
+            path=target.path.text + target.path.query,
+            port=target.port,
+            raw_host="" if raw == target.host else raw,
+            scheme=target.scheme,
+            source=f"gateway {target.gateway}" if target.gateway else self.origin.kind,
+        )
+
+    def refused(self, outcome: Refusal) -> Refusal:
+        """Put a refusal on record that no verdict tells of, and return it."""
+        head, origin = self.inbound.head, self.origin
+        self.services.record.flood(
+            "refused",
+            reason=outcome.message,
+            status=outcome.status,
+            host=outcome.host or origin.host,
+            raw_host=(head.host or b"").decode("latin-1"),
+            method=head.method,
+            target=head.target.decode("latin-1"),
+            source=origin.kind,
+        )
+        return outcome

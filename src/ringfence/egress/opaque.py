@@ -1,0 +1,99 @@
+"""Raw TCP to a host and port that a rule names (`schemes = ["tcp"]`): databases, ssh, anything at all.
+
+Nobody looks into such a connection, so it is dialled before the client has said a word: many protocols
+let the server speak first. What is known of it is on record: where to, under which rule, how many bytes
+each way. When the client leaves while its upstream is being dialled, dialling ends too.
+"""
+
+import asyncio
+
+from ringfence.egress.dial import AddressError, UnreachableError
+from ringfence.egress.gate import Gate
+from ringfence.egress.passage import Passage
+from ringfence.egress.services import Services
+from ringfence.egress.stream import GoneError, Stream
+from ringfence.policy.model import ALLOW
+from ringfence.verdict.request import Verdict, opaque_tcp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+# What a client is told about a connection that did not come about
+DENIED, REFUSED, UNREACHABLE = "denied", "refused", "unreachable"
+
+
+class Opaque:
+    """One raw connection from the boundary to `host:port`."""
+
+    def __init__(self, services: Services, client: Stream, host: str, port: int) -> None:
+        self._services = services
+        self._client = client
+        self.host = host
+        self.port = port
+
+    def verdict(self) -> Verdict:
+        """Decide; a rule about requests (https, http) says nothing about raw TCP."""
+        return opaque_tcp(self.host, self.port, self._services.gate.rules)
+
+    async def run(
+        self, verdict: Verdict, *, source: str, raw: str, opened: "Callable[[], None]" = lambda: None
+    ) -> str:
+        """Serve an allowed connection to its end; returns "" or why it did not come about."""
+        self._services.record.verdict(
+            verdict, host=self.host, raw_host=raw, port=self.port, method="tcp", source=source
+        )
+        passage = Passage(self._services, self._client, "tcp", self.host, self.port)
+        if await passage.refused(verdict) is not None:
+            return DENIED
+        try:
+            upstream = await while_there(self._client, self._services.upstreams.dial(self.host, self.port))
+        except AddressError:
+            return DENIED
+        except UnreachableError as error:
+            return UNREACHABLE if error.answer == 504 else REFUSED
+        opened()
+        await self._relay(passage, upstream, verdict.effect)
+        return ""
+
+    async def _relay(self, passage: Passage, upstream: Stream, effect: str) -> None:
+        def allowed(gate: Gate) -> bool:
+            return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, effect}
+
+        try:
+            with self._services.passages.hold(allowed, self._client, upstream):
+                up, down = await passage.splice(upstream)
+        finally:
+            upstream.close()
+            self._client.close()
+        self._services.record.event("response", host=self.host, port=self.port, up=up, down=down)
+
+
+async def while_there(client: Stream, work: "Coroutine[object, object, T]") -> "T":
+    """Do something for a client; stop when the client has gone (half a connection is still a client)."""
+    task = asyncio.get_running_loop().create_task(work)
+
+    def gone() -> None:
+        if client.lost:
+            task.cancel()
+
+    client.on_gone = gone
+    gone()
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if client.lost and not _cancelled():
+            raise GoneError("the client left before its connection was made") from None
+        raise
+    finally:
+        client.on_gone = None
+        task.cancel()
+
+
+def _cancelled() -> bool:
+    """Say whether it is this task that is being ended."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,73 @@
+"""A connection that nobody looks into: asked for, counted and, where a budget ends, cut."""
+
+from ringfence.approval import Question
+from ringfence.egress import refusal
+from ringfence.egress.budget import DOWN, UP
+from ringfence.egress.refusal import Refusal
+from ringfence.egress.services import Services
+from ringfence.egress.stream import Stream
+from ringfence.egress.tls import AnyStream
+from ringfence.egress.tunnel import splice
+from ringfence.policy.model import ASK, DENY
+from ringfence.verdict.request import Verdict
+
+
+class Passage:
+    """One such connection from the boundary."""
+
+    def __init__(self, services: Services, client: Stream, scheme: str, host: str, port: int) -> None:
+        self._services = services
+        self._client = client
+        self._scheme = scheme
+        self._host = host
+        self._port = port
+
+    async def refused(self, verdict: Verdict) -> Refusal | None:
+        """Return why it may not pass after all, having asked where a rule says so."""
+        outcome = await self._denied(verdict)
+        if outcome is None:
+            outcome = self._services.controls.budgets.admit(self._host)
+        if outcome is not None and verdict.effect != DENY:
+            self._tell(outcome)
+        return outcome
+
+    async def _denied(self, verdict: Verdict) -> Refusal | None:
+        what = f"{self._host}:{self._port}"
+        reason = verdict.reason
+        if verdict.effect == ASK:
+            answer = await self._services.asking.while_there(
+                self._client,
+                Question(
+                    number=0,
+                    session="",
+                    method="connect",
+                    scheme=self._scheme,
+                    host=self._host,
+                    port=self._port,
+                    path="",
+                    rule=refusal.rule_name(verdict.rule),
+                    reason=reason,
+                    length=-1,
+                ),
+            )
+            if answer.allowed:
+                return None
+            reason = answer.reason
+        elif verdict.effect != DENY:
+            return None
+        return Refusal(
+            status=403, kind=refusal.DENIED, message=f"{what} was refused: {reason}", host=self._host
+        )
+
+    async def splice(self, upstream: AnyStream) -> tuple[int, int]:
+        """Pass bytes both ways; returns how many."""
+        budgets = self._services.controls.budgets
+        up, down = (budgets.meter(way, self._host) for way in (UP, DOWN))
+        return await splice(
+            self._client, upstream, [up] if up else (), [down] if down else (), refused=self._tell
+        )
+
+    def _tell(self, outcome: Refusal) -> None:
+        self._services.record.flood(
+            "refused", reason=outcome.message, host=self._host, port=self._port, scheme=self._scheme
+        )
