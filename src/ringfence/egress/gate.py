@@ -153,7 +153,6 @@ class Gate:
 
     def request(self, head: RequestHead, target: Target) -> Request:
         """Return what is known of a request from its head."""
-<<<<<<< HEAD
         path = target.path
         return build(
             Request,
@@ -164,25 +163,12 @@ class Gate:
                 "method": head.method,
                 "paths": path.readings,
                 "query": path.query,
-                "fields": head.fields,
+                # What Connection names stays here: a rule is about what the upstream gets to see.
+                "fields": without(head.fields, head.nominated) if head.nominated else head.fields,
                 "length": head.framing,  # CHUNKED is UNKNOWN
                 "upgrade": bool(head.upgrade),
                 "facts": NO_FACTS,
             },
-=======
-        return Request(
-            scheme=target.scheme,
-            host=target.host,
-            port=target.port,
-            method=head.method,
-            paths=target.path.readings,
-            query=target.path.query,
-            # What Connection names stays here: a rule is about what the upstream gets to see.
-            fields=without(head.fields, head.nominated) if head.nominated else head.fields,
-            length=head.framing,  # CHUNKED is UNKNOWN
-            upgrade=bool(head.upgrade),
-            facts=NO_FACTS,  # all fields given: a Struct is made in half the time
->>>>>>> rules
         )
 
     def decide(self, request: Request) -> Verdict:
