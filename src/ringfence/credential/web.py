@@ -6,7 +6,6 @@ an answer that is too long or takes too long. Plain http goes to this machine on
 agent's rules, and nothing of an answer is ever shown: what an error tells is a status and a known word.
 """
 
-import http.client
 import json
 import socket
 import ssl
@@ -19,6 +18,7 @@ from ringfence.subject import split_authority
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import http.client
     from collections.abc import Callable, Mapping
     from typing import Any
 
@@ -88,6 +88,8 @@ class Web:
         self, method: str, url: str, *, headers: "Mapping[str, str]", body: bytes = b"", ca: str = ""
     ) -> Answer:
         """Make one call and return the whole answer, whatever its status but a redirect."""
+        import http.client  # 7 ms that most sessions do without
+
         until = time.monotonic() + TIME_LIMIT
         parts = urlsplit(url)
         try:
@@ -113,7 +115,9 @@ class Web:
             )
         return answer
 
-    def _open(self, scheme: str, authority: str, ca: str, until: float) -> http.client.HTTPConnection:
+    def _open(self, scheme: str, authority: str, ca: str, until: float) -> "http.client.HTTPConnection":
+        import http.client
+
         host, port = split_authority(authority, 443 if scheme == "https" else 80)
         if scheme != "https" and host not in LOCAL:
             raise SourceError(f"secrets are not exchanged with {host} over plain http", hint="use https")
@@ -153,7 +157,9 @@ class Web:
         return context
 
 
-def _read(response: http.client.HTTPResponse, connection: http.client.HTTPConnection, until: float) -> bytes:
+def _read(
+    response: "http.client.HTTPResponse", connection: "http.client.HTTPConnection", until: float
+) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:

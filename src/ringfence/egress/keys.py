@@ -36,6 +36,11 @@ class Keys:
         self.values: tuple[bytes, ...] = ()  # all that were ever fetched, in every spelling that is scrubbed
         vault.access.note = self._note_later
 
+    def adopt(self, former: "Keys") -> None:
+        """Keep what was held before these keys: it is scrubbed from answers that are still to come."""
+        self._vault.adopt(former._vault)  # noqa: SLF001 - another of its own kind
+        self.values = former.values
+
     async def choose(self, credentials: tuple[Credential, ...]) -> tuple[Credential, Secret] | None:
         """Return the first credential that has a secret, and the secret."""
         for one in credentials:
