@@ -104,7 +104,9 @@ class Controls:
                 handover.canaries,
                 masked.values(handover.masked),
                 alarm=self._alarm,
-                bound=frozenset(canonical_host(one.host) for one in handover.credentials),
+                bound=frozenset(
+                    canonical_host(one.host) for one in handover.credentials if one.host[:2] != "*."
+                ),
             )
         )
         self._preparing = None

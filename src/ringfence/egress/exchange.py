@@ -121,7 +121,7 @@ class Exchange:
         if self._outgoing.chunks is not None:
             self._upward.append(Signer(self._outgoing.chunks, self._target.host))
         if self._verdict.limit is not None:
-            self._upward.append(Limited(self._verdict.limit, self._target.host))
+            self._upward.insert(0, Limited(self._verdict.limit, self._target.host))
         self._inbound.proceed()
         outcome = await self._attempt(outbound)
         if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():

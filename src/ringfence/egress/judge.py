@@ -76,7 +76,7 @@ class Case:
         verdict = gate.decide(request)
         if verdict.effect == INSPECT:
             request = await self._inspected(request, verdict)
-            verdict = gate.decide(request)
+            verdict = replace(gate.decide(request), facts=request.facts)
         if verdict.effect == ASK and self.services.asking.open:
             return await self._asked(target, verdict, request)
         if verdict.effect != ALLOW:

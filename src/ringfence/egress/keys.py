@@ -65,6 +65,10 @@ class Keys:
             if not credential.optional:
                 self._note(f"credential {credential.name}: {error or 'its source took too long'}")
             return None
+        except Exception as error:  # noqa: BLE001 - our fault, or the machine's: recorded, and no secret
+            self._empty_until[credential.name] = self._loop.time() + ASK_AGAIN
+            self._note(f"credential {credential.name}: {type(error).__name__} while it was fetched")
+            return None
         self.values = spellings(
             tuple(one.reveal_for_injection().encode("latin-1") for one in self._vault.every())
         )

@@ -12,6 +12,7 @@ from ringfence.egress.message import Inbound
 from ringfence.egress.tls import AnyStream
 from ringfence.egress.tunnel import cut
 from ringfence.policy.model import ALLOW
+from ringfence.value import replace
 from ringfence.verdict.request import Verdict
 
 TYPE_CHECKING = False
@@ -55,4 +56,5 @@ class Passages:
 
 def _still(gate: Gate, inbound: Inbound, target: Target, verdict: Verdict) -> bool:
     """Say whether a request under way would be let through again (one that was approved, asked again)."""
-    return gate.decide(gate.request(inbound.head, target)).effect in {ALLOW, verdict.effect}
+    request = replace(gate.request(inbound.head, target), facts=verdict.facts)
+    return gate.decide(request).effect in {ALLOW, verdict.effect}

@@ -399,5 +399,9 @@ def _mint_quietly(ready_dir: str) -> None:
 
 def _vault(handover: Handover, environment: dict[str, str]) -> Vault:
     """Return what fetches the session's secrets, from servers too, which are reached as the policy says."""
-    web = Web(static=handover.static, extra_ca=handover.extra_ca)
+    web = Web(
+        static=handover.static,
+        extra_ca=handover.extra_ca,
+        trust=(handover.trust_file, handover.trust_dir),
+    )
     return Vault(environment, handover.workspace, web)

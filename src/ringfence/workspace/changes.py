@@ -56,7 +56,7 @@ from ringfence.workspace.layers import (
 )
 from ringfence.workspace.pairing import TWIN, twins, with_renames
 
-MOST = 1_000_000  # changes that are read; more are an error, not a shorter list
+MOST = 250_000  # half a gigabyte of changes that are read; more are an error, not a shorter list
 
 GONE = "deleted from the workspace since the session began"
 HIDDEN = "hidden from the agent: what the workspace has here is not what the agent changed"
@@ -120,7 +120,9 @@ class _Reader:
 
     def _folder(self, folder: _Folder) -> list[_Folder]:
         """Read one folder of the layer; return those in it that are to be read."""
-        above, below = beneath.open_folder(self._upper, folder.path), -1
+        above, below = self._open_above(folder.path), -1
+        if above < 0:
+            return []
         try:
             below = self._open_below(folder)
             names = beneath.names(above)
@@ -143,6 +145,15 @@ class _Reader:
             os.close(above)
             if below >= 0:
                 os.close(below)
+
+    def _open_above(self, path: bytes) -> int:
+        """Open a folder of the layer that was seen; -1 where it is gone, because the session still runs."""
+        try:
+            return beneath.open_folder(self._upper, path)
+        except FileNotFoundError:
+            return -1
+        except OSError as error:
+            raise moved(path) from error
 
     def _open_below(self, folder: _Folder) -> int:
         if not folder.below:
@@ -181,7 +192,10 @@ class _Reader:
             return True
         if self._copied and status.st_ctime_ns <= self._copied and not folder.hidden:
             return True  # as it was copied: whatever the project has now is the user's
-        seen = None if self._is_device_whiteout(status) else self._seen(above, name, path, status)
+        try:
+            seen = None if self._is_device_whiteout(status) else self._seen(above, name, path, status)
+        except FileNotFoundError:
+            return False
         if seen is None:
             if lower is not None and not hidden:
                 self._deleted(below, name, path, lower)
@@ -206,6 +220,8 @@ class _Reader:
             self._add(Change(path=path, kind=ADDED, after=after, conflict=HIDDEN))
         elif lower is None:
             self._added(path, after, (attributes or {}).get(f"{self._layers.xattr}.origin"))
+        elif attributes is None and stat.S_ISDIR(lower.st_mode):
+            self._add(Change(path=path, kind=TYPE, before=folder_of(lower), after=after))
         elif not both:
             before, conflict = self._before(below, name, path, lower)
             notes = _link_notes(before, None)
@@ -227,8 +243,10 @@ class _Reader:
             return None
         try:
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
-        except PermissionError:
+        except (PermissionError, FileNotFoundError):
             return None
+        except OSError as error:
+            raise moved(path) from error
         try:
             if os.fstat(fd).st_ino != status.st_ino:
                 raise moved(path)
