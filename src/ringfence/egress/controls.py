@@ -45,6 +45,12 @@ class Controls:
         self.spend = Spend(handover.model, ledger, lambda text: record.event("note", text=text))
         self.watch: Watch | None = None
         self._preparing: asyncio.Task[None] | None = None
+        self._idle = not (
+            self.budgets
+            or self.spend
+            or handover.canaries
+            or (handover.masked and handover.watch.masked != "off")
+        )
         if handover.canaries or (handover.masked and handover.watch.masked != "off"):
             self._preparing = asyncio.get_running_loop().create_task(self._prepare())
 
@@ -57,6 +63,11 @@ class Controls:
             services.downward_filters.append(self._metered_down)
         if self.spend:
             services.downward_filters.append(self._counted)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the policy asks for none of this: nothing is in the way of a request."""
+        return self._idle
 
     async def admit(self, head: RequestHead, target: Target) -> Refusal | None:
         """Look at a request that a rule allows, before a credential is put in; count it where it passes."""

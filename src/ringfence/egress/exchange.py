@@ -17,6 +17,7 @@ from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
 from ringfence.egress.injection import Signer
 from ringfence.egress.inspect import Limited
 from ringfence.egress.message import Inbound, Outbound
+from ringfence.egress.presence import Presence
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.scrub import DIALOGUE, Scrubber, scrub_fields, scrub_head
 from ringfence.egress.services import Services
@@ -100,13 +101,14 @@ class Exchange:
             self._tell()
 
     async def _take(self, *, fresh: bool) -> Outbound:
-        outbound = await self._services.upstreams.take(
-            self._target,
-            self._outgoing.connection,
-            repeatable=self._repeatable,
-            fresh=fresh,
-            multiplexed=self._inbound.version == "2" and not self._inbound.head.upgrade,
-        )
+        with Presence(self._inbound, lambda: self._inbound.ended):
+            outbound = await self._services.upstreams.take(
+                self._target,
+                self._outgoing.connection,
+                repeatable=self._repeatable,
+                fresh=fresh,
+                multiplexed=self._inbound.version == "2" and not self._inbound.head.upgrade,
+            )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort
         return outbound

@@ -73,6 +73,10 @@ async def choose(services: Services, target: Target) -> Choice | None:
     if not bound:
         return None
     path, query = target.path.text, target.path.query
+    if len(bound) == 1 and bound[0].kind != kinds.MTLS:  # nearly always
+        choice = Choice(bound, bound if inject.wanted(bound[0], path, query) else ())
+        choice.main = await services.keys.choose(choice.wanted)
+        return choice
     choice = Choice(bound, tuple([one for one in bound if inject.wanted(one, path, query)]))
     certificates = tuple([one for one in choice.wanted if one.kind == kinds.MTLS])
     others = tuple(one for one in choice.wanted if one.kind != kinds.MTLS) if certificates else choice.wanted
