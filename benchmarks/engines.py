@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from world import EVENTS, HOST, OPAQUE, ROOT, World, end, free_port, wait_port
+from world import EVENTS, HOST, OPAQUE, ROOT, VISITED, World, end, free_port, wait_port
 
 from gates import Running, credential, rule  # tests/egress, on the path through world
 from ringfence.policy.model import Gateway
@@ -26,7 +26,8 @@ class Engine:
     """One engine under one configuration. `skips` names work that it cannot do."""
 
     name = ""
-    skips: tuple[str, ...] = ()
+    skips: tuple[str, ...] = ()  # what it cannot do, or not in this way
+    scale = 1.0  # how many requests of the usual number are enough
 
     def __init__(self, world: World, folder: str) -> None:
         self.world = world
@@ -121,7 +122,7 @@ class Direct(Engine):
     """No engine: the upstream itself."""
 
     name = "direct"
-    skips = ("start", "idle", "first")
+    skips = ("start", "memory", "visit")
 
     @property
     def pid(self) -> int:
@@ -151,14 +152,18 @@ class Ringfence(Engine):
     def start(self) -> None:
         """Start as the launcher does: sockets listen before the process is there."""
         upstream = f"127.0.0.1:{self.world.port}"
+        visited = tuple((host, upstream) for host in VISITED)
         folder = self.path(str(time.monotonic_ns()))
         os.makedirs(folder)
         many = tuple(rule(f"host{number}.example.com") for number in range(50))
         self.running = Running(
             folder,
-            allow=(*many, rule(HOST, paths=("/**",)), rule(EVENTS), rule(OPAQUE)),
+            allow=(*many, rule(HOST, paths=("/**",)), rule(EVENTS), rule(OPAQUE), *map(rule, VISITED)),
             deny=(rule(HOST, paths=("/admin/**",)),),
-            static=((HOST, upstream), (OPAQUE, upstream), (EVENTS, f"127.0.0.1:{self.world.events_port}")),
+            static=(
+                *((HOST, upstream), (OPAQUE, upstream), (EVENTS, f"127.0.0.1:{self.world.events_port}")),
+                *visited,
+            ),
             extra_ca=(self.world.ca,),
             splice=(OPAQUE,),
             environment={"TEST_KEY": SECRET},
@@ -181,6 +186,7 @@ class Envoy(Engine):
     """Envoy from its wheel: CONNECT to an internal listener that terminates TLS with a static leaf."""
 
     name = "Envoy"
+    skips = ("visit",)  # its leaves are made beforehand, one for each host
     program = os.path.join(CACHE, "envoy", "bin", "envoy")
 
     @classmethod
@@ -322,6 +328,7 @@ class Squid(Engine):
     """Squid with ssl-bump; its gateway is an accelerator port."""
 
     name = "Squid"
+    skips = ("visit",)
     program = shutil.which("squid") or "/usr/sbin/squid"
 
     @classmethod
@@ -346,7 +353,7 @@ class Squid(Engine):
         for one in [self.path("leaves"), *(os.path.join(top, name) for top, folders, files in os.walk(self.path("leaves")) for name in folders + files)]:
             shutil.chown(one, "proxy", "proxy")
         hosts = self.write("hosts", f"127.0.0.1 {HOST} {OPAQUE} {EVENTS}\n")
-        up, events = self.world.port, self.world.events_port
+        up = self.world.port
         path = self.write(
             "squid.conf",
             f"""
@@ -366,14 +373,12 @@ http_access deny denied
 http_access allow allowed
 http_access deny all
 cache_peer 127.0.0.1 parent {up} 0 no-query originserver no-digest name=up tls tls-cafile={self.world.ca} ssldomain={HOST} forceddomain={HOST}
-cache_peer 127.0.0.1 parent {events} 0 no-query originserver no-digest name=events tls tls-cafile={self.world.ca} ssldomain={EVENTS}
-acl events dstdomain {EVENTS}
-cache_peer_access up allow up
+acl gateway myportname gateway
+cache_peer_access up allow gateway
 cache_peer_access up deny all
-cache_peer_access events allow events
-cache_peer_access events deny all
-never_direct allow up
-never_direct allow events
+never_direct allow gateway
+always_direct deny gateway
+always_direct allow all
 request_header_access x-api-key deny all
 request_header_add x-api-key "{SECRET}" up
 tls_outgoing_options cafile={self.world.ca}
@@ -396,9 +401,20 @@ max_filedescriptors 4096
         """Its accelerator answers for the host itself."""
         return {"to": f"127.0.0.1:{self.gateway_port}", "name": HOST}
 
+    def intercept(self, host: str = HOST) -> dict[str, object]:
+        """Squid dials what the inner Host says."""
+        options = _by_port(self.world, super().intercept(host), host)
+        return {**options, "host": options["connect"]}
+
     def opaque(self) -> dict[str, object]:
         """Squid dials the port of the CONNECT."""
-        return {**super().opaque(), "connect": f"{OPAQUE}:{self.world.port}"}
+        return _by_port(self.world, super().opaque(), OPAQUE)
+
+
+def _by_port(world: World, options: dict[str, object], host: str) -> dict[str, object]:
+    """Name the upstream's real port in CONNECT, for engines that cannot be told another."""
+    port = world.events_port if host == EVENTS else world.port
+    return {**options, "connect": f"{host}:{port}"}
 
 
 MITM = '''
@@ -408,15 +424,9 @@ from mitmproxy import http
 LOG = open({log!r}, "a", buffering=1)
 
 class Bench:
-    def server_connect(self, data):
-        host = data.server.address[0]
-        data.server.address = ("127.0.0.1", {events} if host == {events_host!r} else {up})
-        if host in ({host!r}, {events_host!r}):
-            data.server.sni = host
-
     def requestheaders(self, flow):
         host, path = flow.request.host, flow.request.path
-        if host not in ({host!r}, {events_host!r}) or path.startswith("/admin/"):
+        if not host.endswith(".example.com") or path.startswith("/admin/"):
             flow.response = http.Response.make(403)
             return
         if host == {host!r}:
@@ -435,6 +445,7 @@ class Mitmproxy(Engine):
     """mitmdump with an addon that decides, puts the secret in, streams and logs."""
 
     name = "mitmproxy"
+    scale = 0.1
     program = os.path.join(CACHE, "mitm", "bin", "mitmdump")
 
     @classmethod
@@ -452,22 +463,63 @@ class Mitmproxy(Engine):
         addon = self.write(
             "addon.py",
             MITM.format(
-                log=self.path("access.log"), up=self.world.port, events=self.world.events_port, host=HOST,
-                events_host=EVENTS, secret=SECRET,
+                log=self.path("access.log"), host=HOST, secret=SECRET
             ),
         )  # fmt: skip
+        hosts = self.write("hosts", f"127.0.0.1 localhost {HOST} {OPAQUE} {EVENTS} {' '.join(VISITED)}\n")
+        inside = f"mount --bind {hosts} /etc/hosts && exec \"$@\""  # a name service of its own
         command = [
+            *("unshare", "--mount", "sh", "-c", inside, "sh"),
             self.program, "-q", "--set", f"confdir={self.path('conf')}", "-s", addon,
             "--set", f"ssl_verify_upstream_trusted_ca={self.world.ca}", "--set", "connection_strategy=lazy",
-            "--ignore-hosts", f"^{OPAQUE}:443$",
+            "--ignore-hosts", f"^{OPAQUE}:",
             "--mode", f"regular@127.0.0.1:{self.port}",
             "--mode", f"reverse:https://{HOST}:{self.world.port}@127.0.0.1:{self.gateway_port}",
         ]  # fmt: skip
         self.launch(command, self.port, self.gateway_port)
         self.ca = self.path("conf/mitmproxy-ca-cert.pem")
 
+    def intercept(self, host: str = HOST) -> dict[str, object]:
+        """It dials the port of the CONNECT."""
+        return _by_port(self.world, super().intercept(host), host)
 
-ENGINES: list[type[Engine]] = [Direct, Ringfence, Envoy, Squid, Mitmproxy]
+    def opaque(self) -> dict[str, object]:
+        """It dials the port of the CONNECT."""
+        return _by_port(self.world, super().opaque(), OPAQUE)
+
+
+class LiteLLM(Engine):
+    """LiteLLM's proxy: a model's API only."""
+
+    name = "LiteLLM"
+    scale = 0.02
+    skips = ("intercept", "gateway", "keep", "late", "events", "opaque", "connections", "visit", "anew")
+    program = os.path.join(CACHE, "litellm", "bin", "litellm")
+
+    @classmethod
+    def found(cls) -> bool:
+        """Look in .cache/litellm."""
+        return os.path.exists(cls.program)
+
+    def version(self) -> str:
+        """Ask its interpreter."""
+        ask = "import importlib.metadata as m; print(m.version('litellm'))"
+        python = os.path.join(os.path.dirname(self.program), "python")
+        return subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False).stdout.strip()
+
+    def start(self) -> None:
+        """Start with one model, whose API is the upstream."""
+        model = {"model": "anthropic/m", "api_key": SECRET, "api_base": f"https://127.0.0.1:{self.world.port}"}
+        alone = {"dangerously_permit_weak_or_unset_master_key": True}  # the measured request brings no key
+        settings = {"model_list": [{"model_name": "m", "litellm_params": model}], "general_settings": alone}
+        path = self.write("config.yaml", json.dumps(settings))
+        command = [self.program, "--config", path, "--host", "127.0.0.1", "--port", str(self.gateway_port)]
+        environment = {**os.environ, "SSL_CERT_FILE": self.world.ca, "LITELLM_LOG": "ERROR", "DO_NOT_TRACK": "1"}
+        self.launch(command, self.gateway_port, env=environment)
+        self.world.load(mode="new", requests=1, body=2000, path="/v1/messages", **self.gateway())
+
+
+ENGINES: list[type[Engine]] = [Direct, Ringfence, Envoy, Squid, Mitmproxy, LiteLLM]
 
 
 def main() -> int:
@@ -482,8 +534,12 @@ def main() -> int:
             engine = kind(world, os.path.join(folder, kind.name))
             try:
                 engine.start()
+                body = {"body": 2000, "path": "/v1/messages"}
+                print(kind.name, engine.version(), world.load(mode="new", requests=2, **body, **engine.gateway()))
+                if "intercept" in engine.skips:
+                    continue
                 for what in (engine.gateway(), engine.intercept(), engine.opaque()):
-                    print(kind.name, engine.version(), world.load(mode="new", requests=2, **what))
+                    print(kind.name, world.load(mode="keep", requests=9, connections=2, **what))
                 print(kind.name, world.load(mode="events", **engine.intercept(EVENTS)))
             except Exception as error:  # noqa: BLE001 - shown, and the next one is tried
                 print(kind.name, error)

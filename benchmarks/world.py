@@ -22,6 +22,7 @@ from gates import Upstreams  # noqa: E402 - found through the path above
 HOST = "up.example.com"
 OPAQUE = "opaque.example.com"  # the same upstream, passed through unseen
 EVENTS = "events.example.com"
+VISITED = tuple(f"visit{number}.example.com" for number in range(5))  # each for a first visit
 BODY = 1000
 BULK = 200 * 1024 * 1024
 TICK = os.sysconf("SC_CLK_TCK")
@@ -39,7 +40,7 @@ http {{
     ssl_protocols TLSv1.3; ssl_session_tickets off;
     default_type application/json;
     location / {{ return 200 "{body}"; }}
-    location /v1/messages {{ return 200 '{message}'; }}
+    location /v1/messages {{  return 200 '{message}'; }}
     location /bulk {{ root {folder}; }}
   }}
 }}
@@ -121,7 +122,7 @@ class World:
         kept, path = os.unlink, os.path.join(self.folder, "upstream.pem")
         os.unlink = lambda name: os.replace(name, path)
         try:
-            self.certificates.context(HOST, EVENTS, OPAQUE)
+            self.certificates.context(HOST, EVENTS, OPAQUE, "127.0.0.1", *VISITED)
         finally:
             os.unlink = kept
         os.chmod(path, 0o644)
