@@ -11,7 +11,7 @@ from ringfence.egress import coding, masked, usage
 from ringfence.egress.budget import DOWN, UP, Budgets
 from ringfence.egress.filters import Filter
 from ringfence.egress.gate import Target
-from ringfence.egress.http1 import RequestHead, ResponseHead
+from ringfence.egress.http1 import Fields, RequestHead, ResponseHead
 from ringfence.egress.record import Record
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
@@ -85,6 +85,12 @@ class Controls:
                 return refused
         return self.budgets.admit(target.host) if self.budgets else None
 
+    def trailing(self, fields: Fields, target: Target) -> Refusal | None:
+        """Look at a request's trailers, as at its head."""
+        if not self.watch:
+            return None
+        return self.watch.head(Sent(host=target.host, path=target.path.text, query="", fields=fields))
+
     def readable(self, outgoing: Outgoing, target: Target, *, secret: bool, upgrade: bool) -> None:
         """Ask only for answers that can be looked into, where one will be: it could echo a secret."""
         if secret or (self.spend and usage.is_model(outgoing.method, target.path.text)):
@@ -109,7 +115,9 @@ class Controls:
                 handover.canaries,
                 masked.values(handover.masked),
                 alarm=self._alarm,
-                bound=frozenset(canonical_host(one.host) for one in handover.credentials),
+                bound=frozenset(
+                    canonical_host(one.host) for one in handover.credentials if one.host[:2] != "*."
+                ),
             )
         )
         self._preparing = None

@@ -25,6 +25,7 @@ UNLIMITED = "unlimited"  # lifts a limit that a lower layer or the default sets
 LOCKABLE = (
     "use", "tier", "accept", "workspace", "files",
     "egress", "credentials", "gateways", "environment", "limits", "budgets", "model", "watch",
+    "review",
 )  # fmt: skip
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
@@ -80,6 +81,10 @@ def _variables(value: str) -> str:
         raise ValueError("`*` alone would take over the whole environment: name variables, or a PREFIX*")
     _variable(value.removesuffix("*"))
     return value
+
+
+def _rule_host(value: str) -> str:
+    return value if value == model.ANY else canonical_pattern(value)
 
 
 def _port(value: int) -> int:
@@ -266,7 +271,7 @@ IDENTIFIER = Form(name="an id", check=kinds.number, kinds=(int, str), schema={"t
 # Invariant: every field of these classes but NOT_WRITTEN has a line here; a test compares.
 FORMS: "dict[type[Struct], dict[str, Form]]" = {
     model.EgressRule: {
-        "host": PATTERN,
+        "host": _string("a host, `*.suffix` or network", _rule_host),
         "ports": PORT,
         "schemes": _choice("a scheme", ("https", "http", "tcp")),
         "methods": _string("a method", _method),
@@ -365,6 +370,7 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "alarm": _choice("what happens", model.ALARMS),
         "exempt": PATTERN,
     },
+    model.Review: {"auto": GLOB},
     model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))

@@ -7,6 +7,7 @@ reference page.
 from ringfence.value import Struct
 
 ALLOW, ASK, DENY = "allow", "ask", "deny"
+ANY = "*"  # as the host of a rule that asks: every host that no other rule knows
 WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
 DEFAULT_MODE = "direct"
 TIERS = ("sandbox",)
@@ -17,7 +18,7 @@ ALARMS = ("refuse", "end")
 class EgressRule(Struct):
     """One rule about requests that leave the boundary."""
 
-    host: str  # exact name, `*.suffix` (strict subdomains), IP literal or CIDR
+    host: str  # exact name, `*.suffix` (strict subdomains), IP literal or CIDR; `*` where it is asked about
     ports: tuple[int, ...] = ()  # empty: the usual port of each scheme
     schemes: tuple[str, ...] = ("https",)  # "https", "http"; "tcp" alone: any bytes, to the ports named
     methods: tuple[str, ...] = ()  # empty: any method
@@ -176,6 +177,12 @@ class Watch(Struct):
     exempt: tuple[str, ...] = ()  # hosts to which these values may go, such as the model's own
 
 
+class Review(Struct):
+    """What may be applied without a person: only with `run --review=auto`."""
+
+    auto: tuple[str, ...] = ()  # globs: applied when nothing else changed, nothing is risky, no conflicts
+
+
 class Policy(Struct):
     """A whole policy after all layers: nothing below this decides on its own what a user meant."""
 
@@ -192,6 +199,7 @@ class Policy(Struct):
     budgets: tuple[Budget, ...] = ()
     model: ModelBudget = ModelBudget()
     watch: Watch = Watch()
+    review: Review = Review()
     origins: tuple[tuple[str, str], ...] = ()  # (layer, file) of every layer read, lowest first
     notes: tuple[str, ...] = ()  # what the operator should know: ignored widening, missing trust
     digest: str = ""  # sha256 over the canonical JSON of all the above but notes and origins

@@ -24,7 +24,7 @@ Rules are indexed by exact host and by suffix, so a verdict costs the labels of 
 those without conditions have their verdicts ready.
 """
 
-from ringfence.policy.model import ALLOW, ASK, DENY, EgressRule
+from ringfence.policy.model import ALLOW, ANY, ASK, DENY, EgressRule
 from ringfence.subject import is_address
 from ringfence.value import Struct
 from ringfence.verdict import miss
@@ -71,6 +71,7 @@ class Verdict(Struct):
     needs: frozenset[str] = _NO_NEEDS  # INSPECT: the facts that are missing
     limit: int | None = None  # bytes that the body may have, where its length is not known in advance
     near: EgressRule | None = None  # nothing matched: the rule that came closest
+    facts: Facts = NO_FACTS  # of the body, where they were needed: by them it is judged again
 
 
 NOTHING_MATCHED = Verdict(effect=DENY, reason=miss.NOTHING)
@@ -85,9 +86,16 @@ class Rules:
         ask: "Iterable[EgressRule]" = (),
         deny: "Iterable[EgressRule]" = (),
     ) -> None:
+        asking = tuple(ask)
         self.allow = Index(allow, lambda rule: Verdict(effect=ALLOW, rule=rule, reason=rule.reason))
-        self.ask = Index(ask, lambda rule: Verdict(effect=ASK, rule=rule, reason=rule.reason))
+        self.ask = Index([rule for rule in asking if rule.host != ANY], _asks)
+        # Asked only about what no other rule says anything about: `*` is for hosts that are not known.
+        self.unknown = tuple(Entry(rule, _asks(rule)) for rule in asking if rule.host == ANY)
         self.deny = Index(deny, lambda rule: Verdict(effect=DENY, rule=rule, reason=rule.reason or SEEN))
+
+
+def _asks(rule: EgressRule) -> Verdict:
+    return Verdict(effect=ASK, rule=rule, reason=rule.reason)
 
 
 class _Open:
@@ -198,10 +206,21 @@ def _allowed(request: Request, rules: Rules, denying: _Open, asking: _Open) -> V
         return _settled(_within(limited.verdict, most), denying, asking)
     if allowing.needs or asking.needs:
         return _inspect(denying, asking, allowing)
+    unknown = _of_unknown(request, rules, denying) if rules.unknown else None
+    if unknown is not None:
+        return unknown
     if not about and not rules.ask.about(request.host):
         return NOTHING_MATCHED
     reason, near = miss.nearest((*about, *rules.ask.about(request.host)), request)
     return Verdict(effect=DENY, reason=reason, near=near)
+
+
+def _of_unknown(request: Request, rules: Rules, denying: _Open) -> Verdict | None:
+    """Ask about a request that no rule allows, where a rule for `*` says so; a denial still comes first."""
+    asked = _asked(request, rules.unknown, _Open())
+    if asked is None:
+        return None
+    return _inspect(denying) if denying.needs else _within(asked, denying.limit)
 
 
 def _refused(entry: Entry, request: Request) -> str | frozenset[str]:
@@ -247,7 +266,13 @@ def connect(host: str, port: int, rules: Rules, schemes: tuple[str, ...] = ("htt
         return allowing[0].verdict
     if asking:
         return (whole or asking[0]).verdict
-    return NOTHING_MATCHED
+    return _unknown(doors, rules)
+
+
+def _unknown(doors: "set[tuple[str, int]]", rules: Rules) -> Verdict:
+    """Ask about a host that no rule knows, where a rule for `*` says so."""
+    found = (entry for entry in rules.unknown if not doors.isdisjoint(entry.doors))
+    return next((entry.verdict for entry in found), NOTHING_MATCHED)
 
 
 def opaque(host: str, port: int, rules: Rules) -> Verdict:
@@ -256,7 +281,13 @@ def opaque(host: str, port: int, rules: Rules) -> Verdict:
 
 
 def opaque_tcp(host: str, port: int, rules: Rules) -> Verdict:
-    """Decide on a TCP connection that nobody looks into: a rule for `tcp` names host and port."""
+    """Decide on a raw connection: only a rule for `tcp` on this very port allows what nobody looks into.
+
+    A deny rule about the port denies it, whatever else the rule is about: it could be what flows there.
+    """
+    for entry in rules.deny.about(host):
+        if not entry.rule.ports or port in entry.rule.ports:
+            return entry.verdict
     return _unseen("tcp", host, port, rules)
 
 
@@ -270,7 +301,7 @@ def _unseen(scheme: str, host: str, port: int, rules: Rules) -> Verdict:
     for entry in rules.allow.about(host):
         if (scheme, port) in entry.doors and entry.whole:
             return entry.verdict
-    return NOTHING_MATCHED
+    return _unknown({(scheme, port)}, rules)
 
 
 def reachable(host: str, rules: Rules) -> bool:
@@ -278,7 +309,7 @@ def reachable(host: str, rules: Rules) -> bool:
     denying = rules.deny.about(host)
     if any(one.whole and not one.rule.ports and "https" in one.rule.schemes for one in denying):
         return False
-    return bool(rules.allow.about(host) or rules.ask.about(host))
+    return bool(rules.unknown or rules.allow.about(host) or rules.ask.about(host))
 
 
 def vouched(address: str, rules: Rules) -> bool:
