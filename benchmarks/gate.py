@@ -22,8 +22,9 @@ import sys
 import tempfile
 import time
 
-from engines import ENGINES, Direct, Engine
-from world import BULK, EVENTS, HOST, ROOT, VISITED, World, cpu, memory
+from engine import Direct, Engine
+from peers import ENGINES
+from world import BULK, EVENTS, ROOT, VISITED, World, cpu, memory
 
 PAGE = os.path.join(ROOT, "docs", "benchmarks.md")
 BEGIN, END = "<!-- written by benchmarks/gate.py: begin -->", "<!-- end -->"
@@ -32,11 +33,11 @@ CONNECTIONS, RATE, TUNNELS = 16, 400, 500
 ROWS = {
     "intercept_cpu": "intercepted keep-alive request, CPU µs",
     "gateway_cpu": "gateway request, CPU µs",
-    "intercept_rate": "intercepted requests/s, 16 connections, × direct",
+    "intercept_rate": "intercepted requests/s, 16 connections, of direct",
     "intercept_late": "added latency p50, intercepted, ms",
     "gateway_late": "added latency p50, gateway, ms",
     "events_late": "server-sent event, added delay p50, ms",
-    "opaque": "opaque 200 MB tunnel, × direct",
+    "opaque": "opaque 200 MB tunnel, of direct",
     "connection_cpu": "new intercepted connection with one request, CPU ms",
     "visit_cpu": "first visit of a host, CPU ms",
     "start": "start to first intercepted answer, s",
@@ -103,23 +104,25 @@ def keep(bench: Bench, world: World, straight: Bench) -> None:
 
 
 def messages(bench: Bench, world: World) -> None:
-    """Requests to a model's API through the gateway."""
+    """Ask a model's API through the gateway."""
     usual = {"mode": "keep", "connections": CONNECTIONS, "requests": max(bench.requests // 4, 50)}
     used, _ = cpu_of(bench, world, **usual, body=2000, path="/v1/messages", **bench.engine.gateway())
     bench.add("messages_cpu", used * 1e6)
 
 
 def late(bench: Bench, world: World, straight: Bench) -> None:
-    """A request now and then: what the engine adds."""
+    """Ask now and then: what the engine adds."""
     for row, options in (("intercept", bench.engine.intercept()), ("gateway", bench.engine.gateway())):
         if not bench.can(row):
             continue
-        seen = world.load(mode="keep", requests=max(int(RATE * bench.engine.scale), 100), rate=RATE, **options)
+        seen = world.load(
+            mode="keep", requests=max(int(RATE * bench.engine.scale), 100), rate=RATE, **options
+        )
         _over(bench, straight, f"{row}_late", seen["p50"])
 
 
 def events(bench: Bench, world: World, straight: Bench) -> None:
-    """A stream of events."""
+    """Follow a stream of events."""
     _over(bench, straight, "events_late", world.load(mode="events", **bench.engine.intercept(EVENTS))["p50"])
 
 
@@ -132,7 +135,7 @@ def _over(bench: Bench, straight: Bench, row: str, microseconds: float) -> None:
 
 
 def opaque(bench: Bench, world: World, straight: Bench) -> None:
-    """A long answer through TLS that is passed on unseen."""
+    """Fetch a long answer through TLS that is passed on unseen."""
     seen = world.load(mode="bulk", path="/bulk", **bench.engine.opaque())
     speed = BULK / seen["seconds"]
     if bench is straight:
@@ -141,7 +144,7 @@ def opaque(bench: Bench, world: World, straight: Bench) -> None:
 
 
 def connections(bench: Bench, world: World) -> None:
-    """New connections, one request each."""
+    """Make new connections, one request each."""
     number = max(int(100 * bench.engine.scale), 20)
     used, _ = cpu_of(bench, world, mode="new", requests=number, **bench.engine.intercept())
     bench.add("connection_cpu", used * 1e3)
@@ -206,7 +209,10 @@ def engine_runs(bench: Bench) -> bool:
 
 def table(benches: list[Bench]) -> str:
     """Return the figures as a table."""
-    heads = [bench.engine.name + (f" {bench.engine.version()}" if bench.engine.version() else "") for bench in benches]
+    heads = [
+        bench.engine.name + (f" {bench.engine.version()}" if bench.engine.version() else "")
+        for bench in benches
+    ]
     lines = ["| work | " + " | ".join(heads) + " |", "|---" * (len(benches) + 1) + "|"]
     for row, words in ROWS.items():
         cells = [_shown(bench.median(row)) for bench in benches]
@@ -216,7 +222,7 @@ def table(benches: list[Bench]) -> str:
 
 def _shown(value: float | None) -> str:
     if value is None:
-        return "–"
+        return "–"  # noqa: RUF001 - a dash, in a table
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
@@ -227,7 +233,8 @@ def machine() -> str:
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "?")
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    return f"{os.cpu_count()} × {model}, {platform.release()}, Python {platform.python_version()}, load {load}"
+    runs = f"{platform.release()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} CPUs ({model}), {runs}, load {load}"
 
 
 def write(text: str) -> None:
@@ -253,12 +260,16 @@ def main() -> int:
     wanted = options.engines.split(",") if options.engines else [kind.name for kind in ENGINES]
     with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as folder:
         world = World(folder)
-        kinds = [Direct, *(kind for kind in ENGINES if kind is not Direct and kind.name in wanted and kind.found())]
+        kinds = [
+            Direct,
+            *(kind for kind in ENGINES if kind is not Direct and kind.name in wanted and kind.found()),
+        ]
         benches = [Bench(kind(world, os.path.join(folder, kind.name)), options.requests) for kind in kinds]
         try:
             measure(benches, world, options.rounds)
             when = dt.datetime.now(dt.UTC).strftime("%d %b %Y, %H:%M UTC")
-            text = f"{when}; {machine()}; {options.rounds} rounds. Upstream {HOST}: nginx on loopback.\n\n{table(benches)}"
+            about = f"{when}; {machine()}; {options.rounds} rounds; upstream: nginx on loopback."
+            text = f"{about}\n\n{table(benches)}"
         finally:
             for bench in benches:
                 bench.engine.stop()
