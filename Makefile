@@ -48,9 +48,10 @@ contain: dev ## attack the boundary on this machine
 	$(IN)/ringfence verify
 	$(if $(wildcard tests/containment),$(PYTEST) tests/containment)
 
-bench: dev ## measure start, memory and scan against the budgets
+bench: dev ## measure start, memory, scan and review against the budgets
 	$(IN)/python benchmarks/start.py
 	$(IN)/python benchmarks/scan.py
+	$(IN)/python benchmarks/diff.py
 
 docs: dev ## write the generated pages anew
 	$(IN)/ringfence policy schema > docs/policy.schema.json

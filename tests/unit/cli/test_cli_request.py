@@ -91,8 +91,13 @@ class TestPorts:
 
 
 def test_relative_paths_count_from_here(home):
-    over = asked(home, "--read", "../x", "--write", "~/y", "--use", "a,b", "--use", "c", "true").overrides
-    assert (over.read, over.write, over.use) == ((f"{home}/work/repo/x",), ("~/y",), ("a", "b", "c"))
+    use = ("--use", "a,b", "--use", "c", "--use", "d,npm-only:x,y")
+    over = asked(home, "--read", "../x", "--write", "~/y", *use, "true").overrides
+    assert (over.read, over.write, over.use) == (
+        (f"{home}/work/repo/x",),
+        ("~/y",),
+        ("a", "b", "c", "d", "npm-only:x,y"),
+    )
 
 
 def test_no_command_is_an_error(home):

@@ -315,6 +315,7 @@ def test_every_risk_has_its_cases():
     assert all(fires and silent for fires, silent in CASES.values())
 
 
+@pytest.mark.guarantee("V4")
 @pytest.mark.parametrize(("name", "change", "content"), FIRES, ids=label)
 def test_a_risk_is_found(name, change, content):
     found = list(BY_NAME[name].look(change, content))

@@ -37,7 +37,7 @@ def look(change: Change, content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
     if change.after is None or content.after is None or not is_test(change.path):
         return
-    empty = _ALWAYS.found(content.added())
+    empty = _ALWAYS.found(content)
     for number, line in empty:
         yield Finding(
             path=change.path,
