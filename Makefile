@@ -51,6 +51,7 @@ contain: dev ## attack the boundary on this machine
 bench: dev ## measure start, memory, scan and review against the budgets
 	$(IN)/python benchmarks/start.py
 	$(IN)/python benchmarks/scan.py
+	$(IN)/python benchmarks/overlay.py
 	$(IN)/python benchmarks/diff.py
 
 docs: dev ## write the generated pages anew
