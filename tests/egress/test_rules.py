@@ -212,7 +212,7 @@ def test_a_refusal_proposes_the_smallest_rule(gate):
     assert told == {
         "type": "ringfence_denied",
         "message": f"DELETE https://{HOST}/v1/thing was refused: no rule allows this: "
-        f"the rule for {HOST} is for POST, GET",
+        f"the rule for {HOST} does not name this path",
         "host": HOST,
         "rule": "no rule",
         "near": f"policy: {HOST}",

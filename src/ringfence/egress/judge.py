@@ -76,7 +76,7 @@ class Case:
         verdict = gate.decide(request)
         if verdict.effect == INSPECT:
             request = await self._inspected(request, verdict)
-            verdict = gate.decide(request)
+            verdict = replace(gate.decide(request), facts=request.facts)
         if verdict.effect == ASK and self.services.asking.open:
             return await self._asked(target, verdict, request)
         if verdict.effect != ALLOW:
@@ -151,20 +151,18 @@ class Case:
     ) -> Refusal | None:
         """Send an allowed request on and pass its answer back."""
         services, inbound = self.services, self.inbound
-        refused = await services.controls.admit(inbound.head, target)
-        if refused is not None:
-            return self.refused(refused)
+        if not services.controls.idle:
+            refused = await services.controls.admit(inbound.head, target)
+            if refused is not None:
+                return self.refused(refused)
         outgoing = services.gate.outgoing(inbound.head, target)
         if choice is not None:
             unfit = await injection.put_in(services, inbound, outgoing, choice)
             if unfit is not None:
                 return self.refused(unfit)
-        services.controls.readable(
-            outgoing,
-            target,
-            secret=choice is not None and choice.chosen is not None,
-            upgrade=bool(inbound.head.upgrade),
-        )
+        if choice is not None or not services.controls.idle:
+            secret = choice is not None and choice.chosen is not None
+            services.controls.readable(outgoing, target, secret=secret, upgrade=bool(inbound.head.upgrade))
         for check in services.head_checks:
             outcome = check(outgoing)
             if outcome is not None:

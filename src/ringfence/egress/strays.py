@@ -46,6 +46,8 @@ class Strays:
         text = b"".join([value for _, value in outgoing.fields])
         place = outgoing.path + outgoing.query
         whole = b"\n".join((text, place.encode("utf-8", "surrogateescape")))
+        if b"; " in text:  # HTTP/2 splits cookies, and they are joined by this (RFC 9113 §8.2.3)
+            whole += b"\n" + text.replace(b"; ", b"")
         if "%" in place or b"%" in text:
             whole += b"\n" + unquote_to_bytes(unquote_to_bytes(whole))
         for name, spelled in self._known:

@@ -87,8 +87,9 @@ def _git(request: "Request") -> list[str]:
 
 def _graphql(fact: GraphQL) -> list[str]:
     named = [
-        "introspection" if field[:2] == "__" else f"{operation.kind} {field}"
+        "introspection" if field in {"__schema", "__type"} else f"{operation.kind} {field}"
         for operation in fact.operations
         for field in operation.fields
+        if field != "__typename" or len(operation.fields) == 1  # it goes with the others
     ]
     return list(dict.fromkeys(named))

@@ -14,7 +14,18 @@ import os
 
 from ringfence.errors import BoundaryError, RingfenceError
 from ringfence.value import Struct
-from ringfence.workspace import area, journal, keeping, manifest, record, settled, source, stage, steps
+from ringfence.workspace import (
+    area,
+    journal,
+    keeping,
+    manifest,
+    record,
+    settled,
+    source,
+    stage,
+    steps,
+    unfinished,
+)
 from ringfence.workspace.hold import Hold
 from ringfence.workspace.journal import DONE, GONE, OPEN, Journal
 from ringfence.workspace.layers import Layers
@@ -44,11 +55,14 @@ def apply(layers: Layers, chosen: Chosen, reviewed: Manifest) -> int:
             place = area.make(layers.workspace, hold.root, folder)
             with Site(layers.workspace, layers.root, place) as site:
                 meant = stage.prepare(layers, chosen, site, place)
+                unfinished.note(layers)
                 journal.write(folder, meant)
                 _land(site, meant, folder)
         except BaseException:
             tidy(folder)
+            forget_note(layers)
             raise
+        forget_note(layers)
         manifest.forget(layers, frozenset(meant.whole))
     return len(chosen.changes)
 
@@ -188,6 +202,12 @@ def interrupted(layers: Layers) -> Interrupted | None:
     return None
 
 
+def forget_note(layers: Layers) -> None:
+    """Take the note of an unfinished apply away, unless there is one."""
+    if interrupted(layers) is None:
+        unfinished.forget(layers)
+
+
 def refuse_interrupted(layers: Layers) -> None:
     """Begin nothing new before what a crash left is finished or taken back."""
     left = interrupted(layers)
@@ -212,6 +232,7 @@ def resume(layers: Layers) -> bool:
             journal.go_on(site, left.journal)
             conclude(site, left)
         tidy(left.folder)
+        forget_note(layers)
         if left.is_undo:
             manifest.discard(layers)
         else:
@@ -228,6 +249,7 @@ def roll_back(layers: Layers) -> bool:
         with _site(left) as site:
             _roll_back(site, left.journal, left.folder)
         tidy(left.folder)
+        forget_note(layers)
     return True
 
 
