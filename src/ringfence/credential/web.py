@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    Dial = Callable[[str, int, float], socket.socket]
+    Dial = Callable[[str, int, float], socket.socket | None]
 
 TIME_LIMIT = 15.0  # seconds for a whole call
 ANSWER_LIMIT = 256 * 1024  # bytes of an answer
@@ -73,16 +73,15 @@ class Web:
         static: "tuple[tuple[str, str], ...]" = (),
         extra_ca: tuple[str, ...] = (),
         trust: tuple[str, str] = ("", ""),
-        dial: "Dial | None" = None,
     ) -> None:
-        """Take the policy's `static` and `extra_ca`; `dial` opens connections in another way.
+        """Take the policy's `static` and `extra_ca`.
 
         `trust`: a file and a folder of authorities in the place of the system's own.
         """
         self._static = dict(static)
         self._extra_ca = extra_ca
         self._trust = trust
-        self._dial = dial or self._connect
+        self.dial: Dial | None = None  # opens connections to hosts that are not reached directly
 
     def ask(
         self, method: str, url: str, *, headers: "Mapping[str, str]", body: bytes = b"", ca: str = ""
@@ -122,7 +121,8 @@ class Web:
         if scheme != "https" and host not in LOCAL:
             raise SourceError(f"secrets are not exchanged with {host} over plain http", hint="use https")
         context = self._context(ca) if scheme == "https" else None
-        raw = self._dial(host, port, _left(until))
+        raw = self.dial(host, port, _left(until)) if self.dial is not None else None
+        raw = raw or self._connect(host, port, _left(until))
         try:
             sock = context.wrap_socket(raw, server_hostname=host) if context else raw
         except BaseException:

@@ -163,7 +163,8 @@ class Gate:
                 "method": head.method,
                 "paths": path.readings,
                 "query": path.query,
-                "fields": head.fields,
+                # What Connection names stays here: a rule is about what the upstream gets to see.
+                "fields": without(head.fields, head.nominated) if head.nominated else head.fields,
                 "length": head.framing,  # CHUNKED is UNKNOWN
                 "upgrade": bool(head.upgrade),
                 "facts": NO_FACTS,

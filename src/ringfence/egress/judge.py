@@ -17,6 +17,7 @@ from ringfence.egress.stream import GoneError
 from ringfence.errors import PeerError
 from ringfence.policy.model import ALLOW, ASK
 from ringfence.value import replace
+from ringfence.verdict import suggest
 from ringfence.verdict.request import INSPECT, Request, Verdict
 
 _EXPECTED = frozenset({b"", b"100-continue"})
@@ -87,7 +88,7 @@ class Case:
     async def _asked(self, target: Target, verdict: Verdict, request: Request) -> Refusal | None:
         """Hold a request until somebody answers for it."""
         self._record(target, verdict)
-        services, head = self.services, self.inbound.head
+        services, head, wanted = self.services, self.inbound.head, suggest.rule(request)
         question = Question(
             number=0,
             session="",
@@ -100,6 +101,8 @@ class Case:
             reason=verdict.reason,
             credentials=tuple(one.name for one in services.gate.credentials_for(target)),
             length=max(head.framing, -1),
+            what=tuple(wanted.get("git") or wanted.get("graphql") or ()),
+            lines=suggest.lines(wanted),
         )
         answer = await services.asking.while_there(self.inbound, question)
         if not answer.allowed:
