@@ -20,6 +20,7 @@ sys.path[:0] = [os.path.join(ROOT, "src"), os.path.join(ROOT, "tests", "egress")
 from gates import Upstreams  # noqa: E402 - found through the path above
 
 HOST = "up.example.com"
+OPAQUE = "opaque.example.com"  # the same upstream, passed through unseen
 EVENTS = "events.example.com"
 BODY = 1000
 BULK = 200 * 1024 * 1024
@@ -120,7 +121,7 @@ class World:
         kept, path = os.unlink, os.path.join(self.folder, "upstream.pem")
         os.unlink = lambda name: os.replace(name, path)
         try:
-            self.certificates.context(HOST, EVENTS)
+            self.certificates.context(HOST, EVENTS, OPAQUE)
         finally:
             os.unlink = kept
         os.chmod(path, 0o644)

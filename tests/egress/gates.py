@@ -26,10 +26,9 @@ from ringfence.policy.model import Credential, EgressRule
 from ringfence.value import plain
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(ringfence.__file__)))
-START = (
-    "import runpy, sys; sys.path.insert(0, sys.argv[1]); del sys.argv[1];"
-    "runpy.run_module('ringfence.egress', run_name='__main__', alter_sys=True)"
-)
+BEGIN = "import runpy, sys; sys.path.insert(0, sys.argv[1]); del sys.argv[1];"
+RUN = "runpy.run_module('ringfence.egress', run_name='__main__', alter_sys=True)"
+START = BEGIN + RUN
 WAIT = 10.0  # seconds a test waits for anything
 
 
@@ -204,7 +203,7 @@ class Upstream:
                 held += self._more(sock, needed=True)
             end = 5 if held.startswith(b"0\r\n") else held.index(b"\r\n0\r\n\r\n") + 7
             return held[:end], held[end:]
-        length = int(lower.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+        length = int(lower.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0] or 0)
         while len(held) < length:
             held += self._more(sock, needed=True)
         return held[:length], held[length:]
@@ -220,7 +219,11 @@ class Upstream:
 class Running:
     """A gate's process under a policy."""
 
-    def __init__(self, folder, *, environment=None, credentials=(), launch=None, listeners=None, **policy):
+    def __init__(
+        self, folder, *, environment=None, credentials=(), launch=None, listeners=None, limits=None, **policy
+    ):
+        """`limits` are limits of the gate's, by name, to be reached sooner than in earnest."""
+        lowered = f"import ringfence.egress.limits as limits; vars(limits).update({limits or {}!r});"
         self.folder = str(folder)
         self.audit_path = os.path.join(self.folder, "audit.jsonl")
         with Writer.create(self.audit_path, "test-session") as log:
@@ -269,7 +272,7 @@ class Running:
         self.stderr_path = os.path.join(self.folder, "egress.err")
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-c", START, SOURCE, str(fd)],
+                [sys.executable, "-I", "-c", START.replace(RUN, lowered + RUN), SOURCE, str(fd)],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,

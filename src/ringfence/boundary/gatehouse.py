@@ -10,7 +10,11 @@ from ringfence.credential import sources
 from ringfence.handover import Handover, Listener, proxy_credential
 from ringfence.host import probe
 from ringfence.host.model import Host
-from ringfence.policy.model import Credential
+from ringfence.policy.model import Credential, Policy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MASKED_LOOKED_AT = 2000  # hidden files and folders whose values the gate watches for
 
@@ -34,11 +38,9 @@ def start(
     secrets = (
         syscalls.memfd("secrets", encode(sources.gather(needed, workspace=root)).encode()) if needed else None
     )
-    trusted = _operators_trust(root)
     handover = Handover(
         session=folder.id,
-        workspace=plan.workspace.root,
-        policy_digest=plan.policy.digest,
+        workspace=root,
         listeners=tuple(Listener(fd=fd, kind=kind) for fd in listeners),
         dns_fd=dns,
         control_fd=control,
@@ -47,31 +49,13 @@ def start(
         audit_path=folder.log,
         authority_dir=authority,
         ready_dir=f"{host.state_dir}/authority/ready",
-        allow=egress.allow,
-        ask=egress.ask,
-        deny=egress.deny,
-        splice=egress.splice,
-        static=egress.static,
-        extra_ca=tuple([sources.expand(path, host.home) for path in egress.extra_ca]),
-        credentials=credentials,
-        gateways=plan.policy.gateways,
         publish=plan.publish,
         gate_address=plan.wire.gate_address,
         proxy_port=plan.wire.proxy_port,
-        proxy=egress.proxy,
-        proxy_password=egress.proxy_password,
-        no_proxy=egress.no_proxy,
-        resolvers=egress.resolvers,
-        trust_file=trusted.get("SSL_CERT_FILE", ""),
-        trust_dir=trusted.get("SSL_CERT_DIR", ""),
-        state_dir=host.state_dir,
         session_dir=folder.path,
-        ask_timeout=egress.ask_timeout,
-        budgets=plan.policy.budgets,
-        model=plan.policy.model,
-        watch=plan.policy.watch,
         canaries=plan.canaries,
         masked=tuple([one.path for one in plan.workspace.hidden][:MASKED_LOOKED_AT]),
+        **told(plan.policy, credentials, host, root),
     )
     sealed = syscalls.memfd("handover", encode(handover).encode())
     passed = [*listeners, control, *(fd for fd in (dns, secrets, vend) if fd is not None)]
@@ -79,6 +63,33 @@ def start(
     for fd in (sealed, control, *(() if secrets is None else (secrets,))):
         os.close(fd)
     return pid, ours
+
+
+def told(policy: Policy, credentials: tuple[Credential, ...], host: Host, workspace: str) -> "dict[str, Any]":
+    """Return what of a policy the gate has to know, as fields of its handover."""
+    egress, trusted = policy.egress, _operators_trust(workspace)
+    return {
+        "policy_digest": policy.digest,
+        "allow": egress.allow,
+        "ask": egress.ask,
+        "deny": egress.deny,
+        "splice": egress.splice,
+        "static": egress.static,
+        "extra_ca": tuple([sources.expand(path, host.home) for path in egress.extra_ca]),
+        "credentials": credentials,
+        "gateways": policy.gateways,
+        "proxy": egress.proxy,
+        "proxy_password": egress.proxy_password,
+        "no_proxy": egress.no_proxy,
+        "resolvers": egress.resolvers,
+        "trust_file": trusted.get("SSL_CERT_FILE", ""),
+        "trust_dir": trusted.get("SSL_CERT_DIR", ""),
+        "state_dir": host.state_dir,
+        "ask_timeout": egress.ask_timeout,
+        "budgets": policy.budgets,
+        "model": policy.model,
+        "watch": policy.watch,
+    }
 
 
 def _operators_trust(workspace: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ COMMANDS = {
     "undo": "take the last apply of a session back",
     "sessions": "list the copies that sessions left for review, or remove them",
     "log": "read or check the audit log",
+    "egress": "serve the gate alone, for containers, CI and many agents at once",
     "policy": "check a policy, or print it or its JSON Schema",
 }
 

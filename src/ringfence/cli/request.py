@@ -94,10 +94,17 @@ def _workspace(named: str, cwd: str, host: Host) -> str:
     return os.path.realpath(named)
 
 
+def _presets(value: str) -> list[str]:
+    """Split `a,b`; behind a `:` commas belong to the argument: `npm-only:react,left-pad`."""
+    plain, colon, argument = value.partition(":")
+    names = [name for name in plain.split(",") if name]
+    return [*names[:-1], f"{names[-1]}:{argument}"] if colon and names else names
+
+
 def _overrides(given: Given) -> Overrides:
     return Overrides(
         policy_file=given.one("--policy"),
-        use=tuple(name for value in given.all("--use") for name in value.split(",") if name),
+        use=tuple(name for value in given.all("--use") for name in _presets(value)),
         allow=given.all("--allow"),
         deny=given.all("--deny"),
         read=tuple(map(_absolute, given.all("--read"))),

@@ -69,6 +69,10 @@ class Vault:
                 self._retire(held.parts)
                 del self._held[credential.name]
 
+    def adopt(self, former: "Vault") -> None:
+        """Know the values of another vault as earlier ones, of which it held the last."""
+        self._former = [*former.every(), *self._former][-MAX_FORMER:]
+
     def every(self) -> tuple[Secret, ...]:
         """Return all values this session has held, the present ones first."""
         present = [part for held in list(self._held.values()) for part in held.parts]

@@ -37,20 +37,28 @@ def run(arguments: list[str]) -> int:
 
 
 def harden() -> None:
-    """Close this process to others before it knows anything."""
-    import resource
+    """Close this process to others before it knows anything, and bind its life to its parent's."""
     import signal
+
+    seal(OPEN_FILES)
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal's; the launcher decides when this ends
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":
+        _die_with_parent(signal.SIGKILL)
+
+
+def seal(open_files: int) -> None:
+    """Close this process to others: no core dumps, no tracing by the same user."""
+    import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     none = 1 if hard == resource.RLIM_INFINITY else min(1, hard)  # 0 would still run core_pattern's program
     resource.setrlimit(resource.RLIMIT_CORE, (none, none))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    wanted = open_files if most == resource.RLIM_INFINITY else min(open_files, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal's; the launcher decides when this ends
-        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
-        _prctl(signal.SIGKILL)
+        _be_undumpable()
     resolve_as_judged()
     os.umask(0o077)
 
@@ -64,12 +72,17 @@ def resolve_as_judged() -> None:
     os.putenv("LOCALDOMAIN", "")
 
 
-def _prctl(death_signal: int) -> None:
+def _be_undumpable() -> None:
+    import ctypes
+
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise SystemExit("error: this process cannot be closed to others (prctl PR_SET_DUMPABLE)")
+
+
+def _die_with_parent(death_signal: int) -> None:
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise SystemExit("error: this process cannot be closed to others (prctl PR_SET_DUMPABLE)")
     present = ctypes.c_int(0)
     libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(present), 0, 0, 0)
     if present.value == 0:
@@ -97,11 +110,11 @@ def _serve(fd: int) -> int:
         await server.run()
         return server.status
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(work())
 
 
-def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
+def loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
     """Return uvloop's loop where it is installed."""
     try:
         import uvloop

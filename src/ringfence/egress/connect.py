@@ -16,6 +16,7 @@ from ringfence.egress.opaque import Opaque
 from ringfence.egress.passage import Passage
 from ringfence.egress.refusal import Refusal, denied
 from ringfence.egress.services import Services
+from ringfence.egress.socks import Wish
 from ringfence.egress.stream import Stream
 from ringfence.egress.tls import (
     ACCESS_DENIED,
@@ -83,13 +84,17 @@ class Connector:
         self._client.write(ESTABLISHED)
         return await self.serve(Origin(kind=TUNNEL, scheme="https", host=host, port=port))
 
-    async def socks(self, authenticate: "socks.Authenticate | None" = None) -> None:
+    async def socks(self) -> None:
         """Serve a connection that began with SOCKS, to its end."""
         try:
-            wish = await socks.wish(self._client, authenticate)
+            wish = await socks.wish(self._client)
         except socks.SocksError as error:
             self._services.record.flood("refused", reason=error.message, source=SOCKS)
             return await linger(self._client)
+        return await self.wished(wish)
+
+    async def wished(self, wish: Wish) -> None:
+        """Serve what a SOCKS request asked for."""
         host, port = self._named(wish.host), wish.port
         if self._is_gateway(host, port):
             self._client.write(socks.reply(socks.SUCCEEDED))
@@ -189,7 +194,7 @@ class Connector:
             self._services.record.flood("refused", host=origin.host, port=origin.port, reason=reason)
             return self._client.close()
         inside = Origin(kind=origin.kind, scheme="https", host=origin.host, port=origin.port)
-        with self._services.passages.hold(
+        with self._services.passages.connection(
             lambda gate: gate.connect(origin.host, origin.port).effect != DENY, self._client
         ):
             if stream.protocol == "h2":
@@ -216,7 +221,7 @@ class Connector:
         except (UnreachableError, AddressError):
             return self._client.close()
         try:
-            with self._services.passages.hold(
+            with self._services.passages.tunnel(
                 lambda gate: _passes(gate, origin.host, origin.port), self._client, upstream
             ):
                 up, down = await passage.splice(upstream)

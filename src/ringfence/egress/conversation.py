@@ -19,19 +19,29 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Connector = Callable[[RequestHead, bytes], Awaitable[None]]  # takes over a connection at CONNECT
+    Admit = Callable[[RequestHead], bool]
 
 
 class Conversation:
     """Serves the requests of one connection."""
 
     def __init__(
-        self, services: Services, client: AnyStream, origin: Origin, connector: "Connector | None" = None
+        self,
+        services: Services,
+        client: AnyStream,
+        origin: Origin,
+        connector: "Connector | None" = None,
+        admit: "Admit | None" = None,
     ) -> None:
-        """`connector` is what CONNECT leads to; without it CONNECT is refused."""
+        """`connector` is what CONNECT leads to; without it CONNECT is refused.
+
+        `admit` says whether a request comes from whom the connection was accepted from.
+        """
         self._services = services
         self._client = client
         self._origin = origin
         self._connector = connector
+        self._admit = admit
         self._rest = b""  # read and not used yet
         # Without TLS there is no ALPN: who begins with HTTP/2's preface speaks it with prior knowledge. Each
         # request is judged as plain HTTP then, so only rules that allow the scheme let it through.
@@ -50,6 +60,9 @@ class Conversation:
                 return self._late()
             if head is None:
                 return self._client.close()
+            if self._admit is not None and not self._admit(head):
+                self._client.write(refusal.UNAUTHENTICATED)
+                return await linger(self._client)
             if head.method == "CONNECT" and self._connector is not None:
                 return await self._connector(head, self._rest)
             self._may_be_newer = False

@@ -17,6 +17,7 @@ from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
 from ringfence.egress.injection import Signer
 from ringfence.egress.inspect import Limited
 from ringfence.egress.message import Inbound, Outbound
+from ringfence.egress.presence import Presence
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.scrub import DIALOGUE, Scrubber, scrub_fields, scrub_head
 from ringfence.egress.services import Services
@@ -100,13 +101,14 @@ class Exchange:
             self._tell()
 
     async def _take(self, *, fresh: bool) -> Outbound:
-        outbound = await self._services.upstreams.take(
-            self._target,
-            self._outgoing.connection,
-            repeatable=self._repeatable,
-            fresh=fresh,
-            multiplexed=self._inbound.version == "2",
-        )
+        with Presence(self._inbound, lambda: self._inbound.ended):
+            outbound = await self._services.upstreams.take(
+                self._target,
+                self._outgoing.connection,
+                repeatable=self._repeatable,
+                fresh=fresh,
+                multiplexed=self._inbound.version == "2" and not self._inbound.head.upgrade,
+            )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort
         return outbound
@@ -121,7 +123,7 @@ class Exchange:
         if self._outgoing.chunks is not None:
             self._upward.append(Signer(self._outgoing.chunks, self._target.host))
         if self._verdict.limit is not None:
-            self._upward.append(Limited(self._verdict.limit, self._target.host))
+            self._upward.insert(0, Limited(self._verdict.limit, self._target.host))
         self._inbound.proceed()
         outcome = await self._attempt(outbound)
         if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():
@@ -206,7 +208,16 @@ class Exchange:
             outbound.write(last)
         inbound = self._inbound
         passed = bool(inbound.trailers) and inbound.head.trailers
-        outbound.finish(self._services.gate.trailers(inbound.trailers, self._target) if passed else ())
+        outbound.finish(self._sent_trailers(inbound.trailers) if passed else ())
+
+    def _sent_trailers(self, found: Fields) -> Fields:
+        """Return what of a request's trailers is passed on."""
+        services = self._services
+        passed = services.gate.trailers(found, self._target)
+        refused = services.controls.trailing(passed, self._target)
+        if refused is not None:
+            raise Refused(refused)
+        return passed
 
     async def _upload(self, outbound: Outbound) -> None:
         """Pass the rest of the body on. A client that fails takes the upstream's request with it."""

@@ -35,15 +35,16 @@ class Authority(Struct):
     key: ec.EllipticCurvePrivateKey
 
 
-def load(folder: str) -> Authority:
-    """Read the authority and remove its key from the disk."""
+def load(folder: str, *, keep: bool = False) -> Authority:
+    """Read the authority and remove its key from the disk, unless it is to `keep` for another start."""
     key_path = os.path.join(folder, "ca.key")
     try:
         with open(os.path.join(folder, "ca.pem"), "rb") as file:
             certificate = x509.load_pem_x509_certificate(file.read())
         with open(key_path, "rb") as file:
             key = serialization.load_pem_private_key(file.read(), None)
-        os.unlink(key_path)
+        if not keep:
+            os.unlink(key_path)
     except (OSError, ValueError) as error:
         raise HostError(
             f"cannot take the session's certificate authority from {folder!r}: {error}"

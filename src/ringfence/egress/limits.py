@@ -1,6 +1,7 @@
 """Every limit of the gate, with its name: sizes in bytes, times in seconds."""
 
 CONNECTIONS = 1024  # from the boundary at one time; one more is closed at once
+STRANGERS = 512  # connections at one time that are not recognised yet, of a service for many
 DIALS = 128  # upstream connections being made at one time
 
 HEAD = 64 * 1024  # a request's or response's head; Claude Code's longest is 3 KB, GitHub's answer 6 KB
@@ -80,3 +81,10 @@ USAGE_ANSWER = 8 * 1024 * 1024  # of a model's answer kept to read its usage at 
 USAGE_EVENT = 1024 * 1024  # one event of a model's answer
 QUESTIONS = 64  # requests that wait for a person at one time
 APPROVER_TIME = 3600.0  # one `ringfence approve` may stay connected
+
+# A service that stays
+DRAIN_TIME = 30.0  # for what is under way when it is told to stop
+CONTEXTS_AGE = 10 * 86400.0  # until certificates are made anew; they are valid for thirty days
+ADMIN_HEAD = 8 * 1024  # a request to the admin listener
+ADMIN_TIME = 5.0
+ADMIN_CONNECTIONS = 64

@@ -72,7 +72,7 @@ def _clear(ready_dir: str, name: str) -> None:
         return
 
 
-def mint(ready_dir: str) -> str:
+def mint(ready_dir: str, lifetime: dt.timedelta = LIFETIME) -> str:
     """Make one authority and return its folder in `ready_dir`. It appears there whole, by rename."""
     system, stamp = system_bundle()
     name = secrets.token_hex(8)
@@ -80,7 +80,7 @@ def mint(ready_dir: str) -> str:
     try:
         os.makedirs(ready_dir, mode=0o700, exist_ok=True)
         os.mkdir(making, 0o700)
-        _fill(making, name, system, stamp)
+        _fill(making, _authority(name, lifetime), system, stamp)
         os.rename(making, made)
     except OSError as error:
         raise HostError(
@@ -107,9 +107,10 @@ def system_bundle() -> tuple[bytes, str]:
     )
 
 
-def _fill(folder: str, name: str, system: bytes, stamp: str) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _authority(key, name)
+def _fill(
+    folder: str, made: tuple[ec.EllipticCurvePrivateKey, x509.Certificate], system: bytes, stamp: str
+) -> None:
+    key, certificate = made
     pem = certificate.public_bytes(serialization.Encoding.PEM)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -121,7 +122,8 @@ def _fill(folder: str, name: str, system: bytes, stamp: str) -> None:
     _write(f"{folder}/system.txt", stamp.encode(), 0o644)
 
 
-def _authority(key: ec.EllipticCurvePrivateKey, name: str) -> x509.Certificate:
+def _authority(name: str, lifetime: dt.timedelta) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"ringfence session {name}")])
     now = dt.datetime.now(dt.UTC)
     only_sign = x509.KeyUsage(
@@ -135,19 +137,20 @@ def _authority(key: ec.EllipticCurvePrivateKey, name: str) -> x509.Certificate:
         encipher_only=False,
         decipher_only=False,
     )
-    return (
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATE)
-        .not_valid_after(now - BACKDATE + LIFETIME)
+        .not_valid_after(now - BACKDATE + lifetime)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(only_sign, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
+    return key, certificate
 
 
 def keystore(certificates: list[bytes]) -> bytes:

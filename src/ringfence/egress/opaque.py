@@ -5,22 +5,18 @@ let the server speak first. What is known of it is on record: where to, under wh
 each way. When the client leaves while its upstream is being dialled, dialling ends too.
 """
 
-import asyncio
-
 from ringfence.egress.dial import AddressError, UnreachableError
 from ringfence.egress.gate import Gate
 from ringfence.egress.passage import Passage
+from ringfence.egress.presence import Presence
 from ringfence.egress.services import Services
-from ringfence.egress.stream import GoneError, Stream
+from ringfence.egress.stream import Stream
 from ringfence.policy.model import ALLOW
 from ringfence.verdict.request import Verdict, opaque_tcp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import TypeVar
-
-    T = TypeVar("T")
+    from collections.abc import Callable
 
 # What a client is told about a connection that did not come about
 DENIED, REFUSED, UNREACHABLE = "denied", "refused", "unreachable"
@@ -50,7 +46,8 @@ class Opaque:
         if await passage.refused(verdict) is not None:
             return DENIED
         try:
-            upstream = await while_there(self._client, self._services.upstreams.dial(self.host, self.port))
+            with Presence(self._client, lambda: self._client.lost):
+                upstream = await self._services.upstreams.dial(self.host, self.port)
         except AddressError:
             return DENIED
         except UnreachableError as error:
@@ -64,36 +61,9 @@ class Opaque:
             return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, effect}
 
         try:
-            with self._services.passages.hold(allowed, self._client, upstream):
+            with self._services.passages.tunnel(allowed, self._client, upstream):
                 up, down = await passage.splice(upstream)
         finally:
             upstream.close()
             self._client.close()
         self._services.record.event("response", host=self.host, port=self.port, up=up, down=down)
-
-
-async def while_there(client: Stream, work: "Coroutine[object, object, T]") -> "T":
-    """Do something for a client; stop when the client has gone (half a connection is still a client)."""
-    task = asyncio.get_running_loop().create_task(work)
-
-    def gone() -> None:
-        if client.lost:
-            task.cancel()
-
-    client.on_gone = gone
-    gone()
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if client.lost and not _cancelled():
-            raise GoneError("the client left before its connection was made") from None
-        raise
-    finally:
-        client.on_gone = None
-        task.cancel()
-
-
-def _cancelled() -> bool:
-    """Say whether it is this task that is being ended."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -11,7 +11,8 @@ from ringfence.egress.gate import Gate, Target
 from ringfence.egress.message import Inbound
 from ringfence.egress.tls import AnyStream
 from ringfence.egress.tunnel import cut
-from ringfence.policy.model import ALLOW
+from ringfence.policy.model import ALLOW, ASK
+from ringfence.value import replace
 from ringfence.verdict.request import Verdict
 
 TYPE_CHECKING = False
@@ -25,25 +26,27 @@ class Passages:
     """All passages of one session."""
 
     def __init__(self) -> None:
-        self._open: dict[object, tuple[Judge, tuple[AnyStream, ...]]] = {}
+        self._tunnels: dict[object, tuple[Judge, tuple[AnyStream, ...]]] = {}
+        self._connections: dict[object, tuple[Judge, tuple[AnyStream, ...]]] = {}
         self.requests: dict[Inbound, tuple[Target, Verdict]] = {}  # under way, and how they were judged
 
-    def __len__(self) -> int:
-        return len(self._open) + len(self.requests)
+    @property
+    def under_way(self) -> int:
+        """How many requests and tunnels there are; a connection that waits for a request is neither."""
+        return len(self._tunnels) + len(self.requests)
 
-    @contextlib.contextmanager
-    def hold(self, allowed: "Judge", *streams: AnyStream) -> "Iterator[None]":
-        """Keep account of a connection while it lasts; `allowed` judges it under a new policy."""
-        key = object()
-        self._open[key] = (allowed, streams)
-        try:
-            yield
-        finally:
-            del self._open[key]
+    def tunnel(self, allowed: "Judge", *streams: AnyStream) -> "contextlib.AbstractContextManager[None]":
+        """Keep account of a tunnel while it lasts; `allowed` judges it under a new policy."""
+        return _held(self._tunnels, allowed, streams)
+
+    def connection(self, allowed: "Judge", *streams: AnyStream) -> "contextlib.AbstractContextManager[None]":
+        """Keep account of a connection whose requests are judged one by one."""
+        return _held(self._connections, allowed, streams)
 
     def revoke(self, gate: Gate) -> int:
         """Close what a policy does not allow any more; returns how many passages that were."""
-        connections = [streams for allowed, streams in self._open.values() if not allowed(gate)]
+        held = (*self._tunnels.values(), *self._connections.values())
+        connections = [streams for allowed, streams in held if not allowed(gate)]
         for streams in connections:
             for stream in streams:
                 cut(stream)
@@ -53,6 +56,21 @@ class Passages:
         return len(connections) + len(requests)
 
 
+@contextlib.contextmanager
+def _held(
+    held: "dict[object, tuple[Judge, tuple[AnyStream, ...]]]",
+    allowed: "Judge",
+    streams: tuple[AnyStream, ...],
+) -> "Iterator[None]":
+    key = object()
+    held[key] = (allowed, streams)
+    try:
+        yield
+    finally:
+        del held[key]
+
+
 def _still(gate: Gate, inbound: Inbound, target: Target, verdict: Verdict) -> bool:
-    """Say whether a request under way would be let through again (one that was approved, asked again)."""
-    return gate.decide(gate.request(inbound.head, target)).effect in {ALLOW, verdict.effect}
+    """Say whether a request under way would be let through again, or was approved under this rule."""
+    again = gate.decide(replace(gate.request(inbound.head, target), facts=verdict.facts))
+    return again.effect == ALLOW or (again.effect == ASK and again.rule == verdict.rule)

@@ -42,6 +42,13 @@ _PHRASES = {
 }
 
 
+# To somebody who belongs to no identity: it says how to authenticate and nothing else (RFC 9110 §15.5.8).
+UNAUTHENTICATED = (
+    b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="ringfence"\r\n'
+    b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+)
+
+
 class Refusal(Struct):
     """An answer of ours instead of an upstream's."""
 

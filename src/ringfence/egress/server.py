@@ -13,23 +13,17 @@ import struct
 import sys
 
 from ringfence.audit.log import Writer
-from ringfence.credential.vault import Vault
-from ringfence.credential.web import Web
-from ringfence.egress import dns, injection, leaf, limits, socks
-from ringfence.egress.asking import Asking
+from ringfence.egress import assembly, dns, leaf, limits, socks
 from ringfence.egress.connect import Connector
-from ringfence.egress.controls import Controls
 from ringfence.egress.conversation import Conversation
-from ringfence.egress.gate import PROXY, WIRE, Gate, Origin
-from ringfence.egress.keys import Keys
+from ringfence.egress.faults import place_of
+from ringfence.egress.gate import PROXY, WIRE, Origin
 from ringfence.egress.opaque import Opaque
 from ringfence.egress.publish import Publisher
 from ringfence.egress.record import Record
-from ringfence.egress.services import Services
-from ringfence.egress.stream import Registry, Stream
+from ringfence.egress.stream import Stream
 from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
 from ringfence.egress.tunnel import cut
-from ringfence.egress.upstream import Upstreams
 from ringfence.errors import HostError, PeerError
 from ringfence.handover import ALARM, Handover, Listener
 from ringfence.policy.model import EgressRule
@@ -58,23 +52,11 @@ class Server:
         self._group: asyncio.TaskGroup | None = None
         self._open = 0
         self.status = 0
-        registry, names = Registry(), dns.Names()
-        self._record = record = Record(Writer.resume(handover.audit_path), self._cannot_record)
-        gate = Gate(handover)
-        keys = Keys(_vault(handover, environment), lambda text: record.event("note", text=text))
-        self._services = Services(
-            gate=gate,
-            keys=keys,
-            upstreams=Upstreams(handover, gate.rules, registry, record, keys),
-            contexts=leaf.Contexts(leaf.load(handover.authority_dir) if handover.authority_dir else None),
-            names=names,
-            record=record,
-            registry=registry,
-            asking=Asking(handover.session, handover.session_dir, handover.ask_timeout, record.event),
+        self._record = Record(Writer.resume(handover.audit_path), self._cannot_record)
+        authority = leaf.load(handover.authority_dir) if handover.authority_dir else None
+        self._services = assembly.assemble(
+            handover, environment, record=self._record, authority=authority, alarmed=self._alarmed
         )
-        injection.prepare(self._services, handover.credentials)
-        self._services.controls = Controls(handover, record, self._alarmed)
-        self._services.controls.install(self._services)
         self._ports = ports_named((*handover.allow, *handover.ask))
         self._dns_socket: socket.socket | None = None
 
@@ -208,17 +190,8 @@ class Server:
             self._open -= 1
 
     def _fault(self, error: Exception) -> None:
-        """Record a fault by its kind and place; its text could hold anything."""
-        while isinstance(error, ExceptionGroup):
-            error = error.exceptions[0]
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
         if not self.status:
-            self._services.record.flood(
-                "refused", reason=f"a fault of ringfence: {type(error).__name__} at {place}"
-            )
+            self._services.record.flood("refused", reason=f"a fault of ringfence: {place_of(error)}")
 
     async def _proxy(self, stream: Stream) -> None:
         """Serve the proxy port: SOCKS and HTTP tell themselves apart by the first byte."""
@@ -395,9 +368,3 @@ def _mint_quietly(ready_dir: str) -> None:
 
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     top_up(ready_dir)
-
-
-def _vault(handover: Handover, environment: dict[str, str]) -> Vault:
-    """Return what fetches the session's secrets, from servers too, which are reached as the policy says."""
-    web = Web(static=handover.static, extra_ca=handover.extra_ca)
-    return Vault(environment, handover.workspace, web)

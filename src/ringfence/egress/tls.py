@@ -186,7 +186,7 @@ class TlsStream:
         pieces: list[bytes] = []
         try:
             while self._incoming.pending or self._object.pending() or not pieces:
-                piece = self._object.read(65536)
+                piece = self._object.read(16384)
                 if not piece:
                     self._finished = True
                     break

@@ -46,8 +46,9 @@ class Upstreams:
         self._record = record
         self._trust = (handover.extra_ca, handover.trust_file, handover.trust_dir)
         self._loop = asyncio.get_running_loop()
-        self._dialler = Dialler(handover, rules, registry, record, keys)
+        self.dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[ClientConnection]] = {}
+        self._retired = False
         self._context: ssl.SSLContext | None = None
         self.certificates = Certificates(self._trust)  # those that upstreams ask of us
         self._both: ssl.SSLContext | None = None  # offers HTTP/2 as well
@@ -105,10 +106,15 @@ class Upstreams:
             return self._made(target, credential, stream)
         return await self.take(target, credential, repeatable=False)
 
+    def retire(self) -> None:
+        """Close what waits, and whatever comes back from now on: another policy holds."""
+        self._retired = True
+        self.sweep(float("inf"))
+
     def give_back(self, connection: ClientConnection, keep_for: float) -> None:
         """Keep a connection whose answer was read to the end."""
         waiting = self._waiting.setdefault(connection.key, [])
-        if len(waiting) >= limits.POOL_HOST or not connection.stream.quiet():
+        if self._retired or len(waiting) >= limits.POOL_HOST or not connection.stream.quiet():
             return connection.stream.close()
         now = self._loop.time()
         kept = min(limits.POOL_IDLE, keep_for - 1.0) if keep_for else limits.POOL_IDLE
@@ -142,7 +148,7 @@ class Upstreams:
                 del self._waiting[key]
         if self._multiplexed is not None:
             self._multiplexed.sweep(now)
-        self._dialler.sweep(now)
+        self.dialler.sweep(now)
 
     # --- dialling
 
@@ -179,4 +185,4 @@ class Upstreams:
 
     async def dial(self, host: str, port: int) -> Stream:
         """Open a connection to a vetted address of a host that was allowed, without TLS."""
-        return await self._dialler.dial(host, port)
+        return await self.dialler.dial(host, port)

@@ -17,7 +17,9 @@ too large to read stands in the result as OTHER, which nobody applies; nothing i
 
 Conflicts. The project may have changed since the session began; the change time, which nobody can set,
 tells. A file that was copied up (`origin`, which the agent cannot write) from one that is gone was
-deleted meanwhile. The origin names an inode: a file moved inside the session has that of its old path.
+deleted meanwhile. As root the origin names an inode, so that a file moved inside the session is known by
+that of its old path. For others the kernel leaves it empty; then a copy without an original was deleted
+when its folder was changed since, and where a move inside could be the reason as well, that is said.
 """
 
 import errno
@@ -54,7 +56,7 @@ from ringfence.workspace.layers import (
     Entry,
     Layers,
 )
-from ringfence.workspace.pairing import TWIN, twins, with_renames
+from ringfence.workspace.pairing import PERHAPS_GONE, TWIN, twins, with_renames
 
 MOST = 250_000  # half a gigabyte of changes that are read; more are an error, not a shorter list
 
@@ -62,6 +64,7 @@ GONE = "deleted from the workspace since the session began"
 HIDDEN = "hidden from the agent: what the workspace has here is not what the agent changed"
 
 _QUIET = ("security.selinux", "system.nfs4_acl", "btrfs.")  # on every file of some machines
+_LEFT_BEHIND = frozenset((DELETED, CHANGED, TYPE))  # what a file that was moved away may leave
 _ORIGIN_HEAD = 21  # bytes before the file's own handle in an origin (struct ovl_fb)
 
 
@@ -91,7 +94,8 @@ class _Reader:
         self._layers = layers
         self._copy = layers.kind == COPY
         self._found: list[Change] = []
-        self._origins: list[tuple[int, bytes]] = []  # (position in `found`, origin)
+        self._origins: list[tuple[int, bytes, bool]] = []  # position in `found`, origin, folder changed since
+        self._gone: set[bytes] = set()  # folders
         self._twins: dict[bytes, bytes] = {}  # path -> the name beside it
         self._upper = root(layers.upper, "the session's layer")
         try:
@@ -219,7 +223,7 @@ class _Reader:
         if hidden:
             self._add(Change(path=path, kind=ADDED, after=after, conflict=HIDDEN))
         elif lower is None:
-            self._added(path, after, (attributes or {}).get(f"{self._layers.xattr}.origin"))
+            self._added(path, after, (attributes or {}).get(f"{self._layers.xattr}.origin"), below)
         elif attributes is None and stat.S_ISDIR(lower.st_mode):
             self._add(Change(path=path, kind=TYPE, before=folder_of(lower), after=after))
         elif not both:
@@ -313,7 +317,7 @@ class _Reader:
         origin: bytes | None,
     ) -> None:  # fmt: skip
         if lower is None:
-            self._added(path, after, origin)
+            self._added(path, after, origin, below)
             return
         before, conflict = self._before(below, name, path, lower)
         if self._copied and before.mode & 0o777 == after.mode:
@@ -346,13 +350,22 @@ class _Reader:
                 continue
             self._deleted(below, name, inner, lower)
 
-    def _added(self, path: bytes, entry: Entry, origin: bytes | None) -> None:
-        if origin is not None and not self._copy:
-            self._origins.append((len(self._found), origin))
+    def _added(self, path: bytes, entry: Entry, origin: bytes | None, below: int) -> None:
         conflict = GONE if self._below.was_copied(path) else ""
+        if origin is not None and not self._copy:
+            if entry.kind == DIRECTORY:  # a copied folder cannot be moved: the kernel refuses
+                conflict = GONE
+                self._gone.add(path)
+            else:
+                self._origins.append((len(self._found), origin, self._was_stirred(path, below)))
         self._add(
             Change(path=path, kind=ADDED, after=entry, conflict=conflict, notes=_link_notes(None, entry))
         )
+
+    def _was_stirred(self, path: bytes, below: int) -> bool:
+        """Say whether the project's folder lost or got an entry since the session began, or is gone."""
+        folder = path.rpartition(b"/")[0]
+        return folder in self._gone if below < 0 else bool(self._below.later(folder, os.fstat(below)))
 
     def _add(self, change: Change) -> None:
         if len(self._found) >= MOST:
@@ -364,14 +377,22 @@ class _Reader:
 
     def _judge_origins(self) -> None:
         """Find what was copied up from a file that is gone by now."""
-        moves = any(change.kind == DELETED for change in self._found)
-        for at, origin in self._origins:
+        sources = any(
+            change.before is not None
+            and change.before.kind == FILE
+            and change.kind in {DELETED, CHANGED, TYPE}
+            for change in self._found
+        )
+        for at, origin, stirred in self._origins:
             handle = origin[_ORIGIN_HEAD:]
             words = (handle[start : start + 4] for start in range(0, len(handle) - 3, 4))
-            # Without a handle (a file system that has none) it may be any that was moved.
-            known = any(word in self._below.inodes for word in words) if handle else moves
-            if not known:
-                self._found[at] = replace(self._found[at], conflict=GONE)
+            conflict = ""
+            if not handle and stirred:
+                conflict = PERHAPS_GONE if sources else GONE
+            elif handle and not any(word in self._below.inodes for word in words):
+                conflict = GONE
+            if conflict:
+                self._found[at] = replace(self._found[at], conflict=conflict)
 
     def _tell_twins(self) -> None:
         for at, change in enumerate(self._found):

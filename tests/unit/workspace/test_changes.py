@@ -412,6 +412,22 @@ def test_a_file_moved_and_edited_inside_is_no_conflict(tree):
 
 
 @pytest.mark.guarantee("V5")
+def test_without_a_handle_in_the_origin_the_folder_tells(tree):
+    tree.began()
+    tree.agent(
+        "echo x >> src/deep/two.py; mv README.md GUIDE.md; mv run.sh src/deep/go.sh; echo x >> src/deep/go.sh; rm link"
+    )
+    for path in ("src/deep/two.py", "GUIDE.md", "src/deep/go.sh"):
+        os.setxattr(f"{tree.upper}/{path}", "user.overlay.origin", b"")
+    assert [change.path for change in seen(tree).values() if change.conflict] == []
+    os.unlink(f"{tree.below}/src/deep/two.py")
+    assert {
+        change.path: change.conflict for change in seen(tree).values() if change.conflict
+    } == dict.fromkeys((b"src/deep/two.py", b"src/deep/go.sh"), pairing.PERHAPS_GONE)
+    put(tree.below, "other", "x")  # the top folder as well: but equal bytes say that it was moved
+    assert seen(tree)[b"GUIDE.md"].conflict == ""
+
+
 def test_a_file_made_on_both_sides_is_a_conflict(tree):
     tree.began()
     tree.agent("echo agent > new.txt; rm -r src/deep")

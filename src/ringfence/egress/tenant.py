@@ -1,0 +1,174 @@
+"""One identity of a service: rules, credentials, pools, authority and log that it shares with no other.
+
+What goes wrong for one ends that one: a log that cannot be written, or a canary on its way out, stops the
+identity it belongs to, and the others do not notice.
+"""
+
+import asyncio
+import contextlib
+import time
+
+from ringfence.audit import heads
+from ringfence.audit.log import Writer
+from ringfence.egress import assembly, leaf, limits
+from ringfence.egress.connect import Connector
+from ringfence.egress.conversation import Conversation
+from ringfence.egress.faults import place_of
+from ringfence.egress.gate import PROXY, Origin
+from ringfence.egress.identity import Identity
+from ringfence.egress.record import Record
+from ringfence.egress.socks import Wish
+from ringfence.egress.stream import Stream
+from ringfence.egress.tally import Tally
+from ringfence.errors import PeerError
+from ringfence.handover import Handover
+from ringfence.value import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ringfence.egress.conversation import Admit
+
+How = tuple[str, str, tuple[str, str] | None]  # listener, address, user and password: see Door.find
+
+
+class Setup(Struct):
+    """Everything that serving one identity takes."""
+
+    identity: Identity
+    handover: Handover
+    environment: dict[str, str]  # for its credentials' sources
+    token: str = ""
+
+
+class Tenant:
+    """One identity as it is served."""
+
+    def __init__(self, setup: Setup, tell: "Callable[[str], None]") -> None:
+        """`tell` is for the operator's eyes."""
+        self.setup = setup
+        self.name = setup.identity.name
+        self.tally = Tally()
+        self.stopped = ""  # why it is not served any more
+        self.clients: dict[Stream, How] = {}
+        self._tell = tell
+        self._began = self._contexts_made = time.monotonic()
+        handover = setup.handover
+        self._writer = Writer.resume(handover.audit_path)
+        self._authority = leaf.load(handover.authority_dir, keep=True)
+        record = Record(self._writer, self._cannot_record, self.tally)
+        self.services = assembly.assemble(
+            handover, setup.environment, record=record, authority=self._authority, alarmed=self._alarmed
+        )
+
+    async def start(self) -> None:
+        """Take answers to what its rules ask, where they ask."""
+        if self.setup.handover.ask and not self.services.asking.open:
+            await self.services.asking.start()
+
+    # --- another policy
+
+    def renewal(self, setup: Setup) -> "Callable[[], None]":
+        """Make everything that could fail of a new setup; what is returned puts it in its place."""
+        made = assembly.Renewal(
+            self.services, self.setup.handover, setup.handover, setup.environment, self._alarmed
+        )
+
+        def apply() -> None:
+            changed = setup.handover.policy_digest != self.setup.handover.policy_digest
+            self.setup = setup
+            ended = made.apply()
+            if changed or ended:
+                text = f"another policy holds: {setup.handover.policy_digest}; {ended} ended by it"
+                self.services.record.event("note", text=text)
+
+        return apply
+
+    def expel(self, belongs: "Callable[[How], bool]") -> None:
+        """Close the connections of those who do not belong to this identity any more."""
+        for stream in [one for one, how in self.clients.items() if not belongs(how)]:
+            stream.abort()
+
+    # --- serving
+
+    async def http(self, stream: Stream, how: How, admit: "Admit | None") -> None:
+        """Serve a connection that speaks HTTP to a proxy."""
+        origin = Origin(kind=PROXY, scheme="http")
+        connector = Connector(self.services, stream)
+        await self._guarded(
+            stream, how, Conversation(self.services, stream, origin, connector.connect, admit).run
+        )
+
+    async def socks(self, stream: Stream, how: How, wish: Wish) -> None:
+        """Serve a connection whose SOCKS request has been read."""
+        await self._guarded(stream, how, lambda: Connector(self.services, stream).wished(wish))
+
+    async def _guarded(self, stream: Stream, how: How, work: "Callable[[], Awaitable[None]]") -> None:
+        """Do the work of one connection; whatever goes wrong ends that connection only."""
+        if self.stopped:
+            return stream.abort()
+        if len(self.clients) >= limits.CONNECTIONS:
+            self.services.record.flood("refused", reason="too many connections at one time")
+            return stream.abort()
+        self.clients[stream] = how
+        try:
+            await work()
+        except PeerError:
+            stream.abort()
+        except Exception as error:  # noqa: BLE001 - a fault of ours is a refusal, and is recorded as ours
+            stream.abort()
+            if not self.stopped:
+                self.services.record.flood("refused", reason=f"a fault of ringfence: {place_of(error)}")
+        finally:
+            del self.clients[stream]
+        return None
+
+    # --- its end
+
+    def sweep(self, now: float) -> None:
+        """Do what is due."""
+        self.services.registry.sweep(now)
+        self.services.upstreams.sweep(now)
+        if time.monotonic() - self._contexts_made > limits.CONTEXTS_AGE:
+            self.services.contexts = leaf.Contexts(self._authority)
+            self._contexts_made = time.monotonic()
+
+    def abort(self) -> None:
+        """Cut everything off."""
+        for stream in list(self.clients):
+            stream.abort()
+        self.services.registry.abort()
+
+    async def ended(self) -> None:
+        """Cut everything off, and end once all of it has noticed."""
+        self.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limits.REFUSE_TIME):
+                while self.clients:  # noqa: ASYNC110 - each ends by itself
+                    await asyncio.sleep(0.01)
+        self.close()
+
+    def close(self, status: int = 0) -> None:
+        """End, and say so in the log. Nothing is under way any more."""
+        self.services.asking.close()
+        self.services.upstreams.retire()
+        record = self.services.record
+        if not self.stopped:
+            record.event("end", status=status, seconds=round(time.monotonic() - self._began, 3))
+            record.close()
+            handover = self.setup.handover
+            heads.append(handover.state_dir, handover.session, self._writer.seq - 1, self._writer.head)
+
+    def _cannot_record(self, error: Exception) -> None:
+        """Stop: what cannot be recorded does not pass."""
+        self._stop(f"its audit log cannot be written: {error}")
+
+    def _alarmed(self) -> None:
+        self._stop("a canary showed up in a request")
+
+    def _stop(self, why: str) -> None:
+        if not self.stopped:
+            self.stopped = why
+            self._tell(f"error: identity {self.name} is not served any more: {why}")
+        self.abort()
