@@ -5,7 +5,7 @@ The child builds its namespaces while the policy is read, so that neither waits 
 
 import os
 
-from ringfence.boundary import canaries, launch, wire
+from ringfence.boundary import attempts, canaries, launch, wire
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
 from ringfence.boundary.plan import NOBODY, check_workspace, plan
@@ -30,6 +30,7 @@ class Request(Struct):
     overrides: Overrides = Overrides()
     publish: tuple[Publication, ...] = ()
     quiet: bool = False
+    discard: bool = False  # nothing of what changed in a copy is left
     session: str = ""  # one whose copy of the project is worked on again
 
 
@@ -67,15 +68,14 @@ def prepare(request: Request, host: Host) -> Prepared:
             overrides=request.overrides,
             indexes=indexes.reader(host),
         )
-        if policy.workspace.mode == "overlay":
-            child.try_overlay(request.workspace, f"{host.state_dir}/try-{os.getpid()}")
         answers = survey(policy, host, request.workspace, request.argv)
     except BaseException:
         child.abandon()
         raise
     refused = child.built()
     if refused is None:
-        return Prepared(policy=policy, survey=answers, wire=_private(), child=child, refused=child.refused)
+        why = attempts.refusal(child, request.workspace, host) if policy.workspace.mode == "overlay" else ""
+        return Prepared(policy=policy, survey=answers, wire=_private(), child=child, refused=why)
     fallback = launch.begin(owner=owner(request.workspace, host), networked=False)
     fallback.built()
     wire = _loopback(refused, host)

@@ -99,18 +99,19 @@ class _Session:
 
     def _take_copy(self) -> Place:
         """Take a copy of the project into use, in overlay mode; say where it is."""
+        request, host, policy = self._request, self._host, self._prepared.policy
+        if policy.workspace.mode != "overlay" and not request.session:
+            return Place()
         from ringfence.boundary import copies
 
-        request, host, policy = self._request, self._host, self._prepared.policy
         copies.check_continued(policy, request.session)
-        if policy.workspace.mode != "overlay":
-            return Place()
         survey, refused = self._prepared.survey, self._prepared.refused
         agent = owner(request.workspace, host)
         if request.session:
             self._copy = copies.continued(host, request.session, request.workspace, refused)
         else:
             self._copy = copies.take(self._folder, policy, survey, agent, refused)
+        copies.add_repository(self._copy, survey, agent)
         return copies.place_of(host, self._copy, refused, survey, agent)
 
     def _claim(self) -> "Authority":
@@ -222,6 +223,8 @@ class _Session:
         return self._supervisor.run()
 
     def _quota(self) -> "Quota | None":
+        if self._copy is None:
+            return None
         from ringfence.boundary import copies
 
         return copies.quota_of(self._copy, self._plan.policy)
@@ -249,7 +252,19 @@ class _Session:
         self._vend = child.start(invocation, made, self._folder.staging, slave, terminal.streams)
         refused = child.failure()
         if refused is not None:
-            raise _failure(refused)
+            raise self._failure(refused)
+
+    def _failure(self, refused: Refused) -> RingfenceError:
+        hint = "`ringfence doctor` says what this machine offers"
+        if self._copy is not None and refused.what == self._plan.workspace.root:
+            from ringfence.boundary import attempts
+
+            attempts.take_back(refused.what, self._host)
+            hint = "start again: it is tried anew then, and the project copied where it is refused"
+        where = f" at {refused.what}" if refused.what else ""
+        return BoundaryError(
+            f"the boundary could not be built ({refused.step}{where}): {refused.text}", hint=hint
+        )
 
     def _make_group(self, pid: int) -> None:
         wanted = self._plan.policy.limits
@@ -334,11 +349,11 @@ class _Session:
         from ringfence.boundary import copies
         from ringfence.workspace import overlay
 
-        used = overlay.end(self._copy)
+        used = overlay.end(self._copy, discard=self._request.discard)
         text = copies.changed_text(self._plan.workspace, used)
         if text:
             self._say(text)
-        return {"changed": used.entries}
+        return {"changed": used.entries if used is not None else 0}
 
     def _set_aside(self) -> "tuple[Moved, ...]":
         if self._plan.workspace.mode != "direct" or not self._prepared.survey.writable:
@@ -418,14 +433,6 @@ def _set_aside_text(moved: "Moved") -> str:
     if moved.problem:
         return f"ringfence: warning: {what}, and could not be moved: {moved.problem}"
     return f"ringfence: {what}: moved to {moved.to}"
-
-
-def _failure(refused: Refused) -> RingfenceError:
-    where = f" at {refused.what}" if refused.what else ""
-    return BoundaryError(
-        f"the boundary could not be built ({refused.step}{where}): {refused.text}",
-        hint="`ringfence doctor` says what this machine offers",
-    )
 
 
 def _kill(pid: int) -> None:

@@ -26,6 +26,7 @@ class _Required:
 
 
 REQUIRED = _Required()
+_set = object.__setattr__
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=True)
@@ -44,7 +45,7 @@ class Struct:
 
     def __init__(self, **given: object) -> None:
         fields = self.__fields__
-        values = {**fields, **given}  # in the order of declaration
+        values = {**fields, **given}  # in the order of declaration, and this struct's own
         if len(values) > len(fields):
             unknown = [name for name in given if name not in fields]
             raise TypeError(f"{type(self).__name__} has no field {', '.join(unknown)}")
@@ -52,7 +53,7 @@ class Struct:
             for name, value in values.items():
                 if value is REQUIRED:
                     raise TypeError(f"{type(self).__name__} needs {name}=")
-        self.__dict__.update(values)
+        _set(self, "__dict__", values)
 
     def __setattr__(self, name: str, _value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: cannot set {name}")
@@ -69,6 +70,16 @@ class Struct:
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
         return f"{type(self).__name__}({inside})"
+
+
+def build(kind: "type[T]", values: "dict[str, Any]") -> "T":
+    """Make a struct of all its fields in the order of declaration, unchecked: for what every request makes.
+
+    The dictionary becomes the struct's own.
+    """
+    made = object.__new__(kind)
+    _set(made, "__dict__", values)
+    return made
 
 
 def replace(value: "T", **changes: object) -> "T":

@@ -28,11 +28,25 @@ def told(report):
 
 class TestEveryAttackHolds:
     def test_in_a_direct_workspace(self, person):
-        report, done = verified(person)
+        report, done = verified(person, "--direct")
         assert told(report) == ""
         assert {one["id"] for one in report["results"]} == ALL
         assert done.returncode == 0
         assert report["tries"] > 500
+
+    @pytest.mark.guarantee("W2")
+    def test_on_a_copy_of_the_workspace(self, person):
+        report, done = verified(person, "--mode", "overlay")
+        assert told(report) == ""
+        assert {one["id"] for one in report["results"]} == ALL
+        assert done.returncode == 0
+        assert report["tries"] > 500
+        assert json.loads(person.ringfence("sessions", "--json").stdout) == []
+
+    def test_on_a_whole_copy_of_it(self, ordinary):
+        report, done = verified(ordinary, "--mode", "overlay", refusing="fsopen=EPERM")
+        assert told(report) == ""
+        assert done.returncode == 0
 
     def test_in_a_read_only_workspace(self, ordinary):
         report, done = verified(ordinary, "--mode", "readonly")

@@ -44,6 +44,21 @@ def serve(certificates):
 
 
 @pytest.fixture(scope="module")
+def serve2(certificates):
+    """Return a function that starts an upstream that speaks HTTP/2; they end with the module."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(*names, tls=True, **more):
+            from http2_peers import Upstream2
+
+            made = Upstream2(certificates.context(*names) if tls else None, **more)
+            stack.callback(made.close)
+            return made
+
+        yield begin
+
+
+@pytest.fixture(scope="module")
 def wire(tmp_path_factory):
     """Return a boundary's network."""
     try:

@@ -43,7 +43,9 @@ class Forge:
         self.requests = []  # (method, path) as they arrived
         self.cut = 0  # requests whose body did not come whole
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )  # the handshake is the serving thread's: the accepting one must not wait for anybody
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()

@@ -64,6 +64,18 @@ def test_a_policy_that_cannot_be_used_leaves_the_old_one(one, tmp_path, text):
     assert b'ringfence_reloads_total{outcome="failed"} 1' in admin(port, "/metrics")[1]
 
 
+def test_authorities_that_cannot_be_read_leave_the_old_ones(one, tmp_path):
+    service = one()
+    for content in (None, "no certificate"):
+        if content:
+            (tmp_path / "gone.pem").write_text(content)
+        text = (tmp_path / "p.toml").read_text()
+        (tmp_path / "p.toml").write_text(text.replace("extra_ca = [", f'extra_ca = ["{tmp_path}/gone.pem", '))
+        service.reload("not reloaded")
+        assert "gone.pem cannot be used" in service.wait_for("error: ")
+        assert service.ask(f"{HOST}:443") == (200, b"ok")
+
+
 def test_an_identity_that_cannot_listen_leaves_everything_as_it_was(many, tmp_path):
     service = many(TWO)
     (tmp_path / "in-the-way").write_text("data")

@@ -199,11 +199,16 @@ def test_tls_1_2_is_served(gate):
         assert sock.version() == "TLSv1.2"
 
 
-def test_only_http_1_1_is_offered(gate):
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [(["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1"), (["h3"], None), (None, None)],
+)
+def test_http_2_is_spoken_with_whoever_offers_it(gate, offered, agreed):
     context = ssl.create_default_context(cafile=gate.ca)
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    if offered is not None:
+        context.set_alpn_protocols(offered)
     with gate.connect(f"{HOST}:443", context=context) as sock:
-        assert sock.selected_alpn_protocol() == "http/1.1"
+        assert sock.selected_alpn_protocol() == agreed
 
 
 @pytest.mark.usefixtures("upstream")

@@ -44,6 +44,7 @@ PROCESSES = (
     "credential/sources/command.py",
     "host/features.py",
     "host/trials.py",
+    "workspace/review/viewer.py",  # the operator's own pager and viewer
     "verify/",
 )
 STARTS = {

@@ -15,7 +15,7 @@ a path can start a new record, colour a terminal or turn the direction of a line
 
 from time import gmtime
 
-from ringfence.canonical import encode, sha256
+from ringfence.canonical import encode, encode_flat, sha256
 from ringfence.value import Struct, plain
 
 TYPE_CHECKING = False
@@ -69,18 +69,60 @@ def line(
     seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
 ) -> tuple[str, str]:
     """Return a record's text without newline, and its hash. Values that are too long are cut."""
-    return encoded(seq, time, session, kind, prev=prev, fields=limited(fields))
+    return sealed(seq, time, session, kind, prev=prev, own=spelled(fields))
+
+
+def spelled(fields: "dict[str, Any]") -> str:
+    """Return an event's own fields as they stand in its record. Values that are too long are cut."""
+    own = _usual(fields)
+    return _spelled(limited(fields)) if own is None else own
+
+
+def _spelled(fields: "dict[str, Any]") -> str:
+    return "".join([f",{encode(name)}:{encode(value)}" for name, value in sorted(fields.items())])
 
 
 def encoded(
     seq: int, time: str, session: str, kind: str, *, prev: str, fields: "dict[str, Any]"
 ) -> tuple[str, str]:
     """Return the one spelling of a record, and its hash."""
-    own = "".join([f",{encode(name)}:{encode(value)}" for name, value in sorted(fields.items())])
+    return sealed(seq, time, session, kind, prev=prev, own=_spelled(fields))
+
+
+def sealed(seq: int, time: str, session: str, kind: str, *, prev: str, own: str) -> tuple[str, str]:
+    """Return a record whose own fields are spelled already, closed with its hash."""
     text = f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}'
-    text = text.replace("\x7f", "\\u007f")  # the one control character that JSON encoders leave raw
-    made = sha256((prev + text + "}").encode("ascii"))
+    if "\x7f" in text:
+        text = text.replace("\x7f", "\\u007f")  # the one control character that JSON encoders leave raw
+    made = sha256(f"{prev}{text}}}".encode("ascii"))
     return f'{text},"hash":"{made}"}}', made
+
+
+def _usual(fields: "dict[str, Any]") -> str | None:
+    """Encode short texts and numbers, all that most records hold; None where there is anything else."""
+    kinds = set(map(type, fields.values()))
+    if encode_flat is None or not kinds <= _FLAT or len(fields) > MAX_FIELDS or not _TAKEN.isdisjoint(fields):
+        return None
+    if float in kinds:
+        fields = {name: _whole(value) for name, value in fields.items()}
+    own = "".join(encode_flat(fields, 0))
+    if len(own) > MAX_FIELD:  # so that no field of it can be too long
+        return None
+    return f",{own[1:-1]}" if fields else ""
+
+
+_FLAT = frozenset({str, int, float})
+_TAKEN = frozenset({*COMMON, "truncated"})
+
+
+def _whole(value: object) -> object:
+    """Return a number without a fraction as what the canonical form writes: a whole number."""
+    return int(value) if type(value) is float and value.is_integer() and abs(value) < 2**53 else value
+
+
+def _check_name(name: str) -> None:
+    if name in _TAKEN:
+        raise ValueError(f"an event has its own {name}")
 
 
 def limited(fields: "dict[str, Any]") -> "dict[str, Any]":
@@ -90,8 +132,7 @@ def limited(fields: "dict[str, Any]") -> "dict[str, Any]":
     kept: dict[str, Any] = {}
     cut: dict[str, Any] = {}
     for name, value in fields.items():
-        if name in COMMON or name == "truncated":
-            raise ValueError(f"an event has its own {name}")
+        _check_name(name)
         text = _text(value)
         kept[name] = value
         if len(text) > MAX_FIELD:
@@ -111,12 +152,20 @@ def _text(value: object) -> str:
     return encode(plain(value))
 
 
+_second = (-1, "")  # the last second that was written, and its text
+
+
 def timestamp(nanoseconds: int) -> str:
     """Return a time as RFC 3339 in UTC with microseconds."""
+    global _second  # noqa: PLW0603 - one second's text serves all records of it
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    at = gmtime(seconds)
-    day = f"{at.tm_year:04}-{at.tm_mon:02}-{at.tm_mday:02}"
-    return f"{day}T{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}.{rest // 1000:06}Z"
+    known, text = _second
+    if known != seconds:
+        at = gmtime(seconds)
+        day = f"{at.tm_year:04}-{at.tm_mon:02}-{at.tm_mday:02}"
+        text = f"{day}T{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02}"
+        _second = seconds, text
+    return f"{text}.{rest // 1000:06}Z"
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,7 @@ import os
 import time
 
 from ringfence.audit.chain import AuditError, hash_of, member_of, open_file, tail, write_lines
-from ringfence.audit.event import END, GENESIS, KINDS, line, timestamp
+from ringfence.audit.event import END, GENESIS, KINDS, sealed, spelled, timestamp
 
 __all__ = ["AuditError", "Writer"]
 
@@ -62,10 +62,10 @@ class Writer:
 
     def append(self, kind: str, **fields: object) -> str:
         """Write one record and return its hash. After a failure every further call fails."""
-        return self.append_fields(kind, fields)
+        return self.append_spelled(kind, spelled(fields))
 
-    def append_fields(self, kind: str, fields: dict[str, object], *, later: bool = False) -> str:
-        """Write one record and return its hash.
+    def append_spelled(self, kind: str, own: str, *, later: bool = False) -> str:
+        """Write one record whose own fields are spelled as `event.spelled` does it, and return its hash.
 
         With `later` the record waits for the next one, or for `flush`: what is not written yet is lost when
         the process is killed, so this is for records that tell how something ended.
@@ -75,8 +75,8 @@ class Writer:
         if self._failed:
             raise AuditError(self._failed)
         now = timestamp(time.time_ns())
-        text, made = line(self.seq, now, self.session, kind, prev=self.head, fields=fields)
-        self._waiting += text.encode("ascii") + b"\n"
+        text, made = sealed(self.seq, now, self.session, kind, prev=self.head, own=own)
+        self._waiting += f"{text}\n".encode("ascii")
         self.seq += 1
         self.head = made
         if not later or len(self._waiting) > MOST_WAITING:

@@ -14,10 +14,14 @@ from ringfence.canonical import sha256
 from ringfence.errors import HostError, UsageError
 from ringfence.host.model import Host
 from ringfence.policy.model import Policy
-from ringfence.workspace import overlay, snapshot, upper
-from ringfence.workspace.layers import COPY, OVERLAY, Layers
+from ringfence.workspace import overlay
+from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UPPER, WHOLE, Layers
 from ringfence.workspace.overlay import Held
-from ringfence.workspace.quota import Quota
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.workspace.quota import Quota
+    from ringfence.workspace.upper import Usage
 
 
 def take(folder: Folder, policy: Policy, survey: Survey, owner: int, refused: str) -> Held:
@@ -29,7 +33,7 @@ def take(folder: Folder, policy: Policy, survey: Survey, owner: int, refused: st
     made = Layers(
         session=folder.id,
         workspace=survey.workspace,
-        upper=f"{folder.path}/{overlay.WHOLE if refused else overlay.UPPER}",
+        upper=f"{folder.path}/{WHOLE if refused else UPPER}",
         kind=kind,
         exclude=(*policy.workspace.exclude, *kept),
         masked=masked,
@@ -42,11 +46,22 @@ def take(folder: Folder, policy: Policy, survey: Survey, owner: int, refused: st
             hint="free some space, or name another state folder with RINGFENCE_STATE_DIR",
         ) from None
     if kind == COPY:
-        _copy(held, policy, survey, hidden)
+        _copy(held, policy, survey, hidden, owner)
     return held
 
 
-def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...]) -> None:
+def add_repository(held: Held, survey: Survey, owner: int) -> None:
+    """Make a layer for the git folder of a linked worktree too."""
+    if survey.repository is None or held.layers.kind == COPY:
+        return
+    found = survey.repository
+    masked = (*(one.path for one in found.hidden), *(path for path, _text in found.clean_configs))
+    overlay.add_repository(held, found.path, masked, owner)
+
+
+def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...], owner: int) -> None:
+    from ringfence.workspace import snapshot
+
     try:
         snapshot.take(
             survey.workspace,
@@ -55,6 +70,7 @@ def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...]) -
             skipped=(*hidden, *survey.kept),
             texts=survey.clean_configs,
             bounded=not policy.workspace.snapshot,
+            owner=owner,
         )
         for path in survey.kept:
             os.makedirs(f"{held.layers.upper}/{path}", exist_ok=True)
@@ -98,15 +114,20 @@ def check_continued(policy: Policy, session: str) -> None:
         )
 
 
-def quota_of(held: Held | None, policy: Policy) -> Quota | None:
+def quota_of(held: Held | None, policy: Policy) -> "Quota | None":
     """Return what watches the copy's size."""
     limit = policy.workspace.quota
-    return None if held is None or limit is None else Quota(held.layers.upper, limit)
+    if held is None or limit is None:
+        return None
+    from ringfence.workspace.quota import Quota
+
+    repository = f"{held.folder}/{REPOSITORY}"
+    return Quota((held.layers.upper, *([repository] if os.path.isdir(repository) else ())), limit)
 
 
-def changed_text(workspace: WorkspacePlan, used: upper.Usage) -> str:
+def changed_text(workspace: WorkspacePlan, used: "Usage | None") -> str:
     """Return the line that tells at the end what is in the copy; nothing where that is nothing."""
-    if not used.entries:
+    if used is None or not used.entries:
         return ""
     what = "1 file" if used.entries == 1 else f"{used.entries} files"
     session = workspace.session

@@ -32,17 +32,21 @@ def variables(
     shell: str,
     user: str,
     canaries: tuple[Canary, ...] = (),
+    output: str = "",
 ) -> tuple[tuple[str, str], ...]:
     """Return the whole environment inside; later groups win.
 
     `trusts`: the session has an authority of its own, which programs are told to trust;
-    `java_option`: Java by an option, since no keystore of a JVM here could be mounted over.
+    `java_option`: Java by an option, since no keystore of a JVM here could be mounted over;
+    `output`: where the agent leaves what it makes, when the policy names such a folder.
     """
     out: dict[str, str] = {"LANG": "C.UTF-8"}
     out.update(host.variables)
     out.update(kept)
     out.update({"HOME": host.home, "USER": user, "LOGNAME": user, "SHELL": shell, "PATH": ":".join(path)})
     out.update({"TMPDIR": "/tmp", "RINGFENCE": "1"})  # noqa: S108 - the private one inside
+    if output:
+        out["RINGFENCE_OUTPUT"] = output
     for name, value in policy.environment.set:
         out[name] = host.home + value[1:] if value == "~" or value.startswith("~/") else value
     for credential in credentials:

@@ -59,13 +59,13 @@ def _unseen(policy: Policy) -> Guarantee:
 
 def _credentials_hidden(workspace: WorkspacePlan) -> Guarantee:
     text = "credential files are hidden wherever they are visible"
-    if workspace.mode != "direct":
+    if workspace.mode not in {"direct", "overlay"} or workspace.copy == "copy":
         return Guarantee(id="F3", text=text, held=True)
     return Guarantee(
         id="F3",
         text=text,
         held=True,
-        why="in direct mode this covers files that exist at the start; "
+        why=f"in {workspace.mode} mode this covers files that exist at the start; "
         "one that you create during the session is visible",
     )
 

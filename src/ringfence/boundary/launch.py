@@ -39,8 +39,6 @@ class Child:
         self.kind = ""
         self.listeners: tuple[int, ...] = ()
         self.dns: int | None = None
-        self.refused = ""  # why the kernel mounts no overlay for us
-        self._asked = False
         self._channel = channel
 
     def built(self) -> Refused | None:
@@ -52,15 +50,13 @@ class Child:
         self.kind = str(message["kind"])
         if self.networked:
             self.listeners, self.dns = fds[:-1], fds[-1]
-        if self._asked:
-            answer, _fds = self._channel.receive()
-            self.refused = str(answer.get("refused", "no answer"))
         return None
 
-    def try_overlay(self, workspace: str, place: str) -> None:
-        """Ask whether an overlay can be mounted; `built` waits for the answer, `refused` tells it."""
+    def try_overlay(self, workspace: str, place: str) -> str:
+        """Return why an overlay cannot be mounted with its layers in a folder `place`; or nothing."""
         self._channel.send({"try": (workspace, place)})
-        self._asked = True
+        answer, _fds = self._channel.receive()
+        return str(answer.get("refused", "no answer"))
 
     def start(
         self,

@@ -9,8 +9,8 @@ The plan says which.
 import os
 
 from ringfence.boundary.model import LimitPlan
-from ringfence.policy.model import Limits
-from ringfence.value import Struct
+from ringfence.policy.model import Limits, Workspace
+from ringfence.value import Struct, replace
 
 RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_NOFILE = 1, 6, 7
 _V1_CONTROLLERS = ("memory", "pids", "cpu")
@@ -67,6 +67,22 @@ def plan(limits: Limits, cgroup: str) -> tuple[LimitPlan, ...]:
     if limits.scratch is not None:
         add("scratch", limits.scratch, "enforced", "the size of each tmpfs")
     return tuple(out)
+
+
+def with_quota(workspace: Workspace, limits: Limits) -> Limits:
+    """Return the limits with one on a file's size that no single file outgrows a copy's quota by."""
+    quota = workspace.quota
+    if quota is None or workspace.mode != "overlay":
+        return limits
+    return replace(limits, file_size=min(quota, limits.file_size or quota))
+
+
+def of_copy(workspace: Workspace) -> tuple[LimitPlan, ...]:
+    """Say how the quota on a session's copy is held."""
+    if workspace.quota is None or workspace.mode != "overlay":
+        return ()
+    by = "the launcher, which looks every second; each file by RLIMIT_FSIZE; not what is deleted while open"
+    return (LimitPlan(name="quota", value=str(workspace.quota), held="watched", by=by),)
 
 
 def resource_limits(limits: Limits) -> tuple[tuple[int, int], ...]:

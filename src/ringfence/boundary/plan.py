@@ -15,6 +15,7 @@ from ringfence.policy.model import Credential, Policy
 from ringfence.workspace.tables import CREDENTIAL_FOLDERS
 
 NOBODY = 65534
+OUTPUT = "/output"  # inside: a link to the output folder
 _AGENT = 1000  # who root's agent is inside
 ENTRY = f"{INSIDE}/enter"
 _NSSWITCH = (
@@ -46,6 +47,8 @@ def plan(
     _check_accepted(policy, survey, wire)
     _check_own_folders(policy, survey, host)
     _check_publish(publish, wire)
+    _check_output(policy, survey)
+    _check_noexec(policy, wire)
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
@@ -62,7 +65,7 @@ def plan(
     )
     visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
     path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
-    limit_plans = limits.plan(policy.limits, survey.cgroup)
+    limit_plans = (*limits.plan(policy.limits, survey.cgroup), *limits.of_copy(policy.workspace))
     return Plan(
         tier="sandbox",
         argv=argv,
@@ -82,6 +85,7 @@ def plan(
             shell=_shell(survey),
             user=user,
             canaries=canaries,
+            output=survey.output,
         ),
         mounts=mounts,
         covered=survey.proc,
@@ -91,7 +95,7 @@ def plan(
         publish=publish,
         policy=policy,
         guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
-        notes=(*policy.notes, *_notes(policy, survey, host, wire)),
+        notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
         canaries=canaries,
     )
 
@@ -151,6 +155,27 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
         )
 
 
+def _check_output(policy: Policy, survey: Survey) -> None:
+    wanted, real = policy.workspace.output, survey.output
+    if not wanted:
+        return
+    if not real or real in survey.plain_files:
+        raise BoundaryError(f"the output folder {wanted} does not exist", hint=f"make it: mkdir -p {wanted}")
+    if f"{real}/".startswith(survey.workspace + "/") or f"{survey.workspace}/".startswith(real + "/"):
+        raise BoundaryError(
+            f"the output folder {wanted} and the workspace {survey.workspace} overlap",
+            hint="name a folder apart from the project",
+        )
+
+
+def _check_noexec(policy: Policy, wire: Wire) -> None:
+    if policy.workspace.noexec and wire.kind != "private":
+        raise HostError(
+            f"`noexec` cannot be held here, where bubblewrap alone makes the mounts: {wire.why}",
+            hint=wire.hint,
+        )
+
+
 def _check_publish(publish: tuple[Publication, ...], wire: Wire) -> None:
     if publish and wire.kind != "private":
         raise HostError(f"a port can only be published over the private wire: {wire.why}", hint=wire.hint)
@@ -160,7 +185,7 @@ def _check_own_folders(policy: Policy, survey: Survey, host: Host) -> None:
     """Refuse a session that could forge the next one's policy, trust or record."""
     shown = (*survey.writable_paths, *survey.readable)
     if policy.workspace.mode != "scratch":
-        shown = (survey.workspace, *shown)
+        shown = (survey.workspace, *shown, *([survey.repository.path] if survey.repository else ()))
     for folder in (host.config_dir, host.state_dir, host.cache_dir):
         for path in shown:
             if f"{folder}/".startswith(path.rstrip("/") + "/") or path.startswith(folder + "/"):
@@ -290,6 +315,8 @@ def _files(policy: Policy, survey: Survey, host: Host, homes: str) -> tuple[Moun
         )
         for path in paths
     ]
+    if survey.output:
+        mounts.append(Mount(kind="symlink", source=survey.output, target=OUTPUT, why="the output folder"))
     for folder in policy.files.state:
         inner = folder.removeprefix("~/")
         mounts.append(
@@ -312,11 +339,13 @@ def _shell(survey: Survey) -> str:
     return "/bin/bash" if any(entry.path == "/bin" for entry in survey.system) else "/bin/sh"
 
 
-def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire) -> tuple[str, ...]:
+def _notes(policy: Policy, survey: Survey, host: Host, wire: Wire, place: Place) -> tuple[str, ...]:
     notes = []
     if wire.kind == "loopback":
         notes.append("bubblewrap alone builds this boundary: it has no time namespace of its own")
     notes += [f"{path} does not exist and is not mounted" for path in survey.missing]
+    if policy.workspace.mode == "overlay":
+        notes += project.notes(policy, survey, place)
     if policy.workspace.mode == "direct" and not survey.writable:
         notes.append(f"{survey.workspace} is not writable for {host.user}, so it is not for the agent")
     own = [one.path for one in survey.findings.protected if one.rule == "ringfence itself"]

@@ -13,8 +13,8 @@ from ringfence.boundary.model import Hidden, Mount, WorkspacePlan
 from ringfence.boundary.survey import Survey
 from ringfence.policy.model import Policy
 from ringfence.value import Struct
-from ringfence.workspace.layers import COPY, OVERLAY
-from ringfence.workspace.overlay import UPPER, WHOLE
+from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, WHOLE
+from ringfence.workspace.scan import Found
 
 MASKED_FILE, MASKED_FOLDER = f"{INSIDE}/hidden", f"{INSIDE}/hidden.d"
 
@@ -34,10 +34,9 @@ NOWHERE = Place()
 def assess(policy: Policy, survey: Survey, place: Place) -> WorkspacePlan:
     """Return what of the project is hidden, protected and kept."""
     root, mode = survey.workspace, policy.workspace.mode
-    hidden = tuple(
-        Hidden(path=f"{root}/{one.path}", rule=one.rule, directory=one.directory)
-        for one in survey.findings.hidden
-    )
+    hidden = _hidden(root, survey.findings.hidden)
+    if survey.repository and not place.refused:
+        hidden += _hidden(survey.repository.path, survey.repository.hidden)
     if mode == "scratch":
         return WorkspacePlan(root=root, mode=mode)
     if mode == "readonly":
@@ -51,6 +50,7 @@ def assess(policy: Policy, survey: Survey, place: Place) -> WorkspacePlan:
             why=place.refused,
             session=place.session,
             kept=tuple(f"{root}/{path}" for path in survey.kept),
+            repository=survey.repository.path if survey.repository and not place.refused else "",
         )
     masked = {one.path for one in survey.findings.hidden} | {path for path, _text in survey.clean_configs}
     all_protected = tuple(one.path for one in survey.findings.protected)
@@ -63,6 +63,10 @@ def assess(policy: Policy, survey: Survey, place: Place) -> WorkspacePlan:
         pinned=tuple(f"{root}/{path}" for path in _ancestors(all_protected)),  # .envrc is masked and obeyed
         watched=policy.workspace.protect,
     )
+
+
+def _hidden(root: str, found: tuple[Found, ...]) -> tuple[Hidden, ...]:
+    return tuple(Hidden(path=f"{root}/{one.path}", rule=one.rule, directory=one.directory) for one in found)
 
 
 def _ancestors(paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -131,14 +135,9 @@ def _copied(workspace: WorkspacePlan, survey: Survey, place: Place, *, noexec: b
             ),
             *kept,
         )
-    stand_ins = [
-        Mount(kind="stand-in", target=f"{workspace.root}/{path}", text=text, directory=False,
-              why="a git configuration without its credentials")
-        for path, text in survey.clean_configs
-    ]  # fmt: skip
-    stand_ins += [Mount(kind="stand-in", target=path, why="to mount on") for path in workspace.kept]
     return (
-        *stand_ins,
+        *_stand_ins(workspace.root, survey.clean_configs),
+        *(Mount(kind="stand-in", target=path, why="to mount on") for path in workspace.kept),
         Mount(
             kind="overlay",
             source=workspace.root,
@@ -148,6 +147,32 @@ def _copied(workspace: WorkspacePlan, survey: Survey, place: Place, *, noexec: b
             noexec=noexec,
         ),
         *kept,
+        *_linked(survey, place),
+    )
+
+
+def _linked(survey: Survey, place: Place) -> tuple[Mount, ...]:
+    """Show the repository of a linked worktree the same way: what git writes there stays in the session."""
+    if survey.repository is None:
+        return ()
+    path = survey.repository.path
+    return (
+        *_stand_ins(path, survey.repository.clean_configs),
+        Mount(
+            kind="overlay",
+            source=path,
+            target=path,
+            upper=f"{place.folder}/{REPOSITORY}",
+            why="the repository that this worktree belongs to, under a layer of the session's own",
+        ),
+    )
+
+
+def _stand_ins(root: str, texts: tuple[tuple[str, str], ...]) -> tuple[Mount, ...]:
+    why = "a git configuration without its credentials"
+    return tuple(
+        Mount(kind="stand-in", target=f"{root}/{path}", text=text, directory=False, why=why)
+        for path, text in texts
     )
 
 
@@ -156,9 +181,26 @@ def kept_folder(base: str, path: str) -> str:
     return f"{base}/{path.replace('%', '%25').replace('/', '%2F')}"
 
 
-def layer_of(workspace: WorkspacePlan, folder: str) -> str:
-    """Return the folder that holds what the session writes."""
-    return f"{folder}/{WHOLE if workspace.copy == COPY else UPPER}"
+def notes(policy: Policy, survey: Survey, place: Place) -> list[str]:
+    """Return what the operator should know of a session's copy."""
+    out = []
+    if place.refused:
+        out.append(
+            f"no overlay can be mounted ({place.refused}): the session works on a whole copy of the project"
+        )
+    elif survey.submounts:
+        what = ", ".join(survey.submounts)
+        out.append(f"other file systems are mounted in the project and look empty inside: {what}")
+    if survey.repository:
+        path = survey.repository.path
+        out.append(
+            f"git does not work inside: its repository {path} is no part of a copy made whole"
+            if place.refused
+            else f"commits made inside stay in the session's copy of {path}; files are what can be applied"
+        )
+    lost = [path for path in policy.workspace.keep if path not in survey.kept]
+    out += [f"`keep` cannot hold {path}: a part of it is a link or a file" for path in lost]
+    return out
 
 
 def _clean_configs(survey: Survey) -> tuple[Mount, ...]:

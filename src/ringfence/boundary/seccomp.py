@@ -109,8 +109,8 @@ _REFUSED: dict[str, tuple[int | None, int | None, int]] = {
 }
 _AFFINITY: dict[str, tuple[int | None, int | None, int]] = {"sched_setaffinity": (203, 122, EPERM)}
 _CALLS = {  # calls judged by an argument
-    "x86_64": {"socket": 41, "clone": 56, "unshare": 272, "ioctl": 16},
-    "aarch64": {"socket": 198, "clone": 220, "unshare": 97, "ioctl": 29},
+    "x86_64": {"socket": 41, "clone": 56, "unshare": 272, "ioctl": 16, "renameat2": 316},
+    "aarch64": {"socket": 198, "clone": 220, "unshare": 97, "ioctl": 29, "renameat2": 276},
 }
 # Calls that give a file its mode: (x86_64, aarch64, index of the mode, index of the flags or None).
 # A set-id file made in a writable workspace belongs on the host to the workspace's owner: with root as
@@ -140,6 +140,8 @@ _NEW_NAMESPACES = (
 )
 # CLONE_NEWTIME is 0x80, which in clone(2) is part of the exit signal: only unshare(2) takes it
 _CLONE_NAMESPACES = _NEW_NAMESPACES & ~0x80
+# Leaves a whiteout behind, a device that no capability is needed for: a deletion, to who reads an upper layer
+_RENAME_WHITEOUT = 4
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _NETLINK_ROUTE = 0
 _IPPROTO_TCP, _IPPROTO_UDP = 6, 17
@@ -202,6 +204,7 @@ def _blocks(arch: str, options: Options) -> list[list[bytes]]:
     blocks = [_refuse(number, code) for number, code in refused(arch, options).values()]
     blocks.append(_socket_block(calls["socket"]))
     blocks.append(_ioctl_block(calls["ioctl"]))
+    blocks.append(_flags_block(calls["renameat2"], _RENAME_WHITEOUT, 4))
     blocks += _mode_blocks(arch)
     if not options.namespaces:
         blocks.append(_flags_block(calls["clone"], _CLONE_NAMESPACES))
@@ -255,8 +258,10 @@ def _mode_blocks(arch: str) -> list[list[bytes]]:
     return blocks
 
 
-def _flags_block(number: int, flags: int) -> list[bytes]:
-    return _for(number, [_argument(0), _op(_JSET, flags, 0, 1), _op(_RET, _ERRNO | EPERM), _op(_RET, _ALLOW)])
+def _flags_block(number: int, flags: int, index: int = 0) -> list[bytes]:
+    return _for(
+        number, [_argument(index), _op(_JSET, flags, 0, 1), _op(_RET, _ERRNO | EPERM), _op(_RET, _ALLOW)]
+    )
 
 
 def _socket_block(number: int) -> list[bytes]:

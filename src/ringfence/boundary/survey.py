@@ -46,6 +46,14 @@ class Entry(Struct):
     link: str = ""
 
 
+class Repository(Struct):
+    """A git folder outside the workspace that the workspace's git needs."""
+
+    path: str
+    hidden: tuple[Found, ...]
+    clean_configs: tuple[tuple[str, str], ...]
+
+
 class Survey(Struct):
     """The answers."""
 
@@ -76,6 +84,8 @@ class Survey(Struct):
     cgroup: str  # "v2", "v1" or "": where this process may make limits
     command: str  # the command's absolute path on the host, or as given
     kept: tuple[str, ...] = ()  # the policy's workspace.keep that can be mounted on, relative
+    repository: Repository | None = None  # that a linked worktree or a submodule belongs to
+    output: str = ""  # the policy's workspace.output, real path
     submounts: tuple[str, ...] = ()  # other file systems mounted in the workspace: no part of an overlay
 
 
@@ -84,7 +94,8 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
     names = names_of(policy)
     status = os.stat(workspace)
     readable, missing_read = _real(policy.files.read, host.home)
-    writable, missing_write = _real(policy.files.write, host.home)
+    output, missing_output = _real((policy.workspace.output,) if policy.workspace.output else (), host.home)
+    writable, missing_write = _real((*policy.files.write, *output), host.home)
     command = _command(argv, host.path, workspace)
     found = toolchains.find(host.path, host.home)
     own = toolchains.of_command(command, (workspace, *(one.path for one in found)), host.home)
@@ -102,7 +113,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         toolchains=found,
         readable=readable,
         writable_paths=writable,
-        missing=missing_read + missing_write,
+        missing=missing_read + missing_write + missing_output,
         plain_files=frozenset(path for path in others if not os.path.isdir(path)),
         findings=_without_links(workspace, raw),
         clean_configs=_clean_configs(workspace, raw),
@@ -117,8 +128,23 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         cgroup=_cgroup(),
         command=command,
         kept=tuple(path for path in policy.workspace.keep if _can_keep(workspace, path)),
+        repository=_repository(workspace, host) if policy.workspace.mode == "overlay" else None,
+        output=output[0] if output else "",
         submounts=_submounts(workspace) if policy.workspace.mode == "overlay" else (),
     )
+
+
+def _repository(workspace: str, host: Host) -> Repository | None:
+    if not os.path.isfile(f"{workspace}/.git"):
+        return None
+    from ringfence.workspace import git_link
+
+    path = git_link.repository(workspace)
+    if not path:
+        return None
+    raw = scan.walk(path, Names(), cache_file(path, host))
+    found = _without_links(path, raw)
+    return Repository(path=path, hidden=found.hidden, clean_configs=_clean_configs(path, raw))
 
 
 def _can_keep(workspace: str, path: str) -> bool:

@@ -40,6 +40,8 @@ OPTIONS = (
 
 SESSION = Option(name="--session", value="ID", help="work on in the copy of this session, or of the `last`")
 
+DISCARD = Option(name="--discard", help="throw away at the end what changed in a copy of the project")
+
 
 def request(given: Given, host: Host, default: tuple[str, ...] = ()) -> Request:
     """Return the request that the options describe."""
@@ -57,6 +59,7 @@ def request(given: Given, host: Host, default: tuple[str, ...] = ()) -> Request:
         publish=tuple(map(_publication, given.all("--publish"))),
         quiet="--quiet" in given.switches,
         session=given.one("--session"),
+        discard="--discard" in given.switches,
     )
 
 

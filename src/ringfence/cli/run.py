@@ -4,7 +4,7 @@ import sys
 
 from ringfence import session
 from ringfence.cli import options
-from ringfence.cli.request import OPTIONS, SESSION, request
+from ringfence.cli.request import DISCARD, OPTIONS, SESSION, request
 from ringfence.host import probe
 
 USAGE = "ringfence run [OPTION …] [--] COMMAND [ARGUMENT …]"
@@ -16,7 +16,7 @@ ABOUT = (
 
 def main(arguments: list[str]) -> int:
     """Run the command; return its status."""
-    known = (*OPTIONS, SESSION)
+    known = (*OPTIONS, SESSION, DISCARD)
     given = options.read(arguments, (*known, options.Option(name="--help", help="this text")), USAGE)
     if "--help" in given.switches:
         sys.stdout.write(options.help_text(USAGE, ABOUT, known))

@@ -92,8 +92,10 @@ def _die_with_parent(death_signal: int) -> None:
 def _serve(fd: int) -> int:
     import asyncio
 
+    from ringfence import canonical
     from ringfence.egress import configuration
 
+    canonical.use_openssl()
     handover = configuration.read(fd)
     environment = configuration.environment(handover.secrets_fd)
 

@@ -15,11 +15,14 @@ from ringfence.policy.model import Credential
 KEPT = 16  # certificates at a time, the oldest out
 
 
+Trust = tuple[tuple[str, ...], str, str]  # more authorities, and what stands in the place of the system's
+
+
 class Certificates:
     """The client certificates of one session."""
 
-    def __init__(self, extra_ca: tuple[str, ...]) -> None:
-        self._extra_ca = extra_ca
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
         self._held: dict[str, tuple[Secret, dict[tuple[str, ...], ssl.SSLContext]]] = {}
 
     def show(self, credential: Credential, secret: Secret) -> str:
@@ -49,8 +52,7 @@ class Certificates:
         return self._loaded(secret, protocols, credential.name)
 
     def _loaded(self, secret: Secret, protocols: tuple[str, ...], name: str) -> ssl.SSLContext:
-        context = upstream_context(self._extra_ca)
-        context.set_alpn_protocols(list(protocols))
+        context = upstream_context(*self._trust, protocols=protocols)
         fd = os.memfd_create("certificate", os.MFD_CLOEXEC)
         try:
             os.write(fd, secret.reveal_for_injection().encode())

@@ -208,10 +208,13 @@ def opened(head: ResponseHead, fields: Fields) -> tuple[ResponseHead, Fields, De
 
 def acceptable(fields: Fields) -> Fields:
     """Return a request's fields with those codings left in Accept-Encoding that can be undone here."""
-    return [
-        (name, _acceptable(content)) if name.lower() == b"accept-encoding" else (name, content)
-        for name, content in fields
-    ]
+    for at, (name, content) in enumerate(fields):
+        if len(name) == _LENGTH and name.lower() == b"accept-encoding":
+            fields = [*fields[:at], (name, _acceptable(content)), *fields[at + 1 :]]
+    return fields
+
+
+_LENGTH = len(b"accept-encoding")
 
 
 @functools.lru_cache(maxsize=64)

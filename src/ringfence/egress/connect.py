@@ -197,6 +197,10 @@ class Connector:
         with self._services.passages.connection(
             lambda gate: gate.connect(origin.host, origin.port).effect != DENY, self._client
         ):
+            if stream.protocol == "h2":
+                from ringfence.egress import http2_server
+
+                return await http2_server.serve(self._services, stream, inside)
             return await Conversation(self._services, stream, inside).run()
 
     async def _spliced(self, origin: Origin, hello: Hello) -> None:

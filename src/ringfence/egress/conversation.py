@@ -6,7 +6,7 @@ connection is closed, because where the next request would start is unknown.
 
 from ringfence.egress import http1, judge, limits, refusal, second
 from ringfence.egress.gate import PROXY, Origin
-from ringfence.egress.http1 import MalformedError, RequestHead
+from ringfence.egress.http1 import MalformedError, OtherVersionError, RequestHead
 from ringfence.egress.http1_server import ServerRequest
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
@@ -43,6 +43,9 @@ class Conversation:
         self._connector = connector
         self._admit = admit
         self._rest = b""  # read and not used yet
+        # Without TLS there is no ALPN: who begins with HTTP/2's preface speaks it with prior knowledge. Each
+        # request is judged as plain HTTP then, so only rules that allow the scheme let it through.
+        self._may_be_newer = origin.scheme == "http" and origin.kind != PROXY
 
     async def run(self) -> None:
         """Serve until the client or a fault ends it."""
@@ -50,6 +53,8 @@ class Conversation:
             try:
                 head = await self._next_head()
             except MalformedError as error:
+                if isinstance(error, OtherVersionError) and self._may_be_newer:
+                    return await self._newer()
                 return await self._refuse_whole(refusal.malformed(error.message, error.answer))
             except LateError:
                 return self._late()
@@ -60,6 +65,7 @@ class Conversation:
                 return await linger(self._client)
             if head.method == "CONNECT" and self._connector is not None:
                 return await self._connector(head, self._rest)
+            self._may_be_newer = False
             request = ServerRequest(self._client, head, self._rest)
             self._rest = b""
             await judge.serve(self._services, request, self._origin)
@@ -73,7 +79,8 @@ class Conversation:
         """Read the next request's head; None at the end of the connection."""
         data, seen = self._rest, 0
         self._client.expect(limits.HEAD_TIME if data else limits.IDLE_TIME)
-        while not (end := http1.head_end(data, seen)):
+        end = 0
+        while not (data and (end := http1.head_end(data, seen))):
             seen = len(data)
             more = await self._client.read()
             if not more:
@@ -87,6 +94,14 @@ class Conversation:
         head = http1.parse_request(data[:end])
         second.agree(data[:end], head)
         return head
+
+    async def _newer(self) -> None:
+        """Go on as HTTP/2, whose preface has been read for a head."""
+        from ringfence.egress import http2_server
+        from ringfence.egress.http2_meter import PREFACE
+
+        self._client.unread(PREFACE[:18] + self._rest)
+        await http2_server.serve(self._services, self._client, self._origin)
 
     # --- refusing
 

@@ -103,7 +103,11 @@ class Exchange:
     async def _take(self, *, fresh: bool) -> Outbound:
         with Presence(self._inbound, lambda: self._inbound.ended):
             outbound = await self._services.upstreams.take(
-                self._target, self._outgoing.connection, repeatable=self._repeatable, fresh=fresh
+                self._target,
+                self._outgoing.connection,
+                repeatable=self._repeatable,
+                fresh=fresh,
+                multiplexed=self._inbound.version == "2",
             )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort
@@ -253,13 +257,9 @@ class Exchange:
                 await inbound.drain()
             piece = await outbound.read()
             if chain:
-                piece = filters.feed(chain, piece)
+                piece = (filters.last if outbound.done else filters.feed)(chain, piece)
             self.down += len(piece)
             inbound.write(piece)
-        if chain:
-            last = filters.finish(chain)
-            self.down += len(last)
-            inbound.write(last)
         inbound.finish(self._trailers(outbound) if outbound.trailers else ())
         outbound.release()
         self._outbound = None
@@ -291,10 +291,12 @@ class Exchange:
 
     def _opened(self, head: ResponseHead, fields: Fields, chain: list[Filter]) -> tuple[ResponseHead, Fields]:
         """Undo the content coding where a filter has to read the body, and frame it anew."""
-        if any(one.needs_plain for one in chain):
-            head, fields, decoded = coding.opened(head, fields)
-            if decoded is not None:
-                chain.insert(0, decoded)
+        for one in chain:
+            if one.needs_plain:
+                head, fields, decoded = coding.opened(head, fields)
+                if decoded is not None:
+                    chain.insert(0, decoded)
+                break
         return (head if filters.keep_length(chain) else filters.unframed(head)), fields
 
     def _note_status(self, status: int) -> None:
@@ -317,13 +319,15 @@ class Exchange:
         self.notes["refused"] = outcome.message
 
     def _tell(self) -> None:
-        for one in (*self._upward, *self._down_chain):
+        for one in self._upward:
+            one.close()
+        for one in self._down_chain:
             one.close()
         self._services.record.response(
             host=self._target.host,
             status=self.status,
             up=self.up,
             down=self.down,
-            ms=round((time.perf_counter() - self._started) * 1000, 1),
-            **self.notes,
+            seconds=time.perf_counter() - self._started,
+            notes=self.notes,
         )

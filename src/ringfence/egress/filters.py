@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ringfence.egress.gate import Target
 from ringfence.egress.http1 import CHUNKED, RequestHead, ResponseHead
+from ringfence.egress.scrub import Scrubber
 from ringfence.value import replace
 from ringfence.verdict.request import Verdict
 
@@ -54,6 +55,16 @@ def feed(chain: "Sequence[Filter]", data: bytes) -> bytes:
     return data
 
 
+def last(chain: "Sequence[Filter]", data: bytes) -> bytes:
+    """Pass the last piece through all filters, and end them."""
+    for one in chain:
+        if isinstance(one, Scrubber):
+            data = one.last(data)
+        else:
+            data = (one.feed(data) if data else b"") + one.finish()
+    return data
+
+
 def finish(chain: "Sequence[Filter]") -> bytes:
     """End all filters in turn; each sees what the one before it held back."""
     data = b""
@@ -64,7 +75,7 @@ def finish(chain: "Sequence[Filter]") -> bytes:
 
 def keep_length(chain: "Sequence[Filter]") -> bool:
     """Say whether a body is as long behind the filters as before."""
-    return all(one.keeps_length for one in chain)
+    return False not in [one.keeps_length for one in chain]
 
 
 def unframed(head: ResponseHead) -> ResponseHead:

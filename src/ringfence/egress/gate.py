@@ -5,15 +5,17 @@ Host is the key for injection: `target` finds that one name, from the connection
 refuses where two places disagree. Everything after it uses the Target and never the client's spelling.
 """
 
+from functools import lru_cache
+
 from ringfence.credential import inject
 from ringfence.egress import limits
 from ringfence.egress.http1 import HOP_BY_HOP, Fields, MalformedError, RequestHead, ResponseHead, without
 from ringfence.egress.path import Path, canonical_path
 from ringfence.egress.refusal import DENIED, MALFORMED, Refusal, denied, malformed, mismatch
 from ringfence.handover import Handover
-from ringfence.policy.model import Credential, Gateway
+from ringfence.policy.model import Credential
 from ringfence.subject import canonical_host, host_matches, is_address, split_authority
-from ringfence.value import Struct
+from ringfence.value import Struct, build
 from ringfence.verdict import request as verdict_request
 from ringfence.verdict.request import USUAL_PORT, Request, Rules, Verdict
 
@@ -74,6 +76,7 @@ class Gate:
     def __init__(self, handover: Handover) -> None:
         self.rules = Rules(handover.allow, handover.ask, handover.deny)
         self.gateways = {f"{one.name.lower()}{GATEWAY_SUFFIX}": one for one in handover.gateways}
+        self._upstreams = {host: split_upstream(one.upstream) for host, one in self.gateways.items()}
         self.splice = handover.splice
         self.own = (handover.gate_address, handover.proxy_port)
         self._credentials: dict[Place, tuple[Credential, ...]] = {}
@@ -92,18 +95,21 @@ class Gate:
         if head.method in {"TRACE", "TRACK", "CONNECT"}:
             return malformed(f"{head.method} is not allowed here", 405)
         authority, rest = _split_target(head.target, origin.scheme)
-        if head.host is None and (authority is None or head.minor == 1):
+        if head.host is None and head.minor == 1:
             return malformed("the request has no Host")
-        places = [text for text in (authority, head.host) if text is not None]
-        found: list[tuple[str, int]] = []
-        for text in places:
-            place = read_authority(text, USUAL_PORT[origin.scheme])
-            if isinstance(place, Refusal):
-                return place
-            found.append(place)
-        if found[0] != found[-1]:
-            return mismatch("the request's target and its Host name different hosts", found[0][0])
-        host, port = found[0]
+        place: tuple[str, int] | None = None
+        for text in (authority, head.host):
+            if text is None:
+                continue
+            other = read_authority(text, USUAL_PORT[origin.scheme])
+            if isinstance(other, Refusal):
+                return other
+            if place is not None and place != other:
+                return mismatch("the request's target and its Host name different hosts", place[0])
+            place = other
+        if place is None:
+            return malformed("the request has no Host")
+        host, port = place
         if authority is None and origin.kind == PROXY and host not in self.gateways:
             return malformed("this is a proxy: send absolute-form requests or CONNECT")
         disagreement = _disagreement(origin, host, port)
@@ -117,7 +123,8 @@ class Gate:
         except MalformedError as error:
             return malformed(error.message, error.answer)
         if not host.endswith(GATEWAY_SUFFIX):
-            return Target(scheme=scheme, host=host, port=port, path=path)
+            values = {"scheme": scheme, "host": host, "port": port, "path": path, "gateway": ""}
+            return build(Target, values)
         gateway = self.gateways.get(host)
         if gateway is None or (scheme, port) != ("http", 80):
             known = ", ".join(f"http://{name}" for name in self.gateways) or "none"
@@ -127,7 +134,7 @@ class Gate:
                 message=f"no gateway answers here; there are: {known}",
                 host=host,
             )
-        return _behind(gateway, path)
+        return _behind(gateway.name, self._upstreams[host], path)
 
     # --- whether
 
@@ -235,6 +242,7 @@ def carried_by(credentials: tuple[Credential, ...]) -> frozenset[bytes]:
     return frozenset(name.encode("ascii") for one in credentials for name in inject.carried(one))
 
 
+@lru_cache(maxsize=4096)  # pure, and asked for the same few hosts at every request
 def read_authority(raw: bytes, default_port: int | None) -> tuple[str, int] | Refusal:
     """Read `host[:port]` strictly: 400 for what is no host at all, 403 for a host no rule could name."""
     text = raw.decode("latin-1")
@@ -292,15 +300,16 @@ def _disagreement(origin: Origin, host: str, port: int) -> str:
     return ""
 
 
-def _behind(gateway: Gateway, path: Path) -> Target | Refusal:
+def _behind(name: str, upstream: tuple[str, str, int, str], path: Path) -> Target:
     """Return the target behind a gateway: its upstream, with the upstream's prefix before the path."""
-    scheme, host, port, prefix = split_upstream(gateway.upstream)
-    joined = Path(
-        text=prefix + path.text,
-        readings=tuple(prefix + reading for reading in path.readings),
-        query=path.query,
-    )
-    return Target(scheme=scheme, host=host, port=port, path=joined, gateway=gateway.name)
+    scheme, host, port, prefix = upstream
+    if prefix:
+        path = Path(
+            text=prefix + path.text,
+            readings=tuple(prefix + reading for reading in path.readings),
+            query=path.query,
+        )
+    return build(Target, {"scheme": scheme, "host": host, "port": port, "path": path, "gateway": name})
 
 
 def split_upstream(url: str) -> tuple[str, str, int, str]:

@@ -17,10 +17,11 @@ The grammar is RFC 9112 without its leniencies:
 """
 
 import re
+from functools import lru_cache
 
 from ringfence.egress import limits
 from ringfence.errors import PeerError
-from ringfence.value import Struct
+from ringfence.value import Struct, build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,15 +34,18 @@ UNTIL_CLOSE = -2  # framing: the body ends with the connection (responses only)
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELDS = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*")
-_FIELD = re.compile(rb"(" + _TOKEN + rb"):([^\r]*)\r\n")
+_LINE = re.compile(rb"(" + _TOKEN + rb"):[\t ]*([\t\x20-\x7e\x80-\xff]*)")
 _REQUEST_LINE = re.compile(rb"([A-Z][A-Z0-9_-]{0,31}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 _OTHER_VERSION = re.compile(rb"[^\r\n]* HTTP/[0-9.]+\r\n")
 _BARE_LF = re.compile(rb"(?:\A|[^\r])\n")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
+_TIMEOUT = re.compile(rb"timeout=([0-9]{1,6})")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
 _ONCE = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"te"})
+_SECRET = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key"})
+_SPECIAL = _ONCE | {b"connection", b"keep-alive"}
 HOP_BY_HOP = frozenset(
     {
         *(b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding"),
@@ -50,12 +54,19 @@ HOP_BY_HOP = frozenset(
 )
 
 
+_NOBODY: frozenset[bytes] = frozenset()
+
+
 class MalformedError(PeerError):
     """A peer's bytes are not HTTP as we read it: answer with `status` and close."""
 
     def __init__(self, message: str, *, answer: int = 400) -> None:
         super().__init__(message)
         self.answer = answer
+
+
+class OtherVersionError(MalformedError):
+    """What begins here is HTTP/2, from a client that knows (or thinks) that it is spoken (RFC 9113 §3.3)."""
 
 
 class RequestHead(Struct):
@@ -115,20 +126,21 @@ def parse_request(head: bytes) -> RequestHead:
     framing = _request_framing(single, minor)
     # An upgrade with a body is read in two ways by the parsers there are: it is no upgrade.
     upgradable = b"upgrade" in nominated and method == "GET" and minor == 1 and framing == 0
-    upgrade = single.get(b"upgrade", b"").lower() if upgradable else b""
-    close = b"close" in nominated or (minor == 0 and b"keep-alive" not in nominated)
-    return RequestHead(
-        method=method,
-        target=target,
-        minor=minor,
-        fields=fields,
-        host=single.get(b"host"),
-        framing=framing,
-        close=close,
-        expect=single.get(b"expect", b"").lower(),
-        upgrade=upgrade,
-        nominated=nominated,
-        trailers=b"te" in nominated and minor == 1 and single.get(b"te", b"").lower() == b"trailers",
+    return build(
+        RequestHead,
+        {
+            "method": method,
+            "target": target,
+            "minor": minor,
+            "fields": fields,
+            "host": single.get(b"host"),
+            "framing": framing,
+            "close": b"close" in nominated or (minor == 0 and b"keep-alive" not in nominated),
+            "expect": single.get(b"expect", b"").lower(),
+            "upgrade": single.get(b"upgrade", b"").lower() if upgradable else b"",
+            "nominated": nominated,
+            "trailers": b"te" in nominated and minor == 1 and single.get(b"te", b"").lower() == b"trailers",
+        },
     )
 
 
@@ -141,21 +153,26 @@ def parse_response(head: bytes, method: str) -> ResponseHead:
     fields, single, nominated = _fields(head, line.end())
     framing, stated = _response_framing(single, status, method)
     close = b"close" in nominated or framing == UNTIL_CLOSE or (minor == 0 and b"keep-alive" not in nominated)
-    return ResponseHead(
-        status=status,
-        phrase=phrase,
-        minor=minor,
-        fields=fields,
-        framing=framing,
-        close=close,
-        nominated=nominated,
-        stated=stated,
-        keep_for=0.0 if close else _keep_for(fields),
+    return build(
+        ResponseHead,
+        {
+            "status": status,
+            "phrase": phrase,
+            "minor": minor,
+            "fields": fields,
+            "framing": framing,
+            "close": close,
+            "nominated": nominated,
+            "stated": stated,
+            "keep_for": _keep_for(single[b"keep-alive"]) if b"keep-alive" in single and not close else 0.0,
+        },
     )
 
 
 def _bad_request_line(head: bytes) -> MalformedError:
     """Say what is wrong with a request line, as exactly as is safe."""
+    if head == b"PRI * HTTP/2.0\r\n\r\n":
+        return OtherVersionError("HTTP/2 is not spoken here", answer=505)
     if _OTHER_VERSION.match(head):
         line = head[: head.index(b"\r\n")]
         if not line.endswith((b" HTTP/1.0", b" HTTP/1.1")):
@@ -165,26 +182,47 @@ def _bad_request_line(head: bytes) -> MalformedError:
 
 def _fields(head: bytes, start: int) -> tuple[Fields, dict[bytes, bytes], frozenset[bytes]]:
     """Return the fields, those that may occur only once, and what Connection names."""
-    whole = _FIELDS.match(head, start)
-    if whole is None or whole.end() != len(head) - 2:
-        raise MalformedError("a header line is malformed")
-    found = _FIELD.findall(head, start)
-    if len(found) > limits.FIELDS:
+    lines = head[start:-4].split(b"\r\n") if len(head) - start > 2 else []
+    if len(lines) > limits.FIELDS:
         raise MalformedError("too many header lines", answer=431)
-    fields: Fields = []
+    known = _known
+    read = [known.get(line) or _line(line) for line in lines]
+    fields = [one[0] for one in read]
     single: dict[bytes, bytes] = {}
-    nominated: frozenset[bytes] = frozenset()
-    for name, raw in found:
-        value = raw.strip(b" \t")
-        lower = name.lower()
-        if lower in _ONCE:
-            if lower in single:
-                raise MalformedError(f"the header {lower.decode()} occurs twice")
-            single[lower] = value
-        elif lower == b"connection":
-            nominated |= {item.strip(b" \t").lower() for item in value.split(b",")}
-        fields.append((name, value))
+    nominated = _NOBODY
+    for field, name in [one for one in read if one[1]]:
+        if name == b"connection":
+            nominated |= _nominated(field[1])
+        elif name in single and name in _ONCE:
+            raise MalformedError(f"the header {name.decode()} occurs twice")
+        else:
+            single[name] = field[1]
     return fields, single, nominated
+
+
+# How lines were read: most of a head's lines come again with the next one, and mean the same each time.
+_known: dict[bytes, tuple[tuple[bytes, bytes], bytes]] = {}
+
+
+def _line(line: bytes) -> tuple[tuple[bytes, bytes], bytes]:
+    """Read one line: the field, and its name in lower case where it says something about the connection."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise MalformedError("a header line is malformed")
+    name, value = found.group(1), found.group(2)
+    lower = name.lower()
+    read = (name, value.rstrip(b" \t")), lower if lower in _SPECIAL else b""
+    if len(line) <= limits.LINE_KEPT and lower not in _SECRET:
+        if len(_known) >= limits.LINES_KEPT:
+            _known.clear()
+        _known[line] = read
+    return read
+
+
+@lru_cache(maxsize=64)
+def _nominated(value: bytes) -> frozenset[bytes]:
+    """Return what a line of Connection names."""
+    return frozenset(item.strip(b" \t").lower() for item in value.split(b","))
 
 
 def _request_framing(single: dict[bytes, bytes], minor: int) -> int:
@@ -222,12 +260,9 @@ def _length(value: bytes) -> int:
     return int(value)
 
 
-def _keep_for(fields: Fields) -> float:
-    for name, value in fields:
-        if name.lower() == b"keep-alive":
-            found = re.search(rb"timeout=([0-9]{1,6})", value)
-            return float(found.group(1)) if found else 0.0
-    return 0.0
+def _keep_for(value: bytes) -> float:
+    found = _TIMEOUT.search(value)
+    return float(found.group(1)) if found else 0.0
 
 
 class Body:
@@ -351,6 +386,7 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
+_COLON = b": "
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -361,14 +397,11 @@ def last_chunk(trailers: "Sequence[tuple[bytes, bytes]]") -> bytes:
 
 def write_head(start: bytes, fields: Fields) -> bytes:
     """Write a head; the fields come from a head that was read, or from us."""
-    lines = [start]
-    lines += [b"%b: %b" % field for field in fields]
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+    return b"\r\n".join([start, *map(_COLON.join, fields), b"\r\n"])
 
 
-def without(fields: Fields, gone: frozenset[bytes], nominated: frozenset[bytes] = frozenset()) -> Fields:
+def without(fields: Fields, gone: frozenset[bytes], nominated: frozenset[bytes] = _NOBODY) -> Fields:
     """Return the fields whose lower-case name is in neither set."""
     if nominated:
         gone |= nominated
-    return [field for field in fields if field[0].lower() not in gone]
+    return [one for one in fields if one[0].lower() not in gone]

@@ -108,7 +108,8 @@ class ClientConnection:
         stream, data, seen = self.stream, b"", 0
         stream.expect(limits.ANSWER_TIME)
         for _ in range(limits.INFORMATIONAL):
-            while not (end := http1.head_end(data, seen)):
+            end = 0
+            while not (data and (end := http1.head_end(data, seen))):
                 seen = len(data)
                 more = await stream.read()
                 if not more:

@@ -4,6 +4,7 @@ from ringfence.egress import http1, limits, refusal
 from ringfence.egress.http1 import CHUNKED, UNTIL_CLOSE, Body, Fields, RequestHead, ResponseHead
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.tls import AnyStream
+from ringfence.errors import PeerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class ServerRequest:
         self.rest = self.rest[framing:]
         return True
 
-    def abort(self) -> None:
+    def abort(self, why: PeerError | None = None) -> None:  # noqa: ARG002 - HTTP/1.1 cannot say
         """Close the connection: a body that is cut short shows."""
         self.cut = True
         self._stream.abort()

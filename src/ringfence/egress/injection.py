@@ -73,8 +73,8 @@ async def choose(services: Services, target: Target) -> Choice | None:
     if not bound:
         return None
     path, query = target.path.text, target.path.query
-    choice = Choice(bound, tuple(one for one in bound if inject.wanted(one, path, query)))
-    certificates = tuple(one for one in choice.wanted if one.kind == kinds.MTLS)
+    choice = Choice(bound, tuple([one for one in bound if inject.wanted(one, path, query)]))
+    certificates = tuple([one for one in choice.wanted if one.kind == kinds.MTLS])
     others = tuple(one for one in choice.wanted if one.kind != kinds.MTLS) if certificates else choice.wanted
     choice.main = await services.keys.choose(others)
     if certificates:

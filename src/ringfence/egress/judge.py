@@ -35,8 +35,8 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
     except Refused as error:
         case.refused(error.refusal)
         inbound.abort()
-    except PeerError:
-        inbound.abort()
+    except PeerError as error:
+        inbound.abort(error)
 
 
 async def _malformed(case: "Case", error: MalformedError) -> None:
@@ -186,18 +186,16 @@ class Case:
         """Put the verdict on record."""
         head = self.inbound.head
         raw = target.host if head.host is None else head.host.decode("latin-1")
-        more: dict[str, object] = {} if raw == target.host else {"raw_host": raw}
-        if credential:
-            more["credential"] = credential
-        self.services.record.verdict(
+        self.services.record.request(
             verdict,
+            credential=credential,
             host=target.host,
-            port=target.port,
-            scheme=target.scheme,
             method=head.method,
             path=target.path.text + target.path.query,
+            port=target.port,
+            raw_host="" if raw == target.host else raw,
+            scheme=target.scheme,
             source=f"gateway {target.gateway}" if target.gateway else self.origin.kind,
-            **more,
         )
 
     def refused(self, outcome: Refusal) -> Refusal:

@@ -88,7 +88,7 @@ class Contexts:
         # TCP_NODELAY wait 40 ms for its ACK. Each host's context has ticket keys of its own, and every
         # hello is judged, resumed or not.
         context.num_tickets = 1
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols(["h2", "http/1.1"])  # clients that prefer HTTP/2, such as gRPC, get it
         chain = (mint(self._authority, self._public, host), self._authority.certificate)
         pem = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain)
         _load_chain(context, pem + self._private)

@@ -14,6 +14,7 @@ from typing import Protocol
 from ringfence.egress.http1 import Fields, RequestHead, ResponseHead
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.tls import AnyStream
+from ringfence.errors import PeerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ class Inbound(Protocol):
 
     head: RequestHead
     version: str  # "1.0" | "1.1" | "2"
-    trailers: Fields  # as sent after the body; complete once `done`
     done: bool  # the whole body has been taken
     answered: bool  # a byte of an answer has left: another answer cannot be given any more
+
+    @property
+    def trailers(self) -> Fields:
+        """What was sent after the body; complete once `done`."""
 
     @property
     def ended(self) -> bool:
@@ -67,8 +71,8 @@ class Inbound(Protocol):
     def refuse(self, refusal: Refusal) -> None:
         """Answer with a refusal of ours, in place of what is gathered and not sent."""
 
-    def abort(self) -> None:
-        """Cut: the agent must see that the answer is incomplete."""
+    def abort(self, why: "PeerError | None" = None) -> None:
+        """Cut: the agent must see that the answer is incomplete, and why where its protocol can say."""
 
     def tunnel(self, head: ResponseHead, fields: Fields) -> AnyStream:
         """Accept an upgrade and return the raw stream."""
@@ -78,8 +82,11 @@ class Outbound(Protocol):
     """One request on a connection to an upstream. Host and framing are the connection's to write."""
 
     reused: bool  # the connection had served a request before
-    trailers: Fields  # as sent after the answer's body; complete once `done`
     done: bool  # the whole answer has been taken
+
+    @property
+    def trailers(self) -> Fields:
+        """What was sent after the answer's body; complete once `done`."""
 
     def send(
         self,

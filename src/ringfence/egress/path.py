@@ -13,7 +13,7 @@ and malformed triplets are refused.
 import re
 
 from ringfence.egress.http1 import MalformedError
-from ringfence.value import Struct
+from ringfence.value import Struct, build
 
 _PLAIN = re.compile(rb"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*/?")
 _TRIPLET = re.compile(rb"%([0-9A-Fa-f]{2})?")
@@ -35,10 +35,10 @@ def canonical_path(target: bytes) -> Path:
     raw, mark, query = target.partition(b"?")
     if b"#" in target:
         raise MalformedError("a request's target never holds a fragment")
-    suffix = (mark + _encode(query)).decode("ascii")
+    suffix = (mark + _encode(query)).decode("ascii") if mark else ""
     if raw and _PLAIN.fullmatch(raw):
         text = raw.decode("ascii")
-        return Path(text=text, readings=(text,), query=suffix)
+        return build(Path, {"text": text, "readings": (text,), "query": suffix})
     if not raw.startswith(b"/") or b"\\" in raw:
         raise MalformedError("the request's path is malformed")
     canonical = _resolve(_normalise(raw))

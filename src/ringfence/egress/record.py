@@ -10,7 +10,9 @@ other records in one go.
 
 import asyncio
 
+from ringfence.audit.event import MAX_FIELD, spelled
 from ringfence.audit.log import Writer
+from ringfence.canonical import encode
 from ringfence.egress import limits
 from ringfence.egress.refusal import rule_name
 from ringfence.policy.model import ALLOW
@@ -42,15 +44,62 @@ class Record:
             return
         if verdict.reason:
             fields["reason"] = verdict.reason
-        self._write("verdict", {"effect": verdict.effect, "rule": rule_name(verdict.rule), **fields})
+        fields["effect"] = verdict.effect
+        fields["rule"] = rule_name(verdict.rule)
+        self._write("verdict", fields)
+
+    def request(
+        self,
+        verdict: Verdict,
+        *,
+        credential: str,
+        host: str,
+        method: str,
+        path: str,
+        port: int,
+        raw_host: str,
+        scheme: str,
+        source: str,
+    ) -> None:
+        """Record the decision on one request: as `verdict` does, and spelled here where it is a usual one."""
+        if verdict.effect != ALLOW or verdict.reason or len(path) > MAX_FIELD or len(raw_host) > MAX_FIELD:
+            fields: dict[str, object] = {"credential": credential, "raw_host": raw_host}
+            fields = {name: value for name, value in fields.items() if value}
+            return self.verdict(
+                verdict,
+                host=host,
+                method=method,
+                path=path,
+                port=port,
+                scheme=scheme,
+                source=source,
+                **fields,
+            )
+        own = (
+            (f',"credential":{encode(credential)}' if credential else "")
+            + f',"effect":"{verdict.effect}","host":{encode(host)},"method":{encode(method)}'
+            + f',"path":{encode(path)},"port":{port}'
+            + (f',"raw_host":{encode(raw_host)}' if raw_host else "")
+            + f',"rule":{encode(rule_name(verdict.rule))},"scheme":"{scheme}","source":{encode(source)}'
+        )
+        return self._write_spelled("verdict", own)
 
     def event(self, kind: str, **fields: object) -> None:
         """Record something that happened to an allowed request."""
         self._write(kind, fields)
 
-    def response(self, **fields: object) -> None:
+    def response(
+        self, *, host: str, status: int, up: int, down: int, seconds: float, notes: dict[str, object]
+    ) -> None:
         """Record how a request ended. It is written with the next record, or a moment later."""
-        self._write("response", fields, later=True)
+        whole, tenth = divmod(int(seconds * 10_000), 10)
+        if notes:
+            ms = whole + tenth / 10
+            own = spelled({"host": host, "status": status, "up": up, "down": down, "ms": ms, **notes})
+        else:
+            ms_text = f"{whole}.{tenth}" if tenth else whole
+            own = f',"down":{down},"host":{encode(host)},"ms":{ms_text},"status":{status},"up":{up}'
+        self._write_spelled("response", own, later=True)
         if not self._flushing:
             self._flushing = True
             self._loop.call_later(FLUSH, self._flush)
@@ -89,9 +138,12 @@ class Record:
             count, self._left_out = self._left_out, 0
             self._write("gap", {"left_out": count, "reason": "too many refusals to record each"})
 
-    def _write(self, kind: str, fields: dict[str, object], *, later: bool = False) -> None:
+    def _write(self, kind: str, fields: dict[str, object]) -> None:
+        self._write_spelled(kind, spelled(fields))
+
+    def _write_spelled(self, kind: str, own: str, *, later: bool = False) -> None:
         try:
-            self._writer.append_fields(kind, fields, later=later)
+            self._writer.append_spelled(kind, own, later=later)
         except Exception as error:
             self._on_failure(error)
             raise

@@ -125,6 +125,15 @@ def _how(verdict: Verdict, wanted: "dict[str, Any]") -> str:
 
 def render(refusal: Refusal, *, close: bool, body: bool = True) -> bytes:
     """Return the whole response; `body=False` for a request that takes none back (HEAD)."""
+    fields, content = parts(refusal)
+    if close:
+        fields.append((b"Connection", b"close"))
+    start = b"HTTP/1.1 %d %b" % (refusal.status, _phrase(refusal))
+    return write_head(start, fields) + (content if body else b"")
+
+
+def parts(refusal: Refusal) -> tuple[Fields, bytes]:
+    """Return a refusal's fields and content."""
     error = {name: value for name, value in _error(refusal).items() if value}
     # `type` makes it an error of the Messages API as well: its clients show the message.
     content = json.dumps({"type": "error", "error": error}).encode("ascii") + b"\n"
@@ -134,10 +143,7 @@ def render(refusal: Refusal, *, close: bool, body: bool = True) -> bytes:
         (b"Cache-Control", b"no-store"),
         (b"x-ringfence-denied", b"1"),
     ]
-    if close:
-        fields.append((b"Connection", b"close"))
-    start = b"HTTP/1.1 %d %b" % (refusal.status, _phrase(refusal))
-    return write_head(start, fields) + (content if body else b"")
+    return fields, content
 
 
 def _error(refusal: Refusal) -> dict[str, object]:

@@ -59,11 +59,18 @@ class Scrubber:
     def feed(self, data: bytes) -> bytes:
         """Return what can be passed on."""
         data = scrub(self._held + data, self._values)
-        keep = max((_tail(data, value) for value in self._values), default=0)
+        keep = 0
+        for value in self._values:
+            keep = max(keep, _tail(data, value))
         if keep < self._least:
             keep = 0
         self._held = data[len(data) - keep :]
         return data[: len(data) - keep]
+
+    def last(self, data: bytes) -> bytes:
+        """Return all that is left, where this piece is known to be the last."""
+        data, self._held = scrub(self._held + data, self._values), b""
+        return data
 
     def close(self) -> None:
         """Leave everything as it is."""
@@ -90,7 +97,7 @@ def scrub_fields(fields: Fields, values: tuple[bytes, ...]) -> Fields:
 def scrub_head(head: ResponseHead, fields: Fields, values: tuple[bytes, ...]) -> tuple[ResponseHead, Fields]:
     """Overwrite every value in an answer's head and in those of its fields that travel on."""
     whole = b"\n".join([head.phrase, *(content for _, content in fields)])  # no value holds a line feed
-    if not any(value in whole for value in values):
+    if scrub(whole, values) is whole:
         return head, fields
     return replace(head, phrase=scrub(head.phrase, values)), scrub_fields(fields, values)
 

@@ -168,6 +168,11 @@ class Stream(asyncio.Protocol):
                 self._writer = None
                 self.write_deadline = NEVER
 
+    @property
+    def congested(self) -> bool:
+        """Whether the kernel takes no more for now: `drain` would wait."""
+        return not self._writing
+
     def expect(self, seconds: float) -> None:
         """Set the deadline for the reads that follow."""
         self.read_deadline = self._loop.time() + seconds

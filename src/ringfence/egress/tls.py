@@ -10,7 +10,7 @@ import ssl
 
 from ringfence.egress import limits
 from ringfence.egress.stream import GoneError, Stream
-from ringfence.errors import PeerError
+from ringfence.errors import HostError, PeerError
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -269,6 +269,16 @@ class TlsStream:
         return self.raw.ended
 
     @property
+    def congested(self) -> bool:
+        """Whether the kernel takes no more for now."""
+        return self.raw.congested
+
+    @property
+    def protocol(self) -> str:
+        """What was agreed on by ALPN; "" where nothing was."""
+        return self._object.selected_alpn_protocol() or ""
+
+    @property
     def lost(self) -> bool:
         """Whether the connection is gone."""
         return self.raw.lost
@@ -296,19 +306,29 @@ class TlsStream:
 AnyStream = Stream | TlsStream
 
 
-def upstream_context(extra_ca: tuple[str, ...], file: str = "", folder: str = "") -> ssl.SSLContext:
+def upstream_context(
+    extra_ca: tuple[str, ...],
+    file: str = "",
+    folder: str = "",
+    protocols: tuple[str, ...] = ("http/1.1",),
+) -> ssl.SSLContext:
     """Return the context for upstreams: always verified, by the system's authorities and the operator's.
 
     `file` and `folder` stand in the place of the system's own, as SSL_CERT_FILE and SSL_CERT_DIR say.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name by default
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if file or folder:
-        usual = ssl.get_default_verify_paths()
-        context.load_verify_locations(cafile=file or usual.cafile, capath=folder or usual.capath)
-    else:
-        context.load_default_certs()
-    for path in extra_ca:
-        context.load_verify_locations(cafile=path)
-    context.set_alpn_protocols(["http/1.1"])
+    path = file or folder
+    try:
+        if path:
+            usual = ssl.get_default_verify_paths()
+            context.load_verify_locations(cafile=file or usual.cafile, capath=folder or usual.capath)
+        else:
+            context.load_default_certs()
+        for path in extra_ca:
+            context.load_verify_locations(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or "it holds no certificate"
+        raise HostError(f"the certificate authorities in {path} cannot be used: {reason}") from None
+    context.set_alpn_protocols(protocols)
     return context

@@ -6,6 +6,7 @@ connection that has seen one credential never carries another.
 """
 
 import asyncio
+import os
 import ssl
 
 from ringfence.egress import limits
@@ -24,7 +25,12 @@ from ringfence.verdict.request import Rules
 
 __all__ = ["AddressError", "UnreachableError", "Upstreams"]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.egress.http2_pool import Multiplexer
+
 Key = tuple[str, str, int, str]
+BOTH = ("h2", "http/1.1")  # what is offered where HTTP/2 is wanted
 
 
 class Upstreams:
@@ -40,36 +46,80 @@ class Upstreams:
     ) -> None:
         self._record = record
         self._trust = (handover.extra_ca, handover.trust_file, handover.trust_dir)
+        self._stamps = tuple(_stamp(path) for path in (*handover.extra_ca, *self._trust[1:]) if path)
         self._loop = asyncio.get_running_loop()
         self._dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[ClientConnection]] = {}
         self._retired = False
         self._context: ssl.SSLContext | None = None
-        self.certificates = Certificates(handover.extra_ca)  # those that upstreams ask of us
+        self.certificates = Certificates(self._trust)  # those that upstreams ask of us
+        self._both: ssl.SSLContext | None = None  # offers HTTP/2 as well
+        self._multiplexed: Multiplexer | None = None
 
     # --- pool
 
     async def take(
-        self, target: Target, credential: str, *, repeatable: bool, fresh: bool = False
+        self,
+        target: Target,
+        credential: str,
+        *,
+        repeatable: bool,
+        fresh: bool = False,
+        multiplexed: bool = False,
     ) -> Outbound:
         """Return a connection for one request: one that waits, or a new one (`fresh`: in any case).
 
         `repeatable`: the request can be sent again, should the connection turn out to be closed.
+        `multiplexed`: by HTTP/2, where the upstream speaks it; only its own kind of client needs that.
         """
+        if multiplexed:
+            return await self._multiplexer().take(target, credential, fresh=fresh)
         key = (target.scheme, target.host, target.port, credential)
         found = None if fresh else self._waiting_for(key, repeatable=repeatable)
         if found is not None:
             return found
         context = self.certificates.context(credential) or self.context()
         stream = await self._connect(target.scheme, target.host, target.port, context)
-        return ClientConnection(
-            key, stream, authority_text(target.host, target.port, target.scheme), self.give_back
-        )
+        return self._made(target, credential, stream)
+
+    def _made(self, target: Target, credential: str, stream: AnyStream) -> ClientConnection:
+        key = (target.scheme, target.host, target.port, credential)
+        authority = authority_text(target.host, target.port, target.scheme)
+        return ClientConnection(key, stream, authority, self.give_back)
+
+    def _multiplexer(self) -> "Multiplexer":
+        """Return the pool for HTTP/2; its library is imported when it is wanted."""
+        if self._multiplexed is None:
+            from ringfence.egress.http2_pool import Multiplexer
+
+            self._multiplexed = Multiplexer(self._offered, self._older)
+        return self._multiplexed
+
+    async def _offered(self, target: Target, credential: str) -> AnyStream:
+        """Connect, and offer HTTP/2."""
+        context = self.certificates.context(credential, BOTH)
+        if context is None:
+            context = self._both = self._both or upstream_context(*self._trust, protocols=BOTH)
+        return await self._connect(target.scheme, target.host, target.port, context)
+
+    async def _older(self, target: Target, credential: str, stream: AnyStream | None) -> Outbound:
+        """Serve a request that came by HTTP/2 by HTTP/1.1."""
+        if stream is not None:
+            return self._made(target, credential, stream)
+        return await self.take(target, credential, repeatable=False)
 
     def retire(self) -> None:
         """Close what waits, and whatever comes back from now on: another policy holds."""
         self._retired = True
         self.sweep(float("inf"))
+        if self._multiplexed is not None and self._multiplexed.open:
+            self._loop.call_later(1.0, self.retire)  # what is under way on it ends first
+
+    def inherit(self, former: "Upstreams") -> None:
+        """Take over what reading the same authorities again would come to: that takes a tenth of a second."""
+        # ruff: noqa: SLF001 - another of its own kind
+        if (self._trust, self._stamps) == (former._trust, former._stamps):
+            self._context, self._both = former._context, former._both
 
     def give_back(self, connection: ClientConnection, keep_for: float) -> None:
         """Keep a connection whose answer was read to the end."""
@@ -106,6 +156,8 @@ class Upstreams:
                 old.stream.close()
             if not waiting:
                 del self._waiting[key]
+        if self._multiplexed is not None:
+            self._multiplexed.sweep(now)
         self._dialler.sweep(now)
 
     # --- dialling
@@ -144,3 +196,12 @@ class Upstreams:
     async def dial(self, host: str, port: int) -> Stream:
         """Open a connection to a vetted address of a host that was allowed, without TLS."""
         return await self._dialler.dial(host, port)
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    """Return what changes with a file."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return (state.st_mtime_ns, state.st_size)

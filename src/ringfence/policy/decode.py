@@ -156,6 +156,19 @@ def _agree(rule: "dict[str, Any]", path: "Key", problems: list[Problem]) -> None
     message = conditions.contradiction(rule)
     if message:
         problems.append(Problem(path=path, message=message))
+    if rule.get("host") != model.ANY:
+        return
+    if "ask" not in path:
+        message = "`*` alone would be every host there is: name hosts, or `*.suffix`"
+        hint = 'to be asked about every host that no rule knows: `[[egress.ask]]` with `host = "*"`'
+        problems.append(Problem(path=path, message=message, hint=hint))
+    beyond = sorted(rule.keys() - _OF_ANY)
+    if beyond:
+        problems.append(Problem(path=path, message=f"a rule about every unknown host takes no `{beyond[0]}`"))
+
+
+# What a rule about every unknown host may say.
+_OF_ANY = frozenset(("host", "schemes", "ports", "methods", "paths", "reason"))
 
 
 def _short_rule(text: str, path: "Key", problems: list[Problem]) -> "dict[str, Any]":
@@ -164,7 +177,7 @@ def _short_rule(text: str, path: "Key", problems: list[Problem]) -> "dict[str, A
     try:
         rule = _table(model.EgressRule, forms.rule_from_text(text), (), inner)
         if not inner:
-            _agree(rule, (), inner)
+            _agree(rule, path, inner)
     except ValueError as error:
         inner.append(Problem(path=(), message=f"{quoted(text)}: {error}"))
     problems.extend(Problem(path=path, message=one.message, hint=one.hint) for one in inner)

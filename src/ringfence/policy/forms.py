@@ -82,6 +82,10 @@ def _variables(value: str) -> str:
     return value
 
 
+def _rule_host(value: str) -> str:
+    return value if value == model.ANY else canonical_pattern(value)
+
+
 def _port(value: int) -> int:
     if not 1 <= value <= 65535:
         raise ValueError("a port is a number from 1 to 65535")
@@ -266,7 +270,7 @@ IDENTIFIER = Form(name="an id", check=kinds.number, kinds=(int, str), schema={"t
 # Invariant: every field of these classes but NOT_WRITTEN has a line here; a test compares.
 FORMS: "dict[type[Struct], dict[str, Form]]" = {
     model.EgressRule: {
-        "host": PATTERN,
+        "host": _string("a host, `*.suffix` or network", _rule_host),
         "ports": PORT,
         "schemes": _choice("a scheme", ("https", "http", "tcp")),
         "methods": _string("a method", _method),

@@ -7,6 +7,7 @@ reference page.
 from ringfence.value import Struct
 
 ALLOW, ASK, DENY = "allow", "ask", "deny"
+ANY = "*"  # as the host of a rule that asks: every host that no other rule knows
 WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
 DEFAULT_MODE = "direct"
 TIERS = ("sandbox",)
@@ -17,7 +18,7 @@ ALARMS = ("refuse", "end")
 class EgressRule(Struct):
     """One rule about requests that leave the boundary."""
 
-    host: str  # exact name, `*.suffix` (strict subdomains), IP literal or CIDR
+    host: str  # exact name, `*.suffix` (strict subdomains), IP literal or CIDR; `*` where it is asked about
     ports: tuple[int, ...] = ()  # empty: the usual port of each scheme
     schemes: tuple[str, ...] = ("https",)  # "https", "http"; "tcp" alone: any bytes, to the ports named
     methods: tuple[str, ...] = ()  # empty: any method

@@ -24,7 +24,7 @@ Rules are indexed by exact host and by suffix, so a verdict costs the labels of 
 those without conditions have their verdicts ready.
 """
 
-from ringfence.policy.model import ALLOW, ASK, DENY, EgressRule
+from ringfence.policy.model import ALLOW, ANY, ASK, DENY, EgressRule
 from ringfence.subject import is_address
 from ringfence.value import Struct
 from ringfence.verdict import miss
@@ -85,9 +85,16 @@ class Rules:
         ask: "Iterable[EgressRule]" = (),
         deny: "Iterable[EgressRule]" = (),
     ) -> None:
+        asking = tuple(ask)
         self.allow = Index(allow, lambda rule: Verdict(effect=ALLOW, rule=rule, reason=rule.reason))
-        self.ask = Index(ask, lambda rule: Verdict(effect=ASK, rule=rule, reason=rule.reason))
+        self.ask = Index([rule for rule in asking if rule.host != ANY], _asks)
+        # Asked only about what no other rule says anything about: `*` is for hosts that are not known.
+        self.unknown = tuple(Entry(rule, _asks(rule)) for rule in asking if rule.host == ANY)
         self.deny = Index(deny, lambda rule: Verdict(effect=DENY, rule=rule, reason=rule.reason or SEEN))
+
+
+def _asks(rule: EgressRule) -> Verdict:
+    return Verdict(effect=ASK, rule=rule, reason=rule.reason)
 
 
 class _Open:
@@ -113,6 +120,20 @@ _SHUT = _Open()  # never written: nothing was left open
 
 def decide(request: Request, rules: Rules) -> Verdict:
     """Decide on one whole request."""
+    verdict = _decided(request, rules)
+    if rules.unknown and _is_unmatched(verdict):
+        door = (request.scheme, request.port)
+        for entry in rules.unknown:
+            if door in entry.doors and entry.covers_some(request):
+                return entry.verdict
+    return verdict
+
+
+def _is_unmatched(verdict: Verdict) -> bool:
+    return verdict.effect == DENY and verdict.rule is None
+
+
+def _decided(request: Request, rules: Rules) -> Verdict:
     denying = asking = _SHUT
     for entry in rules.deny.about(request.host):
         if entry.denies_door(request.scheme, request.port) and entry.covers_some(request):
@@ -247,7 +268,13 @@ def connect(host: str, port: int, rules: Rules, schemes: tuple[str, ...] = ("htt
         return allowing[0].verdict
     if asking:
         return (whole or asking[0]).verdict
-    return NOTHING_MATCHED
+    return _unknown(doors, rules)
+
+
+def _unknown(doors: "set[tuple[str, int]]", rules: Rules) -> Verdict:
+    """Ask about a host that no rule knows, where a rule for `*` says so."""
+    found = (entry for entry in rules.unknown if not doors.isdisjoint(entry.doors))
+    return next((entry.verdict for entry in found), NOTHING_MATCHED)
 
 
 def opaque(host: str, port: int, rules: Rules) -> Verdict:
@@ -270,7 +297,7 @@ def _unseen(scheme: str, host: str, port: int, rules: Rules) -> Verdict:
     for entry in rules.allow.about(host):
         if (scheme, port) in entry.doors and entry.whole:
             return entry.verdict
-    return NOTHING_MATCHED
+    return _unknown({(scheme, port)}, rules)
 
 
 def reachable(host: str, rules: Rules) -> bool:
@@ -278,7 +305,7 @@ def reachable(host: str, rules: Rules) -> bool:
     denying = rules.deny.about(host)
     if any(one.whole and not one.rule.ports and "https" in one.rule.schemes for one in denying):
         return False
-    return bool(rules.allow.about(host) or rules.ask.about(host))
+    return bool(rules.unknown or rules.allow.about(host) or rules.ask.about(host))
 
 
 def vouched(address: str, rules: Rules) -> bool:

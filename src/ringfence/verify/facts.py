@@ -38,9 +38,16 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "placeholders": [name for one in plan.policy.credentials for name in one.environment],
         "limits": _limits(plan),
         "gate": [plan.wire.gate_address, plan.wire.proxy_port] if plan.wire.kind != "none" else None,
-        "writable": [one.target for one in plan.mounts if one.kind == "rw"],
+        "writable": [one.target for one in plan.mounts if one.kind in {"rw", "overlay"}],
         "bound": [one.target for one in plan.mounts if one.kind in {"ro", "rw"}],
-        "protected": sorted({*plan.workspace.protected, *_obeyed(root)}),
+        "copied": bool(plan.workspace.copy),
+        "layers": [
+            host.state_dir,
+            f"{host.state_dir}/sessions",
+            f"{host.state_dir}/keep",
+            "/run/ringfence/lower1",
+        ],
+        "protected": [] if plan.workspace.copy else sorted({*plan.workspace.protected, *_obeyed(root)}),
         "existing": [os.path.join(root, name) for name in os.listdir(root)],
         "credentials": _identified(
             [*(one.path for one in plan.workspace.hidden), *_masked(plan), *_keys(host.home, visible)]
@@ -50,12 +57,19 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "own_folders": own,
         "own_identities": {one["path"]: [one["device"], one["inode"]] for one in _identified(own)},
         "authority": _authorities(host.state_dir),
-        "private_paths": [os.path.join(host.state_dir, "sessions"), host.config_dir],
+        "private_paths": _private(plan, host),
         "users": _users(host.user),
         "host_pids": [os.getpid(), os.getppid()],
         "namespaces": _namespaces(plan),
         **_listening(),
     }
+
+
+def _private(plan: Plan, host: Host) -> list[str]:
+    """Return paths that no table inside may name. A bind of something below one of them names it."""
+    sources = [one.source for one in plan.mounts if one.kind == "rw"]
+    paths = (os.path.join(host.state_dir, "sessions"), host.config_dir)
+    return [path for path in paths if not any(source.startswith(path + "/") for source in sources)]
 
 
 def _namespaces(plan: Plan) -> dict[str, str]:
@@ -65,7 +79,9 @@ def _namespaces(plan: Plan) -> dict[str, str]:
 
 
 def _bound(plan: Plan) -> tuple[str, ...]:
-    return tuple(one.source for one in plan.mounts if one.kind in {"ro", "rw", "masked"} and one.source)
+    return tuple(
+        one.source for one in plan.mounts if one.kind in {"ro", "rw", "masked", "overlay"} and one.source
+    )
 
 
 def _masked(plan: Plan) -> list[str]:

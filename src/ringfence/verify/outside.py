@@ -170,11 +170,43 @@ def planted(start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object
     inside_git = {
         path for path in (f"{root}/.git/commondir", f"{root}/.git/config.worktree") if os.path.lexists(path)
     }
+    real = _states(root) if facts.get("copied") else {}
     try:
         found = session.make(start, attacks, facts)
-        return {name: _judged(name, finding, root, str(facts["token"])) for name, finding in found.items()}
+        judged = {name: _judged(name, finding, root, str(facts["token"])) for name, finding in found.items()}
+        if "copied_project" in judged:
+            judged["copied_project"] = _unmoved(judged["copied_project"], real, root)
+        return judged
     finally:
         _clean(root, before, inside_git)
+
+
+_WATCHED = 20_000  # paths of the project whose state is compared
+
+
+def _states(root: str) -> dict[str, tuple[int, ...]]:
+    """Note what everything in the project is; the change time of each tells any change at all."""
+    found: dict[str, tuple[int, ...]] = {}
+    for folder, folders, files in os.walk(root):
+        for name in (".", *folders, *files):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):
+                status = os.lstat(path)
+                found[path] = (status.st_mode, status.st_ino, status.st_size, status.st_ctime_ns)
+        if len(found) > _WATCHED:
+            break
+    return found
+
+
+def _unmoved(finding: Finding, before: dict[str, tuple[int, ...]], root: str) -> Finding:
+    """Add to a finding what the real project says."""
+    if finding["held"] is not True or not before:
+        return finding
+    after = _states(root)
+    moved = [path for path in {*before, *after} if before.get(path) != after.get(path)]
+    if moved:
+        return _finding(False, f"the project itself changed: {', '.join(sorted(moved)[:6])}")
+    return {**finding, "evidence": f"{finding['evidence']}; {len(before)} paths of the real one as they were"}
 
 
 def _judged(name: str, finding: Finding, root: str, token: str) -> Finding:

@@ -33,7 +33,9 @@ class Starter(Struct):
 
 def starter(options: tuple[str, ...], token: str) -> Starter:
     """Return how `ringfence run` is started with the operator's options."""
-    return Starter(words=(sys.executable, "-m", "ringfence.cli", "run", *options, "--"), token=token)
+    return Starter(
+        words=(sys.executable, "-m", "ringfence.cli", "run", "--discard", *options, "--"), token=token
+    )
 
 
 def bundle(attacks: tuple[Attack, ...], facts: dict[str, object]) -> str:

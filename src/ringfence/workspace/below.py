@@ -1,6 +1,7 @@
 """The project as it lies below a session's layer: what stands at a path now, and whether it is what it was.
 
-The change time tells that a file was changed since the session began: nobody can set it. What was masked
+The change time tells that a file was changed since the session began: nobody can set it. For a copied
+snapshot, what each path was is written down beside it; what is not there was not copied. What was masked
 from the agent or left out by the operator is not the agent's to delete, so it stays, and the folders
 above it stay.
 """
@@ -11,7 +12,7 @@ import stat
 
 from ringfence.subject import path_matches
 from ringfence.value import replace
-from ringfence.workspace import beneath
+from ringfence.workspace import beneath, manifest, settled, snapshot
 from ringfence.workspace.entries import (
     digest,
     entry_of,
@@ -23,7 +24,7 @@ from ringfence.workspace.entries import (
     status_at,
     too_sparse,
 )
-from ringfence.workspace.layers import DELETED, DIRECTORY, FILE, OTHER, Change, Entry, Layers
+from ringfence.workspace.layers import COPY, DELETED, DIRECTORY, FILE, OTHER, Change, Entry, Layers
 
 LATER = "changed in the workspace since the session began"
 HOLDS_HIDDEN = "this folder of the workspace holds files that are no part of the session"
@@ -36,8 +37,10 @@ class Below:
 
     def __init__(self, layers: Layers) -> None:
         self._started = layers.started
+        self._settled = settled.load(manifest.folder(layers))
         self._masked = {os.fsencode(path) for path in layers.masked}
         self._exclude = layers.exclude
+        self._copied = _base(layers)
         self.inodes: set[bytes] = set()  # of all that was asked for, as origins spell them
         self.root = root(layers.workspace, "the project")
 
@@ -49,6 +52,19 @@ class Below:
         """Say whether the agent could not see what stands here."""
         return path in self._masked
 
+    def was_copied(self, path: bytes) -> bool:
+        """Say whether a snapshot had this path from the project."""
+        return self._copied is not None and path in self._copied
+
+    def is_not_part(self, path: bytes, name: bytes, status: os.stat_result) -> bool:
+        """Say whether what stands here is not the agent's to delete: unseen by it, or come later."""
+        if self.is_masked(path) or self.is_excluded(path, name, is_folder=stat.S_ISDIR(status.st_mode)):
+            return True
+        if self._copied is None:
+            return False
+        kind = stat.S_IFMT(status.st_mode)  # sockets, fifos and devices are not copied
+        return path not in self._copied or kind not in {stat.S_IFREG, stat.S_IFLNK, stat.S_IFDIR}
+
     def is_excluded(self, path: bytes, name: bytes, *, is_folder: bool) -> bool:
         """Say whether a glob leaves a path out. What lies in such a folder is never asked about."""
         for pattern in self._exclude:
@@ -59,14 +75,20 @@ class Below:
                 return True
         return False
 
-    def later(self, status: os.stat_result) -> str:
+    def later(self, path: bytes, status: os.stat_result) -> str:
         """Return the conflict of what was changed since the session began."""
+        if (status.st_dev, status.st_ino, status.st_ctime_ns) in self._settled:  # by an apply or undo
+            return ""
+        if self._copied is not None:
+            stamp = self._copied.get(path)
+            now = (status.st_ctime_ns, status.st_ino)
+            return "" if stamp is not None and (stamp.changed, stamp.inode) == now else LATER
         return LATER if self._started and status.st_ctime_ns > self._started else ""
 
     def entry(self, folder: int, name: bytes, path: bytes, status: os.stat_result) -> tuple[Entry, str]:
         """Return what stands at a name that is no folder, and the conflict there."""
         self.saw(status)
-        conflict = self.later(status)
+        conflict = self.later(path, status)
         if stat.S_ISLNK(status.st_mode):
             return link_of(folder, name, status), conflict
         if not stat.S_ISREG(status.st_mode):
@@ -129,20 +151,29 @@ class Below:
             inner, status = joined(path, name), status_at(fd, name)
             if status is None:
                 continue
-            is_folder = stat.S_ISDIR(status.st_mode)
-            if self.is_masked(inner) or self.is_excluded(inner, name, is_folder=is_folder):
+            if self.is_not_part(inner, name, status):
                 stays.add(path)
-            elif is_folder:
+            elif stat.S_ISDIR(status.st_mode):
                 inside.append((inner, status))
             else:
                 found += self.deleted(fd, name, inner, status)[0]
         return inside
 
     def _folder(self, path: bytes, status: os.stat_result) -> Change:
-        return Change(path=path, kind=DELETED, before=folder_of(status), conflict=self.later(status))
+        return Change(path=path, kind=DELETED, before=folder_of(status), conflict=self.later(path, status))
 
 
 def unread(path: bytes, error: OSError, entry: Entry | None = None) -> Change:
     """Return the conflict that stands for a folder of the project that cannot be read."""
     conflict = MOUNTED if error.errno == errno.EXDEV else f"{UNREADABLE}: {error.strerror}"
     return Change(path=path, kind=DELETED, before=entry or Entry(kind=DIRECTORY, mode=0), conflict=conflict)
+
+
+def _base(layers: Layers) -> "dict[bytes, snapshot.Stamp] | None":
+    """Return what a snapshot was made of, where that was written down."""
+    if layers.kind != COPY:
+        return None
+    try:
+        return snapshot.read_base(layers)
+    except FileNotFoundError:
+        return None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _OPENAT2 = 437  # the same on every architecture (include/uapi/asm-generic/unistd.h)
+_RENAMEAT2 = {"x86_64": 316}.get(os.uname().machine, 276)
+_NOREPLACE, _EXCHANGE = 1, 2
 _NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 1, 2, 4, 8
 _ALL = _NO_XDEV | _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH
 _AT_FDCWD = -100
@@ -172,6 +174,22 @@ def _attributes(way: str) -> "Iterator[tuple[str, bytes]]":
         raise
     for name in found:
         yield name, os.getxattr(way, name)
+
+
+def move(folder: int, name: bytes, to_folder: int, to: bytes) -> None:
+    """Rename a name of one open folder into another; what stands there already is never replaced."""
+    _rename(folder, name, to_folder, to, _NOREPLACE)
+
+
+def exchange(folder: int, name: bytes, other_folder: int, other: bytes) -> None:
+    """Let two names of open folders change places, at once."""
+    _rename(folder, name, other_folder, other, _EXCHANGE)
+
+
+def _rename(folder: int, name: bytes, to_folder: int, to: bytes, flags: int) -> None:
+    if _syscall()(_RENAMEAT2, folder, name, to_folder, to, flags) < 0:
+        failed = ctypes.get_errno()
+        raise OSError(failed, os.strerror(failed), to)
 
 
 def remove(root: int, path: bytes) -> None:

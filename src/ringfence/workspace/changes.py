@@ -100,6 +100,7 @@ class _Reader:
             os.close(self._upper)
             raise
         self._device = os.fstat(self._upper).st_dev
+        self._copied = _copied(layers)
 
     def close(self) -> None:
         """Give the roots back."""
@@ -178,6 +179,8 @@ class _Reader:
             inner = self._subfolder(folder, above, below, name, path, status, lower, hidden=hidden)
             visit += [inner] if inner is not None else []
             return True
+        if self._copied and status.st_ctime_ns <= self._copied and not folder.hidden:
+            return True  # as it was copied: whatever the project has now is the user's
         seen = None if self._is_device_whiteout(status) else self._seen(above, name, path, status)
         if seen is None:
             if lower is not None and not hidden:
@@ -295,6 +298,8 @@ class _Reader:
             self._added(path, after, origin)
             return
         before, conflict = self._before(below, name, path, lower)
+        if self._copied and before.mode & 0o777 == after.mode:
+            before = replace(before, mode=after.mode)  # a copy is made without set-id bits
         kind = _difference(before, after)
         if kind:
             notes = _link_notes(before, after)
@@ -309,7 +314,7 @@ class _Reader:
         changes, whole = self._below.tree(path, lower)
         for change in changes:
             self._add(change)
-        return folder_of(lower), self._below.later(lower) or ("" if whole else HOLDS_HIDDEN)
+        return folder_of(lower), self._below.later(path, lower) or ("" if whole else HOLDS_HIDDEN)
 
     def _deleted(self, below: int, name: bytes, path: bytes, lower: os.stat_result) -> None:
         for change in self._below.deleted(below, name, path, lower)[0]:
@@ -319,15 +324,17 @@ class _Reader:
         """Report what the project has in a folder of which nothing shows through."""
         for name in beneath.names(below):
             lower, inner = status_at(below, name), joined(path, name)
-            if name in covered or lower is None or self._below.is_masked(inner):
+            if name in covered or lower is None or self._below.is_not_part(inner, name, lower):
                 continue
-            if not self._below.is_excluded(inner, name, is_folder=stat.S_ISDIR(lower.st_mode)):
-                self._deleted(below, name, inner, lower)
+            self._deleted(below, name, inner, lower)
 
     def _added(self, path: bytes, entry: Entry, origin: bytes | None) -> None:
-        if origin is not None:
+        if origin is not None and not self._copy:
             self._origins.append((len(self._found), origin))
-        self._add(Change(path=path, kind=ADDED, after=entry, notes=_link_notes(None, entry)))
+        conflict = GONE if self._below.was_copied(path) else ""
+        self._add(
+            Change(path=path, kind=ADDED, after=entry, conflict=conflict, notes=_link_notes(None, entry))
+        )
 
     def _add(self, change: Change) -> None:
         if len(self._found) >= MOST:
@@ -375,3 +382,13 @@ def _link_notes(before: Entry | None, after: Entry | None) -> tuple[str, ...]:
             f"one of {after.links} hard links to the same file: each is applied as a file of its own"
         )
     return tuple(notes)
+
+
+def _copied(layers: Layers) -> int:
+    """Return when a snapshot was complete (ns): what was not touched since then is as it was copied."""
+    if layers.kind != COPY:
+        return 0
+    try:
+        return os.stat(f"{os.path.dirname(layers.upper)}/base").st_ctime_ns
+    except FileNotFoundError:
+        return 0

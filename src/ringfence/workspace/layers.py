@@ -8,6 +8,8 @@ kernel allows, not text.
 from ringfence.value import Struct
 
 OVERLAY, COPY = "overlay", "copy"  # how the upper layer came to be
+REPOSITORY = "repository"  # the folder, beside it, of what git wrote outside of a linked worktree
+UPPER, WHOLE = "upper", "copy"  # what the layer's folder is called in the session's, for each
 FILE, DIRECTORY, LINK, OTHER = "file", "directory", "link", "other"
 ADDED, CHANGED, DELETED, RENAMED, MODE, TYPE = "added", "changed", "deleted", "renamed", "mode", "type"
 
@@ -25,6 +27,7 @@ class Layers(Struct):
     lock: str = ""  # held (flock) by the launcher while the session runs
     exclude: tuple[str, ...] = ()  # globs that are no part of the change set
     masked: tuple[str, ...] = ()  # paths that exist below but were hidden from the agent: not its to delete
+    root: tuple[int, int] = (0, 0)  # device and inode of the workspace, so that another folder there shows
 
 
 class Entry(Struct):

@@ -4,6 +4,7 @@
                          lock          held by the launcher while the session runs
                          upper/        what differs from the project (or copy/, the whole changed copy)
                          work/         the kernel's, for an overlay; fresh at every start
+                         repository/   the same for the git folder of a linked worktree
                          boundary      the processes of the boundary, while they run
 
 A launcher that was killed leaves a copy that is not marked as ended. Its lock is free then; once the
@@ -19,16 +20,17 @@ import time
 from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.value import Struct, replace
-from ringfence.workspace import beneath, upper
-from ringfence.workspace.layers import COPY, OVERLAY, Layers
+from ringfence.workspace import beneath
+from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UPPER, Layers
 from ringfence.workspace.processes import start_time
 
-UPPER, WHOLE, WORK = "upper", "copy", "work"
-LAYERS, LOCK, BOUNDARY, BASE = "layers.json", "lock", "boundary", "base"
+LAYERS, LOCK, BOUNDARY, WORK, BASE = "layers.json", "lock", "boundary", "work", "base"
 # What stays of a session when its copy is removed: the record of it
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from ringfence.workspace.upper import Usage
 
 _RECORD = frozenset(("audit.jsonl", "plan.json", "egress.log", "set-aside"))
 _DYING = 5.0  # seconds that the processes of a boundary may take to be gone
@@ -62,7 +64,9 @@ def begin(folder: str, made: Layers, owner: int) -> Held:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _make_layer(made, owner)
-        begun = replace(made, lock=path, started=os.fstat(fd).st_ctime_ns)
+        root = os.stat(made.workspace)
+        known = (root.st_dev, root.st_ino)
+        begun = replace(made, lock=path, started=os.fstat(fd).st_ctime_ns, root=known)
         _write(folder, begun)
         if made.kind == OVERLAY:
             _fresh_work(folder)
@@ -77,7 +81,7 @@ def _make_layer(made: Layers, owner: int) -> None:
     status = os.stat(made.workspace)
     os.mkdir(made.upper, 0o700)
     if not os.geteuid():
-        os.chown(made.upper, owner if made.kind == OVERLAY else status.st_uid, owner)
+        os.chown(made.upper, status.st_uid or owner, owner)
     os.chmod(made.upper, stat.S_IMODE(status.st_mode))
 
 
@@ -104,6 +108,23 @@ def _fresh_work(folder: str) -> None:
     os.mkdir(f"{folder}/{WORK}", 0o700)
 
 
+def add_repository(held: Held, path: str, masked: tuple[str, ...], owner: int) -> None:
+    """Make a layer for the git folder at `path`, which the workspace's git needs, beside the copy's own."""
+    folder = f"{held.folder}/{REPOSITORY}"
+    made = replace(held.layers, workspace=path, upper=f"{folder}/{UPPER}", masked=masked, exclude=())
+    if not os.path.isdir(folder):
+        os.mkdir(folder, 0o700)
+        _make_layer(made, owner)
+    _write(folder, made)
+    _fresh_work(folder)
+
+
+def repository_of(layers: Layers) -> Layers | None:
+    """Return what git wrote outside of a linked worktree, as layers of their own; or None."""
+    folder = f"{os.path.dirname(layers.lock)}/{REPOSITORY}"
+    return replace(load(f"{folder}/{LAYERS}"), ended=layers.ended) if os.path.isdir(folder) else None
+
+
 def note_boundary(held: Held, pids: tuple[int, ...]) -> None:
     """Write down the boundary's processes, for whoever finds the copy when we were killed."""
     fd = os.open(
@@ -117,20 +138,24 @@ def note_boundary(held: Held, pids: tuple[int, ...]) -> None:
         os.close(fd)
 
 
-def end(held: Held) -> upper.Usage:
-    """Mark a copy as ended, now that nothing of its session runs; remove one that nothing was written to."""
+def end(held: Held, *, discard: bool = False) -> "Usage | None":
+    """Mark a copy as ended, now that nothing of its session runs; say what is in it.
+
+    One that nothing was written to is removed, as is one to `discard`; then None.
+    """
     folder, layers = held.folder, held.layers
     try:
+        if discard or (layers.kind == OVERLAY and _is_untouched(layers)):
+            _remove_all(folder)  # with what a process writes that is just being killed
+            return None
         if not _is_over(folder):
             return _usage(layers)  # left as it is: whoever looks it up waits again
-        if layers.kind == OVERLAY:
-            _remove(folder, WORK)
-        _forget(folder, BOUNDARY)
-        if layers.kind == OVERLAY and _is_untouched(layers):
+        used = _usage(layers)
+        if layers.kind == COPY and not used.entries:
             _remove_all(folder)
-            return upper.Usage()
-        _write(folder, replace(layers, ended=True))
-        return _usage(layers)
+            return None
+        _settle(folder, layers)
+        return used
     finally:
         os.close(held.lock)
 
@@ -144,16 +169,32 @@ def abandon(held: Held) -> None:
     os.close(held.lock)
 
 
+def _settle(folder: str, layers: Layers) -> Layers:
+    """Mark a copy as ended."""
+    for place in (folder, f"{folder}/{REPOSITORY}"):
+        if os.path.isdir(f"{place}/{WORK}"):
+            _remove(place, WORK)
+    _forget(folder, BOUNDARY)
+    ended = replace(layers, ended=True)
+    _write(folder, ended)
+    return ended
+
+
 def _is_untouched(layers: Layers) -> bool:
+    repository = f"{os.path.dirname(layers.lock)}/{REPOSITORY}/{UPPER}"
+    if os.path.isdir(repository) and os.listdir(repository):
+        return False
     mode = stat.S_IMODE(os.stat(layers.upper).st_mode)
-    return upper.is_untouched(layers.upper) and mode == stat.S_IMODE(os.stat(layers.workspace).st_mode)
+    return not os.listdir(layers.upper) and mode == stat.S_IMODE(os.stat(layers.workspace).st_mode)
 
 
-def _usage(layers: Layers) -> upper.Usage:
+def _usage(layers: Layers) -> "Usage":
     if layers.kind == COPY:
         from ringfence.workspace import snapshot
 
         return snapshot.usage(layers)
+    from ringfence.workspace import upper
+
     return upper.usage(layers.upper)
 
 
@@ -199,7 +240,7 @@ def find(state_dir: str, name: str = "last", workspace: str = "") -> Layers:
     ids = _ids(state_dir)
     if name == "last":
         for session in reversed(ids):
-            layers = _settled(state_dir, session)
+            layers = _layers(state_dir, session)
             if not workspace or layers.workspace == workspace:
                 return layers
         raise UsageError("no session has changed anything", hint="`ringfence sessions` lists those that have")
@@ -211,7 +252,7 @@ def find(state_dir: str, name: str = "last", workspace: str = "") -> Layers:
             f"`{name}` stands for {len(fitting)} sessions" if fitting else f"no session `{name}` has a copy"
         )
         raise UsageError(what, hint="`ringfence sessions` lists those that have one")
-    return _settled(state_dir, fitting[0])
+    return _layers(state_dir, fitting[0])
 
 
 def listed(state_dir: str) -> tuple[Listed, ...]:
@@ -219,7 +260,7 @@ def listed(state_dir: str) -> tuple[Listed, ...]:
     out = []
     for session in _ids(state_dir):
         try:
-            layers = _settled(state_dir, session)
+            layers = _layers(state_dir, session)
             used = _usage(layers)
         except (BoundaryError, OSError):
             continue  # being made or removed at this moment
@@ -228,30 +269,37 @@ def listed(state_dir: str) -> tuple[Listed, ...]:
 
 
 def _ids(state_dir: str) -> list[str]:
+    """Return the sessions that have a copy, those settled first whose launcher was killed."""
     try:
-        names = os.listdir(f"{state_dir}/sessions")
+        names = sorted(os.listdir(f"{state_dir}/sessions"))
     except OSError:
         return []
-    return sorted(name for name in names if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}"))
+    having = [name for name in names if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
+    for name in having:
+        _recover(f"{state_dir}/sessions/{name}")
+    return [name for name in having if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
 
 
-def _settled(state_dir: str, session: str) -> Layers:
-    """Return a session's layers; mark it as ended where its launcher was killed."""
-    folder = f"{state_dir}/sessions/{session}"
-    layers = load(f"{folder}/{LAYERS}")
-    if layers.ended:
-        return layers
-    fd = _locked(layers)
+def _layers(state_dir: str, session: str) -> Layers:
+    return load(f"{state_dir}/sessions/{session}/{LAYERS}")
+
+
+def _recover(folder: str) -> None:
+    """Mark a copy as ended where its launcher was killed; remove it where nothing was written."""
+    try:
+        layers = load(f"{folder}/{LAYERS}")
+        fd = None if layers.ended else _locked(layers)
+    except BoundaryError:
+        return  # removed at this moment, or damaged: told when it is used
     if fd is None:
-        return layers
+        return
     try:
         if not _is_over(folder):
-            return layers
-        _forget(folder, BOUNDARY)
-        _remove(folder, WORK)
-        ended = replace(layers, ended=True)
-        _write(folder, ended)
-        return ended
+            return
+        if layers.kind == OVERLAY and _is_untouched(layers):
+            _remove_all(folder)
+        else:
+            _settle(folder, layers)
     finally:
         os.close(fd)
 
@@ -290,7 +338,7 @@ def _is_over(folder: str) -> bool:
     while any(len(one) == 2 and start_time(int(one[0])) == one[1] for one in known):
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.01)
+        time.sleep(0.001)
     return True
 
 
@@ -299,11 +347,14 @@ def _is_over(folder: str) -> bool:
 
 def remove(layers: Layers) -> None:
     """Remove a session's copy and all that belongs to it but its record. Raises UsageError while it runs."""
+    from ringfence.workspace import apply
+
     fd = _locked(layers)
     folder = os.path.dirname(layers.lock)
     if fd is None or not _is_over(folder):
         raise UsageError(f"session {layers.session} is still running", hint="end it first")
     try:
+        apply.refuse_interrupted(layers)
         _remove_all(folder)
     except OSError as error:
         raise HostError(
@@ -316,8 +367,12 @@ def remove(layers: Layers) -> None:
 
 def _remove_all(folder: str) -> None:
     """Remove what is not the record; the layers' description goes first, so that nobody finds half a copy."""
-    for name in (LAYERS, *sorted(set(os.listdir(folder)) - _RECORD - {LAYERS, LOCK}), LOCK):
-        _remove(folder, name)
+    root = beneath.open_root(folder)
+    try:
+        for name in (LAYERS, *sorted(set(os.listdir(root)) - _RECORD - {LAYERS, LOCK}), LOCK):
+            beneath.remove_name(root, os.fsencode(name))
+    finally:
+        os.close(root)
 
 
 def _remove(folder: str, name: str) -> None:

@@ -17,10 +17,10 @@ _GLANCE = 0.2  # seconds between two looks at the disk's free space
 
 
 class Quota:
-    """What is known of one layer."""
+    """What is known of one session's layers."""
 
-    def __init__(self, layer: str, limit: int) -> None:
-        self._layer, self._limit = layer, limit
+    def __init__(self, layers: tuple[str, ...], limit: int) -> None:
+        self._layers, self._limit = layers, limit
         self._next = 0.0
         self._free = self._free_now()
 
@@ -30,14 +30,15 @@ class Quota:
         free = self._free_now()
         if now < self._next and self._free - free < self._limit // 4:
             return ""
-        used = upper.usage(self._layer)
+        used = [upper.usage(layer) for layer in self._layers]
+        size, entries = sum(one.size for one in used), sum(one.entries for one in used)
         took = time.monotonic() - now
         self._next = now + max(_EVERY, took * _SHARE)
         self._free = free
-        if used.size <= self._limit:
+        if size <= self._limit:
             return ""
         return (
-            f"its copy of the project takes {used.size} bytes ({used.entries} files), "
+            f"its copy of the project takes {size} bytes ({entries} files), "
             f"more than the quota of {self._limit}"
         )
 
@@ -48,7 +49,7 @@ class Quota:
 
     def _free_now(self) -> int:
         try:
-            status = os.statvfs(self._layer)
+            status = os.statvfs(self._layers[0])
         except OSError:
             return 0
         return status.f_bavail * status.f_frsize

@@ -40,9 +40,11 @@ class Stamp(Struct):
 class _Copier:
     """One copy being made."""
 
-    def __init__(self, source: int, target: int, texts: "Mapping[bytes, bytes]", *, bounded: bool) -> None:
+    def __init__(
+        self, source: int, target: int, texts: "Mapping[bytes, bytes]", *, bounded: bool, owner: int
+    ) -> None:
         self._source, self._target, self._texts, self._bounded = source, target, texts, bounded
-        self._as_root = not os.geteuid()
+        self._owner = owner
         self._files = self._bytes = 0
         self.base: list[bytes] = []
 
@@ -116,8 +118,10 @@ class _Copier:
             os.close(written)
 
     def _own(self, target: int, name: bytes, status: os.stat_result) -> None:
-        if self._as_root:
-            os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+        """As root, keep the owner; what is root's own becomes the agent's."""
+        if not os.geteuid():
+            uid, gid = (status.st_uid, status.st_gid) if status.st_uid else (self._owner, self._owner)
+            os.chown(name, uid, gid, dir_fd=target, follow_symlinks=False)
 
     def finish(self, path: bytes) -> None:
         """Give a folder the mode and time of the original, once all in it is there."""
@@ -139,14 +143,15 @@ def take(
     skipped: tuple[str, ...],
     texts: tuple[tuple[str, str], ...],
     bounded: bool,
+    owner: int,
 ) -> None:
-    """Copy a project into the empty folder `target`, without the paths in `skipped`.
+    """Copy a project into the empty folder `target`, without the paths in `skipped`, for an agent `owner`.
 
     `texts` stand in for files that hold credentials. Raises BoundaryError where the project is too large.
     """
     source, copied = beneath.open_root(workspace), beneath.open_root(target)
     given = {os.fsencode(path): text.encode("utf-8", "surrogateescape") for path, text in texts}
-    copier = _Copier(source, copied, given, bounded=bounded)
+    copier = _Copier(source, copied, given, bounded=bounded, owner=owner)
     left_out = frozenset(map(os.fsencode, skipped))
     done, todo = [], [b""]
     try:

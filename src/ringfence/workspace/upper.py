@@ -84,9 +84,3 @@ def usage(root: str) -> Usage:
             linked.add(identity)
         size += max(status.st_blocks * _BLOCK, LEAST)
     return Usage(entries=entries, size=size)
-
-
-def is_untouched(root: str) -> bool:
-    """Tell whether a layer holds nothing at all."""
-    with os.scandir(root) as entries:
-        return next(entries, None) is None

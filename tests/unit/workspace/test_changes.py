@@ -10,7 +10,7 @@ import pytest
 
 from layered import Layered, put, whiteout
 from ringfence.errors import BoundaryError, HostError
-from ringfence.workspace import below, changes, entries, pairing
+from ringfence.workspace import below, changes, entries, pairing, snapshot
 from ringfence.workspace.layers import (
     ADDED,
     CHANGED,
@@ -447,6 +447,60 @@ def test_a_snapshot_is_compared_with_the_project(tree):
         "new": ADDED,
         "new/file": ADDED,
     }
+
+
+@pytest.fixture
+def copied(tree):
+    """The project copied as a session does it, without what is masked."""
+    put(tree.below, "set", "x")
+    os.chmod(f"{tree.below}/set", 0o4755)
+    put(tree.below, ".env", "KEY=1")
+    os.mkfifo(f"{tree.below}/fifo")
+    shutil.rmtree(tree.upper)
+    os.mkdir(tree.upper)
+    snapshot.take(
+        tree.below,
+        tree.upper,
+        f"{tree.folder}/base",
+        skipped=(".env",),
+        texts=(("run.sh", "clean"),),
+        bounded=True,
+        owner=os.geteuid(),
+    )
+    tree.more |= {"kind": COPY, "masked": (".env",)}
+    tree.began()
+    return tree
+
+
+def test_of_a_snapshot_only_what_was_touched_counts(copied):
+    assert kinds(copied) == {}
+    put(copied.below, "README.md", "user\n")
+    put(copied.below, "users.txt", "user\n")
+    os.unlink(f"{copied.below}/src/main.py")
+    assert kinds(copied) == {}
+    shutil.rmtree(f"{copied.upper}/src/deep")
+    assert set(kinds(copied)) == {"src/deep", "src/deep/two.py", "src/deep/er", "src/deep/er/one.py"}
+
+
+def test_a_conflict_in_a_snapshot(copied):
+    for name in ("README.md", "src/main.py"):
+        put(copied.upper, name, "agent\n")
+    os.unlink(f"{copied.upper}/set")
+    put(copied.below, "README.md", "user\n")
+    os.unlink(f"{copied.below}/src/main.py")
+    put(copied.below, "set", "user\n")
+    assert {change.path: change.conflict for change in seen(copied).values()} == {
+        b"README.md": below.LATER, b"src/main.py": changes.GONE, b"set": below.LATER,
+    }  # fmt: skip
+
+
+def test_what_came_to_the_project_later_keeps_its_folder(copied):
+    shutil.rmtree(f"{copied.upper}/src")
+    put(copied.below, "src/deep/users.py", "user\n")
+    found = seen(copied)
+    assert b"src/deep/users.py" not in found
+    assert b"src" not in found
+    assert found[b"src/main.py"].kind == DELETED
 
 
 def test_a_snapshot_knows_no_whiteouts(tree):

@@ -15,6 +15,7 @@ from ringfence.boundary.plan import ENTRY
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER
 from ringfence.boundary.stub import Call, Data, Execute, Pointers, Slot, Step
 from ringfence.errors import BoundaryError
+from ringfence.policy.model import Limits
 from ringfence.value import Struct, replace
 
 _BWRAP_MOST_MOUNTS = 2500  # bubblewrap takes 9,000 arguments
@@ -157,10 +158,14 @@ def _entry_steps(plan: Plan, *, abi: int) -> tuple[Step, ...]:
         *_listen_inside(plan),
         *_say_ready(),
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
-        *(_limit(resource, value) for resource, value in limits.resource_limits(plan.policy.limits)),
+        *(_limit(resource, value) for resource, value in limits.resource_limits(_limits(plan))),
         *landlock.steps(abi, _landlock_rules(plan)),
         _execute(plan),
     )
+
+
+def _limits(plan: Plan) -> Limits:
+    return limits.with_quota(plan.policy.workspace, plan.policy.limits)
 
 
 def _say_ready() -> tuple[Step, ...]:

@@ -82,6 +82,13 @@ ATTACKS = (
         module="new_files",
         kind=PLANTED,
     ),
+    Attack(
+        id="O17",
+        title="change the project past its copy",
+        row="§5 O03, O17",
+        module="copied_project",
+        kind=PLANTED,
+    ),
     Attack(id="C01", title="find the authority's private key", row="§4 C01", module="authority_key"),
     Attack(id="C15", title="read credential files", row="§4 C15, §2.1 CC 2.1.224", module="credential_files"),
     Attack(

@@ -20,6 +20,8 @@ _MOST = 40  # files; each is tried in a dozen ways
 def attack(facts):
     """Try every way on every protected path of the plan."""
     tally = Tally()
+    if facts.get("copied"):
+        tally.expect("the project", True, "a copy: what is written lands there, O17 looks at the real one")
     paths = []
     for path in facts.get("protected", []):
         if os.path.lexists(path):

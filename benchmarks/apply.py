@@ -1,0 +1,74 @@
+"""How long an apply of many small files takes, beside `cp -a` of the same set; interleaved, best of several.
+
+    python benchmarks/apply.py [FILES [FOLDER]]
+
+Nothing is removed before the end: ext4 makes new files up to thirty times slower for seconds after many
+were deleted, which hits whoever comes next.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [f"{TOP}/src", f"{TOP}/tests"]
+
+from landing import Landing  # noqa: E402 - the paths come first
+from layered import put  # noqa: E402
+from ringfence.workspace import apply, manifest  # noqa: E402
+from ringfence.workspace.stage import Chosen  # noqa: E402
+
+LIMIT = 2.0  # times `cp -a`
+ROUNDS = 5
+
+
+def main(count: int, where: str) -> int:
+    """Measure; say whether the limit holds."""
+    with tempfile.TemporaryDirectory(dir=where) as folder:
+        landings = [made(f"{folder}/{number}", count) for number in range(ROUNDS)]
+        pairs = [(copied(one), applied(one)) for one in landings]
+    copy, (read, land) = min(one for one, _ in pairs), min((two for _, two in pairs), key=sum)
+    ratio = land / copy
+    print(
+        f"{count} files: cp -a {copy:.2f} s, reading the changes {read:.2f} s, applying them {land:.2f} s:"
+        f" {ratio:.2f} of {LIMIT} times cp -a"
+    )
+    return 0 if ratio <= LIMIT else 1
+
+
+def made(folder: str, count: int) -> Landing:
+    """Return a session that changed half of the files and added the other half."""
+    one = Landing(folder)
+    for number in range(count // 2):
+        put(one.below, f"d{number % 100}/changed{number}", f"old {number}\n" * 50)
+    one.began()
+    for number in range(count // 2):
+        put(one.upper, f"d{number % 100}/changed{number}", f"new {number}\n" * 50)
+        put(one.upper, f"d{number % 100}/added{number}", f"new {number}\n" * 60)
+    return one
+
+
+def copied(landing: Landing) -> float:
+    """Return how long `cp -a` of the layer takes."""
+    target = f"{landing.folder}/copy"
+    os.sync()
+    began = time.perf_counter()
+    subprocess.run(["cp", "-a", landing.upper, target], check=True)
+    return time.perf_counter() - began
+
+
+def applied(landing: Landing) -> tuple[float, float]:
+    """Return how long reading what changed takes, and applying it."""
+    os.sync()
+    began = time.perf_counter()
+    changes = landing.changes()
+    middle = time.perf_counter()
+    apply.apply(landing.layers(), Chosen(changes=changes), manifest.Manifest.of(changes))
+    return middle - began, time.perf_counter() - middle
+
+
+if __name__ == "__main__":
+    words = [*sys.argv[1:], *("10000", "/var/tmp")[len(sys.argv) - 1 :]]
+    sys.exit(main(int(words[0]), words[1]))

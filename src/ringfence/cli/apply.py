@@ -1,0 +1,244 @@
+"""`ringfence apply`: take changes of a session over into the project."""
+
+import gc
+import sys
+
+from ringfence.cli import ask
+from ringfence.cli.which import session_and_paths
+from ringfence.errors import BoundaryError, UsageError
+from ringfence.host import probe
+from ringfence.host.model import Host
+from ringfence.workspace import apply, manifest, selection
+from ringfence.workspace.content import Contents
+from ringfence.workspace.layers import Change, Layers
+from ringfence.workspace.manifest import Manifest
+from ringfence.workspace.review import report, summary
+from ringfence.workspace.review.report import Report
+from ringfence.workspace.review.text import shown_path
+from ringfence.workspace.selection import Selection, Wanted
+from ringfence.workspace.stage import Chosen, permissions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+APPLIED, NOT_APPLIED, LEFT, CONFLICT = 0, 1, 10, 11
+_MOST_NAMED = 20
+
+
+def main(arguments: list[str]) -> int:
+    """Read, choose, ask, apply."""
+    gc.disable()  # a short life with many small values: collecting costs a tenth of it and frees nothing
+    options = _parser().parse_intermixed_args(arguments)
+    host = probe.host()
+    layers, paths = session_and_paths(host, options.words)
+    finished = _finish(layers, options)
+    if finished is not None:
+        return finished
+    made = report.build(layers)
+    if not made.changes:
+        print(f"session {layers.session} has no changes that are not applied")
+        return APPLIED
+    wanted = Wanted(paths=paths, leave=_leave(host, layers, options), risky=options.include_risky)
+    contents: dict[bytes, bytes] = {}
+    if options.interactive:
+        answers = _interview(layers, selection.choose(made.changes, wanted, {}).changes, made)
+        wanted = Wanted(picked=answers.picked, approved=answers.picked, risky=options.include_risky)
+        contents = answers.contents
+    chosen = selection.choose(made.changes, wanted, _reasons(made))
+    return _apply(layers, made, chosen, contents, options, host)
+
+
+def _parser() -> "argparse.ArgumentParser":
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="ringfence apply",
+        usage="ringfence apply [OPTION …] [SESSION] [PATH …]",
+        description="Take changes of a session over into the project: all that were chosen, or none.",
+        epilog="Exit status: 0 applied, or nothing to apply; 1 not applied; 10 applied, but something is left"
+        " for review; 11 conflicts, nothing applied; 2 wrong usage; 125 it failed, nothing applied.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "words", nargs="*", metavar="SESSION|PATH",
+        help="a session's id, or its beginning, or `last`; left out, the last of this project; then paths",
+    )  # fmt: skip
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument("-i", "--interactive", action="store_true", help="ask about each change and hunk")
+    parser.add_argument(
+        "--include-risky", action="store_true", help="also what runs on the host or steers tools later"
+    )
+    parser.add_argument(
+        "--except", dest="leave", action="append", default=[], metavar="PATH", help="leave these out; repeat"
+    )
+    parser.add_argument("--commit", default="", metavar="BRANCH", help="as a commit on a new branch instead")
+    parser.add_argument("-m", "--message", default="", help="the commit's message")
+    parser.add_argument("--author", default="", metavar="'NAME <MAIL>'", help="the commit's author")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be applied")
+    finish = parser.add_mutually_exclusive_group()
+    finish.add_argument("--resume", action="store_true", help="go on with an apply that was interrupted")
+    finish.add_argument("--rollback", action="store_true", help="take an interrupted apply back")
+    return parser
+
+
+# --- what was interrupted ------------------------------------------------------------------------
+
+
+def _finish(layers: Layers, options: "argparse.Namespace") -> int | None:
+    """Finish an interrupted apply as asked; None when there is none and a new one may begin."""
+    left = apply.interrupted(layers)
+    if left is None:
+        if options.resume or options.rollback:
+            print(f"nothing of session {layers.session} was interrupted")
+            return APPLIED
+        return None
+    back = options.rollback
+    if not (options.resume or back):
+        answer = _offer(layers, "undo" if left.is_undo else "apply")
+        if not answer:
+            return NOT_APPLIED
+        back = answer == "b"
+    if back:
+        apply.roll_back(layers)
+        print("taken back: the project is as it was before")
+    else:
+        apply.resume(layers)
+        print("finished")
+    return APPLIED
+
+
+def _offer(layers: Layers, what: str) -> str:
+    print(f"an {what} of session {layers.session} was interrupted: the project is halfway")
+    if not sys.stdin.isatty():
+        raise BoundaryError(
+            f"the interrupted {what} has to be finished first",
+            hint=f"ringfence apply {layers.session} --resume, or --rollback",
+        )
+    answer = ask.person("go on with it, or take it back? [g/b/N] ").strip().lower()
+    return answer if answer in {"g", "b"} else ""
+
+
+# --- choosing ------------------------------------------------------------------------------------
+
+
+def _leave(host: Host, layers: Layers, options: "argparse.Namespace") -> tuple[bytes, ...]:
+    return session_and_paths(host, (layers.session, *options.leave))[1]
+
+
+def _reasons(made: Report) -> dict[bytes, tuple[str, ...]]:
+    return {path: tuple(one.why for one in found) for path, found in made.by_path().items()}
+
+
+def _interview(layers: Layers, changes: tuple[Change, ...], made: Report) -> ask.Answers:
+    if not sys.stdin.isatty():
+        raise UsageError("--interactive needs somebody at a terminal", hint="--yes applies without asking")
+    contents = Contents(layers)
+    try:
+        return ask.Asker(ask.person, contents, made.by_path()).about(changes)
+    finally:
+        contents.close()
+
+
+def _reviewed(layers: Layers, chosen: Selection) -> Manifest:
+    """Return what was reviewed; where nothing was, what is here now. Raises where it is not the same."""
+    found = manifest.load(layers)
+    if found is None:
+        return Manifest.of(chosen.changes)
+    known = {one.path for one in found.items}
+    wrong = [
+        (path, why)
+        for path, why in manifest.differences(found, chosen.all_changes)
+        if path in known or path in {one.path for one in chosen.changes}
+    ]
+    if wrong:
+        rows = "".join(f"\n  {shown_path(path)}: {why}" for path, why in wrong[:_MOST_NAMED])
+        more = f"\n  and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
+        raise BoundaryError(
+            f"not what was reviewed, so nothing was applied:{rows}{more}",
+            hint=f"review again: ringfence diff {layers.session}",
+        )
+    return found
+
+
+# --- applying ------------------------------------------------------------------------------------
+
+
+def _apply(
+    layers: Layers,
+    made: Report,
+    chosen: Selection,
+    contents: dict[bytes, bytes],
+    options: "argparse.Namespace",
+    host: Host,
+) -> int:
+    _tell(made, chosen, asks=not (options.yes or options.interactive))
+    if chosen.conflicts:
+        _tell_conflicts(chosen, layers)
+        return CONFLICT
+    if not chosen.changes:
+        print("nothing is applied")
+        return LEFT if chosen.left else NOT_APPLIED
+    reviewed = _reviewed(layers, chosen)
+    if options.dry_run:
+        return LEFT if chosen.left else APPLIED
+    if not options.yes and not _agreed(len(chosen.changes)):
+        print("nothing is applied")
+        return NOT_APPLIED
+    what = Chosen(changes=chosen.changes, contents=contents)
+    if options.commit:
+        _commit(layers, what, reviewed, options, host)
+    else:
+        count = apply.apply(layers, what, reviewed)
+        print(f"applied {count} change{'s' * (count != 1)}; to take back: ringfence undo {layers.session}")
+    return LEFT if chosen.left or contents else APPLIED
+
+
+def _commit(
+    layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse.Namespace", host: Host
+) -> None:
+    from ringfence.workspace import commit
+
+    wanted = commit.Commit(branch=options.commit, message=options.message, author=options.author)
+    done = commit.commit(layers, what, reviewed, wanted, home=host.home)
+    for note in done.notes:
+        print(f"# {note}")
+    print(f"committed {done.count} changes as {done.commit[:12]} on the new branch {options.commit}")
+
+
+def _tell(made: Report, chosen: Selection, *, asks: bool) -> None:
+    if asks:
+        for _, line in (*summary.danger(made), *summary.summary(made)):
+            print(line)
+    for change in chosen.changes:
+        if change.after is not None and (note := _other_mode(change)):
+            print(f"# {shown_path(change.path)}: {note}")
+    for one in chosen.left:
+        print(f"# left out: {shown_path(one.path)}: {one.why}")
+    if any(one.can_approve for one in chosen.left):
+        print("# what is dangerous needs a yes of its own: --interactive, or --include-risky")
+
+
+def _other_mode(change: Change) -> str:
+    """Say which permission bits are not taken over."""
+    assert change.after is not None  # noqa: S101 - for the type checker
+    if change.after.kind not in {"file", "directory"}:
+        return ""
+    mode = permissions(change)
+    return f"applied with mode {mode:04o}, not {change.after.mode:04o}" if mode != change.after.mode else ""
+
+
+def _tell_conflicts(chosen: Selection, layers: Layers) -> None:
+    for change in chosen.conflicts:
+        print(f"CONFLICT {shown_path(change.path)}: {change.conflict}")
+    print(
+        f"nothing is applied while there are conflicts; leave them out with --except PATH,"
+        f" or take over by hand what `ringfence diff {layers.session}` shows"
+    )
+
+
+def _agreed(count: int) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody to ask here", hint="`ringfence apply --yes` applies without asking")
+    answer = ask.person(f"apply {count} change{'s' * (count != 1)}? [y/N] ")
+    return answer.strip().lower() in {"y", "yes"}

@@ -1,0 +1,258 @@
+"""`ringfence diff`: what a session changed in its copy of the project, what is dangerous first.
+
+Exit status: 0 nothing changed, 1 there are changes, 2 the command line is wrong, 125 it could not be read.
+"""
+
+import os
+import sys
+
+from ringfence.canonical import encode
+from ringfence.errors import UsageError
+from ringfence.host import probe
+from ringfence.host.model import Host
+from ringfence.subject import file_matches, size
+from ringfence.value import replace
+from ringfence.workspace import changes, overlay
+from ringfence.workspace import content as reading
+from ringfence.workspace.layers import FILE, Change, Layers
+from ringfence.workspace.review import machine, report, side, summary, unified, viewer
+from ringfence.workspace.review.report import Report
+from ringfence.workspace.review.text import shown_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from ringfence.workspace.review.unified import Line
+
+NOTHING, CHANGES = 0, 1
+_COLOURS = {
+    unified.HEAD: "1", unified.HUNK: "36", unified.ADD: "32", unified.REMOVE: "31", unified.NOTE: "33",
+}  # fmt: skip
+_WIDTH = 160  # columns of `--side-by-side` where there is no terminal
+
+
+def main(arguments: list[str]) -> int:
+    """Run `ringfence diff`."""
+    options = _parser().parse_intermixed_args(arguments)
+    host = probe.host()
+    layers, paths = _asked(options, host)
+    contents = reading.Contents(layers, _size(options.max_size))
+    try:
+        made = report.judge(changes.read(layers), contents)
+        chosen = _chosen(made, paths, layers)
+        if options.json:
+            _write_json(layers, chosen, contents)
+        elif options.tool:
+            _open_tool(options.tool, host, layers, chosen, contents)
+        else:
+            _write(_lines(options, layers, chosen, contents), options, host, layers)
+    finally:
+        contents.close()
+    return CHANGES if chosen.changes else NOTHING
+
+
+def _parser() -> "argparse.ArgumentParser":
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="ringfence diff",
+        usage="ringfence diff [OPTION …] [SESSION] [PATH …]",
+        description="Show what a session changed: what is dangerous first, then a summary, then each line.",
+        epilog="Exit status: 0 nothing changed, 1 changes, 2 wrong usage, 125 it could not be read.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "words", nargs="*", metavar="SESSION|PATH",
+        help="a session's id, or its beginning, or `last`; left out, the last of this project; then paths",
+    )  # fmt: skip
+    parser.add_argument("--session", default="", metavar="ID", help="the session, as an option")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--stat", action="store_true", help="how much changed in each file")
+    shape.add_argument("--names", action="store_true", help="one line a change")
+    shape.add_argument("--json", action="store_true", help="everything but the lines, as JSON")
+    shape.add_argument("-y", "--side-by-side", action="store_true", help="old and new in two columns")
+    shape.add_argument("--tool", default="", metavar="COMMAND", help="open each file in a viewer of yours")
+    parser.add_argument("--max-size", default="4M", metavar="SIZE", help="sum up larger files (4M)")
+    parser.add_argument(
+        "--color", default="auto", choices=["auto", "always", "never"], help="auto: on a terminal"
+    )
+    parser.add_argument("--no-pager", action="store_true", help="write to the terminal at once")
+    return parser
+
+
+# --- what is asked for ---------------------------------------------------------------------------
+
+
+def _asked(options: "argparse.Namespace", host: Host) -> "tuple[Layers, list[bytes]]":
+    """Return the session and the paths that the command line means."""
+    words, name = list(options.words), options.session
+    if not name and words and is_session(words[0]):
+        name = words.pop(0)
+    layers = overlay.find(host.state_dir, name) if name else _of_this_project(host)
+    return layers, [_relative(word, layers) for word in words]
+
+
+def is_session(word: str) -> bool:
+    """Say whether a word is spelled like a session's id, or the beginning of one; else it is a path."""
+    if word == "last":
+        return True
+    parts = word.split("-")
+    if not (len(parts) <= 3 and parts[0].isdecimal() and len(parts[0]) == 8):
+        return False
+    return all(part.isalnum() or not part for part in parts[1:]) and not os.path.lexists(word)
+
+
+def _of_this_project(host: Host) -> Layers:
+    """Return the last session about the folder we are in, or about one above it."""
+    here = os.path.realpath(os.getcwd())
+    folder = here
+    while True:
+        try:
+            return overlay.find(host.state_dir, "last", folder)
+        except UsageError:
+            if folder == "/":
+                raise UsageError(
+                    f"no session has changed anything in {here}",
+                    hint="`ringfence sessions` lists those that have; name one: ringfence diff ID",
+                ) from None
+            folder = os.path.dirname(folder)
+
+
+def _relative(word: str, layers: Layers) -> bytes:
+    """Return a path as the changes spell it: relative to the project, from where we are."""
+    here = os.path.realpath(os.getcwd())
+    inside = f"{here}/".startswith(f"{layers.workspace}/")
+    full = os.path.normpath(os.path.join(here if inside else layers.workspace, word))
+    if full == layers.workspace:
+        return b""
+    if not full.startswith(f"{layers.workspace}/"):
+        raise UsageError(f"{word} is not in the project {layers.workspace}")
+    return os.fsencode(full[len(layers.workspace) + 1 :])
+
+
+def _size(text: str) -> int:
+    try:
+        return size(text)
+    except ValueError as error:
+        raise UsageError(f"--max-size {text}: {error}") from None
+
+
+def _chosen(made: Report, paths: list[bytes], layers: Layers) -> Report:
+    """Return the part of a report that is about these paths."""
+    if not paths:
+        return made
+    kept = tuple(change for change in made.changes if any(_means(path, change) for path in paths))
+    for path in paths:
+        if not any(_means(path, change) for change in made.changes):
+            shown = shown_path(path)
+            sys.stderr.write(f"ringfence: nothing changed at {shown} in session {layers.session}\n")
+    known = {change.path for change in kept}
+    return replace(
+        made, changes=kept, findings=tuple(finding for finding in made.findings if finding.path in known)
+    )
+
+
+def _means(path: bytes, change: Change) -> bool:
+    for one in (change.path, change.source):
+        if one and (not path or one == path or one.startswith(path + b"/")):
+            return True
+        if one and (b"*" in path or b"?" in path) and file_matches(os.fsdecode(path), os.fsdecode(one)):
+            return True
+    return False
+
+
+# --- showing -------------------------------------------------------------------------------------
+
+
+def _write_json(layers: Layers, chosen: Report, contents: reading.Contents) -> None:
+    head = machine.Head(
+        session=layers.session, workspace=layers.workspace, running=overlay.is_running(layers)
+    )
+    findings = chosen.by_path()
+    rows = (machine.change(one, contents.of(one), findings.get(one.path, ())) for one in chosen.changes)
+    print(encode(machine.document(head, chosen, rows)))
+
+
+def _open_tool(given: str, host: Host, layers: Layers, chosen: Report, contents: reading.Contents) -> None:
+    """Open each changed file in the operator's viewer; say what it cannot show."""
+    words = viewer.command(given, host.path, layers.workspace)
+    for number, change in enumerate(chosen.changes, start=1):
+        sides = [entry for entry in (change.before, change.after) if entry is not None]
+        content = contents.of(change)
+        if content.large or any(entry.kind != FILE for entry in sides):
+            print(f"not opened: {summary.named(change)} ({change.kind}): look at it without --tool")
+            continue
+        sys.stdout.flush()
+        viewer.open_tool(words, change, content, number)
+
+
+def _lines(
+    options: "argparse.Namespace", layers: Layers, chosen: Report, contents: reading.Contents
+) -> "Iterator[Line]":
+    """Yield everything, what is dangerous first."""
+    if overlay.is_running(layers):
+        yield unified.HEAD, f"# session {layers.session} is still running: this may change"
+    yield from summary.danger(chosen)
+    yield from summary.summary(chosen)
+    if options.names:
+        yield from summary.names(chosen)
+        return
+    if options.stat:
+        table = summary.Stat()
+        for change in chosen.changes:
+            table.add(change, contents.of(change))
+        yield from table.lines()
+        return
+    if chosen.changes:
+        yield unified.META, ""
+    width = _columns()
+    for change in chosen.changes:
+        content = contents.of(change)
+        if options.side_by_side:
+            yield from side.columns(change, content, width)
+        else:
+            yield from unified.lines(change, content)
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        return _WIDTH
+
+
+def _write(lines: "Iterator[Line]", options: "argparse.Namespace", host: Host, layers: Layers) -> None:
+    """Write to standard output, through the operator's pager where that is a terminal."""
+    terminal = sys.stdout.isatty()
+    coloured = options.color == "always" or (
+        options.color == "auto" and terminal and "NO_COLOR" not in host.set_variables
+    )
+    painted = (_painted(kind, text, coloured=coloured) for kind, text in lines)
+    words = _pager(host, layers) if terminal and not options.no_pager else []
+    if words:
+        viewer.page(words, painted)
+        return
+    out = sys.stdout
+    if hasattr(out, "reconfigure"):  # a name or a line may hold what the locale has no bytes for
+        out.reconfigure(errors="backslashreplace", newline="\n")
+    for line in painted:
+        out.write(line)
+    out.flush()
+
+
+def _pager(host: Host, layers: Layers) -> list[str]:
+    given = probe.settings(("PAGER",)).get("PAGER", "")
+    if given:
+        return viewer.command(given, host.path, layers.workspace)
+    found = viewer.find(viewer.PAGER, host.path, layers.workspace)
+    return [found] if found else []
+
+
+def _painted(kind: str, text: str, *, coloured: bool) -> str:
+    colour = _COLOURS.get(kind) if coloured else None
+    if colour is None or not text:
+        return text + "\n"
+    body = text.removesuffix("\r")
+    return f"\x1b[{colour}m{body}\x1b[m{text[len(body) :]}\n"

@@ -1,0 +1,109 @@
+"""Small files of ours that must survive a crash: written whole, then renamed into place, then synced.
+
+`moment` is called before each thing that a crash could come before; tests put a kill there.
+"""
+
+import ctypes
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_FEW = 64  # files that are synced one by one: beyond, the whole file system at once is cheaper
+
+
+def _nothing(_what: str) -> None:
+    return
+
+
+moment: "Callable[[str], None]" = _nothing
+
+
+def write(folder: str, name: str, value: object) -> None:
+    """Write a value of plain data as JSON: after a crash the file is the old one or this one."""
+    import json
+
+    moment(f"write {name}")
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))  # many times faster than `canonical`
+    temporary = f"{folder}/{name}.{os.urandom(8).hex()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(fd, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(fd)
+        moment(f"rename {name}")
+        os.rename(temporary, f"{folder}/{name}")
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_folder(folder)
+
+
+def read(folder: str, name: str) -> "Any":
+    """Return what `write` wrote, or None where there is no such file."""
+    import json
+
+    try:
+        with open(f"{folder}/{name}", encoding="ascii") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None
+
+
+def rename(folder: str, name: str, to: str) -> None:
+    """Give a file of ours another name, for good."""
+    moment(f"rename {name} {to}")
+    os.rename(f"{folder}/{name}", f"{folder}/{to}")
+    sync_folder(folder)
+
+
+def sync_folder(folder: str) -> None:
+    """Make a folder's names survive a crash."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_all(folder: int, count: int) -> None:
+    """Make what was written on the file system of an open folder survive a crash.
+
+    `count`: how many files that is. A few are synced by name; of many, each would wait for the disk.
+    """
+    moment("sync")
+    if count > _FEW:
+        sync_file_system(folder)
+        return
+    for name in os.listdir(folder):
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        except OSError:  # a link, which has no content of its own; or shut even for us: then all is synced
+            sync_file_system(folder)
+            return
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    os.fsync(folder)
+
+
+def sync_file_system(fd: int) -> None:
+    """Write out all of a file system (syncfs(2)); Python has no door to it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syncfs(fd) < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def text(path: bytes) -> str:
+    """Return a path as JSON holds it: bytes that are no UTF-8 as lone surrogates, so that none is lost."""
+    return path.decode("utf-8", "surrogateescape")
+
+
+def raw(path: str) -> bytes:
+    """Return what `text` was made of."""
+    return path.encode("utf-8", "surrogateescape")

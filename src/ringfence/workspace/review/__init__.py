@@ -1,0 +1,1 @@
+"""What a session changed, shown to a person: raw bytes, escaped, danger first, nothing left out silently."""

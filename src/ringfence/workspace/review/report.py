@@ -1,0 +1,62 @@
+"""The whole of a review as one value: what changed, what is dangerous, what the user changed meanwhile.
+
+What shows it (`ringfence diff`), what applies it and what decides alone (`run --review=auto`) all start
+from here, so that what is called risky is the same for all.
+"""
+
+from ringfence.value import Struct
+from ringfence.workspace import changes as reading
+from ringfence.workspace import risks
+from ringfence.workspace.content import Contents
+from ringfence.workspace.layers import Change, Layers
+from ringfence.workspace.risks.finding import Finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Report(Struct):
+    """A session's changes, judged."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def conflicts(self) -> tuple[Change, ...]:
+        """Return the changes where the user changed the same path meanwhile."""
+        return tuple(change for change in self.changes if change.conflict)
+
+    @property
+    def risky(self) -> frozenset[bytes]:
+        """Return the paths that "apply all" does not cover."""
+        return frozenset(finding.path for finding in self.findings)
+
+    def by_path(self) -> dict[bytes, tuple[Finding, ...]]:
+        """Return what was found in each change that something was found in."""
+        found: dict[bytes, tuple[Finding, ...]] = {}
+        for finding in self.findings:
+            found[finding.path] = (*found.get(finding.path, ()), finding)
+        return found
+
+
+def build(layers: Layers) -> Report:
+    """Read a session's changes and judge each."""
+    contents = Contents(layers)
+    try:
+        return judge(reading.read(layers), contents)
+    finally:
+        contents.close()
+
+
+def judge(changes: "Iterable[Change]", contents: Contents) -> Report:
+    """Judge changes that were read."""
+    chosen = tuple(changes)
+    found: list[Finding] = []
+    for change in chosen:
+        content = contents.of(change)
+        findings = risks.look(change, content)
+        if findings:
+            found += findings
+        contents.keep(change, content)
+    return Report(changes=chosen, findings=tuple(found))

@@ -1,0 +1,56 @@
+"""Tests with fewer assertions than before."""
+
+import re
+
+from ringfence.workspace.content import Content
+from ringfence.workspace.layers import Change
+from ringfence.workspace.risks.finding import WEAKENS, Finding, Patterns, excerpt_of
+from ringfence.workspace.risks.testing import is_test
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "assertions removed"
+GROUP = WEAKENS
+DOC = "Tests with fewer assertions than before."
+
+_ASSERT = re.compile(
+    rb"^\s*assert\b|\bself\.assert\w+\s*\(|\bself\.fail\w*\s*\(|\bpytest\.raises\b|\bexpect\s*\("
+    rb"|\.should\b|\bassert(?:\.\w+)?\s*\("
+    rb"|\bassert_\w+!?\s*[( ]|\bassert\w*!\s*\(|\brequire\.\w+\s*\(t\b|\bt\.(?:Error|Fatal"
+    rb"|Fail)\w*\s*\(|\bAssert\.\w+\s*\("
+    rb"|\b(?:EXPECT|ASSERT)_\w+\s*\(|\bXCTAssert\w*\s*\(|\$this->assert\w+\s*\(|\bassertThat\s*\("
+    rb"|\bREQUIRE\s*\(|\bCHECK\s*\("
+    rb"|\bassert[A-Z]\w*\s*\(",
+)
+_ALWAYS = Patterns(
+    (b"assert", b"expect"),
+    re.compile(
+        rb"\bassert\s+(?:True|1|not False)\b|assertTrue\s*\(\s*True|expect\s*\(\s*(?:true|1)\s*\)"
+        rb"|assert!?\(\s*true\s*\)"
+    ),
+)
+
+
+def look(change: Change, content: Content) -> "Iterator[Finding]":
+    """Yield what this risk finds in one change."""
+    if change.after is None or content.after is None or not is_test(change.path):
+        return
+    empty = _ALWAYS.found(content.added())
+    for number, line in empty:
+        yield Finding(
+            path=change.path,
+            risk=NAME,
+            why="an assertion that always holds",
+            line=number,
+            excerpt=excerpt_of(line),
+        )
+    gone = [(number, line) for number, line in content.removed() if _ASSERT.search(line)]
+    if not gone:
+        return
+    new = sum(1 for _, line in content.added() if _ASSERT.search(line)) - len(empty)
+    if len(gone) > new:
+        number, line = gone[0]
+        why = f"{len(gone) - max(new, 0)} fewer assertions than before"
+        yield Finding(path=change.path, risk=NAME, why=why, line=number, excerpt=excerpt_of(line))

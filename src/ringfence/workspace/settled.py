@@ -1,0 +1,28 @@
+"""What stands in the project because ringfence put it there: no change of the user's, though it is new.
+
+What has a change time later than a session's start was changed meanwhile, and is a conflict. An apply, an
+undo and a rollback change things too. They write down (device, inode, change time) of each as they left
+it; whoever touches it afterwards changes that time, which nobody can set.
+"""
+
+import os
+
+from ringfence.workspace import record
+
+_FILE = "settled.json"
+
+
+def load(folder: str) -> "frozenset[tuple[int, int, int]]":
+    """Return what was settled in a session's folder."""
+    found = record.read(folder, _FILE) or []
+    return frozenset((row[0], row[1], row[2]) for row in found)
+
+
+def add(folder: str, statuses: "list[os.stat_result]") -> None:
+    """Note how things were left."""
+    if not statuses:
+        return
+    before = record.read(folder, _FILE) or []
+    new = {(one.st_dev, one.st_ino) for one in statuses}
+    rows = [row for row in before if (row[0], row[1]) not in new]
+    record.write(folder, _FILE, rows + [(one.st_dev, one.st_ino, one.st_ctime_ns) for one in statuses])

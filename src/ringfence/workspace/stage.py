@@ -1,0 +1,342 @@
+"""From chosen changes to a journal: everything checked, and everything that is to land made and verified.
+
+Nothing in the project is touched here. Each file of the layer is opened once, copied from that descriptor
+while it is hashed, and compared with what was reviewed: type, mode, size, digest, target of a link. What
+stands in the project now must be what the session saw. What lands is new: content, permission bits and
+the owner of what it replaces, or of the folder it comes into; no set-id bits, no extended attributes, no
+hard links, no devices.
+"""
+
+import os
+import stat
+
+from ringfence.errors import HostError
+from ringfence.value import Struct, replace
+from ringfence.workspace import beneath, manifest, record, settled
+from ringfence.workspace.journal import Journal
+from ringfence.workspace.layers import ADDED, DELETED, DIRECTORY, FILE, LINK, MODE, RENAMED, Change, Layers
+from ringfence.workspace.source import Source, write
+from ringfence.workspace.steps import ADD, PUT, TAKE, Mark, Site, Step, mark, moved, show
+from ringfence.workspace.steps import MODE as CHMOD
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SPARE = 16 << 20  # bytes that stay free
+_LARGE = 1 << 20  # from here on it is asked whether a file has holes
+_ENTER = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to change the names in a folder
+TYPES = {FILE: stat.S_IFREG, DIRECTORY: stat.S_IFDIR, LINK: stat.S_IFLNK}
+
+
+class Chosen(Struct):
+    """What is to be applied."""
+
+    changes: tuple[Change, ...]
+    contents: dict[bytes, bytes] = {}  # noqa: RUF012 - never changed; path -> bytes, where only some hunks were taken
+
+
+def permissions(change: Change) -> int:
+    """Return the permission bits that a change is applied with.
+
+    Never a set-id or sticky bit that was not there before, nor new writing by everybody.
+    """
+    assert change.after is not None  # noqa: S101 - for the type checker
+    before = change.before.mode if change.before is not None else 0
+    kept = 0o7000 if change.after.kind == DIRECTORY else 0  # a file with new content is a new file
+    allowed = 0o775 | (before & (kept | 0o002))
+    if change.kind == MODE:
+        allowed |= before & 0o7000
+    return change.after.mode & allowed
+
+
+def prepare(layers: Layers, chosen: Chosen, site: Site, area: str) -> Journal:
+    """Check and stage; return what is to be done. Raises where anything is not as reviewed."""
+    stage = _Stage(layers, chosen, site)
+    try:
+        steps = stage.steps()
+        record.sync_all(site.area, stage.slots)
+        stage.look_again()
+        status = os.fstat(site.root)
+        return Journal(
+            session=layers.session,
+            workspace=layers.workspace,
+            root=(status.st_dev, status.st_ino),
+            area=area,
+            steps=tuple(steps),
+            whole=tuple(one.path for one in chosen.changes if one.path not in chosen.contents),
+            folders=stage.clean_folders(),
+        )
+    finally:
+        stage.close()
+
+
+class _Stage:
+    """The layer and the project, looked at for one apply."""
+
+    def __init__(self, layers: Layers, chosen: Chosen, site: Site) -> None:
+        self._layers, self._site = layers, site
+        self._contents = chosen.contents
+        self._changes = _moves(chosen.changes)
+        self._settled = settled.load(manifest.folder(layers))
+        self._targets: dict[bytes, Mark | None] = {}
+        self._folders: dict[bytes, os.stat_result] = {}  # of the project, whose names will change
+        self._owners: dict[bytes, tuple[int, int]] = {}  # of folders that are new
+        self._self = (os.geteuid(), os.getegid())
+        self.slots = 0
+        self._source = Source(layers.upper)
+
+    def close(self) -> None:
+        """Let go of the layer."""
+        self._source.close()
+
+    # --- the order of things -----------------------------------------------------------------
+
+    def steps(self) -> list[Step]:
+        """Return all steps in order: what goes first, folders from the top, then what comes."""
+        for change in self._changes:
+            self._targets[change.path] = self._target(change)
+        self._check_folders()
+        self._check_space()
+        going: list[Step] = []
+        leaving: list[Step] = []
+        coming: list[Change] = []
+        landing: list[Change] = []
+        modes: list[Change] = []
+        for change in self._changes:
+            old = self._targets[change.path]
+            was_folder, is_folder = old is not None and old.is_folder, _is(change, DIRECTORY)
+            if was_folder and is_folder:
+                modes.append(change)
+                continue
+            if change.kind == MODE and change.path not in self._contents:
+                modes.append(change)
+                continue
+            if old is not None and (was_folder or is_folder or change.after is None):
+                (leaving if was_folder else going).append(Step(TAKE, change.path, self._slot(), old))
+            if is_folder:
+                coming.append(change)
+            elif change.after is not None:
+                landing.append(change)
+        leaving.sort(key=lambda step: step.path, reverse=True)  # the deepest first
+        made = [self._folder_step(change) for change in coming]
+        loose, tight = self._modes(modes, made, leaving)
+        return [*loose, *going, *leaving, *made, *(self._file_step(change) for change in landing), *tight]
+
+    def _slot(self) -> str:
+        self.slots += 1
+        return f"{self.slots:07d}"
+
+    # --- the project as it is ----------------------------------------------------------------
+
+    def _target(self, change: Change) -> Mark | None:
+        """Return what stands at a path now; it must be what the session saw there."""
+        status = self._site.at(change.path)
+        before = change.before
+        if (status is None) != (before is None):
+            raise moved(change.path)
+        if status is None or before is None:
+            return None
+        if TYPES.get(before.kind, stat.S_IFMT(status.st_mode)) != stat.S_IFMT(status.st_mode):
+            raise moved(change.path)
+        if before.kind != LINK and before.mode != stat.S_IMODE(status.st_mode):
+            raise moved(change.path)
+        if before.inode not in {(0, 0), (status.st_dev, status.st_ino)}:
+            raise moved(change.path)
+        if before.kind != DIRECTORY and not self._is_seen(status):
+            raise moved(change.path)
+        return mark(status)
+
+    def _is_seen(self, status: os.stat_result) -> bool:
+        started = self._layers.started
+        known = (status.st_dev, status.st_ino, status.st_ctime_ns) in self._settled
+        return not started or status.st_ctime_ns <= started or known
+
+    def look_again(self) -> None:
+        """Refuse if anything in the project changed while the rest was staged."""
+        self._site.forget()
+        for path, old in self._targets.items():
+            status = self._site.at(path)
+            if status is not None if old is None else not old.fits(status):
+                raise moved(path)
+
+    def clean_folders(self) -> tuple[bytes, ...]:
+        """Return the folders that nobody else changed: afterwards, their new times are ours."""
+        return tuple(path for path, status in self._folders.items() if path and self._is_seen(status))
+
+    def _check_folders(self) -> None:
+        """Look at each folder in which names come or go, and whether they can."""
+        new = {
+            change.path for change in self._changes if _is(change, DIRECTORY) and not self._was_folder(change)
+        }
+        for change in self._changes:
+            folder = change.path.rpartition(b"/")[0]
+            if (
+                folder in self._folders
+                or folder in new
+                or (change.kind == MODE and change.before is not None)
+            ):
+                continue
+            fd = beneath.open_folder(self._site.root, folder)
+            try:
+                self._folders[folder] = status = os.fstat(fd)
+                can = os.access(".", os.W_OK | os.X_OK, dir_fd=fd) or status.st_uid == os.geteuid()
+            finally:
+                os.close(fd)
+            if not can:
+                raise HostError(
+                    f"no permission to change names in the folder {show(folder) or '.'}; nothing was written",
+                    hint="apply as the owner of the workspace",
+                )
+
+    def _was_folder(self, change: Change) -> bool:
+        old = self._targets[change.path]
+        return old is not None and old.is_folder
+
+    def _check_space(self) -> None:
+        need = sum(self._size(change) for change in self._changes) + _SPARE
+        free = os.fstatvfs(self._site.area)
+        if need > free.f_bavail * free.f_frsize:
+            raise HostError(
+                f"not enough space: {need:,} bytes are needed beside the workspace,"
+                f" {free.f_bavail * free.f_frsize:,} are free; nothing was written",
+                hint="free some space, or apply in parts: ringfence apply SESSION PATH…",
+            )
+        if free.f_files and len(self._changes) > free.f_favail:
+            raise HostError(
+                f"not enough free inodes for {len(self._changes):,} files; nothing was written",
+                hint="remove files that are not needed",
+            )
+
+    def _size(self, change: Change) -> int:
+        after = change.after
+        if after is None or after.kind != FILE or change.kind == MODE:
+            return 0
+        if after.size < _LARGE:
+            return after.size + 4096
+        return min(after.size, self._source.status(change.path).st_blocks * 512)
+
+    # --- permissions -------------------------------------------------------------------------
+
+    def _modes(
+        self, changes: list[Change], made: list[Step], leaving: list[Step]
+    ) -> tuple[list[Step], list[Step]]:
+        """Return the changes of permissions: those before names are moved, and those after.
+
+        A folder that its owner may not write is opened up for the time, as far as names in it change.
+        """
+        final: dict[bytes, tuple[Mark, int]] = {}
+        for change in changes:
+            old = self._targets[change.path]
+            assert old is not None  # noqa: S101 - for the type checker
+            final[change.path] = (old, stat.S_IFMT(old.mode) | permissions(change))
+        gone = {step.path: step.old for step in leaving if step.old is not None}
+        shut = {path: mark(status) for path, status in self._folders.items() if path} | gone
+        loose = []
+        for path, old in shut.items():
+            if os.geteuid() == 0 or old.mode & _ENTER == _ENTER or old.uid != os.geteuid():
+                continue
+            opened = old._replace(mode=old.mode | _ENTER)
+            loose.append(Step(act=CHMOD, path=path, old=old, new=opened))
+            if path not in gone:
+                final[path] = (opened, final[path][1] if path in final else old.mode)
+        tight = [
+            Step(act=CHMOD, path=path, old=old, new=old._replace(mode=mode))
+            for path, (old, mode) in final.items()
+            if old.mode != mode
+        ]
+        wanted = {change.path: permissions(change) for change in self._changes if _is(change, DIRECTORY)}
+        for step in made:
+            assert step.new is not None  # noqa: S101 - for the type checker
+            mode = stat.S_IFDIR | wanted[step.path]
+            if mode != step.new.mode:
+                tight.append(Step(act=CHMOD, path=step.path, old=step.new, new=step.new._replace(mode=mode)))
+        return loose, sorted(tight, key=lambda step: step.path, reverse=True)
+
+    # --- what lands --------------------------------------------------------------------------
+
+    def _owner(self, path: bytes) -> tuple[int, int]:
+        """Return whom a new file belongs to: as what it replaces, or as the folder it comes into."""
+        old = self._targets.get(path)
+        if old is not None:
+            return old.uid, old.gid
+        folder = path.rpartition(b"/")[0]
+        if folder in self._owners:
+            return self._owners[folder]
+        status = self._folders[folder]
+        own = os.geteuid() != 0 and not status.st_mode & stat.S_ISGID
+        return status.st_uid, os.getegid() if own else status.st_gid
+
+    def _give(self, fd: int, owner: tuple[int, int]) -> None:
+        """Root gives everything to its owner; others can at most keep the group."""
+        if owner == self._self:
+            return
+        if self._self[0] == 0:
+            os.chown(fd, *owner)
+        elif owner[1] != self._self[1]:
+            try:
+                os.chown(fd, -1, owner[1])
+            except PermissionError:
+                return
+
+    def _folder_step(self, change: Change) -> Step:
+        slot = self._slot()
+        name = slot.encode()
+        self._source.check_folder(change)
+        record.moment(f"stage {slot}")
+        os.mkdir(name, 0o700, dir_fd=self._site.area)
+        fd = beneath.open_folder(self._site.area, name)
+        try:
+            owner = self._owners[change.path] = self._owner(change.path)
+            self._give(fd, owner)
+            os.fchmod(fd, permissions(change) | 0o700)
+            return Step(ADD, change.path, slot, new=mark(os.fstat(fd)))
+        finally:
+            os.close(fd)
+
+    def _file_step(self, change: Change) -> Step:
+        slot = self._slot()
+        record.moment(f"stage {slot}")
+        new = self._link(change, slot) if _is(change, LINK) else self._file(change, slot)
+        old = self._targets[change.path]
+        put = old is not None and not old.is_folder
+        return Step(PUT if put else ADD, change.path, slot, old if put else None, new)
+
+    def _link(self, change: Change, slot: str) -> Mark:
+        target = self._source.target(change)
+        area, at = self._site.area, slot.encode()
+        os.symlink(target, at, dir_fd=area)
+        if os.geteuid() == 0:
+            os.chown(at, *self._owner(change.path), dir_fd=area, follow_symlinks=False)
+        return mark(beneath.status(area, at))
+
+    def _file(self, change: Change, slot: str) -> Mark:
+        mode = permissions(change)
+        out = os.open(slot, _NEW, mode, dir_fd=self._site.area)  # an area that nobody else can enter
+        try:
+            chosen = self._contents.get(change.path)
+            if chosen is None:
+                self._source.copy(change, out)
+            else:
+                write(out, chosen)
+            self._give(out, self._owner(change.path))
+            status = os.fstat(out)
+            if stat.S_IMODE(status.st_mode) != mode:
+                os.fchmod(out, mode)
+                status = os.fstat(out)
+            return mark(status)
+        finally:
+            os.close(out)
+
+
+def _moves(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Return the changes with each rename as what it is on the disk: one path goes, another comes."""
+    out = []
+    for change in changes:
+        if change.kind != RENAMED:
+            out.append(change)
+            continue
+        out.append(replace(change, kind=ADDED, before=None, source=b""))
+        out.append(Change(path=change.source, kind=DELETED, before=change.before))
+    return tuple(sorted(out, key=lambda change: change.path))
+
+
+def _is(change: Change, kind: str) -> bool:
+    return change.after is not None and change.after.kind == kind
