@@ -267,7 +267,7 @@ def test_a_hundred_reloads_under_load_open_no_window_and_drop_nothing_that_is_al
             sock, head = service.connect("evil.test:443")
             sock.close()
             counts["never"] += 1
-            time.sleep(0.005)  # the upstream runs in this process too
+            time.sleep(0.005)
             if not head.startswith(b"HTTP/1.1 403 "):
                 wrong.append(("never", head[:80]))
 
@@ -300,7 +300,7 @@ def test_a_hundred_reloads_under_load_open_no_window_and_drop_nothing_that_is_al
             for thread in threads:
                 thread.join(WAIT)
     assert wrong == []
-    assert min(counts.values()) > 20, counts
+    assert min(counts.values()) > 10, counts
 
 
 def test_many_signals_at_once_are_as_good_as_one(one):
