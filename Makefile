@@ -51,6 +51,7 @@ contain: dev ## attack the boundary on this machine
 bench: dev ## measure start, memory, scan, review and the gate beside its peers
 	$(IN)/python benchmarks/start.py
 	$(IN)/python benchmarks/scan.py
+	$(IN)/python benchmarks/overlay.py
 	$(IN)/python benchmarks/diff.py
 	$(IN)/python benchmarks/gate.py
 

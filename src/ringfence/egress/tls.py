@@ -10,7 +10,7 @@ import ssl
 
 from ringfence.egress import limits
 from ringfence.egress.stream import GoneError, Stream
-from ringfence.errors import PeerError
+from ringfence.errors import HostError, PeerError
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -321,12 +321,17 @@ def upstream_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name by default
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if file or folder:
-        usual = ssl.get_default_verify_paths()
-        context.load_verify_locations(cafile=file or usual.cafile, capath=folder or usual.capath)
-    else:
-        context.load_default_certs()
-    for path in extra_ca:
-        context.load_verify_locations(cafile=path)
+    path = file or folder
+    try:
+        if path:
+            usual = ssl.get_default_verify_paths()
+            context.load_verify_locations(cafile=file or usual.cafile, capath=folder or usual.capath)
+        else:
+            context.load_default_certs()
+        for path in extra_ca:
+            context.load_verify_locations(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or "it holds no certificate"
+        raise HostError(f"the certificate authorities in {path} cannot be used: {reason}") from None
     context.set_alpn_protocols(protocols)
     return context
