@@ -55,6 +55,7 @@ def apply(layers: Layers, chosen: Chosen, reviewed: Manifest) -> int:
             place = area.make(layers.workspace, hold.root, folder)
             with Site(layers.workspace, layers.root, place) as site:
                 meant = stage.prepare(layers, chosen, site, place)
+                record.reserve(folder, _room(layers, meant))
                 unfinished.note(layers)
                 journal.write(folder, meant)
                 _land(site, meant, folder)
@@ -110,7 +111,10 @@ def take_back(site: Site, meant: Journal, folder: str, error: BaseException) -> 
 
 def _roll_back(site: Site, meant: Journal, folder: str) -> None:
     journal.roll_back(site, meant)
-    _settle(site, meant, folder)
+    try:
+        _settle(site, meant, folder)
+    except OSError:  # full after all: what was put back will look like a change of the user's, no more
+        record.moment("not settled")
     sync(site, meant)
     if os.path.exists(f"{folder}/{DONE}"):  # it was an undo: what it was to take back stands
         record.moment("forget undo")
@@ -127,6 +131,10 @@ def _finish(site: Site, meant: Journal, folder: str) -> None:
         keeping.keep(site, meant, area.kept(folder))
     _settle(site, meant, folder)
     record.rename(folder, OPEN, DONE)
+
+
+def _room(layers: Layers, meant: Journal) -> int:
+    return settled.size(manifest.folder(layers), len(meant.steps) + len(meant.folders))
 
 
 def sync(site: Site, meant: Journal) -> None:
@@ -148,6 +156,7 @@ def sync(site: Site, meant: Journal) -> None:
 def _settle(site: Site, meant: Journal, folder: str) -> None:
     """Note how ours stands in the project now, so that nobody takes it for a change of the user's."""
     site.forget()
+    record.release(folder)
     paths = sorted({step.path for step in meant.steps} | set(meant.folders))
     found = [status for path in paths if (status := site.at(path)) is not None]
     settled.add(os.path.dirname(os.path.dirname(folder)), found)
