@@ -4,7 +4,7 @@ import time
 
 import pytest
 from gates import WAIT, credential, drain, rule
-from http2_peers import Client2, connect2, data, reset, window
+from http2_peers import Client2, connect2, data, reset, settings, window
 
 from ringfence.handover import Canary
 from ringfence.policy.model import Gateway, Watch
@@ -224,6 +224,21 @@ def test_who_does_not_read_stops_the_upstream(gate, upstream):
     assert upstream.requests[0].reset is not None
     (record,) = [one for one in gate.wait_for("response", host=HOST) if one["down"] > 60_000]
     assert record["down"] < 1_500_000
+
+
+def test_windows_that_grow_by_a_setting_count(gate):
+    with connect2(gate, f"{HOST}:443") as client:
+        client.send(settings(INITIAL_WINDOW_SIZE=0))
+        client.ask(1, HOST, path="/big5000")
+        assert client.read(lambda: 1 in client.heads)
+        assert not client.read(lambda: 1 in client.bodies, 0.2)
+        client.send(settings(INITIAL_WINDOW_SIZE=3000))
+        assert client.read(lambda: len(client.bodies.get(1, b"")) == 3000)
+        client.send(settings(INITIAL_WINDOW_SIZE=1000), window(1, 3000))
+        assert client.read(lambda: len(client.bodies[1]) == 4000)
+        client.send(settings(INITIAL_WINDOW_SIZE=9000))
+        assert client.done(1)
+        assert len(client.bodies[1]) == 5000
 
 
 def test_a_request_that_is_cancelled_is_cancelled_at_the_upstream(gate, upstream):

@@ -190,8 +190,10 @@ def _raw(policy: Policy, gate: "Gate", authority: str) -> Explained:
 
 
 def _injected(gate: "Gate", target: "Target") -> tuple[str, ...]:
+    from ringfence.policy import kinds
+
     return tuple(
-        f"{one.name} in {one.header} (from {one.source}{', if there is one' if one.optional else ''})"
+        f"{one.name} {kinds.carried(one)} (from {one.source}{', if there is one' if one.optional else ''})"
         for one in gate.credentials_for(target)
     )
 

@@ -6,6 +6,8 @@ policy or by the new one, never by none. What was under way is judged again, and
 says no.
 """
 
+import asyncio
+
 from ringfence.credential.vault import Vault
 from ringfence.credential.web import Web
 from ringfence.egress import injection, leaf
@@ -73,9 +75,14 @@ class Renewal:
             self._keys = _keys(new, environment, services.record)
             self._keys.adopt(services.keys)
         self._upstreams = _upstreams(new, self._gate, services.registry, services.record, self._keys)
+        self._upstreams.inherit(services.upstreams)
         self._controls = services.controls
         if _controlled(old) != _controlled(new):
             self._controls = Controls(new, services.record, alarmed)
+
+    async def prepare(self) -> None:
+        """Read what takes long to read, away from the event loop. Raises HostError."""
+        await asyncio.to_thread(self._upstreams.context)
 
     def apply(self) -> int:
         """Exchange the parts; returns how many passages the new policy ended."""

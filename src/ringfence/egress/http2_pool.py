@@ -37,6 +37,11 @@ class Multiplexer:
         self._making: dict[Key, asyncio.Future[PeerError | None]] = {}
         self._older: dict[Key, float] = {}  # speak HTTP/1.1 only, as far as is known until then
 
+    @property
+    def open(self) -> bool:
+        """Whether there is any connection."""
+        return bool(self._open)
+
     async def take(self, target: Target, credential: str, *, fresh: bool) -> Outbound:
         """Return a stream for one request, or an HTTP/1.1 connection; `fresh`: on a new connection."""
         key = (target.scheme, target.host, target.port, credential)

@@ -168,7 +168,7 @@ class Service:
                 if present is None:
                     made.append(Tenant(setup, self._tell))
                 else:
-                    applies.append(present.renewal(setup))
+                    applies.append(await present.renewal(setup))
             door = Door(
                 (one.identity for one in setups),
                 {one.identity.name: one.token for one in setups if one.token},

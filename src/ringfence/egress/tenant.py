@@ -63,17 +63,19 @@ class Tenant:
         )
 
     async def start(self) -> None:
-        """Take answers to what its rules ask, where they ask."""
+        """Read what takes long to read; take answers to what its rules ask, where they ask."""
+        await asyncio.to_thread(self.services.upstreams.context)
         if self.setup.handover.ask and not self.services.asking.open:
             await self.services.asking.start()
 
     # --- another policy
 
-    def renewal(self, setup: Setup) -> "Callable[[], None]":
+    async def renewal(self, setup: Setup) -> "Callable[[], None]":
         """Make everything that could fail of a new setup; what is returned puts it in its place."""
         made = assembly.Renewal(
             self.services, self.setup.handover, setup.handover, setup.environment, self._alarmed
         )
+        await made.prepare()
 
         def apply() -> None:
             changed = setup.handover.policy_digest != self.setup.handover.policy_digest

@@ -10,7 +10,7 @@ import ssl
 
 from ringfence.egress import limits
 from ringfence.egress.stream import GoneError, Stream
-from ringfence.errors import PeerError
+from ringfence.errors import HostError, PeerError
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -176,6 +176,9 @@ class TlsStream:
         """Return what has arrived, waiting for something; b"" is a proper end (close_notify)."""
         data, self._unread = self._unread, b""
         while not data and not self._finished:
+            # Asked only where something is there: OpenSSL's way of saying "nothing" is an exception.
+            if not self._incoming.pending and not self._object.pending():
+                await self._feed()
             data = self._decrypt()
             if not data and not self._finished:
                 await self._feed()
@@ -318,12 +321,17 @@ def upstream_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name by default
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if file or folder:
-        usual = ssl.get_default_verify_paths()
-        context.load_verify_locations(cafile=file or usual.cafile, capath=folder or usual.capath)
-    else:
-        context.load_default_certs()
-    for path in extra_ca:
-        context.load_verify_locations(cafile=path)
+    path = file or folder
+    try:
+        if path:
+            usual = ssl.get_default_verify_paths()
+            context.load_verify_locations(cafile=file or usual.cafile, capath=folder or usual.capath)
+        else:
+            context.load_default_certs()
+        for path in extra_ca:
+            context.load_verify_locations(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or "it holds no certificate"
+        raise HostError(f"the certificate authorities in {path} cannot be used: {reason}") from None
     context.set_alpn_protocols(protocols)
     return context

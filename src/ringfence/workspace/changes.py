@@ -28,7 +28,7 @@ import stat
 
 from ringfence.errors import BoundaryError, HostError
 from ringfence.value import replace
-from ringfence.workspace import beneath
+from ringfence.workspace import beneath, git_index
 from ringfence.workspace.below import HOLDS_HIDDEN, Below, unread
 from ringfence.workspace.entries import (
     digest,
@@ -323,11 +323,21 @@ class _Reader:
         if self._copied and before.mode & 0o777 == after.mode:
             before = replace(before, mode=after.mode)  # a copy is made without set-id bits
         kind = _difference(before, after)
+        if kind == CHANGED and git_index.is_index(path) and self._is_refreshed(path):
+            kind = ""
         if kind:
             notes = _link_notes(before, after)
             self._add(
                 Change(path=path, kind=kind, before=before, after=after, conflict=conflict, notes=notes)
             )
+
+    def _is_refreshed(self, path: bytes) -> bool:
+        """Say whether an index was only written anew, as every git command does."""
+        try:
+            sides = [_content(one, path) for one in (self._upper, self._below.root)]
+        except OSError:
+            return False
+        return git_index.same(*sides)
 
     def _before(self, below: int, name: bytes, path: bytes, lower: os.stat_result) -> tuple[Entry, str]:
         """Return what the project has at a name; what is in a folder that is replaced is deleted."""
@@ -400,6 +410,12 @@ class _Reader:
             if twin is not None and change.kind == ADDED:
                 note = f"{TWIN}{os.fsdecode(twin)!a}"
                 self._found[at] = replace(change, notes=(*change.notes, note))
+
+
+def _content(root_fd: int, path: bytes) -> bytes:
+    fd = beneath.open_file(root_fd, path)
+    with open(fd, "rb") as file:
+        return file.read(git_index.LARGEST + 1)
 
 
 def _difference(before: Entry, after: Entry) -> str:

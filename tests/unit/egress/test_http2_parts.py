@@ -1,5 +1,8 @@
 """HTTP/2's parts that need no connection: field lists, their coding, the count of frames."""
 
+import subprocess
+import sys
+
 import pytest
 from hpack import Decoder
 from hypothesis import given
@@ -118,3 +121,14 @@ def test_an_allowance_is_used_up_earned_back_and_never_more_than_at_first():
     assert [allowance.take(1) for _ in range(4)] == [True, True, True, False]
     allowance.give(2)
     assert allowance.take(1)
+
+
+def test_the_library_is_not_imported_before_somebody_speaks_http_2():
+    """It takes 27 ms, which the first answer of a session does not have to wait for."""
+    code = (
+        "import sys, ringfence.egress.server; print([one for one in sys.modules if one in {'h2', 'hpack'}])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[]\n"

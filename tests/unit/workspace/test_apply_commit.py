@@ -137,9 +137,7 @@ def test_nothing_that_the_repository_names_is_run(landing):
         "commit-msg",
     ):
         put(landing.top, f"hooks/{hook}", f"#!/bin/sh\necho {hook} >> {landing.top}/sprung\n", 0o755)
-        put(
-            landing.below, f".git/hooks/{hook}", f"#!/bin/sh\necho {hook} >> {landing.top}/sprung\n", 0o755
-        )
+        put(landing.below, f".git/hooks/{hook}", f"#!/bin/sh\necho {hook} >> {landing.top}/sprung\n", 0o755)
     put(landing.below, ".git/info/attributes", "* filter=evil diff=evil\n")
     landing.began()
     landing.agent(CHANGES)

@@ -60,7 +60,7 @@ class _Held:
         self._access = access
         self._text = secret.reveal_for_injection().strip()
         self._data = _object(self._text)
-        bare = "" if self._data else self._text
+        bare = "" if self._text.startswith("{") else self._text
         refreshing = credential.grant == REFRESH
         self._id = credential.client_id or self._part("client_id")
         self._secret = self._part("client_secret") or ("" if refreshing else bare)
