@@ -48,9 +48,12 @@ contain: dev ## attack the boundary on this machine
 	$(IN)/ringfence verify
 	$(if $(wildcard tests/containment),$(PYTEST) tests/containment)
 
-bench: dev ## measure start, memory and scan against the budgets
+bench: dev ## measure start, memory, scan, review and the gate beside its peers
 	$(IN)/python benchmarks/start.py
 	$(IN)/python benchmarks/scan.py
+	$(IN)/python benchmarks/overlay.py
+	$(IN)/python benchmarks/diff.py
+	$(IN)/python benchmarks/gate.py
 
 docs: dev ## write the generated pages anew
 	$(IN)/ringfence policy schema > docs/policy.schema.json

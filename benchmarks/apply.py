@@ -52,7 +52,7 @@ def made(folder: str, count: int) -> Landing:
 
 def copied(landing: Landing) -> float:
     """Return how long `cp -a` of the layer takes."""
-    target = f"{landing.folder}/copy"
+    target = f"{landing.top}/copy"
     os.sync()
     began = time.perf_counter()
     subprocess.run(["cp", "-a", landing.upper, target], check=True)

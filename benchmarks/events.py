@@ -1,5 +1,6 @@
 """An upstream that streams events over TLS: `events.py PORT PEM`. Each says when it was sent."""
 
+import socket
 import socketserver
 import ssl
 import sys
@@ -14,6 +15,7 @@ class Handler(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         """Serve one connection."""
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock = CONTEXT.wrap_socket(self.request, server_side=True)
         held = b""
         while data := sock.recv(65536):

@@ -3,7 +3,7 @@
  *   load key=value …
  *     mode=keep|new|bulk|events|tunnels   what is done (below)
  *     to=HOST:PORT         where to connect: the upstream, or the proxy
- *     name=HOST            Host, SNI and the name verified
+ *     name=HOST            SNI, the name verified, and Host (host=HOST:PORT: another Host)
  *     connect=HOST:PORT    send CONNECT first
  *     tls=1 ca=FILE        TLS, verified by these authorities
  *     path=/P header="N: V"  the request; body=BYTES makes it a POST
@@ -301,12 +301,19 @@ int main(int argc, char **argv) {
         "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: load/1.0\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
         "Accept-Language: *\r\nX-Stainless-Lang: js\r\nX-Stainless-Package-Version: 0.60.0\r\nX-Stainless-OS: Linux\r\n"
         "X-Stainless-Arch: x64\r\nX-Stainless-Runtime: node\r\nAnthropic-Version: 2023-06-01\r\nConnection: keep-alive\r\n",
-        body ? "POST" : "GET", opt(argc, argv, "path", "/"), name);
+        body ? "POST" : "GET", opt(argc, argv, "path", "/"), opt(argc, argv, "host", name));
     if (*header) request_size += snprintf(request + request_size, 4096, "%s\r\n", header);
     if (body) request_size += snprintf(request + request_size, 4096, "Content-Type: application/json\r\nContent-Length: %d\r\n", body);
     request_size += snprintf(request + request_size, 16, "\r\n");
-    memset(request + request_size, 'x', body);
-    request_size += body;
+    if (body) { /* what a model's API takes, as long as asked for */
+        static const char front[] = "{\"model\":\"m\",\"max_tokens\":16,\"messages\":[{\"role\":\"user\",\"content\":\"", back[] = "\"}]}";
+        int room = body - (int)(sizeof front + sizeof back - 2);
+        if (room < 0) fail("body is too short");
+        memcpy(request + request_size, front, sizeof front - 1);
+        memset(request + request_size + sizeof front - 1, 'x', room);
+        memcpy(request + request_size + sizeof front - 1 + room, back, sizeof back - 1);
+        request_size += body;
+    }
     long requests = atol(opt(argc, argv, "requests", "1000"));
     int connections = atoi(opt(argc, argv, "connections", "1"));
     if (!strcmp(mode, "keep")) keep(connections, requests, atof(opt(argc, argv, "rate", "0")));

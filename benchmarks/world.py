@@ -1,4 +1,4 @@
-"""The world that `gate.py` measures in: an authority, an upstream over TLS (nginx), one that streams events, load.
+"""The world that `gate.py` measures in: an authority, nginx behind TLS, a stream of events, load.
 
 Everything listens on loopback and ends with the benchmark. CPU is what the kernel has counted for a process
 and its children: the figure that neighbours on the machine disturb least.
@@ -13,17 +13,20 @@ import subprocess
 import sys
 import time
 
+__all__ = ["Running", "World", "cpu", "credential", "end", "free_port", "memory", "rule", "wait_port"]
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path[:0] = [os.path.join(ROOT, "src"), os.path.join(ROOT, "tests", "egress")]
 
-from gates import Upstreams  # noqa: E402 - found through the path above
+from gates import Running, Upstreams, credential, rule  # noqa: E402 - found through the path above
 
 HOST = "up.example.com"
+OPAQUE = "opaque.example.com"  # the same upstream, passed through unseen
 EVENTS = "events.example.com"
+VISITED = tuple(f"visit{number}.example.com" for number in range(5))  # each for a first visit
 BODY = 1000
 BULK = 200 * 1024 * 1024
-TICK = os.sysconf("SC_CLK_TCK")
 
 NGINX = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
@@ -38,7 +41,7 @@ http {{
     ssl_protocols TLSv1.3; ssl_session_tickets off;
     default_type application/json;
     location / {{ return 200 "{body}"; }}
-    location /v1/messages {{ return 200 '{message}'; }}
+    location /v1/messages {{  return 200 '{message}'; }}
     location /bulk {{ root {folder}; }}
   }}
 }}
@@ -80,7 +83,7 @@ def family(pid: int) -> list[int]:
 
 
 def cpu(pid: int) -> float:
-    """Return the seconds of CPU that a process and its children have used; finer than a tick where it can be."""
+    """Return the seconds of CPU that a process and its children have used, as the scheduler counts them."""
     total = 0.0
     for one in family(pid):
         with contextlib.suppress(OSError):
@@ -120,7 +123,7 @@ class World:
         kept, path = os.unlink, os.path.join(self.folder, "upstream.pem")
         os.unlink = lambda name: os.replace(name, path)
         try:
-            self.certificates.context(HOST, EVENTS)
+            self.certificates.context(HOST, EVENTS, OPAQUE, "127.0.0.1", *VISITED)
         finally:
             os.unlink = kept
         os.chmod(path, 0o644)

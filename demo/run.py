@@ -22,6 +22,9 @@ WIDTH = min(max(shutil.get_terminal_size().columns, 80), 100)
 
 POLICY = """\
 # What the operator allows this agent, beside ringfence's defaults
+[workspace]
+mode = "direct"
+
 [[egress.allow]]
 host    = "api.example.test"
 methods = ["GET", "POST"]

@@ -12,7 +12,7 @@ from ringfence.workspace import apply, record, undo
 
 
 def opened(folder, started, root):
-    """Return the landing that the test made, as this process sees it."""
+    """Return the landing that the test made."""
     return Landing(folder, started=started, root=root)
 
 

@@ -15,9 +15,11 @@ class Landing(Layered):
     """A project, a session that has ended, and what stands around them."""
 
     def __init__(self, folder, **more):
-        super().__init__(folder, **more)
-        self.session = f"{self.folder}/session"
-        os.makedirs(self.session, exist_ok=True)
+        super().__init__(f"{folder}/session", **more)
+        self.top, self.session = os.fspath(folder), self.folder
+        self.below = f"{folder}/below"
+        os.makedirs(self.below, exist_ok=True)
+        os.path.isdir(f"{self.session}/below") and os.rmdir(f"{self.session}/below")
         with open(f"{self.session}/lock", "w"):
             pass
         self.more |= {"ended": True, "lock": f"{self.session}/lock"}

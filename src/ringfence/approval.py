@@ -36,6 +36,8 @@ class Question(Struct):
     length: int = 0  # bytes of its body; -1 where it does not say
     asked: float = 0.0  # seconds since the epoch
     until: float = 0.0  # when silence becomes no
+    what: tuple[str, ...] = ()  # what the body says, where the rule is about that: GraphQL fields, git refs
+    lines: str = ""  # the smallest rule that would let just this request pass, as a policy has it
 
     @property
     def seal(self) -> str:

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["digest", "encode", "encode_flat", "sha256", "use_openssl"]
+__all__ = ["digest", "encode", "encode_flat", "sha256", "text", "use_openssl"]
 
 try:
     from _json import encode_basestring_ascii as _string
 except ImportError:  # an interpreter without the C accelerator
     from json.encoder import py_encode_basestring_ascii as _string
 
+text = _string  # a text alone
 # A mapping of texts and numbers in one call. Floats are written as Python does: whole ones are not canonical.
 encode_flat: "Callable[[dict[str, Any], int], tuple[str, ...]] | None" = None
 try:

@@ -30,6 +30,7 @@ class Request(Struct):
     overrides: Overrides = Overrides()
     publish: tuple[Publication, ...] = ()
     quiet: bool = False
+    review: bool = False  # apply at the end what the policy lets through without a person
     discard: bool = False  # nothing of what changed in a copy is left
     session: str = ""  # one whose copy of the project is worked on again
 

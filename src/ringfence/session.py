@@ -39,7 +39,7 @@ def run(request: Request, host: Host) -> int:
     except BaseException:
         prepared.child.abandon()
         raise
-    return session.run()
+    return session.run() or (session.review() if request.review else 0)
 
 
 def _tidy_up(request: Request, host: Host) -> None:
@@ -104,7 +104,7 @@ class _Session:
             return Place()
         from ringfence.boundary import copies
 
-        copies.check_continued(policy, request.session)
+        copies.check_asked(policy, request.session, review=request.review)
         survey, refused = self._prepared.survey, self._prepared.refused
         agent = owner(request.workspace, host)
         if request.session:
@@ -193,6 +193,12 @@ class _Session:
         finally:
             self._end(outcome)
         return self._verdict(outcome)
+
+    def review(self) -> int:
+        """Apply what the policy lets through without a person."""
+        from ringfence.boundary import copies
+
+        return copies.review(self._copy, self._plan.policy, self._say)
 
     def _watch(self) -> "Outcome":
         from ringfence.boundary.supervise import Supervisor, Watch

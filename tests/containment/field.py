@@ -40,6 +40,7 @@ class Field:
         self.project = f"{self.home}/{name}"
         self.state = f"{self.folder}/state"
         self.variables = {}
+        self.mode = ""  # the workspace's, where a test is about one; empty: what the policy says
         os.makedirs(self.project)
         self.own()
 
@@ -79,6 +80,9 @@ class Field:
         self.put(f"{self.folder}/config/policy.toml", text)
 
     def argv(self, *words, refusing=""):
+        named = {"--mode", "--direct", "--session"}.intersection(words)
+        if self.mode and words[0] in {"run", "plan", "verify"} and not named:
+            words = (words[0], "--mode", self.mode, *words[1:])
         around = [self.person.python, f"{TOP}/tests/refusing.py", refusing, "--"] if refusing else []
         return [*self.person.prefix, *around, self.person.python, "-m", "ringfence.cli", *words]
 

@@ -22,14 +22,14 @@ ln -s added link; chmod 700 mode
 @pytest.fixture(params=["same file system", "another file system"])
 def landing(request, tmp_path):
     """Return a session that is over; its folder on the project's mount, or on another."""
-    one = Landing(tmp_path)
+    session = f"{tmp_path}/session"
     if request.param != "same file system":
         if os.getuid():
             pytest.skip("only root mounts here")
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", one.session], check=True, timeout=10)
-        with open(f"{one.session}/lock", "w"):
-            pass
+        os.mkdir(session)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", session], check=True, timeout=10)
     try:
+        one = Landing(tmp_path)
         for name in ("changed", "gone", "tree/a", "tree/b/c", "file2dir", "dir2file/in", "mode"):
             put(one.below, name, name)
         put(one.below, "moved", "some content that moves")
@@ -38,7 +38,7 @@ def landing(request, tmp_path):
         yield one
     finally:
         if request.param != "same file system":
-            subprocess.run(["umount", one.session], check=True, timeout=10)
+            subprocess.run(["umount", session], check=True, timeout=10)
 
 
 def run(landing, action, last):
@@ -47,7 +47,7 @@ def run(landing, action, last):
     argv = [
         sys.executable,
         f"{HERE}/killed.py",
-        landing.folder,
+        landing.top,
         landing.more["started"],
         device,
         inode,

@@ -262,7 +262,9 @@ class TestTheMachine:
         options = f"size=256k,uid={field.person.uid},gid={field.person.gid},mode=0700"
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", field.state], check=True, timeout=10)
         try:
-            child = field.start("run", "--", "sh", "-c", "echo ready; read x; echo evil > .envrc; exit 3")
+            child = field.start(
+                "run", "--direct", "--", "sh", "-c", "echo ready; read x; echo evil > .envrc; exit 3"
+            )
             assert child.stdout.readline() == b"ready\n"
             filler = os.open(f"{field.state}/filler", os.O_WRONLY | os.O_CREAT, 0o600)
             with contextlib.suppress(OSError):
@@ -321,7 +323,7 @@ class TestTheWorkspace:
         deep = field.project + "/" + "/".join(["d" * 200] * ((length - len(field.project)) // 201))
         os.makedirs(deep)
         field.own()
-        done = field.run("run", "--", "sh", "-c", "pwd; echo x > made", cwd=deep)
+        done = field.run("run", "--direct", "--", "sh", "-c", "pwd; echo x > made", cwd=deep)
         assert done.out == f"{deep}\n", done
         assert os.path.exists(f"{deep}/made")
 
@@ -340,7 +342,9 @@ class TestTheWorkspace:
 
     def test_may_be_named_by_a_link(self, field):
         os.symlink(field.project, f"{field.home}/link")
-        done = field.run("run", "--workspace", f"{field.home}/link", "--", "sh", "-c", "pwd; echo x > made")
+        done = field.run(
+            "run", "--direct", "--workspace", f"{field.home}/link", "--", "sh", "-c", "pwd; echo x > made"
+        )
         assert done.out == f"{field.project}\n", done
         assert os.path.exists(f"{field.project}/made")
 
@@ -403,7 +407,7 @@ class TestStreamsAndDescriptors:
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
     def test_a_closed_stream_is_no_trouble(self, field, closed):
         field.put("x")
-        words = " ".join(f"'{word}'" for word in field.argv("run", "--", "touch", "ran"))
+        words = " ".join(f"'{word}'" for word in field.argv("run", "--direct", "--", "touch", "ran"))
         ended = subprocess.run(
             ["sh", "-c", f"{words} {closed}"], cwd=field.project, env=field.environment, capture_output=True, timeout=30, check=False
         )  # fmt: skip

@@ -401,7 +401,7 @@ class TestWhatIsThere:
         assert field.sh("ls -A /tmp /var/tmp /dev/shm").out.count("rf-test") == 0
 
     def test_files_made_inside_belong_to_the_operator(self, field):
-        field.sh("echo x > made; mkdir folder; echo y > folder/z")
+        field.sh("echo x > made; mkdir folder; echo y > folder/z", "--direct")
         owners = {os.stat(f"{field.project}/{name}").st_uid for name in ("made", "folder", "folder/z")}
         assert owners == {field.person.uid}
 
@@ -593,6 +593,12 @@ class TestModes:
 
 
 class TestProtected:
+    """In direct mode: the agent has the real files, but not these."""
+
+    @pytest.fixture(autouse=True)
+    def _direct(self, field):
+        field.mode = "direct"
+
     PATHS = (
         ".envrc",
         ".git/hooks/pre-commit",
@@ -950,6 +956,7 @@ class TestFallback:
         users.put("a/.envrc", "mine")
         done = users.sh(
             "cat a/b/.env a/.envrc a/.aws/*; echo evil > a/.envrc; mv a a2; echo ok > made",
+            "--direct",
             refusing=self.REFUSING,
         )
         assert SECRET not in done.out

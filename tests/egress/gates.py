@@ -203,7 +203,7 @@ class Upstream:
                 held += self._more(sock, needed=True)
             end = 5 if held.startswith(b"0\r\n") else held.index(b"\r\n0\r\n\r\n") + 7
             return held[:end], held[end:]
-        length = int(lower.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+        length = int(lower.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0] or 0)
         while len(held) < length:
             held += self._more(sock, needed=True)
         return held[:length], held[length:]

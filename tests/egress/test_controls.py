@@ -53,6 +53,7 @@ def world(serve, start):
 # --- budgets
 
 
+@pytest.mark.guarantee("K2")
 def test_requests_beyond_a_budget_never_reach_the_upstream(world):
     gate = world(budgets=(Budget(name="few", host=HOST, requests=2),))
     assert [gate.ask(HOST + ":443")[0] for _ in range(4)] == [200, 200, 403, 403]
@@ -79,6 +80,7 @@ def test_a_download_over_budget_is_cut_and_seen_to_be_cut(world):
     gate.wait_for("refused")
 
 
+@pytest.mark.guarantee("K2")
 def test_raw_connections_count_as_well(world):
     gate = world(
         allow=(rule(HOST, schemes=("tcp",), ports=(5432,)),),
@@ -109,6 +111,7 @@ def watched(world, tmp_path, **more):
     )
 
 
+@pytest.mark.guarantee("K4")
 @pytest.mark.parametrize("way", ["path", "header", "body", "gzip", "chunked", "base64"])
 def test_a_value_of_a_masked_file_never_reaches_an_upstream_whole(world, tmp_path, way):
     gate = watched(world, tmp_path)
@@ -163,6 +166,7 @@ def test_the_key_that_the_gate_puts_in_is_no_find_although_a_masked_file_holds_i
     assert gate.records("alarm") == []
 
 
+@pytest.mark.guarantee("K3")
 def test_a_canary_ends_the_gate_and_is_on_record(world, tmp_path):
     gate = watched(world, tmp_path)
     gate.ask(HOST + ":443", path="/" + CANARY.encode().hex())
@@ -188,6 +192,7 @@ CODED = {
 }
 
 
+@pytest.mark.guarantee("C10")
 @pytest.mark.parametrize("name", CODED)
 def test_a_secret_echoed_in_a_compressed_body_is_scrubbed(world, name):
     gate = world(credentials=(credential(HOST, header="x-api-key"),), environment={"TEST_KEY": KEY})
@@ -202,6 +207,7 @@ def test_a_secret_echoed_in_a_compressed_body_is_scrubbed(world, name):
     assert b"Accept-Encoding: gzip, br, zstd, deflate\r\n" in gate.upstream.heads[0] + b"\r\n"
 
 
+@pytest.mark.guarantee("C10")
 def test_an_answer_that_cannot_be_looked_into_is_not_passed_on(world):
     gate = world(credentials=(credential(HOST, header="x-api-key"),), environment={"TEST_KEY": KEY})
     gate.upstream.answer = answering(b"whatever", Content_Encoding="compress")
@@ -233,6 +239,7 @@ def frame(payload):
     return size + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
 
 
+@pytest.mark.guarantee("C10")
 def test_a_dialogue_is_scrubbed_and_watched(world, tmp_path):
     gate = watched(
         world, tmp_path, credentials=(credential(HOST, header="x-api-key"),), environment={"TEST_KEY": KEY},
@@ -277,6 +284,7 @@ EVENTS = b"".join(
 )
 
 
+@pytest.mark.guarantee("K5")
 @pytest.mark.parametrize("coded", [False, True])
 @pytest.mark.parametrize(("content", "kind"), [(MESSAGE, "application/json"), (EVENTS, "text/event-stream")])
 def test_the_model_stops_when_its_budget_is_used_up(world, tmp_path, content, kind, coded):
@@ -378,6 +386,7 @@ class Held(threading.Thread):
         return self.result
 
 
+@pytest.mark.guarantee("K1")
 def test_a_held_request_goes_out_once_it_is_allowed_and_not_before(world, tmp_path):
     gate = world(allow=(), ask=(rule(HOST, reason="talk to ops"),), session_dir=str(tmp_path))
     held = Held(gate, HOST + ":443", "POST", "/x?y=1", body=b"hello")
@@ -411,6 +420,7 @@ def test_an_answer_for_the_session_is_not_asked_again(world, tmp_path):
     assert gate.ask(HOST + ":443", path="/other")[0] == 200
 
 
+@pytest.mark.guarantee("K1")
 def test_silence_refuses(world, tmp_path):
     gate = world(allow=(), ask=(rule(HOST),), session_dir=str(tmp_path), ask_timeout=0.2)
     status, _, body = gate.ask(HOST + ":443")

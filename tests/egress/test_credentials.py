@@ -118,6 +118,7 @@ def test_the_placeholder_is_not_replaced_in_a_body(gate, upstream):
 ENCODED = base64.b64encode(b"x" + PLACEHOLDER.encode()).decode()
 
 
+@pytest.mark.guarantee("C8")
 @pytest.mark.parametrize("host", [HOST, "other.example.com"])
 @pytest.mark.parametrize(
     ("path", "headers"),
@@ -189,6 +190,7 @@ def test_of_several_credentials_the_first_with_a_secret_is_used_and_every_header
     assert fields(upstream) == [f"Host: {HOST}", "x-b: Token bbbbbbbb"]
 
 
+@pytest.mark.guarantee("C9")
 def test_a_rotated_file_is_used_at_the_next_request(start, serve, tmp_path):
     upstream = serve(HOST)
     path = tmp_path / "key"

@@ -1,12 +1,13 @@
 """HTTP/2 through the gate: streams judged one by one, bodies both ways, windows, trailers, upstreams that leave."""
 
-import threading
 import time
 
-import h2.settings
 import pytest
-from gates import WAIT, credential, rule
-from http2_peers import Client2, connect2, data, reset, window
+from gates import WAIT, credential, drain, rule
+from http2_peers import Client2, connect2, data, reset, settings, window
+
+from ringfence.handover import Canary
+from ringfence.policy.model import Gateway, Watch
 
 HOST, OTHER = "api.example.com", "other.example.com"
 KEY = "canary-key-0123456789abcdef"
@@ -81,6 +82,8 @@ def test_a_request_goes_through_and_is_recorded_once(gate, upstream):
     assert len(gate.wait_for("verdict", path="/a?b=c")) == 1
 
 
+@pytest.mark.guarantee("N8")
+@pytest.mark.guarantee("N9")
 def test_each_stream_is_judged_by_its_own_authority(gate, upstream):
     """One connection, two names on the upstream's certificate: the connection's name counts (T6)."""
     upstream.clear()
@@ -113,6 +116,8 @@ def test_a_denied_request_says_why_and_the_connection_goes_on(gate, upstream):
     assert [one.named[":path"] for one in upstream.requests] == ["/open/a"]
 
 
+@pytest.mark.guarantee("C3")
+@pytest.mark.guarantee("C4")
 def test_a_credential_is_put_in_and_scrubbed_out_again(gate, upstream):
     upstream.clear()
     with connect2(gate, f"{HOST}:443") as client:
@@ -221,6 +226,21 @@ def test_who_does_not_read_stops_the_upstream(gate, upstream):
     assert record["down"] < 1_500_000
 
 
+def test_windows_that_grow_by_a_setting_count(gate):
+    with connect2(gate, f"{HOST}:443") as client:
+        client.send(settings(INITIAL_WINDOW_SIZE=0))
+        client.ask(1, HOST, path="/big5000")
+        assert client.read(lambda: 1 in client.heads)
+        assert not client.read(lambda: 1 in client.bodies, 0.2)
+        client.send(settings(INITIAL_WINDOW_SIZE=3000))
+        assert client.read(lambda: len(client.bodies.get(1, b"")) == 3000)
+        client.send(settings(INITIAL_WINDOW_SIZE=1000), window(1, 3000))
+        assert client.read(lambda: len(client.bodies[1]) == 4000)
+        client.send(settings(INITIAL_WINDOW_SIZE=9000))
+        assert client.done(1)
+        assert len(client.bodies[1]) == 5000
+
+
 def test_a_request_that_is_cancelled_is_cancelled_at_the_upstream(gate, upstream):
     upstream.clear()
     with connect2(gate, f"{HOST}:443") as client:
@@ -269,144 +289,6 @@ def test_http_1_clients_keep_to_http_1_upstream(gate):
     assert gate.ask("old.example.com:443")[0] == 200
 
 
-@pytest.mark.parametrize("code", [8, 11, 13])
-def test_the_reason_of_a_reset_travels_where_it_means_the_same(start, serve2, code):
-    def begun(peer, request):
-        peer.conn.send_headers(request.number, [(":status", "200")])
-        peer.conn.send_data(request.number, b"part")
-        peer.flush()
-        time.sleep(0.2)
-        peer.conn.reset_stream(request.number, code)
-
-    upstream = serve2(HOST, begun=begun, answer=lambda *_: None)
-    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
-    with connect2(gate, f"{HOST}:443") as client:
-        client.ask(1, HOST)
-        assert client.done(1)
-        assert client.resets[1] == code
-
-
-def test_an_upstream_that_resets_before_it_answers_is_a_bad_gateway(start, serve2):
-    upstream = serve2(HOST, answer=lambda peer, request: peer.conn.reset_stream(request.number, 2))
-    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
-    with connect2(gate, f"{HOST}:443") as client:
-        client.ask(1, HOST)
-        assert client.done(1)
-        assert client.status(1) == 502
-
-
-def test_an_answer_that_comes_before_the_body_is_over_is_passed_on(start, serve2):
-    def begun(peer, request):
-        peer.reply(request, 413, b"too much")
-        peer.flush()
-        peer.conn.reset_stream(request.number, 0)
-
-    upstream = serve2(HOST, begun=begun, answer=lambda *_: None)
-    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
-    with connect2(gate, f"{HOST}:443") as client:
-        head = [(":method", "POST"), (":scheme", "https"), (":authority", HOST), (":path", "/")]
-        client.send(client.headers(1, head, end=False), data(1, b"x" * 1000))
-        assert client.read(lambda: 1 in client.over)
-        assert (client.status(1), client.bodies[1]) == (413, b"too much")
-        assert client.done(1)
-
-
-def test_a_request_the_upstream_did_not_look_at_is_sent_again(start, serve2):
-    """The first connection goes away and says which streams it has not looked at: whatever their method."""
-    turns = []
-
-    def answered(peer, request):
-        turns.append(request.named[":path"])
-        if len(turns) == 1:
-            peer.conn.close_connection(last_stream_id=0)
-            peer.flush()
-            return
-        peer.reply(request, 200, request.body)
-
-    upstream = serve2(HOST, answer=answered)
-    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
-    with connect2(gate, f"{HOST}:443") as client:
-        client.ask(1, HOST, "POST", "/once", body=b"hello")
-        assert client.done(1)
-        assert (client.status(1), client.bodies[1]) == (200, b"hello")
-    assert turns == ["/once", "/once"]
-    assert upstream.connections == 2
-
-
-def test_a_refused_stream_is_sent_again_once_only(start, serve2):
-    upstream = serve2(HOST, answer=lambda peer, request: peer.conn.reset_stream(request.number, 7))
-    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
-    with connect2(gate, f"{HOST}:443") as client:
-        client.ask(1, HOST, "POST", "/", body=b"hello")
-        assert client.done(1)
-        assert client.status(1) == 502
-    assert len(upstream.requests) == 2
-
-
-def test_a_request_that_may_have_been_looked_at_is_not_sent_again(start, serve2):
-    def begun(peer, _):
-        peer.sock.close()
-        raise OSError
-
-    upstream = serve2(HOST, begun=begun)
-    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
-    with connect2(gate, f"{HOST}:443") as client:
-        client.ask(1, HOST, "POST", "/", body=b"hello")
-        assert client.done(1)
-        assert client.status(1) == 502
-    assert len(upstream.requests) == 1
-
-
-def test_what_is_under_way_goes_on_when_the_upstream_goes_away(start, serve2):
-    """A server that ends a connection in order answers what it has accepted (nginx after 1000 requests)."""
-    going = threading.Event()
-
-    def answered(peer, request):
-        # A GOAWAY by hand: the library would end its side at once.
-        from hyperframe.frame import GoAwayFrame
-
-        peer.flush()
-        peer.sock.sendall(GoAwayFrame(0, last_stream_id=request.number).serialize())
-        going.set()
-        time.sleep(0.2)
-        peer.reply(request, 200, b"late")
-
-    upstream = serve2(HOST, answer=answered)
-    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
-    with connect2(gate, f"{HOST}:443") as client:
-        client.ask(1, HOST)
-        assert going.wait(WAIT)
-        client.ask(3, HOST)
-        assert client.done(1, 3)
-        assert [client.bodies.get(one) for one in (1, 3)] == [b"late", b"late"]
-    assert upstream.connections == 2
-
-
-def test_no_more_streams_are_opened_than_the_upstream_allows(start, serve2):
-    under_way, most, lock = set(), [0], threading.Lock()
-    code = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
-
-    def answered(peer, request):
-        with lock:
-            under_way.add((id(peer), request.number))
-            most[0] = max(most[0], sum(one[0] == id(peer) for one in under_way))
-        time.sleep(0.02)
-        peer.reply(request, 200, b"ok")
-        with lock:
-            under_way.discard((id(peer), request.number))
-
-    upstream = serve2(HOST, answer=answered, settings={code: 2})
-    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
-    with connect2(gate, f"{HOST}:443") as client:
-        numbers = range(1, 21, 2)
-        for number in numbers:
-            client.ask(number, HOST)
-        assert client.done(*numbers)
-        assert {client.status(one) for one in numbers} == {200}
-    assert upstream.faults == []
-    assert 2 <= upstream.connections <= 10
-
-
 def test_prior_knowledge_is_taken_without_tls_where_plain_http_is_allowed(start, serve2):
     upstream = serve2(tls=False)
     gate = start(
@@ -425,9 +307,47 @@ def test_prior_knowledge_is_taken_without_tls_where_plain_http_is_allowed(start,
     assert request.named[":scheme"] == "http"
 
 
-def test_prior_knowledge_is_not_taken_by_the_proxy_nor_after_a_request(gate):
+def test_prior_knowledge_is_not_taken_by_the_proxy_nor_inside_tls(gate):
     answer = gate.converse(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", end=True)
     assert answer.startswith(b"HTTP/1.1 505 ")
+    answer = gate.tunnelled("old.example.com:443", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 505 ")
+
+
+def test_prior_knowledge_is_not_taken_after_a_request(start, serve):
+    upstream = serve(tls=False)
+    plain = "plain.example.com"
+    gate = start(allow=(rule(plain, schemes=("http",)),), static=((plain, upstream.address),))
+    with gate.plain() as sock:
+        head = f"{plain}:80".encode()
+        sock.sendall(b"CONNECT " + head + b" HTTP/1.1\r\nHost: " + head + b"\r\n\r\n")
+        assert b" 200 " in sock.recv(4096)
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: plain.example.com\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        answer = drain(sock)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"HTTP/1.1 505 " in answer
+
+
+def test_a_gateway_takes_http_2_and_goes_on_by_it(start, serve2):
+    upstream = serve2(HOST)
+    gate = start(
+        allow=(rule(HOST),),
+        static=((HOST, upstream.address),),
+        credentials=(credential(HOST),),
+        environment={"TEST_KEY": KEY},
+        gateways=(Gateway(name="model", upstream=f"https://{HOST}/v1"),),
+    )
+    name = "model.gateway.internal"
+    sock = gate.plain()
+    sock.sendall(f"CONNECT {name}:80 HTTP/1.1\r\nHost: {name}:80\r\n\r\n".encode())
+    assert b" 200 " in sock.recv(4096)
+    with Client2(sock) as client:
+        client.ask(1, name, path="/messages", scheme="http")
+        assert client.done(1)
+        assert client.status(1) == 200
+    (request,) = upstream.requests
+    assert (request.named[":path"], request.named[":scheme"]) == ("/v1/messages", "https")
+    assert request.named["authorization"] == KEY
 
 
 def test_an_upgrade_to_http_2_is_not_taken(gate, old):
@@ -437,3 +357,46 @@ def test_an_upgrade_to_http_2_is_not_taken(gate, old):
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"pgrade" not in old.heads[0]
     assert b"settings" not in old.heads[0].lower()
+
+
+def test_a_canary_in_a_requests_trailers_goes_nowhere(start, serve2):
+    canary = "rf8Zq27LmXw0TnPvKc5Bd1Ys"
+    upstream = serve2(HOST)
+    gate = start(
+        allow=(rule(HOST),),
+        static=((HOST, upstream.address),),
+        canaries=(Canary(place="BACKUP_TOKEN", value=canary),),
+        watch=Watch(alarm="refuse"),
+    )
+    with connect2(gate, f"{HOST}:443") as client:
+        head = [
+            (":method", "POST"),
+            (":scheme", "https"),
+            (":authority", HOST),
+            (":path", "/"),
+            ("te", "trailers"),
+        ]
+        client.send(client.headers(1, head, end=False), data(1, b"x"), client.headers(1, [("x-sum", canary)]))
+        assert client.done(1)
+        assert client.status(1) == 403
+        client.send(client.headers(3, head, end=False), data(3, b"x"), client.headers(3, [("x-sum", "1")]))
+        assert client.done(3)
+        assert client.status(3) == 200
+    assert [one.trailers for one in upstream.requests if one.over] == [[("x-sum", "1")]]
+    gate.wait_for("alarm")
+
+
+def test_the_gate_ends_in_order_with_connections_open(start, serve2):
+    upstream = serve2(
+        HOST,
+        answer=lambda peer, request: request.named[":path"] == "/never" or peer.reply(request, 200, b"ok"),
+    )
+    gate = start(allow=(rule(HOST),), static=((HOST, upstream.address),))
+    with connect2(gate, f"{HOST}:443") as client:
+        client.ask(1, HOST)
+        assert client.done(1)
+        client.ask(3, HOST, path="/never")
+        wait(lambda: len(upstream.requests) == 2)
+        assert gate.stop() == 0
+        assert client.ended()
+    assert gate.stderr == ""

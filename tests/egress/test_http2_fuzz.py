@@ -142,6 +142,7 @@ def settled(client):
 @pytest.mark.parametrize("host", [NEW, OLD])
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(what=st.lists(steps, min_size=1, max_size=8), slow=st.booleans())
+@pytest.mark.guarantee("N10")
 def test_upstreams_see_nothing_or_exactly_what_was_judged(gate, new, old, host, what, slow):
     new.clear()
     old.clear()

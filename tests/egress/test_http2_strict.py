@@ -122,6 +122,7 @@ def placed(fields, host):
 
 @pytest.mark.parametrize("host", [NEW, OLD])
 @pytest.mark.parametrize("case", MALFORMED)
+@pytest.mark.guarantee("N10")
 def test_a_malformed_request_is_refused_and_its_neighbours_are_not(gate, new, old, case, host):
     new.clear()
     old.clear()

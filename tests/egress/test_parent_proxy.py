@@ -8,7 +8,7 @@ import threading
 
 import pytest
 import servers
-from gates import WAIT, drain, read_head, rule
+from gates import WAIT, credential, drain, read_head, rule
 
 HOST = "api.example.com"
 
@@ -312,3 +312,44 @@ def test_a_socks_proxys_refusal_is_told_in_words(start):
     with servers.microsocks() as port:
         gate = start(allow=(rule("localhost", ports=(1,)),), proxy=f"socks5://127.0.0.1:{port}")
         assert "refuses the connection" in refused(gate, "localhost:1")[1]
+
+
+# --- our own calls
+
+
+def test_a_token_is_fetched_through_the_proxy_too(start, serve, proxy):
+    """Where the proxy is the only way out, it is that for the servers that hand out secrets as well."""
+
+    def issue(sock, *_):
+        sock.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n{"access_token":"issued-token"}')
+
+    upstream, issuer = serve(HOST), serve("auth.example.com", answer=issue)
+    made = proxy(passing_to(issuer.port))
+    gate = start(
+        allow=(rule(HOST),),
+        static=((HOST, upstream.address),),
+        proxy=f"http://127.0.0.1:{made.port}",
+        credentials=(
+            credential(HOST, kind="oauth", token_url="https://auth.example.com/token", client_id="me"),
+        ),
+        environment={"TEST_KEY": "client-secret"},
+    )
+    assert gate.ask(f"{HOST}:443")[0] == 200
+    assert b"authorization: Bearer issued-token" in upstream.heads[-1]
+    assert [one.split(b"\r\n")[0] for one in made.heads] == [b"CONNECT auth.example.com:443 HTTP/1.1"]
+
+
+def test_a_proxy_that_refuses_a_token_endpoint_leaves_the_credential_without_a_secret(start, serve, proxy):
+    upstream = serve(HOST)
+    made = proxy(answering(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"))
+    gate = start(
+        allow=(rule(HOST),),
+        static=((HOST, upstream.address),),
+        proxy=f"http://127.0.0.1:{made.port}",
+        credentials=(
+            credential(HOST, kind="oauth", token_url="https://auth.example.com/token", client_id="me"),
+        ),
+        environment={"TEST_KEY": "client-secret"},
+    )
+    assert gate.ask(f"{HOST}:443", headers=[("Authorization", "mine")])[0] == 401
+    assert "does not allow this destination" in gate.wait_for("note")[0]["text"]

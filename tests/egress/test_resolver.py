@@ -34,13 +34,18 @@ class Nameserver:
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._udp.bind(("127.0.0.1", self.port))
         self.address = f"127.0.0.1:{self.port}"
-        for work in (self._datagrams, self._connections):
-            threading.Thread(target=work, daemon=True).start()
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._datagrams, self._connections)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _datagrams(self):
         with contextlib.suppress(OSError):
             while True:
                 query, peer = self._udp.recvfrom(2048)
+                if not query:
+                    return
                 for lie in self.before:
                     self._udp.sendto(lie(query), peer)
                 reply = self._reply(query)
@@ -70,8 +75,12 @@ class Nameserver:
         return answering(query, found)
 
     def close(self):
-        self._udp.close()
+        """End both threads before their sockets: they would read from whatever gets the numbers next."""
+        self._udp.sendto(b"", ("127.0.0.1", self.port))
         self._tcp.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        self._udp.close()
         self._tcp.close()
 
 

@@ -5,6 +5,9 @@ import time
 
 import pytest
 from gates import drain, read_head, rule
+from test_controls import Held, answered, open_question
+
+from ringfence.cli.approve import Asked, policy_lines
 
 HOST = "api.example.com"
 AT = f"{HOST}:443"
@@ -212,7 +215,7 @@ def test_a_refusal_proposes_the_smallest_rule(gate):
     assert told == {
         "type": "ringfence_denied",
         "message": f"DELETE https://{HOST}/v1/thing was refused: no rule allows this: "
-        f"the rule for {HOST} is for POST, GET",
+        f"the rule for {HOST} does not name this path",
         "host": HOST,
         "rule": "no rule",
         "near": f"policy: {HOST}",
@@ -235,3 +238,30 @@ def test_the_record_says_which_condition_failed(gate):
     told = gate.records("verdict")[-1]
     assert told["effect"] == "deny"
     assert "the mutation field `deleteEverything` is not in the rule" in told["reason"]
+
+
+# --- what a person is asked
+
+
+def test_a_person_is_shown_what_the_body_does_and_proposed_no_more_than_that(start, upstream, tmp_path):
+    gate = start(
+        allow=(rule(HOST, graphql=("query",)),),
+        ask=(rule(HOST, graphql=("mutation",)),),
+        static=((HOST, upstream.address),),
+        session_dir=str(tmp_path),
+    )
+    body = b'{"query": "mutation Harmless { deleteRepository(input: {}) { id } }"}'
+    held = Held(gate, AT, "POST", "/graphql", (JSON,), body)
+    shown = open_question(tmp_path)
+    assert shown["what"] == ["mutation deleteRepository"]
+    shown.pop("name", None)
+    told = Asked(str(tmp_path), dict(shown))
+    assert told.is_whole()
+    assert policy_lines(told.question) == (
+        f'[[egress.allow]]\nhost = "{HOST}"\nmethods = ["POST"]\npaths = ["/graphql"]\n'
+        'graphql = ["mutation deleteRepository"]\n'
+    )
+    assert upstream.requests == []
+    answered(tmp_path, "once")
+    assert held.outcome()[0] == 200
+    assert [one for _, one in upstream.requests] == [body]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ringfence.policy import layers
 from ringfence.policy.layers import EVERYTHING, Combined, combine, rule_covers
-from ringfence.policy.model import TIERS, EgressRule, Limits
+from ringfence.policy.model import DEFAULT_MODE, TIERS, EgressRule, Limits
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -264,7 +264,7 @@ def _meant(layer, section, field):
 
 
 def _strict(layer):
-    return layers.STRICTNESS.index(layer.get("workspace", {}).get("mode", "direct"))
+    return layers.STRICTNESS.index(layer.get("workspace", {}).get("mode", DEFAULT_MODE))
 
 
 def _limit(layer, name):

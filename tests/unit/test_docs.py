@@ -6,7 +6,7 @@ import re
 import pytest
 
 from ringfence.cli import COMMANDS
-from ringfence.workspace import tables
+from ringfence.workspace import risks, tables
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGES = ["README.md", "GUARANTEES.md", "CONTRIBUTING.md", "CHANGELOG.md"] + [
@@ -45,6 +45,13 @@ def test_the_page_lists_every_protected_file():
 def test_the_page_lists_what_is_public():
     line = next(line for line in text("docs/deployment.md").split("\n\n") if line.startswith("Not hidden"))
     assert set(re.findall(r"`([^`]+)`", line)) == tables.PUBLIC_FILES
+
+
+def test_the_page_on_reviews_lists_every_risk():
+    page = text("docs/review.md")
+    for group, start in ((risks.RUNS, "<!-- risks: what runs"), (risks.WEAKENS, "<!-- risks: what weakens")):
+        table = page.partition(start)[2].partition("\n\n")[2].partition("\n\n")[0].splitlines()[2:]
+        assert table == [f"| {risk.NAME} | {risk.DOC} |" for risk in risks.RISKS if group == risk.GROUP]
 
 
 @pytest.mark.parametrize("page", PAGES)

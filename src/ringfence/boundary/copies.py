@@ -20,6 +20,8 @@ from ringfence.workspace.overlay import Held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ringfence.workspace.quota import Quota
     from ringfence.workspace.upper import Usage
 
@@ -105,13 +107,35 @@ def place_of(host: Host, held: Held, refused: str, survey: Survey, owner: int) -
     return Place(session=held.layers.session, folder=held.folder, refused=refused, keep=keep)
 
 
-def check_continued(policy: Policy, session: str) -> None:
-    """Refuse to continue a session in a mode without copies."""
+def check_asked(policy: Policy, session: str, *, review: bool) -> None:
+    """Refuse to continue a session, or to apply at its end, where there is no copy or nothing may be."""
+    if review and policy.workspace.mode != "overlay":
+        raise UsageError(
+            f"`--review auto` applies changes from a copy, but the mode is {policy.workspace.mode}",
+            hint="add `--mode overlay`",
+        )
+    if review and not policy.review.auto:
+        raise UsageError(
+            "`--review auto` needs a policy that says what may be applied without a person",
+            hint='write `auto = ["docs/**"]` below [review] into your policy',
+        )
     if session and policy.workspace.mode != "overlay":
         raise UsageError(
             f"`--session {session}` continues a copy of the project, but the mode is {policy.workspace.mode}",
             hint="add `--mode overlay`",
         )
+
+
+def review(held: Held | None, policy: Policy, say: "Callable[[str], None]") -> int:
+    """Apply what the policy lets through without a person; return the status for the shell."""
+    from ringfence.workspace import automatic
+
+    if held is None or not os.path.exists(f"{held.folder}/{overlay.LAYERS}"):
+        return automatic.APPLIED  # nothing was changed
+    outcome = automatic.finish(overlay.load(f"{held.folder}/{overlay.LAYERS}"), policy.review.auto)
+    if outcome.text:
+        say(f"ringfence: {outcome.text}")
+    return outcome.status
 
 
 def quota_of(held: Held | None, policy: Policy) -> "Quota | None":

@@ -8,7 +8,8 @@ from ringfence.cli.which import session_and_paths
 from ringfence.errors import BoundaryError, UsageError
 from ringfence.host import probe
 from ringfence.host.model import Host
-from ringfence.workspace import apply, manifest, selection
+from ringfence.workspace import apply, commit, manifest, selection
+from ringfence.workspace.automatic import APPLIED, CONFLICT, LEFT
 from ringfence.workspace.content import Contents
 from ringfence.workspace.layers import Change, Layers
 from ringfence.workspace.manifest import Manifest
@@ -22,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-APPLIED, NOT_APPLIED, LEFT, CONFLICT = 0, 1, 10, 11
+NOT_APPLIED = 1
 _MOST_NAMED = 20
 
 
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
         wanted = Wanted(picked=answers.picked, approved=answers.picked, risky=options.include_risky)
         contents = answers.contents
     chosen = selection.choose(made.changes, wanted, _reasons(made))
-    return _apply(layers, made, chosen, contents, options, host)
+    return _apply(layers, made, chosen, contents, options)
 
 
 def _parser() -> "argparse.ArgumentParser":
@@ -56,8 +57,9 @@ def _parser() -> "argparse.ArgumentParser":
         prog="ringfence apply",
         usage="ringfence apply [OPTION …] [SESSION] [PATH …]",
         description="Take changes of a session over into the project: all that were chosen, or none.",
-        epilog="Exit status: 0 applied, or nothing to apply; 1 not applied; 10 applied, but something is left"
-        " for review; 11 conflicts, nothing applied; 2 wrong usage; 125 it failed, nothing applied.",
+        epilog="Exit status: 0 applied, or nothing to apply; 1 not applied; 122 conflicts, nothing applied;"
+        " 123 what was asked for is left for review, all of it or a part; 2 wrong usage; 125 it failed,"
+        " nothing applied.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -89,6 +91,7 @@ def _finish(layers: Layers, options: "argparse.Namespace") -> int | None:
     """Finish an interrupted apply as asked; None when there is none and a new one may begin."""
     left = apply.interrupted(layers)
     if left is None:
+        apply.forget_note(layers)
         if options.resume or options.rollback:
             print(f"nothing of session {layers.session} was interrupted")
             return APPLIED
@@ -170,7 +173,6 @@ def _apply(
     chosen: Selection,
     contents: dict[bytes, bytes],
     options: "argparse.Namespace",
-    host: Host,
 ) -> int:
     _tell(made, chosen, asks=not (options.yes or options.interactive))
     if chosen.conflicts:
@@ -187,20 +189,16 @@ def _apply(
         return NOT_APPLIED
     what = Chosen(changes=chosen.changes, contents=contents)
     if options.commit:
-        _commit(layers, what, reviewed, options, host)
+        _commit(layers, what, reviewed, options)
     else:
         count = apply.apply(layers, what, reviewed)
         print(f"applied {count} change{'s' * (count != 1)}; to take back: ringfence undo {layers.session}")
     return LEFT if chosen.left or contents else APPLIED
 
 
-def _commit(
-    layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse.Namespace", host: Host
-) -> None:
-    from ringfence.workspace import commit
-
+def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse.Namespace") -> None:
     wanted = commit.Commit(branch=options.commit, message=options.message, author=options.author)
-    done = commit.commit(layers, what, reviewed, wanted, home=host.home)
+    done = commit.commit(layers, what, reviewed, wanted, home=probe.host().home)
     for note in done.notes:
         print(f"# {note}")
     print(f"committed {done.count} changes as {done.commit[:12]} on the new branch {options.commit}")

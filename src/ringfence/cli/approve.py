@@ -28,7 +28,8 @@ class Asked:
     def __init__(self, folder: str, shown: "dict[str, Any]") -> None:
         self.folder = folder
         self.seal = str(shown.pop("seal"))
-        self.question = Question(**{**shown, "credentials": tuple(shown["credentials"])})
+        many = {name: tuple(shown[name]) for name in ("credentials", "what")}
+        self.question = Question(**{**shown, **many})
         self.name = f"{self.question.session[-4:]}.{self.question.number}"
 
     def is_whole(self) -> bool:
@@ -121,6 +122,7 @@ def _shown(one: Asked) -> str:
         f"{one.name}  {question.method} {question.url}{size}",
         f"      session {question.session}, asked by {question.rule}",
         *([f"      {question.reason}"] if question.reason else []),
+        *([f"      asks for {', '.join(question.what)}"] if question.what else []),
         *([f"      carries {', '.join(question.credentials)}"] if question.credentials else []),
         f"      refused by itself in {left:.0f} s",
     ]
@@ -162,6 +164,8 @@ _WORDS = {
 
 def policy_lines(question: Question) -> str:
     """Return the narrowest rule that would have let this request pass."""
+    if question.lines:
+        return question.lines
     lines = ["[[egress.allow]]", f'host = "{question.host}"']
     if question.port != {"https": 443, "http": 80}.get(question.scheme):
         lines.append(f"ports = [{question.port}]")

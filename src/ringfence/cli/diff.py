@@ -1,18 +1,22 @@
 """`ringfence diff`: what a session changed in its copy of the project, what is dangerous first.
 
+What was shown in full is written down beside the session; `ringfence apply` applies nothing else.
+
 Exit status: 0 nothing changed, 1 there are changes, 2 the command line is wrong, 125 it could not be read.
 """
 
+import gc
 import os
 import sys
 
 from ringfence.canonical import encode
-from ringfence.errors import UsageError
+from ringfence.cli.which import session_and_paths
+from ringfence.errors import BoundaryError, UsageError
 from ringfence.host import probe
 from ringfence.host.model import Host
 from ringfence.subject import file_matches, size
 from ringfence.value import replace
-from ringfence.workspace import changes, overlay
+from ringfence.workspace import changes, manifest, overlay
 from ringfence.workspace import content as reading
 from ringfence.workspace.layers import FILE, Change, Layers
 from ringfence.workspace.review import machine, report, side, summary, unified, viewer
@@ -35,9 +39,11 @@ _WIDTH = 160  # columns of `--side-by-side` where there is no terminal
 
 def main(arguments: list[str]) -> int:
     """Run `ringfence diff`."""
+    gc.disable()  # a short life with many small values: collecting costs a tenth of it and frees nothing
     options = _parser().parse_intermixed_args(arguments)
     host = probe.host()
-    layers, paths = _asked(options, host)
+    words = ([options.session] if options.session else []) + options.words
+    layers, paths = session_and_paths(host, words)
     contents = reading.Contents(layers, _size(options.max_size))
     try:
         made = report.judge(changes.read(layers), contents)
@@ -48,6 +54,8 @@ def main(arguments: list[str]) -> int:
             _open_tool(options.tool, host, layers, chosen, contents)
         else:
             _write(_lines(options, layers, chosen, contents), options, host, layers)
+        if not (options.stat or options.names):
+            _note_review(layers, made, chosen)
     finally:
         contents.close()
     return CHANGES if chosen.changes else NOTHING
@@ -85,53 +93,6 @@ def _parser() -> "argparse.ArgumentParser":
 # --- what is asked for ---------------------------------------------------------------------------
 
 
-def _asked(options: "argparse.Namespace", host: Host) -> "tuple[Layers, list[bytes]]":
-    """Return the session and the paths that the command line means."""
-    words, name = list(options.words), options.session
-    if not name and words and is_session(words[0]):
-        name = words.pop(0)
-    layers = overlay.find(host.state_dir, name) if name else _of_this_project(host)
-    return layers, [_relative(word, layers) for word in words]
-
-
-def is_session(word: str) -> bool:
-    """Say whether a word is spelled like a session's id, or the beginning of one; else it is a path."""
-    if word == "last":
-        return True
-    parts = word.split("-")
-    if not (len(parts) <= 3 and parts[0].isdecimal() and len(parts[0]) == 8):
-        return False
-    return all(part.isalnum() or not part for part in parts[1:]) and not os.path.lexists(word)
-
-
-def _of_this_project(host: Host) -> Layers:
-    """Return the last session about the folder we are in, or about one above it."""
-    here = os.path.realpath(os.getcwd())
-    folder = here
-    while True:
-        try:
-            return overlay.find(host.state_dir, "last", folder)
-        except UsageError:
-            if folder == "/":
-                raise UsageError(
-                    f"no session has changed anything in {here}",
-                    hint="`ringfence sessions` lists those that have; name one: ringfence diff ID",
-                ) from None
-            folder = os.path.dirname(folder)
-
-
-def _relative(word: str, layers: Layers) -> bytes:
-    """Return a path as the changes spell it: relative to the project, from where we are."""
-    here = os.path.realpath(os.getcwd())
-    inside = f"{here}/".startswith(f"{layers.workspace}/")
-    full = os.path.normpath(os.path.join(here if inside else layers.workspace, word))
-    if full == layers.workspace:
-        return b""
-    if not full.startswith(f"{layers.workspace}/"):
-        raise UsageError(f"{word} is not in the project {layers.workspace}")
-    return os.fsencode(full[len(layers.workspace) + 1 :])
-
-
 def _size(text: str) -> int:
     try:
         return size(text)
@@ -139,7 +100,7 @@ def _size(text: str) -> int:
         raise UsageError(f"--max-size {text}: {error}") from None
 
 
-def _chosen(made: Report, paths: list[bytes], layers: Layers) -> Report:
+def _chosen(made: Report, paths: tuple[bytes, ...], layers: Layers) -> Report:
     """Return the part of a report that is about these paths."""
     if not paths:
         return made
@@ -161,6 +122,27 @@ def _means(path: bytes, change: Change) -> bool:
         if one and (b"*" in path or b"?" in path) and file_matches(os.fsdecode(path), os.fsdecode(one)):
             return True
     return False
+
+
+def _note_review(layers: Layers, made: Report, chosen: Report) -> None:
+    """Write down what was shown: nothing else of these paths is applied. What was shown earlier stays."""
+    shown = {change.path for change in chosen.changes}
+    earlier = {item.path: item for item in _earlier(layers)}
+    kept = tuple(
+        change
+        for change in made.changes
+        if change.path in shown or earlier.get(change.path) == manifest.item(change)
+    )
+    if kept:
+        manifest.save(layers, kept)
+
+
+def _earlier(layers: Layers) -> "tuple[manifest.Item, ...]":
+    try:
+        found = manifest.load(layers)
+    except BoundaryError:  # not ours, or of another session: replaced now
+        return ()
+    return () if found is None else found.items
 
 
 # --- showing -------------------------------------------------------------------------------------
@@ -237,8 +219,7 @@ def _write(lines: "Iterator[Line]", options: "argparse.Namespace", host: Host, l
     out = sys.stdout
     if hasattr(out, "reconfigure"):  # a name or a line may hold what the locale has no bytes for
         out.reconfigure(errors="backslashreplace", newline="\n")
-    for line in painted:
-        out.write(line)
+    out.writelines(painted)
     out.flush()
 
 

@@ -57,8 +57,9 @@ use = [{use}]
 # accept = []
 
 [workspace]
-# direct: the agent works on your files. readonly: it changes none. scratch: an empty folder in memory.
-mode = "direct"
+# overlay: the agent works on a copy, which you review and apply. direct: on your files.
+# readonly: it changes none. scratch: an empty folder in memory.
+mode = "{mode}"
 # Hidden beside the credential files that always are (.env, *.pem, .npmrc, …); patterns as in .gitignore.
 mask = [{mask}]
 # Not writable beside what your machine would run or obey (.git/hooks, .claude, .vscode, …).
@@ -115,6 +116,7 @@ def main(arguments: list[str]) -> int:
 def policy(folder: str, agent: str = "") -> str:
     """Return the text of a policy for the project in a folder."""
     from ringfence.policy import preset
+    from ringfence.policy.model import DEFAULT_MODE
 
     agent = agent or _first(AGENTS, folder) or "claude"
     use = [agent, *(name for name, files in SIGNS.items() if _any(folder, files))]
@@ -129,6 +131,7 @@ def policy(folder: str, agent: str = "") -> str:
         known=_wrapped(preset.names()),
         use=_list(use),
         mask=_list(mask),
+        mode=DEFAULT_MODE,
     )
 
 

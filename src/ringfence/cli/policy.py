@@ -1,4 +1,4 @@
-"""`ringfence policy`: check a policy, print it, or print its JSON Schema."""
+"""`ringfence policy`: check a policy, print it, say what it makes of a request, or print its JSON Schema."""
 
 import os
 import sys
@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 HELP = """\
 usage: ringfence policy check [FILE]       say all that is wrong with a file, or with those that apply here
        ringfence policy show [--json] [--command NAME]   print the policy that holds here, and why
+       ringfence policy explain [METHOD] URL            say what the gate would do with a request, and why
        ringfence policy schema             print the JSON Schema of a policy file
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the three."""
+    """Run one of the four."""
     if not arguments or arguments[0] in {"-h", "--help"}:
         (sys.stdout if arguments else sys.stderr).write(HELP)
         return 0 if arguments else 2
@@ -31,6 +32,10 @@ def main(arguments: list[str]) -> int:
         return _check(rest)
     if name == "show":
         return _show(rest)
+    if name == "explain":
+        from ringfence.cli import policy_explain
+
+        return policy_explain.main(rest)
     raise UsageError(
         f"`ringfence policy {' '.join(arguments)}` is not a command", hint="ringfence policy --help"
     )
@@ -69,7 +74,7 @@ def _check_file(path: str) -> list[str]:
 
 
 def _check_here() -> list[str]:
-    policy = _effective("")
+    policy = effective("")
     for note in policy.notes:
         sys.stderr.write(f"note: {note}\n")
     return [file for _, file in policy.origins] or ["no policy file: the defaults hold"]
@@ -84,7 +89,7 @@ def _show(words: list[str]) -> int:
         if len(rest) != 2 or rest[0] != "--command":
             raise UsageError(f"`ringfence policy show` does not know {' '.join(rest)}", hint=HELP.strip())
         command = rest[1]
-    policy = _effective(command)
+    policy = effective(command)
     if "--json" in words:
         from ringfence.value import plain
 
@@ -100,9 +105,10 @@ def _pretty(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _effective(command: str) -> "Policy":
+def effective(command: str) -> "Policy":
+    """Return the policy that holds in this folder."""
     from ringfence.host import indexes, probe
-    from ringfence.policy.load import effective
+    from ringfence.policy import load
 
     host, workspace = probe.host(), os.getcwd()
-    return effective(host, workspace, command=command, indexes=indexes.reader(host, workspace))
+    return load.effective(host, workspace, command=command, indexes=indexes.reader(host, workspace))

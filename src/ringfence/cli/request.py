@@ -40,6 +40,10 @@ OPTIONS = (
 
 SESSION = Option(name="--session", value="ID", help="work on in the copy of this session, or of the `last`")
 
+REVIEW = Option(
+    name="--review", value="auto", help="apply at the end what the policy's [review] auto lets through"
+)
+
 DISCARD = Option(name="--discard", help="throw away at the end what changed in a copy of the project")
 
 
@@ -60,7 +64,17 @@ def request(given: Given, host: Host, default: tuple[str, ...] = ()) -> Request:
         quiet="--quiet" in given.switches,
         session=given.one("--session"),
         discard="--discard" in given.switches,
+        review=_review(given),
     )
+
+
+def _review(given: Given) -> bool:
+    named = given.one("--review")
+    if named not in {"", "auto"}:
+        raise UsageError(f"`--review {named}` is not known", hint="--review auto, or leave it out")
+    if named and "--discard" in given.switches:
+        raise UsageError("`--review` and `--discard` contradict each other", hint="leave one of them out")
+    return bool(named)
 
 
 def _cwd() -> str:
@@ -80,10 +94,17 @@ def _workspace(named: str, cwd: str, host: Host) -> str:
     return os.path.realpath(named)
 
 
+def _presets(value: str) -> list[str]:
+    """Split `a,b`; behind a `:` commas belong to the argument: `npm-only:react,left-pad`."""
+    plain, colon, argument = value.partition(":")
+    names = [name for name in plain.split(",") if name]
+    return [*names[:-1], f"{names[-1]}:{argument}"] if colon and names else names
+
+
 def _overrides(given: Given) -> Overrides:
     return Overrides(
         policy_file=given.one("--policy"),
-        use=tuple(name for value in given.all("--use") for name in value.split(",") if name),
+        use=tuple(name for value in given.all("--use") for name in _presets(value)),
         allow=given.all("--allow"),
         deny=given.all("--deny"),
         read=tuple(map(_absolute, given.all("--read"))),

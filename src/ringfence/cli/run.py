@@ -4,22 +4,37 @@ import sys
 
 from ringfence import session
 from ringfence.cli import options
-from ringfence.cli.request import DISCARD, OPTIONS, SESSION, request
+from ringfence.cli.request import DISCARD, OPTIONS, REVIEW, SESSION, request
 from ringfence.host import probe
+from ringfence.host.model import Host
+from ringfence.workspace import unfinished
 
 USAGE = "ringfence run [OPTION …] [--] COMMAND [ARGUMENT …]"
 ABOUT = (
     "Run a command inside the boundary. Without a policy file the presets are chosen by the command.\n"
-    "The status is the command's own; 125: the boundary failed, 126: not executable, 127: not found."
+    "The status is the command's own; 125: the boundary failed, 126: not executable, 127: not found.\n"
+    "With --review auto, of a command that succeeded: 122 conflicts, 123 changes are left for review."
 )
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; return its status."""
-    known = (*OPTIONS, SESSION, DISCARD)
+    known = (*OPTIONS, SESSION, DISCARD, REVIEW)
     given = options.read(arguments, (*known, options.Option(name="--help", help="this text")), USAGE)
     if "--help" in given.switches:
         sys.stdout.write(options.help_text(USAGE, ABOUT, known))
         return 0
     host = probe.host()
-    return session.run(request(given, host), host)
+    asked = request(given, host)
+    if not asked.quiet:
+        _warn(host)
+    return session.run(asked, host)
+
+
+def _warn(host: Host) -> None:
+    """Say where a project is halfway: no start may hide it."""
+    for one in unfinished.sessions(host.state_dir):
+        sys.stderr.write(
+            f"ringfence: an apply of session {one} was interrupted, or goes on at this moment;"
+            f" `ringfence apply {one} --resume` finishes it, `--rollback` takes it back\n"
+        )

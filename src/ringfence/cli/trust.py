@@ -112,7 +112,10 @@ def _detail(layer: "dict[str, Any]", what: str) -> str:
     name, _, key = what.partition(".")
     if name == "credentials":
         one = layer["credentials"][key]
-        return f"{what}: {one.get('source', 'the same source')} sent to {one.get('host', 'the same host')}"
+        told = f"{what}: {one.get('source', 'the same source')} sent to {one.get('host', 'the same host')}"
+        # Both see more than the host does: what proves who asks, or the login that opens a vault.
+        others = [f", {name} {one[name]}" for name in ("token_url", "source_url") if one.get(name)]
+        return told + "".join(others)
     if name == "gateways":
         return f"{what}: {layer['gateways'][key]['upstream']}"
     if what.startswith("environment.set."):

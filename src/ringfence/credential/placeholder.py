@@ -70,4 +70,4 @@ def default(credential: Credential) -> str:
         prefix, length = next(((start, size) for part, start, size in _KINDS if part in names), ("", _LENGTH))
     mark = sha256(f"{credential.name}\n{credential.host}".encode())
     room = max(length - len(prefix), len(WORD) + _SHORTEST_MARK)
-    return prefix + (WORD + "0" + mark * 3)[:room]
+    return prefix + (WORD + "0" + mark * 4)[:room]

@@ -12,6 +12,7 @@ from ringfence.credential.vault import Vault
 from ringfence.credential.web import Web
 from ringfence.egress import injection, leaf
 from ringfence.egress.asking import Asking
+from ringfence.egress.calls import Calls
 from ringfence.egress.controls import Controls
 from ringfence.egress.dns import Names
 from ringfence.egress.gate import Gate
@@ -41,7 +42,7 @@ def assemble(
     services = Services(
         gate=gate,
         keys=keys,
-        upstreams=Upstreams(handover, gate.rules, registry, record, keys),
+        upstreams=_upstreams(handover, gate, registry, record, keys),
         contexts=leaf.Contexts(authority),
         names=Names(),
         record=record,
@@ -73,7 +74,7 @@ class Renewal:
         if (old.credentials, old.proxy_password) != (new.credentials, new.proxy_password):
             self._keys = _keys(new, environment, services.record)
             self._keys.adopt(services.keys)
-        self._upstreams = Upstreams(new, self._gate.rules, services.registry, services.record, self._keys)
+        self._upstreams = _upstreams(new, self._gate, services.registry, services.record, self._keys)
         self._upstreams.inherit(services.upstreams)
         self._controls = services.controls
         if _controlled(old) != _controlled(new):
@@ -99,9 +100,17 @@ class Renewal:
 
 def _keys(handover: Handover, environment: dict[str, str], record: Record) -> Keys:
     """Return what fetches the session's secrets, from servers too, which are reached as the policy says."""
-    web = Web(static=handover.static, extra_ca=handover.extra_ca)
+    trust = (handover.trust_file, handover.trust_dir)
+    web = Web(static=handover.static, extra_ca=handover.extra_ca, trust=trust)
     vault = Vault(environment, handover.workspace, web)
     return Keys(vault, lambda text: record.event("note", text=text))
+
+
+def _upstreams(handover: Handover, gate: Gate, registry: Registry, record: Record, keys: Keys) -> Upstreams:
+    """Return the connections to upstreams; where a proxy is the only way out, our own calls take it too."""
+    made = Upstreams(handover, gate.rules, registry, record, keys)
+    keys.route(Calls(made.dialler, registry).dial if handover.proxy else None)
+    return made
 
 
 def _controlled(handover: Handover) -> tuple[object, ...]:

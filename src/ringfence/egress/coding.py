@@ -210,7 +210,9 @@ def acceptable(fields: Fields) -> Fields:
     """Return a request's fields with those codings left in Accept-Encoding that can be undone here."""
     for at, (name, content) in enumerate(fields):
         if len(name) == _LENGTH and name.lower() == b"accept-encoding":
-            fields = [*fields[:at], (name, _acceptable(content)), *fields[at + 1 :]]
+            left = _acceptable(content)
+            if left != content:
+                fields = [*fields[:at], (name, left), *fields[at + 1 :]]
     return fields
 
 

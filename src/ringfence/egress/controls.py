@@ -11,7 +11,7 @@ from ringfence.egress import coding, masked, usage
 from ringfence.egress.budget import DOWN, UP, Budgets
 from ringfence.egress.filters import Filter
 from ringfence.egress.gate import Target
-from ringfence.egress.http1 import RequestHead, ResponseHead
+from ringfence.egress.http1 import Fields, RequestHead, ResponseHead
 from ringfence.egress.record import Record
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
@@ -45,6 +45,12 @@ class Controls:
         self.spend = Spend(handover.model, ledger, lambda text: record.event("note", text=text))
         self.watch: Watch | None = None
         self._preparing: asyncio.Task[None] | None = None
+        self._idle = not (
+            self.budgets
+            or self.spend
+            or handover.canaries
+            or (handover.masked and handover.watch.masked != "off")
+        )
         if handover.canaries or (handover.masked and handover.watch.masked != "off"):
             self._preparing = asyncio.get_running_loop().create_task(self._prepare())
 
@@ -57,6 +63,11 @@ class Controls:
             services.downward_filters.append(self._metered_down)
         if self.spend:
             services.downward_filters.append(self._counted)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the policy asks for none of this: nothing is in the way of a request."""
+        return self._idle
 
     async def admit(self, head: RequestHead, target: Target) -> Refusal | None:
         """Look at a request that a rule allows, before a credential is put in; count it where it passes."""
@@ -73,6 +84,12 @@ class Controls:
             if refused is not None:
                 return refused
         return self.budgets.admit(target.host) if self.budgets else None
+
+    def trailing(self, fields: Fields, target: Target) -> Refusal | None:
+        """Look at a request's trailers, as at its head."""
+        if not self.watch:
+            return None
+        return self.watch.head(Sent(host=target.host, path=target.path.text, query="", fields=fields))
 
     def readable(self, outgoing: Outgoing, target: Target, *, secret: bool, upgrade: bool) -> None:
         """Ask only for answers that can be looked into, where one will be: it could echo a secret."""
@@ -98,7 +115,9 @@ class Controls:
                 handover.canaries,
                 masked.values(handover.masked),
                 alarm=self._alarm,
-                bound=frozenset(canonical_host(one.host) for one in handover.credentials),
+                bound=frozenset(
+                    canonical_host(one.host) for one in handover.credentials if one.host[:2] != "*."
+                ),
             )
         )
         self._preparing = None

@@ -76,6 +76,14 @@ class Dialler:
             addresses = self._vetted(host, port, await self._resolve(host))
             return await self._first(host, addresses[: limits.DIAL_ADDRESSES], port)
 
+    async def by_proxy(self, host: str, port: int) -> Stream | None:
+        """Open a connection for a call of our own, or None where the upstream proxy is not for that host."""
+        static = self._static.get(join(host, port)) or self._static.get(host)
+        if static is not None or self._parent is None or not self._through(self._parent, host):
+            return None
+        async with self._dials:
+            return await self._by_parent(self._parent, host, port)
+
     def _through(self, parent: Parent, host: str) -> bool:
         """Say whether the upstream proxy resolves and dials a host: not where the policy knows better."""
         own = private(host, self._rules) or self._resolver.nameserver(host)

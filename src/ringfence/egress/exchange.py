@@ -107,7 +107,7 @@ class Exchange:
                 self._outgoing.connection,
                 repeatable=self._repeatable,
                 fresh=fresh,
-                multiplexed=self._inbound.version == "2",
+                multiplexed=self._inbound.version == "2" and not self._inbound.head.upgrade,
             )
         self._outbound = outbound
         self._inbound.on_gone = outbound.abort
@@ -123,7 +123,7 @@ class Exchange:
         if self._outgoing.chunks is not None:
             self._upward.append(Signer(self._outgoing.chunks, self._target.host))
         if self._verdict.limit is not None:
-            self._upward.append(Limited(self._verdict.limit, self._target.host))
+            self._upward.insert(0, Limited(self._verdict.limit, self._target.host))
         self._inbound.proceed()
         outcome = await self._attempt(outbound)
         if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():
@@ -208,7 +208,16 @@ class Exchange:
             outbound.write(last)
         inbound = self._inbound
         passed = bool(inbound.trailers) and inbound.head.trailers
-        outbound.finish(self._services.gate.trailers(inbound.trailers, self._target) if passed else ())
+        outbound.finish(self._sent_trailers(inbound.trailers) if passed else ())
+
+    def _sent_trailers(self, found: Fields) -> Fields:
+        """Return what of a request's trailers is passed on."""
+        services = self._services
+        passed = services.gate.trailers(found, self._target)
+        refused = services.controls.trailing(passed, self._target)
+        if refused is not None:
+            raise Refused(refused)
+        return passed
 
     async def _upload(self, outbound: Outbound) -> None:
         """Pass the rest of the body on. A client that fails takes the upstream's request with it."""

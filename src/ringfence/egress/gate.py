@@ -17,6 +17,7 @@ from ringfence.policy.model import Credential
 from ringfence.subject import canonical_host, host_matches, is_address, split_authority
 from ringfence.value import Struct, build
 from ringfence.verdict import request as verdict_request
+from ringfence.verdict.facts import NO_FACTS
 from ringfence.verdict.request import USUAL_PORT, Request, Rules, Verdict
 
 GATEWAY_SUFFIX = ".gateway.internal"
@@ -152,16 +153,22 @@ class Gate:
 
     def request(self, head: RequestHead, target: Target) -> Request:
         """Return what is known of a request from its head."""
-        return Request(
-            scheme=target.scheme,
-            host=target.host,
-            port=target.port,
-            method=head.method,
-            paths=target.path.readings,
-            query=target.path.query,
-            fields=head.fields,
-            length=head.framing,  # CHUNKED is UNKNOWN
-            upgrade=bool(head.upgrade),
+        path = target.path
+        return build(
+            Request,
+            {
+                "scheme": target.scheme,
+                "host": target.host,
+                "port": target.port,
+                "method": head.method,
+                "paths": path.readings,
+                "query": path.query,
+                # What Connection names stays here: a rule is about what the upstream gets to see.
+                "fields": without(head.fields, head.nominated) if head.nominated else head.fields,
+                "length": head.framing,  # CHUNKED is UNKNOWN
+                "upgrade": bool(head.upgrade),
+                "facts": NO_FACTS,
+            },
         )
 
     def decide(self, request: Request) -> Verdict:
@@ -205,16 +212,19 @@ class Gate:
     def outgoing(self, head: RequestHead, target: Target) -> inject.Outgoing:
         """Return the request that goes upstream. Credentials come last, after every removal."""
         path = target.path
-        return inject.Outgoing(
+        removed = self._removals(target)
+        made = inject.Outgoing(
             method=head.method,
             scheme=target.scheme,
             host=target.host,
             port=target.port,
             path=path.text,
             query=path.query,
-            fields=without(head.fields, self._removals(target), head.nominated),
+            fields=without(head.fields, removed, head.nominated),
             framing=head.framing,
         )
+        made.removed = removed
+        return made
 
     def _removals(self, target: Target) -> frozenset[bytes]:
         """Return the names of the fields that are not sent to a target."""

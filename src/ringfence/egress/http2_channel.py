@@ -79,7 +79,7 @@ class Channel:
 
     __slots__ = (
         *("number", "over", "trailers", "failure", "ended", "on_gone", "abandoned", "closing"),
-        *("_connection", "_pieces", "_held", "_left", "_reader"),
+        *("_connection", "_back", "_pieces", "_held", "_left", "_reader"),
         *("_out", "_last", "_writer"),
     )
 
@@ -93,6 +93,7 @@ class Channel:
         self.failure: PeerError | None = None
         self.on_gone: Callable[[], None] | None = None
         self._connection = connection
+        self._back = b""  # taken, and put back
         self._pieces: list[bytes] = []
         self._held = 0
         self._left = -1  # bytes until the stated length; negative where none was stated
@@ -136,33 +137,42 @@ class Channel:
 
     def arrived(self) -> bool:
         """Say whether a `read` returns without waiting."""
-        return bool(self._pieces) or self.over
+        return self.over or bool(self._pieces) or bool(self._back)
 
     @property
     def drained(self) -> bool:
         """Whether all that the peer had to say has been taken."""
-        return self.over and not self._pieces
+        return self.over and not self._pieces and not self._back
 
     def unread(self, data: bytes) -> None:
         """Put back a piece, to be read first. Its window stays open."""
-        self._pieces.insert(0, data)
+        self._back = data + self._back
 
     async def read(self, seconds: float) -> bytes:
         """Return what has arrived, waiting for something; b"" is the end."""
+        if self._back:
+            data, self._back = self._back, b""
+            return data
         while not self._pieces:
             if self.over:
                 return b""
-            if self.failure is not None:
-                raise self.failure
-            self._reader = self._connection.future()
-            try:
-                await self._connection.wait(self._reader, seconds)
-            finally:
-                self._reader = None
-        pieces, size = self._pieces, self._held
-        self._pieces, self._held = [], 0
-        self._connection.credit(self.number, size)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            await self.wait(seconds)
+        data = self._take()
+        if self._held:  # the window of what was abandoned has been opened already
+            self._held -= len(data)
+            self._connection.credit(self.number, len(data))
+        return data
+
+    def _take(self) -> bytes:
+        """Take some pieces: all, or as many as go on at once."""
+        pieces = self._pieces
+        count, size = 0, 0
+        while count < len(pieces) and size < limits.H2_OUT:
+            size += len(pieces[count])
+            count += 1
+        taken = pieces[:count]
+        del pieces[:count]
+        return taken[0] if count == 1 else b"".join(taken)
 
     async def wait(self, seconds: float) -> None:
         """Wait until something about the peer's flow changes."""

@@ -68,7 +68,11 @@ class UpstreamConnection(Connection):
         channel = Channel(self, number)
         self.channels[number] = channel
         self._requests[number] = request
-        channel.head(fields, end=end)
+        try:
+            channel.head(fields, end=end)
+        except GoneError:  # more streams than the upstream allows by now
+            del self.channels[number], self._requests[number]
+            raise UnprocessedError("the connection takes no more requests") from None
         self.closing = number > limits.H2_LAST_STREAM
         return channel
 

@@ -12,6 +12,7 @@ from h2.events import (
     ConnectionTerminated,
     DataReceived,
     Event,
+    RemoteSettingsChanged,
     StreamEnded,
     StreamReset,
     TrailersReceived,
@@ -57,6 +58,7 @@ class Connection:
             StreamReset: self._stream_reset,
             TrailersReceived: self._trailers,
             WindowUpdated: self._window_updated,
+            RemoteSettingsChanged: lambda _: self.pump(),  # the windows of streams may have grown
             ConnectionTerminated: self.going_away,
         }
         self.wire.begin(window)

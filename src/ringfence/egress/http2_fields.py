@@ -9,12 +9,16 @@ library that is lenient, has smuggled it. So a list is read by one grammar, no w
 - names are tokens in lower case; values have no control characters and no blanks around them;
 - nothing that speaks about an HTTP/1.1 connection (`connection`, `transfer-encoding`, `upgrade`, …);
   `te` says `trailers` or nothing;
+- CONNECT is a WebSocket's (RFC 8441) or nothing; to the policy that is GET with an upgrade, as in HTTP/1.1;
 - `host`, where there is one, repeats `:authority`; `content-length` stands once, in plain digits.
 
 The checks of the h2 library are off (they end the whole connection at the first malformed request and
 miss some of the above); these here stand in their place.
 """
 
+import base64
+import hashlib
+import os
 import re
 
 from ringfence.egress import limits
@@ -32,7 +36,9 @@ _AUTHORITY = re.compile(rb"[\x21-\x7e]+")
 _STATUS = re.compile(rb"[1-5][0-9]{2}")
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 
-_OF_REQUESTS = frozenset({b":method", b":scheme", b":authority", b":path"})
+KEY, _ACCEPT = b"sec-websocket-key", b"sec-websocket-accept"
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §4.2.2
+_OF_REQUESTS = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
 _OF_RESPONSES = frozenset({b":status"})
 _OF_CONNECTIONS = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"http2-settings"}
@@ -46,8 +52,11 @@ def parse_request(found: "Iterable[tuple[bytes, bytes]]", scheme: str, *, over: 
     method, path, authority = pseudo.get(b":method"), pseudo.get(b":path"), pseudo.get(b":authority")
     if method is None or not _METHOD.fullmatch(method):
         raise MalformedError("the request has no method, or a malformed one")
+    upgrade = pseudo.get(b":protocol", b"")
     if method == b"CONNECT":
-        raise MalformedError("CONNECT is not served inside HTTP/2", answer=405)
+        method = _upgraded(upgrade, fields, over=over)
+    elif b":protocol" in pseudo:
+        raise MalformedError("a :protocol in something else than CONNECT")
     if authority is None or not _AUTHORITY.fullmatch(authority):
         raise MalformedError("the request has no :authority, or a malformed one")
     if pseudo.get(b":scheme") != scheme.encode("ascii"):
@@ -67,13 +76,34 @@ def parse_request(found: "Iterable[tuple[bytes, bytes]]", scheme: str, *, over: 
         minor=1,
         fields=_joined(fields),
         host=authority,
-        framing=_request_framing(single.get(b"content-length"), over=over),
+        framing=0 if upgrade else _request_framing(single.get(b"content-length"), over=over),
         close=False,
         expect=single.get(b"expect", b"").lower(),
-        upgrade=b"",
+        upgrade=upgrade,
         nominated=frozenset(),
         trailers=trailers is not None,
     )
+
+
+def _upgraded(protocol: bytes, fields: Fields, *, over: bool) -> bytes:
+    """Read an extended CONNECT as the request for a WebSocket that it is (RFC 8441); returns its method."""
+    if not protocol:
+        raise MalformedError("CONNECT is not served inside HTTP/2", answer=405)
+    if protocol != b"websocket":
+        raise MalformedError("the only protocol served by CONNECT is websocket", answer=501)
+    names = {name for name, _ in fields}
+    if over or names & {b"content-length", b"expect", KEY}:
+        raise MalformedError("a request for a WebSocket has neither body nor key")
+    fields.append((KEY, base64.b64encode(os.urandom(16))))
+    return b"GET"
+
+
+def accepted(fields: Fields, key: bytes) -> Fields:
+    """Check an upstream's answer to our key; returns the fields that mean something in HTTP/2."""
+    right = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+    if [value for name, value in fields if name.lower() == _ACCEPT] != [right]:
+        raise MalformedError("the upstream switched protocols without taking our key", answer=502)
+    return [field for field in fields if field[0].lower() != _ACCEPT]
 
 
 def parse_response(found: "Iterable[tuple[bytes, bytes]]", method: str, *, over: bool) -> ResponseHead:

@@ -6,6 +6,7 @@ is malformed is refused on its stream; a connection that breaks the protocol, or
 """
 
 import asyncio
+from typing import cast
 
 from h2.events import RequestReceived
 
@@ -22,7 +23,8 @@ from ringfence.egress.http2_channel import (
     ResetError,
 )
 from ringfence.egress.http2_connection import Connection
-from ringfence.egress.http2_fields import parse_request, response_fields
+from ringfence.egress.http2_fields import KEY, accepted, parse_request, response_fields
+from ringfence.egress.http2_tunnel import ChannelStream
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError, LateError
@@ -86,7 +88,9 @@ class ServerStream:
             fields.append((b"content-length", head.stated))
         elif head.framing > 0:
             fields.append((b"content-length", b"%d" % head.framing))
-        self._head = response_fields(head.status, fields)
+        # To who asked for a WebSocket, any success would mean that there is one.
+        refused = self.head.upgrade and 200 <= head.status < 300
+        self._head = response_fields(502 if refused else head.status, fields)
 
     def write(self, data: bytes) -> None:
         """Add a piece of the answer's body."""
@@ -135,8 +139,12 @@ class ServerStream:
         self._channel.reset(code)
 
     def tunnel(self, head: ResponseHead, fields: Fields) -> AnyStream:  # noqa: ARG002 - the face's
-        """Never called: no upgrade is taken from HTTP/2."""
-        raise MalformedError("there are no upgrades in HTTP/2")
+        """Accept a WebSocket and return the stream as a tunnel; its 101 is a 200 here (RFC 8441 §5)."""
+        key = next((value for name, value in self.head.fields if name == KEY), b"")
+        fields = accepted(fields, key)
+        self.answered = True
+        self._channel.head(response_fields(200, fields))
+        return cast("AnyStream", ChannelStream(self._channel))
 
     # --- the agent
 
@@ -230,7 +238,7 @@ class ServerConnection(Connection):
             self._tell(error)
             group.create_task(self._refuse(channel, error))
             return None
-        channel.expect_length(-1 if head.framing == CHUNKED else head.framing)
+        channel.expect_length(-1 if head.framing == CHUNKED or head.upgrade else head.framing)
         group.create_task(self._serve(channel, ServerStream(channel, head)))
         return None
 

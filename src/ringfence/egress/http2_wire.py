@@ -114,6 +114,8 @@ class Wire(H2Connection):
         if client:
             initial[SettingCodes.ENABLE_PUSH] = 0
             del initial[SettingCodes.MAX_CONCURRENT_STREAMS]
+        else:
+            initial[SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1  # WebSockets (RFC 8441)
         self.local_settings.update(initial)
         self.local_settings.acknowledge()
 

@@ -17,7 +17,7 @@ from ringfence.credential.tokens.oauth import REFRESH
 from ringfence.egress import limits
 from ringfence.egress.filters import Looking
 from ringfence.egress.gate import Target
-from ringfence.egress.http1 import CHUNKED, RequestHead, ResponseHead
+from ringfence.egress.http1 import RequestHead, ResponseHead
 from ringfence.egress.message import Inbound
 from ringfence.egress.refusal import CREDENTIAL, Refusal, Refused
 from ringfence.egress.services import Services
@@ -73,6 +73,10 @@ async def choose(services: Services, target: Target) -> Choice | None:
     if not bound:
         return None
     path, query = target.path.text, target.path.query
+    if len(bound) == 1 and bound[0].kind != kinds.MTLS:  # nearly always
+        choice = Choice(bound, bound if inject.wanted(bound[0], path, query) else ())
+        choice.main = await services.keys.choose(choice.wanted)
+        return choice
     choice = Choice(bound, tuple([one for one in bound if inject.wanted(one, path, query)]))
     certificates = tuple([one for one in choice.wanted if one.kind == kinds.MTLS])
     others = tuple(one for one in choice.wanted if one.kind != kinds.MTLS) if certificates else choice.wanted
@@ -87,7 +91,8 @@ def unbound(choice: Choice, head: RequestHead, target: Target) -> Refusal | None
     if choice.main is not None:
         return None
     missing = [one for one in choice.wanted if one.kind != kinds.MTLS]
-    if not any(inject.carries(one, head.fields, target.path.query) for one in missing):
+    brought = any(inject.carries(one, head.fields, target.path.query) for one in missing)
+    if not brought and not (head.framing and any(inject.in_body(one) for one in missing)):
         return None
     names = ", ".join(one.name for one in missing)
     variables = [one.source.removeprefix("env:") for one in missing if one.source.startswith("env:")]
@@ -105,7 +110,8 @@ async def put_in(services: Services, inbound: Inbound, outgoing: Outgoing, choic
     """Remove what the agent brings of its own, put ours in; returns why that cannot be done."""
     try:
         for one in choice.bound:
-            inject.clear(outgoing, one)
+            if choice.main is None or one is not choice.main[0]:  # what is put in clears its own place
+                inject.clear(outgoing, one)
         if choice.certificate is not None:
             outgoing.connection = services.upstreams.certificates.show(*choice.certificate)
         if choice.main is not None:
@@ -123,12 +129,10 @@ async def _apply(services: Services, inbound: Inbound, outgoing: Outgoing, choic
     whole = inject.needs_body(outgoing, credential)
     if whole:
         outgoing.body = await _read(services, inbound, choice)
-    before = outgoing.body
     inject.apply(outgoing, credential, secret)
     if whole and outgoing.body is not None:
         inbound.unread(outgoing.body)
-        if outgoing.framing != CHUNKED or outgoing.body is not before:
-            outgoing.framing = len(outgoing.body)
+        outgoing.framing = len(outgoing.body)
 
 
 async def _read(services: Services, inbound: Inbound, choice: Choice) -> bytes:

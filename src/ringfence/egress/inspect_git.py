@@ -109,11 +109,12 @@ def read_lfs(body: bytes) -> Lfs | Unread:
     """Return what a git LFS batch wants."""
     try:
         found = json.loads(body.decode("utf-8"), object_pairs_hook=_once)
-        operation = found.get("operation") if isinstance(found, dict) else None
-        odd = [name for name in found if name != "operation" and name.lower() == "operation"]
-    except (ValueError, RecursionError, TypeError):
+    except (ValueError, RecursionError):
         return Unread(reason="the git LFS batch cannot be read")
-    if operation not in {"upload", "download"} or odd:
+    members = found if isinstance(found, dict) else {}
+    named = [name for name in members if name.lower() == "operation"]  # some servers ignore case
+    operation = members.get("operation")
+    if named != ["operation"] or operation not in ("upload", "download"):
         return Unread(reason="the git LFS batch is neither an upload nor a download")
     return Lfs(operation=operation)
 

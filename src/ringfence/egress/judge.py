@@ -17,6 +17,7 @@ from ringfence.egress.stream import GoneError
 from ringfence.errors import PeerError
 from ringfence.policy.model import ALLOW, ASK
 from ringfence.value import replace
+from ringfence.verdict import suggest
 from ringfence.verdict.request import INSPECT, Request, Verdict
 
 _EXPECTED = frozenset({b"", b"100-continue"})
@@ -76,7 +77,7 @@ class Case:
         verdict = gate.decide(request)
         if verdict.effect == INSPECT:
             request = await self._inspected(request, verdict)
-            verdict = gate.decide(request)
+            verdict = replace(gate.decide(request), facts=request.facts)
         if verdict.effect == ASK and self.services.asking.open:
             return await self._asked(target, verdict, request)
         if verdict.effect != ALLOW:
@@ -87,7 +88,7 @@ class Case:
     async def _asked(self, target: Target, verdict: Verdict, request: Request) -> Refusal | None:
         """Hold a request until somebody answers for it."""
         self._record(target, verdict)
-        services, head = self.services, self.inbound.head
+        services, head, wanted = self.services, self.inbound.head, suggest.rule(request)
         question = Question(
             number=0,
             session="",
@@ -100,6 +101,8 @@ class Case:
             reason=verdict.reason,
             credentials=tuple(one.name for one in services.gate.credentials_for(target)),
             length=max(head.framing, -1),
+            what=tuple(wanted.get("git") or wanted.get("graphql") or ()),
+            lines=suggest.lines(wanted),
         )
         answer = await services.asking.while_there(self.inbound, question)
         if not answer.allowed:
@@ -151,20 +154,18 @@ class Case:
     ) -> Refusal | None:
         """Send an allowed request on and pass its answer back."""
         services, inbound = self.services, self.inbound
-        refused = await services.controls.admit(inbound.head, target)
-        if refused is not None:
-            return self.refused(refused)
+        if not services.controls.idle:
+            refused = await services.controls.admit(inbound.head, target)
+            if refused is not None:
+                return self.refused(refused)
         outgoing = services.gate.outgoing(inbound.head, target)
         if choice is not None:
             unfit = await injection.put_in(services, inbound, outgoing, choice)
             if unfit is not None:
                 return self.refused(unfit)
-        services.controls.readable(
-            outgoing,
-            target,
-            secret=choice is not None and choice.chosen is not None,
-            upgrade=bool(inbound.head.upgrade),
-        )
+        if choice is not None or not services.controls.idle:
+            secret = choice is not None and choice.chosen is not None
+            services.controls.readable(outgoing, target, secret=secret, upgrade=bool(inbound.head.upgrade))
         for check in services.head_checks:
             outcome = check(outgoing)
             if outcome is not None:

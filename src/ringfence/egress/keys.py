@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ringfence.credential.web import Dial
+
 ASK_AGAIN = 10.0  # seconds until an empty source is asked again
 REFETCH = 60.0  # seconds between two fetches because an upstream answered 401
 
@@ -40,6 +42,10 @@ class Keys:
         """Keep what was held before these keys: it is scrubbed from answers that are still to come."""
         self._vault.adopt(former._vault)  # noqa: SLF001 - another of its own kind
         self.values = former.values
+
+    def route(self, dial: "Dial | None") -> None:
+        """Say how servers are reached that hand out secrets; None: directly."""
+        self._vault.access.web.dial = dial
 
     async def choose(self, credentials: tuple[Credential, ...]) -> tuple[Credential, Secret] | None:
         """Return the first credential that has a secret, and the secret."""
@@ -69,6 +75,10 @@ class Keys:
             self._empty_until[credential.name] = self._loop.time() + ASK_AGAIN
             if not credential.optional:
                 self._note(f"credential {credential.name}: {error or 'its source took too long'}")
+            return None
+        except Exception as error:  # noqa: BLE001 - our fault, or the machine's: recorded, and no secret
+            self._empty_until[credential.name] = self._loop.time() + ASK_AGAIN
+            self._note(f"credential {credential.name}: {type(error).__name__} while it was fetched")
             return None
         self.values = spellings(
             tuple(one.reveal_for_injection().encode("latin-1") for one in self._vault.every())

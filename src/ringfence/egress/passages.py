@@ -11,8 +11,9 @@ from ringfence.egress.gate import Gate, Target
 from ringfence.egress.message import Inbound
 from ringfence.egress.tls import AnyStream
 from ringfence.egress.tunnel import cut
-from ringfence.policy.model import ALLOW
-from ringfence.verdict.request import INSPECT, Verdict
+from ringfence.policy.model import ALLOW, ASK
+from ringfence.value import replace
+from ringfence.verdict.request import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,11 +71,6 @@ def _held(
 
 
 def _still(gate: Gate, inbound: Inbound, target: Target, verdict: Verdict) -> bool:
-    """Say whether a request under way would be let through again (one that was approved, asked again).
-
-    Its body has gone by: where a rule hangs on that, the request stays as long as its own rule does.
-    """
-    again = gate.decide(gate.request(inbound.head, target))
-    if again.effect == INSPECT:
-        return any(entry.rule == verdict.rule for entry in gate.rules.allow.about(target.host))
-    return again.effect in {ALLOW, verdict.effect}
+    """Say whether a request under way would be let through again, or was approved under this rule."""
+    again = gate.decide(replace(gate.request(inbound.head, target), facts=verdict.facts))
+    return again.effect == ALLOW or (again.effect == ASK and again.rule == verdict.rule)

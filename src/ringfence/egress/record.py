@@ -12,7 +12,7 @@ import asyncio
 
 from ringfence.audit.event import MAX_FIELD, spelled
 from ringfence.audit.log import Writer
-from ringfence.canonical import encode
+from ringfence.canonical import text
 from ringfence.egress import limits
 from ringfence.egress.refusal import rule_name
 from ringfence.policy.model import ALLOW
@@ -21,6 +21,13 @@ from ringfence.verdict.request import Verdict
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
+
+    class Tally(Protocol):
+        """Counts events by kind."""
+
+        def event(self, kind: str, fields: dict[str, object]) -> None:
+            """Count one."""
 
 
 FLUSH = 0.1  # seconds that the record of an answer may wait to be written
@@ -29,7 +36,11 @@ FLUSH = 0.1  # seconds that the record of an answer may wait to be written
 class Record:
     """The session's log, as the gate writes it."""
 
-    def __init__(self, writer: Writer, on_failure: "Callable[[Exception], None]") -> None:
+    def __init__(
+        self, writer: Writer, on_failure: "Callable[[Exception], None]", tally: "Tally | None" = None
+    ) -> None:
+        """`tally` counts what is put on record."""
+        self._tally = tally
         self._writer = writer
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
@@ -76,12 +87,14 @@ class Record:
                 **fields,
             )
         own = (
-            (f',"credential":{encode(credential)}' if credential else "")
-            + f',"effect":"{verdict.effect}","host":{encode(host)},"method":{encode(method)}'
-            + f',"path":{encode(path)},"port":{port}'
-            + (f',"raw_host":{encode(raw_host)}' if raw_host else "")
-            + f',"rule":{encode(rule_name(verdict.rule))},"scheme":"{scheme}","source":{encode(source)}'
+            (f',"credential":{text(credential)}' if credential else "")
+            + f',"effect":"{verdict.effect}","host":{text(host)},"method":{text(method)}'
+            + f',"path":{text(path)},"port":{port}'
+            + (f',"raw_host":{text(raw_host)}' if raw_host else "")
+            + f',"rule":{text(rule_name(verdict.rule))},"scheme":"{scheme}","source":{text(source)}'
         )
+        if self._tally is not None:
+            self._tally.event("verdict", {"effect": verdict.effect})
         return self._write_spelled("verdict", own)
 
     def event(self, kind: str, **fields: object) -> None:
@@ -98,7 +111,9 @@ class Record:
             own = spelled({"host": host, "status": status, "up": up, "down": down, "ms": ms, **notes})
         else:
             ms_text = f"{whole}.{tenth}" if tenth else whole
-            own = f',"down":{down},"host":{encode(host)},"ms":{ms_text},"status":{status},"up":{up}'
+            own = f',"down":{down},"host":{text(host)},"ms":{ms_text},"status":{status},"up":{up}'
+        if self._tally is not None:
+            self._tally.event("response", {"status": status, "up": up, "down": down})
         self._write_spelled("response", own, later=True)
         if not self._flushing:
             self._flushing = True
@@ -139,6 +154,8 @@ class Record:
             self._write("gap", {"left_out": count, "reason": "too many refusals to record each"})
 
     def _write(self, kind: str, fields: dict[str, object]) -> None:
+        if self._tally is not None:
+            self._tally.event(kind, fields)
         self._write_spelled(kind, spelled(fields))
 
     def _write_spelled(self, kind: str, own: str, *, later: bool = False) -> None:

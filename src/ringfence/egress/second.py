@@ -6,11 +6,53 @@ target or field, or fails, the request is refused as one that two parsers read d
 """
 
 from functools import partial
-from types import SimpleNamespace
 
 import httptools
 
 from ringfence.egress.http1 import MalformedError, RequestHead
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DIFFERENT = "two parsers read this request differently"
+
+
+class _Seen:
+    """What llhttp reports of one head; made once, and emptied before each."""
+
+    __slots__ = ("complete", "fields", "on_header", "on_headers_complete", "on_url", "urls")
+    # What else it would report. Named, because asking for a name that is missing costs an exception each.
+    on_message_begin = on_body = on_message_complete = None
+    on_chunk_header = on_chunk_complete = on_status = None
+
+    def __init__(self) -> None:
+        self.urls: list[bytes] = []
+        self.fields: dict[bytes, bytes] = {}
+        self.complete: list[bool] = []
+        self.on_url = self.urls.append
+        self.on_header: Callable[[bytes, bytes], object] = self.fields.setdefault
+        self.on_headers_complete = partial(self.complete.append, True)
+
+    def read(self, raw: bytes) -> bytes:
+        """Let llhttp read a head to its end; returns the method."""
+        self.urls.clear()
+        self.fields.clear()
+        self.complete.clear()
+        parser = httptools.HttpRequestParser(self)
+        try:
+            parser.feed_data(raw)
+        except httptools.HttpParserUpgrade:
+            pass  # CONNECT and Upgrade: the head itself was read to its end
+        except httptools.HttpParserError:
+            raise MalformedError(_DIFFERENT) from None
+        if not self.complete:
+            raise MalformedError(_DIFFERENT)
+        method: bytes = parser.get_method()
+        return method
+
+
+_seen = _Seen()
 
 
 def agree(raw: bytes, head: RequestHead) -> None:
@@ -19,43 +61,17 @@ def agree(raw: bytes, head: RequestHead) -> None:
     What it reports is gathered without a Python call for each line: a dictionary keeps the order, and where a
     name occurs twice it falls short of our list, which is then compared line by line.
     """
-    urls: list[bytes] = []
-    fields: dict[bytes, bytes] = {}
-    method = _read(raw, urls, fields.setdefault)
-    if method != head.method.encode("latin-1") or len(urls) != 1 or urls[0] != head.target:
+    method = _seen.read(raw)
+    if method != head.method.encode("latin-1") or _seen.urls != [head.target]:
         raise MalformedError(_DIFFERENT)
-    if list(fields.items()) != head.fields:
+    if list(_seen.fields.items()) != head.fields:
         _agree_by_line(raw, head)
 
 
 def _agree_by_line(raw: bytes, head: RequestHead) -> None:
     fields: list[tuple[bytes, bytes]] = []
-    _read(raw, [], lambda name, value: fields.append((name, value.strip(b" \t"))))
+    by_line = _Seen()
+    by_line.on_header = lambda name, value: fields.append((name, value.strip(b" \t")))
+    by_line.read(raw)
     if fields != head.fields:
         raise MalformedError(_DIFFERENT)
-
-
-def _read(raw: bytes, urls: list[bytes], on_header: "Callable[[bytes, bytes], object]") -> bytes:
-    """Let llhttp read a head to its end; returns the method."""
-    complete: list[bool] = []
-    seen = SimpleNamespace(
-        on_url=urls.append, on_header=on_header, on_headers_complete=partial(complete.append, True)
-    )
-    parser = httptools.HttpRequestParser(seen)
-    try:
-        parser.feed_data(raw)
-    except httptools.HttpParserUpgrade:
-        pass  # CONNECT and Upgrade: the head itself was read to its end
-    except httptools.HttpParserError:
-        raise MalformedError(_DIFFERENT) from None
-    if not complete:
-        raise MalformedError(_DIFFERENT)
-    method: bytes = parser.get_method()
-    return method
-
-
-_DIFFERENT = "two parsers read this request differently"
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable

@@ -4,13 +4,9 @@ Everything that is counted goes through the record, so the two agree. No host, p
 ever a label: an agent could make as many of them as it likes.
 """
 
-from ringfence.audit.log import Writer
-from ringfence.egress.record import Record
-from ringfence.policy.model import ALLOW
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -59,33 +55,6 @@ class Tally:
 
 def _number(value: object) -> float:
     return value if isinstance(value, (int, float)) else 0
-
-
-class CountedRecord(Record):
-    """A record that counts as it writes."""
-
-    def __init__(self, writer: Writer, on_failure: "Callable[[Exception], None]", tally: Tally) -> None:
-        super().__init__(writer, on_failure)
-        self._tally = tally
-        self._counted = False  # what is being written has been counted
-
-    def response(
-        self, *, host: str, status: int, up: int, down: int, seconds: float, notes: "dict[str, object]"
-    ) -> None:
-        """Count and record how a request ended."""
-        self._tally.event("response", {"status": status, "up": up, "down": down})
-        super().response(host=host, status=status, up=up, down=down, seconds=seconds, notes=notes)
-
-    def _write(self, kind: str, fields: "dict[str, object]") -> None:
-        self._tally.event(kind, fields)
-        self._counted = True
-        super()._write(kind, fields)
-
-    def _write_spelled(self, kind: str, own: str, *, later: bool = False) -> None:
-        if kind == "verdict" and not self._counted:  # only what is allowed is spelled elsewhere
-            self._tally.add("ringfence_verdicts_total", effect=ALLOW)
-        self._counted = False
-        super()._write_spelled(kind, own, later=later)
 
 
 def render(rows: "Iterable[tuple[str, Labels, float]]") -> str:

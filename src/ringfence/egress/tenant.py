@@ -16,9 +16,10 @@ from ringfence.egress.conversation import Conversation
 from ringfence.egress.faults import place_of
 from ringfence.egress.gate import PROXY, Origin
 from ringfence.egress.identity import Identity
+from ringfence.egress.record import Record
 from ringfence.egress.socks import Wish
 from ringfence.egress.stream import Stream
-from ringfence.egress.tally import CountedRecord, Tally
+from ringfence.egress.tally import Tally
 from ringfence.errors import PeerError
 from ringfence.handover import Handover
 from ringfence.value import Struct
@@ -56,7 +57,7 @@ class Tenant:
         handover = setup.handover
         self._writer = Writer.resume(handover.audit_path)
         self._authority = leaf.load(handover.authority_dir, keep=True)
-        record = CountedRecord(self._writer, self._cannot_record, self.tally)
+        record = Record(self._writer, self._cannot_record, self.tally)
         self.services = assembly.assemble(
             handover, setup.environment, record=record, authority=self._authority, alarmed=self._alarmed
         )

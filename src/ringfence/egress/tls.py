@@ -176,6 +176,9 @@ class TlsStream:
         """Return what has arrived, waiting for something; b"" is a proper end (close_notify)."""
         data, self._unread = self._unread, b""
         while not data and not self._finished:
+            # Asked only where something is there: OpenSSL's way of saying "nothing" is an exception.
+            if not self._incoming.pending and not self._object.pending():
+                await self._feed()
             data = self._decrypt()
             if not data and not self._finished:
                 await self._feed()
@@ -186,7 +189,7 @@ class TlsStream:
         pieces: list[bytes] = []
         try:
             while self._incoming.pending or self._object.pending() or not pieces:
-                piece = self._object.read(65536)
+                piece = self._object.read(16384)
                 if not piece:
                     self._finished = True
                     break

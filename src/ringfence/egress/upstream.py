@@ -48,7 +48,7 @@ class Upstreams:
         self._trust = (handover.extra_ca, handover.trust_file, handover.trust_dir)
         self._stamps = tuple(_stamp(path) for path in (*handover.extra_ca, *self._trust[1:]) if path)
         self._loop = asyncio.get_running_loop()
-        self._dialler = Dialler(handover, rules, registry, record, keys)
+        self.dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[ClientConnection]] = {}
         self._retired = False
         self._context: ssl.SSLContext | None = None
@@ -158,7 +158,7 @@ class Upstreams:
                 del self._waiting[key]
         if self._multiplexed is not None:
             self._multiplexed.sweep(now)
-        self._dialler.sweep(now)
+        self.dialler.sweep(now)
 
     # --- dialling
 
@@ -195,7 +195,7 @@ class Upstreams:
 
     async def dial(self, host: str, port: int) -> Stream:
         """Open a connection to a vetted address of a host that was allowed, without TLS."""
-        return await self._dialler.dial(host, port)
+        return await self.dialler.dial(host, port)
 
 
 def _stamp(path: str) -> tuple[int, int]:

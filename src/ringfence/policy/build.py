@@ -3,6 +3,7 @@
 from ringfence.diagnostic import Diagnostic
 from ringfence.errors import PolicyError
 from ringfence.policy import kinds, model, read
+from ringfence.subject import host_matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
         budgets=tuple([model.Budget(name=name, **budgets[name]) for name in sorted(budgets)]),
         model=model.ModelBudget(**layer.get("model", {})),
         watch=model.Watch(**layer.get("watch", {})),
+        review=model.Review(**layer.get("review", {})),
     )
 
 
@@ -68,10 +70,29 @@ def _check(layer: "Layer", files: "tuple[tuple[read.Source, Layer], ...]") -> No
         if any(_kept(pattern, variable) for pattern in keep)
     ]
     problems += _proxy_problems(layer.get("egress", {}))
+    problems += _unseen_credentials(layer)
     if problems:
         raise PolicyError(
             "the policy cannot be used", diagnostics=tuple(_placed(files, *one) for one in problems)
         )
+
+
+def _unseen_credentials(layer: "Layer") -> list[tuple[tuple[str, str], str, str]]:
+    """Refuse a credential for a host and port that raw TCP is allowed to: nothing could be put in there."""
+    egress = layer.get("egress", {})
+    raw = [
+        rule for name in ("allow", "ask") for rule in egress.get(name, ()) if "tcp" in rule.get("schemes", ())
+    ]
+    return [
+        (
+            ("credentials", name),
+            f"credential `{name}` is for {one['host']}:{port}, where a rule for `tcp` lets raw bytes pass",
+            "nobody looks into those: take the rule or the credential away",
+        )
+        for name, one in layer.get("credentials", {}).items()
+        for port in (one.get("port", 443),)
+        if any(port in rule["ports"] and host_matches(rule["host"], one.get("host", "")) for rule in raw)
+    ]
 
 
 def _proxy_problems(egress: "Layer") -> list[tuple[tuple[str, str], str, str]]:

@@ -61,6 +61,7 @@ def _workspace(policy: Policy) -> "Iterator[str]":
     yield from _listed("not hidden", policy.workspace.unmask)
     yield from _listed("not writable", policy.workspace.protect)
     yield from _copy(policy.workspace)
+    yield from _listed("applied without a person by --review=auto", policy.review.auto)
     yield from _listed("read outside the workspace", policy.files.read)
     yield from _listed("written outside the workspace", policy.files.write)
     yield from _listed("kept between sessions", policy.files.state)

@@ -25,6 +25,7 @@ UNLIMITED = "unlimited"  # lifts a limit that a lower layer or the default sets
 LOCKABLE = (
     "use", "tier", "accept", "workspace", "files",
     "egress", "credentials", "gateways", "environment", "limits", "budgets", "model", "watch",
+    "review",
 )  # fmt: skip
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
@@ -369,6 +370,7 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "alarm": _choice("what happens", model.ALARMS),
         "exempt": PATTERN,
     },
+    model.Review: {"auto": GLOB},
     model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))

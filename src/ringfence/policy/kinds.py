@@ -68,7 +68,7 @@ def carried(one: "Credential") -> str:
         COOKIE: f"as the cookie {one.field}",
         PLACEHOLDER: f"for its placeholder in {', '.join(one.places)}",
         AWS: "as an AWS signature",
-        OAUTH: f"as an OAuth token in {one.header}",
+        OAUTH: f"as a token from {one.token_url} in {one.header}",
         GITHUB_APP: f"as a token of GitHub App {one.app}",
         GOOGLE: "as a Google token",
         MTLS: "as a client certificate",

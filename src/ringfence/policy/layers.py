@@ -35,7 +35,7 @@ WIDENING = (
     ("", "accept"), ("workspace", "unmask"), ("files", "read"), ("files", "write"), ("files", "state"),
     ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("egress", "no_proxy"),
     ("environment", "keep"), ("watch", "environment"), ("watch", "files"), ("watch", "exempt"),
-    ("workspace", "keep"),
+    ("workspace", "keep"), ("review", "auto"),
 )  # fmt: skip
 NARROWING = (
     ("workspace", "mask"), ("workspace", "protect"), ("workspace", "exclude"), ("egress", "deny"),
@@ -64,6 +64,7 @@ EVERYTHING = frozenset(
         "budgets",
         "model",
         "watch",
+        "review",
     )
 )
 STRICTNESS = (

@@ -177,6 +177,12 @@ class Watch(Struct):
     exempt: tuple[str, ...] = ()  # hosts to which these values may go, such as the model's own
 
 
+class Review(Struct):
+    """What may be applied without a person: only with `run --review=auto`."""
+
+    auto: tuple[str, ...] = ()  # globs: applied when nothing else changed, nothing is risky, no conflicts
+
+
 class Policy(Struct):
     """A whole policy after all layers: nothing below this decides on its own what a user meant."""
 
@@ -193,6 +199,7 @@ class Policy(Struct):
     budgets: tuple[Budget, ...] = ()
     model: ModelBudget = ModelBudget()
     watch: Watch = Watch()
+    review: Review = Review()
     origins: tuple[tuple[str, str], ...] = ()  # (layer, file) of every layer read, lowest first
     notes: tuple[str, ...] = ()  # what the operator should know: ignored widening, missing trust
     digest: str = ""  # sha256 over the canonical JSON of all the above but notes and origins

@@ -62,9 +62,11 @@ class Entry:
         """Say whether method and every reading of the path match."""
         if self.methods and request.method not in self.methods:
             return False
-        if not self.paths:
-            return True
-        return all(map(self._names, request.paths))
+        return not self.paths or all(map(self._names, request.paths))
+
+    def names_all(self, paths: tuple[str, ...]) -> bool:
+        """Say whether every reading of a path matches."""
+        return not self.paths or all(map(self._names, paths))
 
     def _names(self, path: str) -> bool:
         """Say whether any of the globs matches a path; most are plain, or end in `/**`."""

@@ -28,10 +28,10 @@ def _distance(entry: "Entry", request: "Request") -> tuple[int, str]:
     if (request.scheme, request.port) not in entry.doors:
         doors = " or ".join(f"{scheme} on port {port}" for scheme, port in sorted(entry.doors))
         return 1, f"the rule for {rule.host} is for {doors}"
+    if not entry.names_all(request.paths):
+        return 2, f"the rule for {rule.host} does not name this path"
     if entry.methods and request.method not in entry.methods:
-        return 2, f"the rule for {rule.host} is for {', '.join(rule.methods)}"
-    if not entry.covers_all(request):
-        return 3, f"the rule for {rule.host} does not name this path"
+        return 3, f"the rule for {rule.host} is for {', '.join(rule.methods)}"
     return 4, _condition(entry, request)
 
 

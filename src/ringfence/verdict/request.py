@@ -71,6 +71,7 @@ class Verdict(Struct):
     needs: frozenset[str] = _NO_NEEDS  # INSPECT: the facts that are missing
     limit: int | None = None  # bytes that the body may have, where its length is not known in advance
     near: EgressRule | None = None  # nothing matched: the rule that came closest
+    facts: Facts = NO_FACTS  # of the body, where they were needed: by them it is judged again
 
 
 NOTHING_MATCHED = Verdict(effect=DENY, reason=miss.NOTHING)
@@ -120,20 +121,6 @@ _SHUT = _Open()  # never written: nothing was left open
 
 def decide(request: Request, rules: Rules) -> Verdict:
     """Decide on one whole request."""
-    verdict = _decided(request, rules)
-    if rules.unknown and _is_unmatched(verdict):
-        door = (request.scheme, request.port)
-        for entry in rules.unknown:
-            if door in entry.doors and entry.covers_some(request):
-                return entry.verdict
-    return verdict
-
-
-def _is_unmatched(verdict: Verdict) -> bool:
-    return verdict.effect == DENY and verdict.rule is None
-
-
-def _decided(request: Request, rules: Rules) -> Verdict:
     denying = asking = _SHUT
     for entry in rules.deny.about(request.host):
         if entry.denies_door(request.scheme, request.port) and entry.covers_some(request):
@@ -219,10 +206,21 @@ def _allowed(request: Request, rules: Rules, denying: _Open, asking: _Open) -> V
         return _settled(_within(limited.verdict, most), denying, asking)
     if allowing.needs or asking.needs:
         return _inspect(denying, asking, allowing)
+    unknown = _of_unknown(request, rules, denying) if rules.unknown else None
+    if unknown is not None:
+        return unknown
     if not about and not rules.ask.about(request.host):
         return NOTHING_MATCHED
     reason, near = miss.nearest((*about, *rules.ask.about(request.host)), request)
     return Verdict(effect=DENY, reason=reason, near=near)
+
+
+def _of_unknown(request: Request, rules: Rules, denying: _Open) -> Verdict | None:
+    """Ask about a request that no rule allows, where a rule for `*` says so; a denial still comes first."""
+    asked = _asked(request, rules.unknown, _Open())
+    if asked is None:
+        return None
+    return _inspect(denying) if denying.needs else _within(asked, denying.limit)
 
 
 def _refused(entry: Entry, request: Request) -> str | frozenset[str]:
@@ -283,7 +281,13 @@ def opaque(host: str, port: int, rules: Rules) -> Verdict:
 
 
 def opaque_tcp(host: str, port: int, rules: Rules) -> Verdict:
-    """Decide on a TCP connection that nobody looks into: a rule for `tcp` names host and port."""
+    """Decide on a raw connection: only a rule for `tcp` on this very port allows what nobody looks into.
+
+    A deny rule about the port denies it, whatever else the rule is about: it could be what flows there.
+    """
+    for entry in rules.deny.about(host):
+        if not entry.rule.ports or port in entry.rule.ports:
+            return entry.verdict
     return _unseen("tcp", host, port, rules)
 
 

@@ -46,6 +46,11 @@ def line(table: "dict[str, Any]") -> str:
     return "[[egress.allow]] " + ", ".join(f"{name} = {_toml(value)}" for name, value in table.items())
 
 
+def lines(table: "dict[str, Any]") -> str:
+    """Return a rule as a policy file has it, a key on each line."""
+    return "".join(["[[egress.allow]]\n", *(f"{name} = {_toml(value)}\n" for name, value in table.items())])
+
+
 def short(table: "dict[str, Any]") -> str:
     """Return a rule in its short form, or "" where it has none."""
     if table.keys() & {"git", "graphql"} or len(table.get("paths", ())) > 1:
@@ -87,8 +92,9 @@ def _git(request: "Request") -> list[str]:
 
 def _graphql(fact: GraphQL) -> list[str]:
     named = [
-        "introspection" if field[:2] == "__" else f"{operation.kind} {field}"
+        "introspection" if field in {"__schema", "__type"} else f"{operation.kind} {field}"
         for operation in fact.operations
         for field in operation.fields
+        if field != "__typename" or len(operation.fields) == 1  # it goes with the others
     ]
     return list(dict.fromkeys(named))

@@ -14,7 +14,18 @@ import os
 
 from ringfence.errors import BoundaryError, RingfenceError
 from ringfence.value import Struct
-from ringfence.workspace import area, journal, keeping, manifest, record, settled, source, stage, steps
+from ringfence.workspace import (
+    area,
+    journal,
+    keeping,
+    manifest,
+    record,
+    settled,
+    source,
+    stage,
+    steps,
+    unfinished,
+)
 from ringfence.workspace.hold import Hold
 from ringfence.workspace.journal import DONE, GONE, OPEN, Journal
 from ringfence.workspace.layers import Layers
@@ -44,11 +55,15 @@ def apply(layers: Layers, chosen: Chosen, reviewed: Manifest) -> int:
             place = area.make(layers.workspace, hold.root, folder)
             with Site(layers.workspace, layers.root, place) as site:
                 meant = stage.prepare(layers, chosen, site, place)
+                record.reserve(folder, _room(layers, meant))
+                unfinished.note(layers)
                 journal.write(folder, meant)
                 _land(site, meant, folder)
         except BaseException:
             tidy(folder)
+            forget_note(layers)
             raise
+        forget_note(layers)
         manifest.forget(layers, frozenset(meant.whole))
     return len(chosen.changes)
 
@@ -96,7 +111,10 @@ def take_back(site: Site, meant: Journal, folder: str, error: BaseException) -> 
 
 def _roll_back(site: Site, meant: Journal, folder: str) -> None:
     journal.roll_back(site, meant)
-    _settle(site, meant, folder)
+    try:
+        _settle(site, meant, folder)
+    except OSError:  # full after all: what was put back will look like a change of the user's, no more
+        record.moment("not settled")
     sync(site, meant)
     if os.path.exists(f"{folder}/{DONE}"):  # it was an undo: what it was to take back stands
         record.moment("forget undo")
@@ -113,6 +131,10 @@ def _finish(site: Site, meant: Journal, folder: str) -> None:
         keeping.keep(site, meant, area.kept(folder))
     _settle(site, meant, folder)
     record.rename(folder, OPEN, DONE)
+
+
+def _room(layers: Layers, meant: Journal) -> int:
+    return settled.size(manifest.folder(layers), len(meant.steps) + len(meant.folders))
 
 
 def sync(site: Site, meant: Journal) -> None:
@@ -134,6 +156,7 @@ def sync(site: Site, meant: Journal) -> None:
 def _settle(site: Site, meant: Journal, folder: str) -> None:
     """Note how ours stands in the project now, so that nobody takes it for a change of the user's."""
     site.forget()
+    record.release(folder)
     paths = sorted({step.path for step in meant.steps} | set(meant.folders))
     found = [status for path in paths if (status := site.at(path)) is not None]
     settled.add(os.path.dirname(os.path.dirname(folder)), found)
@@ -188,6 +211,12 @@ def interrupted(layers: Layers) -> Interrupted | None:
     return None
 
 
+def forget_note(layers: Layers) -> None:
+    """Take the note of an unfinished apply away, unless there is one."""
+    if interrupted(layers) is None:
+        unfinished.forget(layers)
+
+
 def refuse_interrupted(layers: Layers) -> None:
     """Begin nothing new before what a crash left is finished or taken back."""
     left = interrupted(layers)
@@ -212,6 +241,7 @@ def resume(layers: Layers) -> bool:
             journal.go_on(site, left.journal)
             conclude(site, left)
         tidy(left.folder)
+        forget_note(layers)
         if left.is_undo:
             manifest.discard(layers)
         else:
@@ -228,6 +258,7 @@ def roll_back(layers: Layers) -> bool:
         with _site(left) as site:
             _roll_back(site, left.journal, left.folder)
         tidy(left.folder)
+        forget_note(layers)
     return True
 
 

@@ -12,7 +12,7 @@ import stat
 
 from ringfence.subject import path_matches
 from ringfence.value import replace
-from ringfence.workspace import beneath, manifest, settled, snapshot
+from ringfence.workspace import beneath
 from ringfence.workspace.entries import (
     digest,
     entry_of,
@@ -20,11 +20,12 @@ from ringfence.workspace.entries import (
     joined,
     link_of,
     opened,
-    root,
+    project_root,
     status_at,
     too_sparse,
 )
-from ringfence.workspace.layers import COPY, DELETED, DIRECTORY, FILE, OTHER, Change, Entry, Layers
+from ringfence.workspace.layers import DELETED, DIRECTORY, FILE, OTHER, Change, Entry, Layers
+from ringfence.workspace.seen import Seen
 
 LATER = "changed in the workspace since the session began"
 HOLDS_HIDDEN = "this folder of the workspace holds files that are no part of the session"
@@ -36,13 +37,12 @@ class Below:
     """The project's side of a reading."""
 
     def __init__(self, layers: Layers) -> None:
-        self._started = layers.started
-        self._settled = settled.load(manifest.folder(layers))
+        self._seen = Seen(layers)
         self._masked = {os.fsencode(path) for path in layers.masked}
         self._exclude = layers.exclude
-        self._copied = _base(layers)
+        self._copied = self._seen.copied
         self.inodes: set[bytes] = set()  # of all that was asked for, as origins spell them
-        self.root = root(layers.workspace, "the project")
+        self.root = project_root(layers)
 
     def close(self) -> None:
         """Give the root back."""
@@ -77,13 +77,7 @@ class Below:
 
     def later(self, path: bytes, status: os.stat_result) -> str:
         """Return the conflict of what was changed since the session began."""
-        if (status.st_dev, status.st_ino, status.st_ctime_ns) in self._settled:  # by an apply or undo
-            return ""
-        if self._copied is not None:
-            stamp = self._copied.get(path)
-            now = (status.st_ctime_ns, status.st_ino)
-            return "" if stamp is not None and (stamp.changed, stamp.inode) == now else LATER
-        return LATER if self._started and status.st_ctime_ns > self._started else ""
+        return "" if self._seen.knows(path, status) else LATER
 
     def entry(self, folder: int, name: bytes, path: bytes, status: os.stat_result) -> tuple[Entry, str]:
         """Return what stands at a name that is no folder, and the conflict there."""
@@ -167,13 +161,3 @@ def unread(path: bytes, error: OSError, entry: Entry | None = None) -> Change:
     """Return the conflict that stands for a folder of the project that cannot be read."""
     conflict = MOUNTED if error.errno == errno.EXDEV else f"{UNREADABLE}: {error.strerror}"
     return Change(path=path, kind=DELETED, before=entry or Entry(kind=DIRECTORY, mode=0), conflict=conflict)
-
-
-def _base(layers: Layers) -> "dict[bytes, snapshot.Stamp] | None":
-    """Return what a snapshot was made of, where that was written down."""
-    if layers.kind != COPY:
-        return None
-    try:
-        return snapshot.read_base(layers)
-    except FileNotFoundError:
-        return None

@@ -17,7 +17,9 @@ too large to read stands in the result as OTHER, which nobody applies; nothing i
 
 Conflicts. The project may have changed since the session began; the change time, which nobody can set,
 tells. A file that was copied up (`origin`, which the agent cannot write) from one that is gone was
-deleted meanwhile. The origin names an inode: a file moved inside the session has that of its old path.
+deleted meanwhile. As root the origin names an inode, so that a file moved inside the session is known by
+that of its old path. For others the kernel leaves it empty; then a copy without an original was deleted
+when its folder was changed since, and where a move inside could be the reason as well, that is said.
 """
 
 import errno
@@ -26,7 +28,7 @@ import stat
 
 from ringfence.errors import BoundaryError, HostError
 from ringfence.value import replace
-from ringfence.workspace import beneath
+from ringfence.workspace import beneath, git_index
 from ringfence.workspace.below import HOLDS_HIDDEN, Below, unread
 from ringfence.workspace.entries import (
     digest,
@@ -54,14 +56,15 @@ from ringfence.workspace.layers import (
     Entry,
     Layers,
 )
-from ringfence.workspace.pairing import TWIN, twins, with_renames
+from ringfence.workspace.pairing import PERHAPS_GONE, TWIN, twins, with_renames
 
-MOST = 1_000_000  # changes that are read; more are an error, not a shorter list
+MOST = 250_000  # half a gigabyte of changes that are read; more are an error, not a shorter list
 
 GONE = "deleted from the workspace since the session began"
 HIDDEN = "hidden from the agent: what the workspace has here is not what the agent changed"
 
 _QUIET = ("security.selinux", "system.nfs4_acl", "btrfs.")  # on every file of some machines
+_LEFT_BEHIND = frozenset((DELETED, CHANGED, TYPE))  # what a file that was moved away may leave
 _ORIGIN_HEAD = 21  # bytes before the file's own handle in an origin (struct ovl_fb)
 
 
@@ -91,7 +94,8 @@ class _Reader:
         self._layers = layers
         self._copy = layers.kind == COPY
         self._found: list[Change] = []
-        self._origins: list[tuple[int, bytes]] = []  # (position in `found`, origin)
+        self._origins: list[tuple[int, bytes, bool]] = []  # position in `found`, origin, folder changed since
+        self._gone: set[bytes] = set()  # folders
         self._twins: dict[bytes, bytes] = {}  # path -> the name beside it
         self._upper = root(layers.upper, "the session's layer")
         try:
@@ -120,7 +124,9 @@ class _Reader:
 
     def _folder(self, folder: _Folder) -> list[_Folder]:
         """Read one folder of the layer; return those in it that are to be read."""
-        above, below = beneath.open_folder(self._upper, folder.path), -1
+        above, below = self._open_above(folder.path), -1
+        if above < 0:
+            return []
         try:
             below = self._open_below(folder)
             names = beneath.names(above)
@@ -143,6 +149,15 @@ class _Reader:
             os.close(above)
             if below >= 0:
                 os.close(below)
+
+    def _open_above(self, path: bytes) -> int:
+        """Open a folder of the layer that was seen; -1 where it is gone, because the session still runs."""
+        try:
+            return beneath.open_folder(self._upper, path)
+        except FileNotFoundError:
+            return -1
+        except OSError as error:
+            raise moved(path) from error
 
     def _open_below(self, folder: _Folder) -> int:
         if not folder.below:
@@ -181,7 +196,10 @@ class _Reader:
             return True
         if self._copied and status.st_ctime_ns <= self._copied and not folder.hidden:
             return True  # as it was copied: whatever the project has now is the user's
-        seen = None if self._is_device_whiteout(status) else self._seen(above, name, path, status)
+        try:
+            seen = None if self._is_device_whiteout(status) else self._seen(above, name, path, status)
+        except FileNotFoundError:
+            return False
         if seen is None:
             if lower is not None and not hidden:
                 self._deleted(below, name, path, lower)
@@ -205,7 +223,9 @@ class _Reader:
         if hidden:
             self._add(Change(path=path, kind=ADDED, after=after, conflict=HIDDEN))
         elif lower is None:
-            self._added(path, after, (attributes or {}).get(f"{self._layers.xattr}.origin"))
+            self._added(path, after, (attributes or {}).get(f"{self._layers.xattr}.origin"), below)
+        elif attributes is None and stat.S_ISDIR(lower.st_mode):
+            self._add(Change(path=path, kind=TYPE, before=folder_of(lower), after=after))
         elif not both:
             before, conflict = self._before(below, name, path, lower)
             notes = _link_notes(before, None)
@@ -227,8 +247,10 @@ class _Reader:
             return None
         try:
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
-        except PermissionError:
+        except (PermissionError, FileNotFoundError):
             return None
+        except OSError as error:
+            raise moved(path) from error
         try:
             if os.fstat(fd).st_ino != status.st_ino:
                 raise moved(path)
@@ -295,17 +317,27 @@ class _Reader:
         origin: bytes | None,
     ) -> None:  # fmt: skip
         if lower is None:
-            self._added(path, after, origin)
+            self._added(path, after, origin, below)
             return
         before, conflict = self._before(below, name, path, lower)
         if self._copied and before.mode & 0o777 == after.mode:
             before = replace(before, mode=after.mode)  # a copy is made without set-id bits
         kind = _difference(before, after)
+        if kind == CHANGED and git_index.is_index(path) and self._is_refreshed(path):
+            kind = ""
         if kind:
             notes = _link_notes(before, after)
             self._add(
                 Change(path=path, kind=kind, before=before, after=after, conflict=conflict, notes=notes)
             )
+
+    def _is_refreshed(self, path: bytes) -> bool:
+        """Say whether an index was only written anew, as every git command does."""
+        try:
+            sides = [_content(one, path) for one in (self._upper, self._below.root)]
+        except OSError:
+            return False
+        return git_index.same(*sides)
 
     def _before(self, below: int, name: bytes, path: bytes, lower: os.stat_result) -> tuple[Entry, str]:
         """Return what the project has at a name; what is in a folder that is replaced is deleted."""
@@ -328,13 +360,22 @@ class _Reader:
                 continue
             self._deleted(below, name, inner, lower)
 
-    def _added(self, path: bytes, entry: Entry, origin: bytes | None) -> None:
-        if origin is not None and not self._copy:
-            self._origins.append((len(self._found), origin))
+    def _added(self, path: bytes, entry: Entry, origin: bytes | None, below: int) -> None:
         conflict = GONE if self._below.was_copied(path) else ""
+        if origin is not None and not self._copy:
+            if entry.kind == DIRECTORY:  # a copied folder cannot be moved: the kernel refuses
+                conflict = GONE
+                self._gone.add(path)
+            else:
+                self._origins.append((len(self._found), origin, self._was_stirred(path, below)))
         self._add(
             Change(path=path, kind=ADDED, after=entry, conflict=conflict, notes=_link_notes(None, entry))
         )
+
+    def _was_stirred(self, path: bytes, below: int) -> bool:
+        """Say whether the project's folder lost or got an entry since the session began, or is gone."""
+        folder = path.rpartition(b"/")[0]
+        return folder in self._gone if below < 0 else bool(self._below.later(folder, os.fstat(below)))
 
     def _add(self, change: Change) -> None:
         if len(self._found) >= MOST:
@@ -346,14 +387,22 @@ class _Reader:
 
     def _judge_origins(self) -> None:
         """Find what was copied up from a file that is gone by now."""
-        moves = any(change.kind == DELETED for change in self._found)
-        for at, origin in self._origins:
+        sources = any(
+            change.before is not None
+            and change.before.kind == FILE
+            and change.kind in {DELETED, CHANGED, TYPE}
+            for change in self._found
+        )
+        for at, origin, stirred in self._origins:
             handle = origin[_ORIGIN_HEAD:]
             words = (handle[start : start + 4] for start in range(0, len(handle) - 3, 4))
-            # Without a handle (a file system that has none) it may be any that was moved.
-            known = any(word in self._below.inodes for word in words) if handle else moves
-            if not known:
-                self._found[at] = replace(self._found[at], conflict=GONE)
+            conflict = ""
+            if not handle and stirred:
+                conflict = PERHAPS_GONE if sources else GONE
+            elif handle and not any(word in self._below.inodes for word in words):
+                conflict = GONE
+            if conflict:
+                self._found[at] = replace(self._found[at], conflict=conflict)
 
     def _tell_twins(self) -> None:
         for at, change in enumerate(self._found):
@@ -361,6 +410,12 @@ class _Reader:
             if twin is not None and change.kind == ADDED:
                 note = f"{TWIN}{os.fsdecode(twin)!a}"
                 self._found[at] = replace(change, notes=(*change.notes, note))
+
+
+def _content(root_fd: int, path: bytes) -> bytes:
+    fd = beneath.open_file(root_fd, path)
+    with open(fd, "rb") as file:
+        return file.read(git_index.LARGEST + 1)
 
 
 def _difference(before: Entry, after: Entry) -> str:

@@ -8,7 +8,7 @@ import os
 
 from ringfence.errors import HostError
 from ringfence.workspace import beneath
-from ringfence.workspace.entries import moved, opened, root
+from ringfence.workspace.entries import moved, opened, project_root, root
 from ringfence.workspace.layers import FILE, LINK, Change, Entry, Layers
 from ringfence.workspace.review import lines, text
 
@@ -33,6 +33,7 @@ class Content:
         self._edits = edits
         self._is_split = False
         self._is_plain: bool | None = None
+        self._added_lower: bytes | None = None
         self._old: list[bytes] = []
         self._new: list[bytes] = []
 
@@ -42,6 +43,14 @@ class Content:
         if self._is_plain is None:
             self._is_plain = text.is_plain(self.before or b"") and text.is_plain(self.after or b"")
         return self._is_plain
+
+    @property
+    def added_lower(self) -> bytes:
+        """The new lines as one text in lower case."""
+        if self._added_lower is None:
+            found = self._compared()
+            self._added_lower = b"".join([line for _, _, c, d in found for line in self._new[c:d]]).lower()
+        return self._added_lower
 
     @property
     def edits(self) -> "list[lines.Edit]":
@@ -80,7 +89,7 @@ class Contents:
         self._known: dict[bytes, list[lines.Edit]] = {}  # of small comparisons, which are asked for twice
         self._upper = root(layers.upper, "the session's layer")
         try:
-            self._lower = root(layers.workspace, "the project")
+            self._lower = project_root(layers)
         except BaseException:
             os.close(self._upper)
             raise
@@ -129,13 +138,12 @@ def whole(where: int, path: bytes, entry: Entry, *, lift: bool) -> bytes:
         raise HostError(
             f"{path!r} cannot be read: {error.strerror}", hint="look at the changes again"
         ) from error
-    with open(fd, "rb", buffering=0) as file:
-        pieces = []
-        left = entry.size + 1
-        while left and (piece := file.read(left)):
-            pieces.append(piece)
-            left -= len(piece)
-    data = b"".join(pieces)
+    try:
+        data = os.read(fd, entry.size + 1)
+        while len(data) <= entry.size and (piece := os.read(fd, entry.size + 1 - len(data))):
+            data += piece
+    finally:
+        os.close(fd)
     if hashlib.sha256(data).hexdigest() != entry.digest:
         raise moved(path)
     return data

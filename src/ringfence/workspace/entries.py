@@ -11,7 +11,7 @@ import stat
 
 from ringfence.errors import HostError
 from ringfence.workspace import beneath
-from ringfence.workspace.layers import DIRECTORY, FILE, LINK, OTHER, Entry
+from ringfence.workspace.layers import DIRECTORY, FILE, LINK, OTHER, Entry, Layers
 
 LARGEST_SPARSE = 4 << 30  # bytes of a file that is mostly holes: beyond, it is not read
 _BLOCK = 1 << 20
@@ -26,6 +26,19 @@ def root(path: str, what: str) -> int:
         raise HostError(
             f"{what} {path!r} cannot be opened: {error.strerror}", hint="was it moved or removed?"
         ) from error
+
+
+def project_root(layers: Layers) -> int:
+    """Open the project, which has to be the folder that it was when the session began."""
+    fd = root(layers.workspace, "the project")
+    status = os.fstat(fd)
+    if layers.root not in {(0, 0), (status.st_dev, status.st_ino)}:
+        os.close(fd)
+        raise HostError(
+            f"another folder stands at {layers.workspace!r} than when session {layers.session} began",
+            hint="put the project back where it was; the session's changes are about that folder",
+        )
+    return fd
 
 
 def joined(folder: bytes, name: bytes) -> bytes:
@@ -50,6 +63,8 @@ def opened(folder: int, name: bytes, path: bytes, seen: os.stat_result, *, lift:
     """
     try:
         fd = os.open(name, _READ, dir_fd=folder)
+    except FileNotFoundError:
+        raise
     except PermissionError:
         if not lift:
             raise
@@ -59,6 +74,8 @@ def opened(folder: int, name: bytes, path: bytes, seen: os.stat_result, *, lift:
             fd = beneath.reopen(held, _READ & ~os.O_NOFOLLOW)
         finally:
             os.close(held)
+    except OSError as error:  # a link, a socket: no longer the file that was seen
+        raise moved(path) from error
     try:
         _same(os.fstat(fd), seen, path)
     except BaseException:

@@ -58,7 +58,9 @@ def _read(path: str) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
-    with open(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return ""
-        return file.read(_LARGEST).decode("utf-8", "surrogateescape")
+        return os.read(fd, _LARGEST).decode("utf-8", "surrogateescape")
+    finally:
+        os.close(fd)

@@ -86,13 +86,24 @@ def _size(entry: Entry) -> int:
 
 
 def folder(layers: Layers) -> str:
-    """Return the session's folder, where everything about it is kept."""
-    return os.path.dirname(layers.lock or layers.upper)
+    """Return the folder that the layer lies in, where everything about it is kept."""
+    return os.path.dirname(layers.upper)
 
 
 def save(layers: Layers, changes: tuple[Change, ...]) -> Manifest:
     """Write down that these changes were reviewed."""
     manifest = Manifest.of(changes)
+    _write(layers, manifest)
+    return manifest
+
+
+def also(layers: Layers, changes: tuple[Change, ...]) -> Manifest:
+    """Write down that these changes were reviewed as well: what was reviewed of other paths stays so."""
+    before = load(layers) or Manifest()
+    new = {one.path for one in changes}
+    kept = [one for one in before.items if one.path not in new]
+    items = sorted([*kept, *map(item, changes)], key=lambda one: one.path)
+    manifest = Manifest(items=tuple(items))
     _write(layers, manifest)
     return manifest
 

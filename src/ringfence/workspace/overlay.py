@@ -111,7 +111,15 @@ def _fresh_work(folder: str) -> None:
 def add_repository(held: Held, path: str, masked: tuple[str, ...], owner: int) -> None:
     """Make a layer for the git folder at `path`, which the workspace's git needs, beside the copy's own."""
     folder = f"{held.folder}/{REPOSITORY}"
-    made = replace(held.layers, workspace=path, upper=f"{folder}/{UPPER}", masked=masked, exclude=())
+    status = os.stat(path)
+    made = replace(
+        held.layers,
+        workspace=path,
+        upper=f"{folder}/{UPPER}",
+        masked=masked,
+        exclude=(),
+        root=(status.st_dev, status.st_ino),
+    )
     if not os.path.isdir(folder):
         os.mkdir(folder, 0o700)
         _make_layer(made, owner)

@@ -8,6 +8,7 @@ are one file where case does not count, `é` in one and in two code points where
 from ringfence.value import replace
 from ringfence.workspace.layers import ADDED, DELETED, FILE, RENAMED, Change
 
+PERHAPS_GONE = "deleted from the workspace since the session began, or moved here inside it and edited"
 TWIN = "nearly the name of "
 CASE_ONLY = "differs only in case or normal form from the old name: the same file on some machines"
 
@@ -35,10 +36,11 @@ def with_renames(changes: list[Change]) -> list[Change]:
             continue
         taken.add(source.path)
         case = (CASE_ONLY,) if folded(change.path) == folded(source.path) else ()
+        own = "" if change.conflict == PERHAPS_GONE else change.conflict  # it was moved: the bytes tell
         result.append(
             replace(
                 change, kind=RENAMED, before=source.before, source=source.path,
-                conflict=change.conflict or source.conflict, notes=(*case, *change.notes, *source.notes),
+                conflict=own or source.conflict, notes=(*case, *change.notes, *source.notes),
             )
         )  # fmt: skip
     return [change for change in result if not (change.kind == DELETED and change.path in taken)]

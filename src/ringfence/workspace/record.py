@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_RESERVE = "reserve"
 _FEW = 64  # files that are synced one by one: beyond, the whole file system at once is cheaper
 
 
@@ -40,6 +41,23 @@ def write(folder: str, name: str, value: object) -> None:
         os.unlink(temporary)
         raise
     sync_folder(folder)
+
+
+def reserve(folder: str, size: int) -> None:
+    """Keep space for what has to be written even when the disk is full."""
+    fd = os.open(f"{folder}/{_RESERVE}", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, size)
+    finally:
+        os.close(fd)
+
+
+def release(folder: str) -> None:
+    """Give the reserved space back, to be used at once."""
+    try:
+        os.unlink(f"{folder}/{_RESERVE}")
+    except FileNotFoundError:
+        return
 
 
 def read(folder: str, name: str) -> "Any":

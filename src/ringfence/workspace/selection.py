@@ -61,6 +61,7 @@ def choose(changes: tuple[Change, ...], wanted: Wanted, risks: "Mapping[bytes, I
     chosen = {one.path: one for one in asked if one.path not in left}
     _bring_folders(chosen, changes, left, wanted, risks)
     _keep_whole(chosen, changes, left)
+    _drop_hollow(chosen, changes)
     conflicts = tuple(one for one in chosen.values() if one.conflict)
     return Selection(
         changes=tuple(chosen[path] for path in sorted(chosen)),
@@ -191,3 +192,15 @@ def _keep_whole(chosen: dict[bytes, Change], changes: tuple[Change, ...], left: 
         for one in kept:
             left[one.path] = Left(path=one.path, why=f"{show(stays[one.path])} in it is left out")
             del chosen[one.path]
+
+
+def _drop_hollow(chosen: dict[bytes, Change], changes: tuple[Change, ...]) -> None:
+    """Drop new folders of which all that is in them is left out."""
+    full = {folder for one in chosen.values() if not _makes_folder(one) for folder in _above(one.path)}
+    had = {folder for one in changes for folder in _above(one.path)}
+    for path in sorted(chosen, reverse=True):  # those in others first
+        if _makes_folder(chosen[path]) and chosen[path].before is None:
+            if path in had and path not in full:
+                del chosen[path]
+            else:
+                full.update(_above(path))

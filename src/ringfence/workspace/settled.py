@@ -10,12 +10,18 @@ import os
 from ringfence.workspace import record
 
 _FILE = "settled.json"
+_ROW, _BLOCK = 64, 8192  # bytes: the most that a row takes; what a file takes beside
 
 
 def load(folder: str) -> "frozenset[tuple[int, int, int]]":
     """Return what was settled in a session's folder."""
     found = record.read(folder, _FILE) or []
     return frozenset((row[0], row[1], row[2]) for row in found)
+
+
+def size(folder: str, count: int) -> int:
+    """Return how many bytes the list takes at most with so many more."""
+    return _ROW * (len(load(folder)) + count) + _BLOCK
 
 
 def add(folder: str, statuses: "list[os.stat_result]") -> None:

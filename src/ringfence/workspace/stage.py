@@ -12,9 +12,10 @@ import stat
 
 from ringfence.errors import HostError
 from ringfence.value import Struct, replace
-from ringfence.workspace import beneath, manifest, record, settled
+from ringfence.workspace import beneath, record
 from ringfence.workspace.journal import Journal
 from ringfence.workspace.layers import ADDED, DELETED, DIRECTORY, FILE, LINK, MODE, RENAMED, Change, Layers
+from ringfence.workspace.seen import Seen
 from ringfence.workspace.source import Source, write
 from ringfence.workspace.steps import ADD, PUT, TAKE, Mark, Site, Step, mark, moved, show
 from ringfence.workspace.steps import MODE as CHMOD
@@ -75,7 +76,7 @@ class _Stage:
         self._layers, self._site = layers, site
         self._contents = chosen.contents
         self._changes = _moves(chosen.changes)
-        self._settled = settled.load(manifest.folder(layers))
+        self._seen = Seen(layers)
         self._targets: dict[bytes, Mark | None] = {}
         self._folders: dict[bytes, os.stat_result] = {}  # of the project, whose names will change
         self._owners: dict[bytes, tuple[int, int]] = {}  # of folders that are new
@@ -140,14 +141,9 @@ class _Stage:
             raise moved(change.path)
         if before.inode not in {(0, 0), (status.st_dev, status.st_ino)}:
             raise moved(change.path)
-        if before.kind != DIRECTORY and not self._is_seen(status):
+        if before.kind != DIRECTORY and not self._seen.knows(change.path, status):
             raise moved(change.path)
         return mark(status)
-
-    def _is_seen(self, status: os.stat_result) -> bool:
-        started = self._layers.started
-        known = (status.st_dev, status.st_ino, status.st_ctime_ns) in self._settled
-        return not started or status.st_ctime_ns <= started or known
 
     def look_again(self) -> None:
         """Refuse if anything in the project changed while the rest was staged."""
@@ -159,7 +155,9 @@ class _Stage:
 
     def clean_folders(self) -> tuple[bytes, ...]:
         """Return the folders that nobody else changed: afterwards, their new times are ours."""
-        return tuple(path for path, status in self._folders.items() if path and self._is_seen(status))
+        return tuple(
+            path for path, status in self._folders.items() if path and self._seen.knows(path, status)
+        )
 
     def _check_folders(self) -> None:
         """Look at each folder in which names come or go, and whether they can."""

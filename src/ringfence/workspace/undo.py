@@ -7,7 +7,7 @@ import os
 
 from ringfence.errors import BoundaryError, UsageError
 from ringfence.value import replace
-from ringfence.workspace import apply, area, beneath, journal, keeping, manifest, settled, steps
+from ringfence.workspace import apply, area, beneath, journal, keeping, manifest, settled, steps, unfinished
 from ringfence.workspace.apply import Interrupted
 from ringfence.workspace.hold import Hold
 from ringfence.workspace.journal import DONE, Journal
@@ -30,10 +30,12 @@ def undo(layers: Layers) -> int:
                     keeping.bring_back(kept, site.area)
                 meant = replace(done, area=place, steps=_steps(site, done))
                 _refuse_changed(site, done, settled.load(manifest.folder(layers)))
+                unfinished.note(layers)
                 journal.write(folder, meant)
                 _take_back(site, meant, folder)
         finally:
             apply.tidy(folder)
+            apply.forget_note(layers)
         manifest.discard(layers)
     return len({step.path for step in done.steps})
 

@@ -29,7 +29,7 @@ GOLDEN = os.path.join(os.path.dirname(__file__), "../../golden/plan.json")
 KEY = Credential(name="api", source="env:API_KEY", host="api.example.com", environment=("API_KEY",))
 
 
-NO_POLICY = Policy()
+NO_POLICY = Policy(workspace=Workspace(mode="direct"))
 
 
 def make(policy=NO_POLICY, *, where=None, asked=None, wire=PRIVATE, **more):
@@ -48,6 +48,7 @@ def direct(made):
 def test_the_whole_plan_is_as_reviewed(request):
     policy = Policy(
         use=("python",),
+        workspace=Workspace(mode="direct"),
         files=Files(read=("/srv/docs", "/srv/one.txt", "/srv/gone"), write=("/srv/out",), state=("~/.tool",)),
         egress=Egress(allow=(EgressRule(host="api.example.com", methods=("GET",), origin="user policy"),)),
         credentials=(KEY,),

@@ -123,6 +123,7 @@ class TestRefusals:
         """The kernel reads 32 bits of these: a filter that compares 64 is fooled (CVE-2019-7303)."""
         high = 0xFFFFFFFF00000000
         assert judge(program, arch, number(arch, "ioctl"), 0, high | 0x5412) == errno.EPERM
+        assert judge(program, arch, number(arch, "renameat2"), 0, 0, 0, 0, high | 4) == errno.EPERM
         assert judge(program, arch, number(arch, "unshare"), high | 0x10000000) == errno.EPERM
         assert judge(program, arch, number(arch, "socket"), high | 40, 1, 0) == errno.EAFNOSUPPORT
 

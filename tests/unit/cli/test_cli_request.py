@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from ringfence.cli import options
-from ringfence.cli.request import OPTIONS, request
+from ringfence.cli.request import OPTIONS, SESSION, request
 from ringfence.errors import BoundaryError, UsageError
 from ringfence.handover import Publication
 from ringfence.host import probe
@@ -25,6 +25,20 @@ def home(tmp_path, monkeypatch):
 
 def asked(home, *words):
     return request(options.read(list(words), OPTIONS, ""), replace(probe.host(), home=home))
+
+
+class TestTheMode:
+    def test_direct_has_a_word_of_its_own(self, home):
+        assert asked(home, "--direct", "true").overrides.mode == "direct"
+
+    def test_two_that_contradict_are_an_error(self, home):
+        with pytest.raises(UsageError, match="contradict"):
+            asked(home, "--direct", "--mode", "overlay", "true")
+
+    def test_continuing_a_session_means_a_copy(self, home):
+        words = options.read(["--session", "last", "true"], (*OPTIONS, SESSION), "")
+        one = request(words, replace(probe.host(), home=home))
+        assert (one.overrides.mode, one.session) == ("overlay", "last")
 
 
 class TestTheProject:
@@ -77,8 +91,13 @@ class TestPorts:
 
 
 def test_relative_paths_count_from_here(home):
-    over = asked(home, "--read", "../x", "--write", "~/y", "--use", "a,b", "--use", "c", "true").overrides
-    assert (over.read, over.write, over.use) == ((f"{home}/work/repo/x",), ("~/y",), ("a", "b", "c"))
+    use = ("--use", "a,b", "--use", "c", "--use", "d,npm-only:x,y")
+    over = asked(home, "--read", "../x", "--write", "~/y", *use, "true").overrides
+    assert (over.read, over.write, over.use) == (
+        (f"{home}/work/repo/x",),
+        ("~/y",),
+        ("a", "b", "c", "d", "npm-only:x,y"),
+    )
 
 
 def test_no_command_is_an_error(home):

@@ -12,7 +12,8 @@ import pytest
 
 from layered import Layered, put
 from ringfence.canonical import encode
-from ringfence.cli import diff, run
+from ringfence.cli import diff, run, which
+from ringfence.workspace import manifest, overlay
 from ringfence.workspace.layers import Layers
 
 SESSION = "20260131-120000-abcd"
@@ -85,6 +86,7 @@ def test_nothing_changed_is_status_0(capsys):
     assert shown(capsys, status=0) == "# 0 changes: nothing\n"
 
 
+@pytest.mark.guarantee("V4")
 def test_what_is_dangerous_comes_first(session, capsys):
     work(session)
     text = shown(capsys)
@@ -123,7 +125,7 @@ def paths(text):
 @pytest.mark.usefixtures("session")
 def test_a_path_outside_the_project_is_refused(capsys):
     assert run(["diff", "last", "../elsewhere"]) == 2
-    assert "is not in the project" in capsys.readouterr().err
+    assert "does not lie in" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("session")
@@ -139,7 +141,7 @@ def test_without_a_session_about_this_folder_it_says_so(capsys, monkeypatch, tmp
     [("last", True), (SESSION, True), ("20260131", True), ("20260131-1200", True), ("src", False), ("2026", False), ("20260131.log", False)],
 )  # fmt: skip
 def test_what_is_a_session_and_what_a_path(word, is_session):
-    assert diff.is_session(word) == is_session
+    assert which.is_session(word) == is_session
 
 
 def test_json_keeps_names_that_are_no_text(session, capsys):
@@ -164,6 +166,30 @@ def test_json_says_what_a_script_needs(session, capsys):
     assert by_path["src/app.py"]["flags"] == ["bidirectional control"]
     assert by_path["zeros.bin"]["not_shown"] == "binary"
     assert by_path["new name.txt"]["source"] == "old name.txt"
+
+
+@pytest.mark.guarantee("V6")
+def test_what_was_shown_is_written_down_and_nothing_else(session, capsys):
+    put(session.upper, "a.txt", "a\n")
+    put(session.upper, "b.txt", "b\n")
+    shown(capsys, "--stat")
+    shown(capsys, "--names")
+    assert reviewed(session) == set()
+    shown(capsys, "a.txt")
+    assert reviewed(session) == {b"a.txt"}
+    shown(capsys, "b.txt")
+    assert reviewed(session) == {b"a.txt", b"b.txt"}
+    put(session.upper, "a.txt", "another\n")
+    shown(capsys, "b.txt")
+    assert reviewed(session) == {b"b.txt"}
+    put(session.folder, "review.json", "not ours")
+    shown(capsys)
+    assert reviewed(session) == {b"a.txt", b"b.txt"}
+
+
+def reviewed(made):
+    found = manifest.load(overlay.load(f"{made.folder}/layers.json"))
+    return set() if found is None else {item.path for item in found.items}
 
 
 def test_a_session_that_still_runs_is_told(session, capsys):

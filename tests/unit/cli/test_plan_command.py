@@ -19,7 +19,7 @@ from ringfence.workspace.scan import Findings  # noqa: E402
 GOLDEN = os.path.join(HERE, "../../golden")
 POLICY = Policy(
     use=("python",),
-    workspace=Workspace(),
+    workspace=Workspace(mode="direct"),
     files=Files(read=("/srv/docs", "/srv/one.txt"), write=("/srv/out",), state=("~/.tool",)),
     egress=Egress(
         allow=(EgressRule(host="api.example.com", methods=("GET",), origin="user policy"),),

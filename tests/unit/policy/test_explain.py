@@ -7,7 +7,7 @@ from ringfence.policy.model import Egress, EgressRule, Limits, Policy, Workspace
 
 
 def test_nothing_allowed_is_said_in_so_many_words():
-    assert lines(Policy(digest="ab" * 32)) == [
+    assert lines(Policy(digest="ab" * 32, workspace=Workspace(mode="direct"))) == [
         "policy abababababab",
         "presets: none",
         "tier: sandbox",

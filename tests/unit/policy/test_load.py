@@ -8,7 +8,7 @@ from ringfence.errors import PolicyError, UsageError
 from ringfence.host.indexes import Found, Index
 from ringfence.policy.forms import LOCKABLE
 from ringfence.policy.load import effective
-from ringfence.policy.model import Limits, Policy
+from ringfence.policy.model import DEFAULT_MODE, Limits, Policy
 from ringfence.value import replace
 
 
@@ -135,6 +135,47 @@ def test_a_project_that_nobody_trusted_cannot_loosen_the_mode_or_a_limit(machine
 
 
 @pytest.mark.guarantee("T1")
+def test_a_project_that_nobody_trusted_widens_nothing_about_its_copy(machine):
+    machine.user('[workspace]\nmode = "overlay"\nquota = "1G"\nnoexec = true')
+    machine.project(
+        '[workspace]\nmode = "direct"\nkeep = ["src"]\nexclude = ["*.pyc"]\nquota = "2G"\nnoexec = false\n'
+        'output = "~/.ssh"\nsnapshot = true'
+    )
+    policy = machine.policy()
+    workspace = policy.workspace
+    assert (workspace.mode, workspace.keep, workspace.exclude) == ("overlay", (), ("*.pyc",))
+    assert (workspace.quota, workspace.noexec, workspace.output, workspace.snapshot) == (
+        2**30,
+        True,
+        "",
+        False,
+    )
+    for what in ("mode direct", "keep src", "quota", "noexec false", "output", "snapshot"):
+        assert f"workspace.{what}" in policy.notes[0]
+
+
+def test_a_project_that_nobody_trusted_may_ask_for_less_of_a_copy(machine):
+    machine.user('[workspace]\nmode = "overlay"\nquota = "1G"')
+    machine.project('[workspace]\nquota = "1M"\nnoexec = true')
+    workspace = machine.policy().workspace
+    assert (workspace.quota, workspace.noexec) == (2**20, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/abs", "relative to the workspace"), ("a/../b", "without `.` and `..`"), ("~/x", "relative"),
+        ("a//b", "relative"), ("node_*", "no pattern"), (".git/objects", "kept apart"), ("", "relative"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_cannot_be_kept_is_an_error(machine, path, why):
+    machine.user(f'[workspace]\nkeep = ["{path}"]')
+    with pytest.raises(PolicyError) as raised:
+        machine.policy()
+    assert why in raised.value.render()
+
+
+@pytest.mark.guarantee("T1")
 def test_trust_ends_with_the_next_change_of_the_file(machine):
     path = machine.project('[egress]\nallow = ["a.test"]', trusted=True)
     assert hosts(machine.policy()) == ["a.test"]
@@ -188,11 +229,11 @@ def test_a_cache_or_a_trust_store_inside_the_workspace_counts_for_nothing(machin
 
 def test_the_projects_file_is_found_within_its_repository_only(machine):
     (machine.home / "work" / "ringfence.toml").write_text('[workspace]\nmode = "readonly"')
-    assert machine.policy().workspace.mode == "direct"
+    assert machine.policy().workspace.mode == DEFAULT_MODE
     (machine.home / "work" / ".git").mkdir()
     assert machine.policy().workspace.mode == "readonly"
     (machine.workspace / ".git").mkdir()
-    assert machine.policy().workspace.mode == "direct"
+    assert machine.policy().workspace.mode == DEFAULT_MODE
 
 
 def test_two_project_files_are_one_too_many(machine):

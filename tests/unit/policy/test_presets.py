@@ -104,6 +104,8 @@ def test_the_argument_is_filled_in_and_nothing_else():
     assert allow == ({"host": "github.com", "git": ("fetch acme/app", "push acme/app refs/heads/agent/*")},)
     found, _ = read.layer(preset.source("github-push:Acme/App.git"), "/proc/nowhere")
     assert found["egress"]["allow"][0]["git"] == ("fetch acme/app", "push acme/app refs/heads/**")
+    found, _ = read.layer(preset.source("pypi-only:zope._interface"), "/proc/nowhere")
+    assert found["egress"]["allow"][0]["paths"][0] == "/simple/zope-interface/"
     only = layer("npm-only")["egress"]["allow"][0]["paths"]
     assert only == ("/react", "/@babel/core", "/@babel%2Fcore", "/react/-/*", "/@babel/core/-/*")
 

@@ -4,8 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.policy.model import ALLOW, ASK, DENY, EgressRule
+from ringfence.verdict.facts import Facts, GraphQL, Operation
 from ringfence.verdict.request import (
+    INSPECT,
     NOTHING_MATCHED,
+    UNKNOWN,
     Request,
     Rules,
     connect,
@@ -67,3 +70,25 @@ def test_asking_about_the_rest_never_allows_and_never_unmakes_a_verdict(host, me
 
 PLAIN_ALLOW = [EgressRule(host="known.test")]
 PLAIN_DENY = [EgressRule(host="*.evil.test")]
+
+
+NO_WRITES = EgressRule(host="*.test", graphql=("mutation",))
+
+
+def unknown(deny, **more):
+    plain = {"scheme": "https", "host": "other.test", "port": 443, "method": "POST", "paths": ("/graphql",)}
+    return decide(Request(**{**plain, **more}), Rules((), [EgressRule(host="*")], [deny]))
+
+
+def test_a_denial_that_hangs_on_the_body_is_settled_before_anybody_is_asked():
+    assert unknown(NO_WRITES, length=9).effect == INSPECT
+    mutation = Facts(graphql=GraphQL(operations=(Operation(kind="mutation", fields=("m",)),)))
+    query = Facts(graphql=GraphQL(operations=(Operation(kind="query", fields=("q",)),)))
+    assert unknown(NO_WRITES, length=9, facts=mutation).effect == DENY
+    assert unknown(NO_WRITES, length=9, facts=query).effect == ASK
+
+
+def test_what_is_asked_about_stays_within_the_size_that_is_denied():
+    verdict = unknown(EgressRule(host="*.test", max_body=5), length=UNKNOWN)
+    assert (verdict.effect, verdict.limit) == (ASK, 5)
+    assert unknown(EgressRule(host="*.test", max_body=5), length=6).effect == DENY

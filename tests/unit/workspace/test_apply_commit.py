@@ -72,9 +72,9 @@ def make(landing, branch="agent/work", **more):
 
 def expected(landing):
     """Return the tree that git itself makes of what the agent saw."""
-    place = f"{landing.folder}/merged-copy"
+    place = f"{landing.top}/merged-copy"
     landing.agent(f"cp -a . {place}")
-    index = {"GIT_INDEX_FILE": f"{landing.folder}/index"}
+    index = {"GIT_INDEX_FILE": f"{landing.top}/index"}
     for words in (["add", "-A"], ["write-tree"]):
         done = subprocess.run(
             ["git", f"--git-dir={landing.below}/.git", f"--work-tree={place}", *words],
@@ -111,8 +111,8 @@ def test_the_commit_is_what_git_would_have_made(landing, packed):
 
 
 def test_nothing_that_the_repository_names_is_run(landing):
-    trap = f"{landing.folder}/trap"
-    put(landing.folder, "trap", f'#!/bin/sh\necho "$0 $*" >> {landing.folder}/sprung\ncat\n', 0o755)
+    trap = f"{landing.top}/trap"
+    put(landing.top, "trap", f'#!/bin/sh\necho "$0 $*" >> {landing.top}/sprung\ncat\n', 0o755)
     keys = [
         "core.fsmonitor", "core.sshCommand", "core.pager", "core.editor", "core.askPass", "core.gitProxy",
         "core.alternateRefsCommand", "sequence.editor", "gpg.program", "gpg.ssh.program", "gpg.x509.program",
@@ -123,9 +123,9 @@ def test_nothing_that_the_repository_names_is_run(landing):
     for key in keys:
         git(landing.below, "config", key, trap)
     git(landing.below, "config", "commit.gpgSign", "true")
-    git(landing.below, "config", "core.hooksPath", f"{landing.folder}/hooks")
-    git(landing.below, "config", "include.path", f"{landing.folder}/more")
-    put(landing.folder, "more", f"[core]\n\tfsmonitor = {trap}\n")
+    git(landing.below, "config", "core.hooksPath", f"{landing.top}/hooks")
+    git(landing.below, "config", "include.path", f"{landing.top}/more")
+    put(landing.top, "more", f"[core]\n\tfsmonitor = {trap}\n")
     for hook in (
         "pre-commit",
         "post-commit",
@@ -135,17 +135,15 @@ def test_nothing_that_the_repository_names_is_run(landing):
         "post-checkout",
         "commit-msg",
     ):
-        put(landing.folder, f"hooks/{hook}", f"#!/bin/sh\necho {hook} >> {landing.folder}/sprung\n", 0o755)
-        put(
-            landing.below, f".git/hooks/{hook}", f"#!/bin/sh\necho {hook} >> {landing.folder}/sprung\n", 0o755
-        )
+        put(landing.top, f"hooks/{hook}", f"#!/bin/sh\necho {hook} >> {landing.top}/sprung\n", 0o755)
+        put(landing.below, f".git/hooks/{hook}", f"#!/bin/sh\necho {hook} >> {landing.top}/sprung\n", 0o755)
     put(landing.below, ".git/info/attributes", "* filter=evil diff=evil\n")
     landing.began()
     landing.agent(CHANGES)
     make(landing)
-    assert not os.path.exists(f"{landing.folder}/sprung")
+    assert not os.path.exists(f"{landing.top}/sprung")
     subprocess.run(["git", "status"], cwd=landing.below, capture_output=True, timeout=20, check=False)
-    assert os.path.exists(f"{landing.folder}/sprung")  # the traps do spring for who runs git there
+    assert os.path.exists(f"{landing.top}/sprung")  # the traps do spring for who runs git there
 
 
 def test_bytes_are_committed_as_they_are(landing):
@@ -229,7 +227,7 @@ def test_a_linked_worktree_gets_its_branch_in_the_main_repository(tmp_path):
 
 
 def test_a_submodule_is_not_committed_into(landing):
-    inner = f"{landing.folder}/inner"
+    inner = f"{landing.top}/inner"
     os.mkdir(inner)
     with open(f"{landing.below}/.git/config") as file:
         algorithm = "sha256" if "sha256" in file.read() else "sha1"

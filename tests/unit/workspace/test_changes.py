@@ -1,9 +1,13 @@
 """Reading what a session changed: every kind of change, through the kernel's own overlay and made by hand."""
 
+import hashlib
 import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
+import tempfile
 import unicodedata
 
 import pytest
@@ -62,6 +66,7 @@ def test_what_was_only_opened_for_writing_is_no_change(tree):
     assert kinds(tree) == {}
 
 
+@pytest.mark.guarantee("V1")
 def test_each_kind_of_change_through_the_kernel(tree):
     tree.agent(
         "echo more >> README.md; echo new > src/new.py; rm src/deep/two.py; chmod 700 run.sh;"
@@ -86,14 +91,13 @@ def test_each_kind_of_change_through_the_kernel(tree):
 
 
 def test_the_digest_is_that_of_the_bytes(tree):
-    import hashlib
-
     content = os.urandom(3_000_000)
     put(tree.upper, "blob", content)
     assert seen(tree)[b"blob"].after.digest == hashlib.sha256(content).hexdigest()
     assert seen(tree)[b"blob"].after.size == len(content)
 
 
+@pytest.mark.guarantee("V1")
 def test_a_deleted_folder_names_every_file_in_it(tree):
     tree.agent("rm -r src")
     assert kinds(tree) == dict.fromkeys(
@@ -181,6 +185,7 @@ def test_content_that_is_elsewhere_is_refused(tree, feature):
         changes.read(tree.layers())
 
 
+@pytest.mark.guarantee("V2")
 def test_nothing_waits_for_a_fifo_or_opens_a_socket(tree):
     os.mkfifo(f"{tree.upper}/fifo")
     os.mkfifo(f"{tree.upper}/README.md")
@@ -372,6 +377,7 @@ def test_what_was_not_touched_below_is_no_conflict(tree):
     assert [change.path for change in seen(tree).values() if change.conflict] == []
 
 
+@pytest.mark.guarantee("V5")
 def test_a_file_changed_below_is_a_conflict(tree):
     tree.began()
     tree.agent("echo agent >> README.md; rm src/main.py; mv run.sh go.sh; ln -sf x link")
@@ -384,6 +390,7 @@ def test_a_file_changed_below_is_a_conflict(tree):
     )
 
 
+@pytest.mark.guarantee("V5")
 def test_a_file_deleted_below_is_a_conflict(tree):
     tree.began()
     tree.agent("echo agent >> README.md; echo agent >> src/deep/two.py; echo new > src/deep/new.py")
@@ -402,6 +409,23 @@ def test_a_file_moved_and_edited_inside_is_no_conflict(tree):
         "mv README.md GUIDE.md; echo more >> GUIDE.md; mv src/main.py src/start.py; echo again > src/main.py"
     )
     assert [change.path for change in seen(tree).values() if change.conflict] == []
+
+
+@pytest.mark.guarantee("V5")
+def test_without_a_handle_in_the_origin_the_folder_tells(tree):
+    tree.began()
+    tree.agent(
+        "echo x >> src/deep/two.py; mv README.md GUIDE.md; mv run.sh src/deep/go.sh; echo x >> src/deep/go.sh; rm link"
+    )
+    for path in ("src/deep/two.py", "GUIDE.md", "src/deep/go.sh"):
+        os.setxattr(f"{tree.upper}/{path}", "user.overlay.origin", b"")
+    assert [change.path for change in seen(tree).values() if change.conflict] == []
+    os.unlink(f"{tree.below}/src/deep/two.py")
+    assert {
+        change.path: change.conflict for change in seen(tree).values() if change.conflict
+    } == dict.fromkeys((b"src/deep/two.py", b"src/deep/go.sh"), pairing.PERHAPS_GONE)
+    put(tree.below, "other", "x")  # the top folder as well: but equal bytes say that it was moved
+    assert seen(tree)[b"GUIDE.md"].conflict == ""
 
 
 def test_a_file_made_on_both_sides_is_a_conflict(tree):
@@ -531,3 +555,126 @@ def test_no_descriptor_is_left_open(tree):
     before = len(os.listdir("/proc/self/fd"))
     changes.read(tree.layers())
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_another_folder_in_the_projects_place_is_refused(tree):
+    status = os.stat(tree.below)
+    assert changes.read(tree.layers(root=(status.st_dev, status.st_ino))) == ()
+    with pytest.raises(HostError, match="another folder stands at"):
+        changes.read(tree.layers(root=(status.st_dev, status.st_ino + 1)))
+
+
+# --- permissions, for an ordinary user ---------------------------------------------------------------
+
+
+@pytest.fixture
+def ordinary():
+    """A project of somebody without rights, and a way to do something as them."""
+    folder = tempfile.mkdtemp(prefix="rf-changes-", dir="/var/tmp")
+    made = Layered(folder)
+    yield made
+    shutil.rmtree(folder)
+
+
+def as_owner(made, check):
+    """Run a check as the ordinary owner of a project; root gives it away first."""
+    if os.getuid() != 0:
+        check()
+        return
+    for folder, _, names in os.walk(made.folder):
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            os.chown(path, 65534, 65534, follow_symlinks=False)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            check()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_a_file_that_its_owner_may_not_read_is_read_and_keeps_its_mode(ordinary):
+    put(ordinary.upper, "locked", "content", mode=0)
+
+    def check():
+        (found,) = changes.read(ordinary.layers())
+        assert (found.after.kind, found.after.mode) == (FILE, 0)
+        assert len(found.after.digest) == 64
+        assert stat.S_IMODE(os.stat(f"{ordinary.upper}/locked").st_mode) == 0
+
+    as_owner(ordinary, check)
+
+
+def test_a_folder_that_its_owner_may_not_enter_is_told_not_left_out(ordinary):
+    put(ordinary.upper, "closed/file", "x")
+    put(ordinary.below, "closed/file", "x")
+    put(ordinary.upper, "blind/file", "x")
+
+    def check():
+        os.chmod(f"{ordinary.upper}/closed", 0)
+        os.chmod(f"{ordinary.upper}/blind", 0o600)
+        found = {change.path: change for change in changes.read(ordinary.layers())}
+        os.chmod(f"{ordinary.upper}/closed", 0o700)
+        os.chmod(f"{ordinary.upper}/blind", 0o700)
+        assert {path: change.after.kind for path, change in found.items()} == {
+            b"blind": OTHER,
+            b"closed": OTHER,
+        }
+        assert found[b"closed"].kind == TYPE
+
+    as_owner(ordinary, check)
+
+
+def test_a_file_of_the_project_that_cannot_be_read_is_a_conflict_and_left_alone(ordinary):
+    put(ordinary.upper, "locked", "agent")
+    put(ordinary.below, "locked", "user!", mode=0)
+
+    def check():
+        before = os.stat(f"{ordinary.below}/locked").st_ctime_ns
+        (found,) = changes.read(ordinary.layers())
+        assert (found.kind, found.conflict) == (CHANGED, below.UNREADABLE)
+        assert os.stat(f"{ordinary.below}/locked").st_ctime_ns == before
+
+    as_owner(ordinary, check)
+
+
+# --- a writer that is still there --------------------------------------------------------------------
+
+
+def test_what_is_swapped_while_it_is_read_never_leads_outside(tree):
+    secret = f"{tree.folder}/secret"
+    put(secret, "key", "the secret bytes")
+    stolen = hashlib.sha256(b"the secret bytes").hexdigest()
+    put(tree.upper, "dir/key", "harmless bytes!!")
+    put(tree.upper, "file", "harmless bytes!!")
+    os.symlink(secret, f"{tree.upper}/dir-link")
+    os.symlink(f"{secret}/key", f"{tree.upper}/file-link")
+    swapping = subprocess.Popen([sys.executable, "-c", SWAP, tree.upper])
+    clean = 0
+    try:
+        for _ in range(300):
+            try:
+                found = changes.read(tree.layers())
+            except HostError:
+                continue
+            clean += 1
+            assert stolen not in {change.after.digest for change in found if change.after}
+    finally:
+        swapping.kill()
+        swapping.wait()
+    assert clean
+
+
+SWAP = """
+import ctypes, os, sys
+os.chdir(sys.argv[1])
+exchange = ctypes.CDLL(None).renameat2
+while True:
+    exchange(-100, b"dir", -100, b"dir-link", 2)
+    exchange(-100, b"file", -100, b"file-link", 2)
+"""

@@ -5,6 +5,7 @@ import pytest
 from ringfence.workspace.review import text
 
 
+@pytest.mark.guarantee("V3")
 @pytest.mark.parametrize(
     ("data", "shown", "kind"),
     [
@@ -75,6 +76,7 @@ def test_a_newline_never_comes_out_of_one_line():
         ("m\u0430in.py".encode(), '"m\\320\\260in.py"'),
     ],
 )
+@pytest.mark.guarantee("V3")
 def test_a_path_is_quoted_as_git_does_where_it_is_odd(path, shown):
     assert text.shown_path(path) == shown
 

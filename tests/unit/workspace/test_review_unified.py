@@ -175,6 +175,7 @@ def test_odd_modes_and_conflicts_are_told(tree):
     assert found[0] == "# a.txt: CONFLICT: changed in the workspace since the session began"
 
 
+@pytest.mark.guarantee("V2")
 def test_settings_of_the_project_have_no_say(tree):
     put(tree.below, ".gitattributes", "* -diff linguist-generated\n*.txt filter=evil diff=evil\n")
     put(tree.below, ".gitignore", "secret-*\n")
@@ -192,6 +193,7 @@ def test_a_name_cannot_forge_a_header(tree):
     assert [line for line in shown(tree) if line.startswith("diff --git a/y")] == []
 
 
+@pytest.mark.guarantee("V6")
 def test_a_file_that_changed_since_it_was_read_is_an_error(tree):
     put(tree.upper, "a.txt", "one\n")
     found = changes.read(tree.layers())
@@ -213,6 +215,7 @@ def test_side_by_side_cuts_nothing(tree):
     ]
 
 
+@pytest.mark.guarantee("V1")
 def test_counts_are_of_everything(tree):
     for number in range(200):
         put(tree.below, f"many/{number}", f"{number}\n")

@@ -1,6 +1,7 @@
 """Each risk fires on what it is about, and is silent about what only looks like it."""
 
 import hashlib
+import time
 
 import pytest
 
@@ -315,6 +316,7 @@ def test_every_risk_has_its_cases():
     assert all(fires and silent for fires, silent in CASES.values())
 
 
+@pytest.mark.guarantee("V4")
 @pytest.mark.parametrize(("name", "change", "content"), FIRES, ids=label)
 def test_a_risk_is_found(name, change, content):
     found = list(BY_NAME[name].look(change, content))
@@ -357,3 +359,26 @@ def test_an_excerpt_is_escaped_and_short():
     found = next(BY_NAME["hidden text"].look(*case("a.py", "\u202e" + "x" * 5000 + "\n")))
     assert found.excerpt.startswith("<U+202E>")
     assert len(found.excerpt) <= finding.LONGEST_EXCERPT + 1
+
+
+HOSTILE = [
+    b"x" * 100_000,
+    b" " * 100_000,
+    b"a:" * 50_000,
+    b"curl " * 20_000,
+    b"://" * 30_000,
+    b"self.assert" * 10_000,
+    *(word.encode() + b" " * 50_000 + b"!" for word in ("lines", "verify", "gpgsign", "strict-ssl", "safe.directory", "#", "@")),
+    *(f"{word} ".encode() * 10_000 for word in ("lines", "verify", "gpgsign", "strict-ssl", "# pragma:", "assert", "//eslint", "expect(")),
+    b"[" * 80_000,
+    b'{"a":' * 15_000,
+    "\u0430".encode() * 100_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["tests/test_a.py", "package.json", "poetry.lock", "pyproject.toml"])
+def test_no_line_makes_a_risk_slow(path):
+    began = time.process_time()
+    for line in HOSTILE:
+        risks.look(*case(path, line + b"\n", b"lines = 1\n" + line[:-2] + b"\n"))
+    assert time.process_time() - began < 20

@@ -55,6 +55,7 @@ __all__ = [
     "carried",
     "carries",
     "clear",
+    "in_body",
     "needs_body",
     "parts",
     "wanted",
@@ -98,6 +99,11 @@ def wanted(credential: Credential, path: str, query: str) -> bool:
 def clear(outgoing: Outgoing, credential: Credential) -> None:
     """Remove what the agent brings in a credential's place, beside the header fields that carry it."""
     WAYS[credential.kind].clear(outgoing, credential)
+
+
+def in_body(credential: Credential) -> bool:
+    """Say whether a credential's place may lie in the body."""
+    return credential.kind == kinds.PLACEHOLDER and placeholder.in_body(credential)
 
 
 def needs_body(outgoing: Outgoing, credential: Credential) -> bool:

@@ -54,8 +54,10 @@ def carries(_credential: Credential, _fields: Fields, _query: str) -> bool:
     return True
 
 
-def clear(_outgoing: Outgoing, _credential: Credential) -> None:
-    """Leave what is there: `apply` judges it."""
+def clear(outgoing: Outgoing, _credential: Credential) -> None:
+    """Remove the agent's signature: another credential is put into this request."""
+    _refuse_presigned(outgoing)
+    outgoing.drop(b"authorization", b"x-amz-security-token")
 
 
 def needs_body(outgoing: Outgoing, _credential: Credential) -> bool:
@@ -96,13 +98,17 @@ def apply(outgoing: Outgoing, credential: Credential, secret: Secret) -> None:
         outgoing.chunks = Chunks(chain, trailer=payload.endswith("-TRAILER"))
 
 
-def _scope(outgoing: Outgoing, credential: Credential) -> sigv4.Scope:
-    """Read from the agent's signature what it is for, and check that it may be signed."""
+def _refuse_presigned(outgoing: Outgoing) -> None:
     names = {unquote_to_bytes(pair.partition("=")[0]).lower() for pair in outgoing.query[1:].split("&")}
     if not names.isdisjoint(_PRESIGNED):
         raise UnfitError(
             "a presigned URL cannot be signed anew: send the request with its signature in a header"
         )
+
+
+def _scope(outgoing: Outgoing, credential: Credential) -> sigv4.Scope:
+    """Read from the agent's signature what it is for, and check that it may be signed."""
+    _refuse_presigned(outgoing)
     found = [value.decode("latin-1") for value in outgoing.values(b"authorization")]
     match = _AUTHORIZATION.fullmatch(found[0]) if len(found) == 1 else None
     if match is None:

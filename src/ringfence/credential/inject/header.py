@@ -1,5 +1,7 @@
 """A secret in one header field, such as `authorization: Bearer …` or `x-api-key: …`."""
 
+from functools import lru_cache
+
 from ringfence.credential.inject.outgoing import Fields, Outgoing
 from ringfence.credential.secret import Secret
 from ringfence.policy import kinds
@@ -29,8 +31,15 @@ def needs_body(_outgoing: Outgoing, _credential: Credential) -> bool:
 
 def apply(outgoing: Outgoing, credential: Credential, secret: Secret) -> None:
     """Put the field last, in place of whatever carried one of the agent's own."""
-    field = credential.header.lower().encode("ascii")
+    field, *others = _names(credential.header, credential.strip)
     # A field name may reach us with white space around it only if a parser was lax: compared bare.
-    outgoing.drop(field, *(name.lower().encode("ascii") for name in credential.strip))
+    outgoing.drop(field, *others)
     prefix = credential.prefix or ("Bearer " if credential.kind in _BEARER else "")
-    outgoing.fields.append((field, (prefix + secret.reveal_for_injection()).encode("latin-1")))
+    value = (prefix + secret.reveal_for_injection()).encode("latin-1")
+    outgoing.fields = [*outgoing.fields, (field, value)]
+
+
+@lru_cache(maxsize=256)
+def _names(header: str, strip: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Return the field's name and those that are stripped, as they are compared."""
+    return tuple(name.lower().encode("ascii") for name in (header, *strip))

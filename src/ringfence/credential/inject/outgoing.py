@@ -27,7 +27,7 @@ class Outgoing:
 
     __slots__ = (
         *("body", "chunks", "connection", "fields", "framing", "host", "method", "path", "port", "query"),
-        "scheme",
+        *("removed", "scheme"),
     )
 
     def __init__(
@@ -52,6 +52,7 @@ class Outgoing:
         self.framing = framing
         self.body: bytes | None = None
         self.chunks: Chunks | None = None
+        self.removed: frozenset[bytes] = frozenset()  # lower-case names known to be gone from `fields`
         self.connection = ""  # the credentials that its connection has seen: it serves no others
 
     def values(self, name: bytes) -> list[bytes]:
@@ -60,8 +61,6 @@ class Outgoing:
 
     def drop(self, *names: bytes) -> None:
         """Remove every field of these lower-case names."""
-        present = b"\n".join([one[0] for one in self.fields]).lower()
-        if not any(map(present.__contains__, names)):
-            self.fields = [*self.fields]  # the usual case: the gate has removed what carries a credential
+        if self.removed.issuperset(names):
             return
         self.fields = [one for one in self.fields if one[0].strip().lower() not in names]

@@ -35,22 +35,24 @@ def carried(_credential: Credential) -> tuple[str, ...]:
 
 
 def carries(credential: Credential, fields: Fields, query: str) -> bool:
-    """Say whether something stands in one of the places, as far as the head tells; a body always might."""
+    """Say whether something stands in one of the places, as far as the head tells."""
     for kind, name in _places(credential):
         if kind == "header" and any(one.lower() == name.encode() for one, _ in fields):
             return True
         if kind == "query" and any(is_named(pair, name) for pair in query[1:].split("&")):
             return True
-    return _in_body(credential) and any(one.lower() == b"content-type" for one, _ in fields)
+    return False
 
 
-def clear(_outgoing: Outgoing, _credential: Credential) -> None:
-    """Leave what is there: `apply` judges it."""
+def clear(outgoing: Outgoing, credential: Credential) -> None:
+    """Refuse what stands in the places: another credential is put into this request."""
+    if carries(credential, outgoing.fields, outgoing.query) or needs_body(outgoing, credential):
+        raise UnfitError("the request brings something in the place of another credential of this host")
 
 
 def needs_body(outgoing: Outgoing, credential: Credential) -> bool:
     """Say whether a place may lie in the body."""
-    return outgoing.framing != 0 and _in_body(credential)
+    return outgoing.framing != 0 and in_body(credential)
 
 
 def apply(outgoing: Outgoing, credential: Credential, secret: Secret) -> None:
@@ -71,7 +73,8 @@ def _places(credential: Credential) -> list[tuple[str, str]]:
     return [(kind, name) for kind, _, name in pairs]
 
 
-def _in_body(credential: Credential) -> bool:
+def in_body(credential: Credential) -> bool:
+    """Say whether a place lies in the body."""
     return any(kind in {"form", "json"} for kind, _ in _places(credential))
 
 

@@ -34,7 +34,7 @@ def read(rest: str, access: Access, credential: Credential) -> Reading:
         base + "/",
         headers=_signed(base, region, body, _keys(access)),
         body=body,
-        ca=credential.source_ca or access.environment.get("AWS_CA_BUNDLE", ""),
+        ca=expand(credential.source_ca or access.environment.get("AWS_CA_BUNDLE", ""), access.home),
     )
     if answer.status != 200:
         raise SourceError(

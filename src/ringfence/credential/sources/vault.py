@@ -34,7 +34,7 @@ class _Server:
 
     def __init__(self, access: Access, credential: Credential) -> None:
         self._access = access
-        self._ca = credential.source_ca or self.variable("CACERT")
+        self._ca = expand(credential.source_ca or self.variable("CACERT"), access.home)
         self.base = (credential.source_url or self.variable("ADDR")).rstrip("/")
         if not self.base:
             raise SourceError(

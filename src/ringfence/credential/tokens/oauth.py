@@ -60,7 +60,7 @@ class _Held:
         self._access = access
         self._text = secret.reveal_for_injection().strip()
         self._data = _object(self._text)
-        bare = "" if self._data else self._text
+        bare = "" if self._text.startswith("{") else self._text
         refreshing = credential.grant == REFRESH
         self._id = credential.client_id or self._part("client_id")
         self._secret = self._part("client_secret") or ("" if refreshing else bare)
@@ -123,15 +123,15 @@ class _Held:
         """Keep a new refresh token: in the file it came from, else in memory."""
         Secret(fresh, self._credential.token_url)  # refused if it is nothing that could be stored
         if path and self._credential.source.startswith("file:"):
-            _replace(
-                path, json.dumps({**self._data, "refresh_token": fresh}, indent=2) if self._data else fresh
-            )
-            return
+            text = json.dumps({**self._data, "refresh_token": fresh}, indent=2) if self._data else fresh
+            with contextlib.suppress(OSError):  # told below: the issuer takes the old one no more
+                return _replace(path, text)
         self._access.rotated[self._credential.name] = (sha256(self._text.encode()), fresh)
         self._access.note(
             f"credential {self._credential.name}: the refresh token was rotated and cannot be written back "
             f"to {self._credential.source.partition(':')[0]}: it is kept in memory and lost at the end"
         )
+        return None
 
     def secrets(self, fresh: str) -> tuple[Secret, ...]:
         """Return all that must not come back in an answer."""

@@ -43,8 +43,8 @@ def document(head: Head, report: Report, changes: "Iterable[dict[str, Any]]") ->
 
 def change(one: Change, content: Content, findings: "tuple[Finding, ...]") -> "dict[str, Any]":
     """Return one change as plain data."""
-    sides = b"\n".join(side for side in (content.before, content.after) if side)
     reason = summed_up(content)
+    sides = b"" if content.is_plain or reason else b"\n".join(filter(None, (content.before, content.after)))
     return {
         **named("path", one.path),
         **(named("source", one.source) if one.source else {}),
@@ -56,7 +56,7 @@ def change(one: Change, content: Content, findings: "tuple[Finding, ...]") -> "d
         "not_shown": reason,
         "conflict": one.conflict,
         "notes": list(one.notes),
-        "flags": sorted(text.shown(one.path)[1] | (frozenset() if reason else text.kinds_of(sides))),
+        "flags": sorted(text.shown(one.path)[1] | text.kinds_of(sides)),
         "risky": bool(findings),
         "findings": [_finding(found) for found in findings],
     }

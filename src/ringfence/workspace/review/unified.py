@@ -185,6 +185,9 @@ def _body(
     for hunk in hunks:
         yield HUNK, hunk.header
         for sign, line in hunk.lines:
+            if content.is_plain and line[-1:] == b"\n":  # most lines of most reviews
+                yield _SIGNS[sign], sign + line[:-1].decode("ascii")
+                continue
             yield from _line(sign, line, plain=plain, ends=ends)
 
 

@@ -41,7 +41,7 @@ from ringfence.workspace.risks import (
     unseen,
     wrappers,
 )
-from ringfence.workspace.risks.finding import RUNS, WEAKENS, Finding
+from ringfence.workspace.risks.finding import RUNS, WEAKENS, Finding, merged, named_by
 
 RISKS = (
     git_files,
@@ -86,6 +86,13 @@ GROUPS = (RUNS, WEAKENS)
 GROUP_OF = {risk.NAME: risk.GROUP for risk in RISKS}
 
 
+# Most files are named by no table at all: then the risks that are a table need not be asked one by one.
+_TABLES = tuple(risk.TABLE for risk in RISKS if hasattr(risk, "TABLE"))
+_OTHERS = tuple(risk for risk in RISKS if not hasattr(risk, "TABLE"))
+_ALL = merged(_TABLES)
+
+
 def look(change: Change, content: Content) -> tuple[Finding, ...]:
     """Return what every risk finds in one change. Nothing found means that the change is not risky."""
-    return tuple(finding for risk in RISKS for finding in risk.look(change, content))
+    asked = RISKS if named_by(change, _ALL) else _OTHERS
+    return tuple([finding for risk in asked for finding in risk.look(change, content)])

@@ -12,7 +12,7 @@ NAME = "agent settings"
 GROUP = RUNS
 DOC = "What AI agents obey: settings, hooks, skills, commands and instruction files."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "agents.md", "agent.md", "agents.override.md", "claude.md", "claude.local.md", "gemini.md",
         "qwen.md", "codex.md", "warp.md", "cody.md", "conventions.md", "copilot-instructions.md",
@@ -41,4 +41,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what AI agents obey when they work here next")
+    return by_path(change, TABLE, NAME, "what AI agents obey when they work here next")

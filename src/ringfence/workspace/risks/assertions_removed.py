@@ -16,19 +16,21 @@ GROUP = WEAKENS
 DOC = "Tests with fewer assertions than before."
 
 _ASSERT = re.compile(
-    rb"^\s*assert\b|\bself\.assert\w+\s*\(|\bself\.fail\w*\s*\(|\bpytest\.raises\b|\bexpect\s*\("
-    rb"|\.should\b|\bassert(?:\.\w+)?\s*\("
-    rb"|\bassert_\w+!?\s*[( ]|\bassert\w*!\s*\(|\brequire\.\w+\s*\(t\b|\bt\.(?:Error|Fatal"
-    rb"|Fail)\w*\s*\(|\bAssert\.\w+\s*\("
-    rb"|\b(?:EXPECT|ASSERT)_\w+\s*\(|\bXCTAssert\w*\s*\(|\$this->assert\w+\s*\(|\bassertThat\s*\("
-    rb"|\bREQUIRE\s*\(|\bCHECK\s*\("
-    rb"|\bassert[A-Z]\w*\s*\(",
+    rb"^\s*assert\b|\bself\.assert\w+\s{0,9}\(|\bself\.fail\w*\s{0,9}\(|\bpytest\.raises\b|\bexpect\s{0,9}\("
+    rb"|\.should\b|\bassert(?:\.\w+)?\s{0,9}\("
+    rb"|\bassert_\w+!?\s{0,9}[( ]|\bassert\w*!\s{0,9}\(|\brequire\.\w+\s{0,9}\(t\b|\bt\.(?:Error|Fatal"
+    rb"|Fail)\w*\s{0,9}\(|\bAssert\.\w+\s{0,9}\("
+    rb"|\b(?:EXPECT|ASSERT)_\w+\s{0,9}\(|\bXCTAssert\w*\s{0,9}\(|\$this->assert\w+\s{0,9}\("
+    rb"|\bassertThat\s{0,9}\("
+    rb"|\bREQUIRE\s{0,9}\(|\bCHECK\s{0,9}\("
+    rb"|\bassert[A-Z]\w*\s{0,9}\(",
 )
 _ALWAYS = Patterns(
     (b"assert", b"expect"),
     re.compile(
-        rb"\bassert\s+(?:True|1|not False)\b|assertTrue\s*\(\s*True|expect\s*\(\s*(?:true|1)\s*\)"
-        rb"|assert!?\(\s*true\s*\)"
+        rb"\bassert\s{1,9}(?:True|1|not False)\b|assertTrue\s{0,9}\(\s{0,9}True"
+        rb"|expect\s{0,9}\(\s{0,9}(?:true|1)\s{0,9}\)"
+        rb"|assert!?\(\s{0,9}true\s{0,9}\)"
     ),
 )
 
@@ -37,7 +39,7 @@ def look(change: Change, content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
     if change.after is None or content.after is None or not is_test(change.path):
         return
-    empty = _ALWAYS.found(content.added())
+    empty = _ALWAYS.found(content)
     for number, line in empty:
         yield Finding(
             path=change.path,

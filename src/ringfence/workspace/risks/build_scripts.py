@@ -12,7 +12,7 @@ NAME = "build script"
 GROUP = RUNS
 DOC = "Build descriptions that are programs: they run whenever the project is built."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "build.rs", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts",
         "init.gradle", "gradle.properties", "pom.xml", "build.xml", "ivy.xml", "build.sbt",
@@ -47,4 +47,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what runs when the project is built")
+    return by_path(change, TABLE, NAME, "what runs when the project is built")

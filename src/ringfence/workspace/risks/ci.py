@@ -12,7 +12,7 @@ NAME = "CI workflow"
 GROUP = RUNS
 DOC = "What continuous integration runs, often with the project's secrets."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "jenkinsfile", ".gitlab-ci.yml", ".gitlab-ci.yaml", ".travis.yml", "azure-pipelines.yml",
         "azure-pipelines.yaml", "bitbucket-pipelines.yml", ".drone.yml", ".drone.yaml",
@@ -47,4 +47,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what CI runs, often with secrets at hand")
+    return by_path(change, TABLE, NAME, "what CI runs, often with secrets at hand")

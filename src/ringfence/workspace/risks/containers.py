@@ -12,7 +12,7 @@ NAME = "container build"
 GROUP = RUNS
 DOC = "Container images and how they are started: built and run on the host."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "dockerfile", "containerfile", ".devcontainer.json", "compose.yml", "compose.yaml",
         "compose.override.yml", "compose.override.yaml", "docker-bake.hcl", "docker-bake.json",
@@ -34,4 +34,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what a container build or start runs, and what of the host it sees")
+    return by_path(change, TABLE, NAME, "what a container build or start runs, and what of the host it sees")

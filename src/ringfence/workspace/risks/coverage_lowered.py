@@ -19,7 +19,7 @@ _ASKED = re.compile(
     rb"|minimum[_-]?coverage|minimum_coverage"
     rb"|threshold|statements|branches|functions|lines|target|minScore|min-score|fail-under"
     rb"|covered_?ratio|minimum)"
-    rb"[\"']?\s*[:=> ]\s*[\"']?(\d+(?:\.\d+)?)",
+    rb"[\"']?\s{0,9}[:=> ]\s{0,9}[\"']?(\d+(?:\.\d+)?)",
     re.IGNORECASE,
 )
 

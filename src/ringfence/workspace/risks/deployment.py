@@ -12,7 +12,7 @@ NAME = "deployment"
 GROUP = RUNS
 DOC = "What deploys the project or changes machines: run with the operator's rights."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "serverless.yml", "serverless.yaml", "serverless.ts", "pulumi.yaml", "cdk.json",
         "cdktf.json", "samconfig.toml", "fly.toml", "render.yaml", "railway.json", "railway.toml",
@@ -34,4 +34,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what a deployment runs with the operator's rights")
+    return by_path(change, TABLE, NAME, "what a deployment runs with the operator's rights")

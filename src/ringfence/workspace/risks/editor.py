@@ -12,7 +12,7 @@ NAME = "editor settings"
 GROUP = RUNS
 DOC = "What editors run or obey when the project is opened: tasks, launch settings, local scripts."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         ".exrc", ".nvimrc", ".nvim.lua", ".vimrc", ".lvimrc", ".local.vimrc", "_vimrc", "_exrc",
         ".gvimrc", ".dir-locals.el", ".dir-locals-2.el", ".projectile", ".neoconf.json",
@@ -36,4 +36,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what an editor runs or obeys when the project is opened")
+    return by_path(change, TABLE, NAME, "what an editor runs or obeys when the project is opened")

@@ -121,13 +121,28 @@ class Table(Struct):
         )
 
 
+def merged(tables: "Sequence[Table]") -> Table:
+    """Return a table that meets whatever one of these does, and more: only how a path begins counts."""
+    return Table(
+        names=frozenset().union(*(table.names for table in tables)),
+        folders=frozenset(path[0] for table in tables for path in table.paths).union(
+            *(table.folders for table in tables)
+        ),
+        suffixes=tuple({suffix for table in tables for suffix in table.suffixes}),
+        prefixes=tuple({prefix for table in tables for prefix in table.prefixes}),
+    )
+
+
+def named_by(change: Change, table: Table) -> bool:
+    """Say whether a table names a change."""
+    asked = _asked(change)
+    return any(table.meets(place, is_folder=asked.is_folder) for place in asked.places)
+
+
 def by_path(change: Change, table: Table, risk: str, why: str) -> "Iterator[Finding]":
     """Yield a finding where a table names the change."""
-    asked = _asked(change)
-    for place in asked.places:
-        if table.meets(place, is_folder=asked.is_folder):
-            yield Finding(path=change.path, risk=risk, why=f"{verb(change)} {why}")
-            return
+    if named_by(change, table):
+        yield Finding(path=change.path, risk=risk, why=f"{verb(change)} {why}")
 
 
 def verb(change: Change) -> str:
@@ -151,12 +166,13 @@ class Patterns:
         self.words = words
         self.pattern = pattern
 
-    def found(self, lines: "Sequence[tuple[int, bytes]]") -> list[tuple[int, bytes]]:
-        """Return the lines in which the pattern is found."""
-        text = b"".join([line for _, line in lines]).lower()
+    def found(self, content: Content) -> list[tuple[int, bytes]]:
+        """Return the new lines in which the pattern is found, with their numbers."""
+        text = content.added_lower
         words = [word for word in self.words if word in text]
         if not words:
             return []
+        lines = content.added()
         likely = [(at, line) for at, line in lines if any(word in line.lower() for word in words)]
         return [(at, line) for at, line in likely if self.pattern.search(line)]
 
@@ -167,7 +183,7 @@ def new_lines(
     """Yield a finding for each new line that a pattern matches, and one for how many more there are."""
     if content.after is None:
         return
-    hits = patterns.found(content.added())
+    hits = patterns.found(content)
     for number, line in hits[:MOST_A_FILE]:
         yield Finding(path=change.path, risk=risk, why=why, line=number, excerpt=excerpt_of(line))
     if len(hits) > MOST_A_FILE:

@@ -12,7 +12,7 @@ NAME = "git configuration"
 GROUP = RUNS
 DOC = "What git on the host runs or obeys: hooks, configuration, attributes, submodules."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         ".gitmodules", ".gitattributes", ".gitconfig", ".lfsconfig", ".gitreview",
     }),
@@ -29,4 +29,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what git obeys: it can name programs that git runs")
+    return by_path(change, TABLE, NAME, "what git obeys: it can name programs that git runs")

@@ -12,7 +12,7 @@ NAME = "hook manager"
 GROUP = RUNS
 DOC = "What programs that install git hooks run at each commit."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         ".pre-commit-config.yaml", ".pre-commit-config.yml", ".pre-commit-hooks.yaml", "prek.toml",
         "lefthook.yml", "lefthook.yaml", "lefthook.toml", "lefthook.json", ".lefthook.yml",
@@ -31,4 +31,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what runs at each commit or push")
+    return by_path(change, TABLE, NAME, "what runs at each commit or push")

@@ -24,10 +24,11 @@ _NAMES = frozenset({
     "environment.yml", "environment.yaml", "constraints.txt", "bun.lockb",
 })  # fmt: skip
 _HOST = re.compile(
-    rb"(?:[a-z][a-z0-9+.-]*://|\bgit@|\bssh@)(?:[^/\s\"'@]*@)?([a-z0-9.\-\[\]:]+)", re.IGNORECASE
+    rb"(?:\b[a-z][a-z0-9+.-]{0,30}://|\bgit@|\bssh@)(?:[^/\s\"'@]{0,200}@)?([a-z0-9.\-\[\]:]{1,300})",
+    re.IGNORECASE,
 )
 _REDIRECT = re.compile(
-    rb"^\s*(replace\b|.*=>)|^\s*-{1,2}(index-url|extra-index-url|find-links|trusted-host|i)\b|\bfile:|\blink:"
+    rb"^\s*replace\b|=>|^\s*-{1,2}(index-url|extra-index-url|find-links|trusted-host|i)\b|\bfile:|\blink:"
 )
 
 

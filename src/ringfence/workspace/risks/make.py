@@ -12,7 +12,7 @@ NAME = "make target"
 GROUP = RUNS
 DOC = "What a person runs by habit: make, just, task and their kin."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "makefile", "gnumakefile", "bsdmakefile", "makefile.am", "makefile.in", "justfile",
         ".justfile", "taskfile.yml", "taskfile.yaml", "taskfile.dist.yml", "taskfile.dist.yaml",
@@ -34,4 +34,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "targets that people run by habit")
+    return by_path(change, TABLE, NAME, "targets that people run by habit")

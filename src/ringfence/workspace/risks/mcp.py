@@ -12,7 +12,7 @@ NAME = "MCP server"
 GROUP = RUNS
 DOC = "Files that name MCP servers: programs that agents and editors start."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         ".mcp.json", "mcp.json", ".mcp.toml", "mcp.toml", "mcp.yaml", "mcp_config.json",
         "mcp-config.json", "mcp_settings.json", "cline_mcp_settings.json",
@@ -27,4 +27,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "a list of programs that agents and editors start (MCP)")
+    return by_path(change, TABLE, NAME, "a list of programs that agents and editors start (MCP)")

@@ -12,7 +12,7 @@ NAME = "ringfence policy"
 GROUP = RUNS
 DOC = "ringfence's own policy: what the next session may do."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "ringfence.toml", "ringfence.json", "ringfence.local.toml", ".ringfence.toml",
     }),
@@ -24,4 +24,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "the policy of the next session")
+    return by_path(change, TABLE, NAME, "the policy of the next session")

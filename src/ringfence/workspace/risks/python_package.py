@@ -26,8 +26,8 @@ _TELLING = re.compile(
     rb"|^\s*(requires|build-backend|backend-path|dependencies|optional-dependencies|entry_points"
     rb"|console_scripts|scripts"
     rb"|install_requires|setup_requires|cmdclass|plugins|addopts|pythonpath"
-    rb"|[\w\"'.-]+\s*=\s*[\"'][\w.]+:[\w.]+[\"'])\b"
-    rb"|@\s*(git|https?|file):|index-url|extra-index|find-links|trusted-host|git\+|file://",
+    rb"|[\w\"'.-]+\s{0,9}=\s{0,9}[\"'][\w.]+:[\w.]+[\"'])\b"
+    rb"|@\s{0,9}(git|https?|file):|index-url|extra-index|find-links|trusted-host|git\+|file://",
     re.IGNORECASE | re.MULTILINE,
 )
 _SETTINGS = frozenset(

@@ -12,7 +12,7 @@ NAME = "Python start-up"
 GROUP = RUNS
 DOC = "What every Python process runs at its start."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "sitecustomize.py", "usercustomize.py", "sitecustomize.pyc", "usercustomize.pyc",
         "pyvenv.cfg", "pth.py", "python._pth", "._pth",
@@ -25,4 +25,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what Python runs at its start, before any program")
+    return by_path(change, TABLE, NAME, "what Python runs at its start, before any program")

@@ -12,7 +12,7 @@ NAME = "test start-up"
 GROUP = RUNS
 DOC = "What test runners import before any test: run on the host by whoever tests."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "noxfile.py",
         "tox.ini", "tox.toml", ".noxfile.py", "jest.setup.js", "jest.setup.ts", "jest.config.js",
@@ -29,4 +29,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "code that test runners run before any test")
+    return by_path(change, TABLE, NAME, "code that test runners run before any test")

@@ -12,7 +12,7 @@ NAME = "shell start-up"
 GROUP = RUNS
 DOC = "What shells and environment managers run on entering the folder or at login."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         ".envrc", ".envrc.local", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout",
         ".bash_aliases", ".bash_completion", ".profile", ".zshrc", ".zshenv", ".zprofile",
@@ -44,4 +44,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "what a shell runs or takes its environment from on entering")
+    return by_path(change, TABLE, NAME, "what a shell runs or takes its environment from on entering")

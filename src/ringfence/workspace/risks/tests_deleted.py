@@ -16,13 +16,13 @@ GROUP = WEAKENS
 DOC = "Test files that are deleted, and test functions that are gone."
 
 _TEST = re.compile(
-    rb"^\s*(?:async\s+)?def\s+test_\w+|^\s*(?:it|test|describe|specify|context"
-    rb"|scenario)\s*(?:\.\w+)*\s*\(\s*[\"'`]"
-    rb"|^\s*func\s+(?:Test|Benchmark|Fuzz|Example)\w*\s*\(|#\[(?:tokio::|async_std::)?test\b"
+    rb"^\s*(?:async\s{1,9})?def\s{1,9}test_\w+|^\s*(?:it|test|describe|specify|context"
+    rb"|scenario)\s{0,9}(?:\.\w+)*\s{0,9}\(\s{0,9}[\"'`]"
+    rb"|^\s*func\s{1,9}(?:Test|Benchmark|Fuzz|Example)\w*\s{0,9}\(|#\[(?:tokio::|async_std::)?test\b"
     rb"|^\s*@(?:Test|ParameterizedTest)\b"
-    rb"|^\s*(?:TEST|TEST_F|TEST_P|TEST_CASE)\s*\(|\[(?:Fact|Theory|Test|TestMethod|TestCase)\b"
-    rb"|^\s*public\s+function\s+test"
-    rb"|^\s*(?:it|test|specify)\s+[\"'].*\bdo\b|^\s*func\s+test\w*\s*\(|^\s*@pytest\.mark\.parametrize",
+    rb"|^\s*(?:TEST|TEST_F|TEST_P|TEST_CASE)\s{0,9}\(|\[(?:Fact|Theory|Test|TestMethod|TestCase)\b"
+    rb"|^\s*public\s{1,9}function\s{1,9}test"
+    rb"|^\s*(?:it|test|specify)\s{1,9}[\"'].*\bdo\b|^\s*func\s{1,9}test\w*\s{0,9}\(|^\s*@pytest\.mark\.parametrize",
 )
 
 

@@ -23,19 +23,20 @@ _SKIP = Patterns(
     _WORDS,
     re.compile(
         rb"@(?:pytest\.mark\.|unittest\.|mark\.)?(?:skip|skipif|skipIf|skipUnless|xfail|expectedFailure)\b"
-        rb"|\bpytest\.(?:skip|xfail|importorskip)\s*\(|\bself\.skipTest\s*\("
-        rb"|\braise\s+(?:unittest\.)?SkipTest\b"
-        rb"|mark\.(?:skip|skipif|xfail)\b|collect_ignore|__test__\s*=\s*False|--(?:deselect"
+        rb"|\bpytest\.(?:skip|xfail|importorskip)\s{0,9}\(|\bself\.skipTest\s{0,9}\("
+        rb"|\braise\s{1,9}(?:unittest\.)?SkipTest\b"
+        rb"|mark\.(?:skip|skipif|xfail)\b|collect_ignore|__test__\s{0,9}=\s{0,9}False|--(?:deselect"
         rb"|ignore(?:-glob)?)\b"
-        rb"|\b(?:xit|xdescribe|xtest|xcontext|xspecify|fit|fdescribe|fcontext)\s*\("
-        rb"|\b(?:it|test|describe|context|suite|specify|bench)\s*\.\s*(?:skip|only|todo|fails|failing"
+        rb"|\b(?:xit|xdescribe|xtest|xcontext|xspecify|fit|fdescribe|fcontext)\s{0,9}\("
+        rb"|\b(?:it|test|describe|context|suite|specify|bench)\s{0,9}\.\s{0,9}(?:skip|only|todo|fails|failing"
         rb"|fixme|skipIf|runIf)\b"
-        rb"|\bt\.Skip(?:f|Now)?\s*\(|\bb\.Skip|testing\.Short\s*\(\)|#\[ignore|@(?:Ignore|Disabled\w*)\b"
-        rb"|\[(?:Ignore|Skip)\b|Skip\s*=\s*\"|\bmarkTest(?:Skipped|Incomplete)\b|\bGTEST_SKIP\b"
+        rb"|\bt\.Skip(?:f|Now)?\s{0,9}\(|\bb\.Skip|testing\.Short\s{0,9}\(\)|#\[ignore|@(?:Ignore"
+        rb"|Disabled\w*)\b"
+        rb"|\[(?:Ignore|Skip)\b|Skip\s{0,9}=\s{0,9}\"|\bmarkTest(?:Skipped|Incomplete)\b|\bGTEST_SKIP\b"
         rb"|\bDISABLED_\w+"
-        rb"|-DskipTests|-Dmaven\.test\.skip|\bXCTSkip|:skip\s*=>|\bskip:\s*true|\bpending\s+[\"']"
-        rb"|@tag\s+:skip"
-        rb"|\bthis\.skip\s*\(|passWithNoTests|--passWithNoTests"
+        rb"|-DskipTests|-Dmaven\.test\.skip|\bXCTSkip|:skip\s{0,9}=>|\bskip:\s{0,9}true|\bpending\s{1,9}[\"']"
+        rb"|@tag\s{1,9}:skip"
+        rb"|\bthis\.skip\s{0,9}\(|passWithNoTests|--passWithNoTests"
     ),
 )
 

@@ -12,7 +12,7 @@ NAME = "settings that run code"
 GROUP = RUNS
 DOC = "Settings of JavaScript and Python tools that are programs themselves."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         ".eslintrc.js", ".eslintrc.cjs", ".prettierrc.js", ".prettierrc.cjs", ".prettierrc.mjs",
         ".prettierrc.ts", ".babelrc", ".babelrc.js", ".babelrc.cjs", ".swcrc", ".stylelintrc.js",
@@ -33,4 +33,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "settings that a tool runs as a program")
+    return by_path(change, TABLE, NAME, "settings that a tool runs as a program")

@@ -12,7 +12,7 @@ NAME = "build wrapper"
 GROUP = RUNS
 DOC = "Wrappers that fetch and run a build tool: which one, and from where."
 
-_TABLE = Table(
+TABLE = Table(
     names=frozenset({
         "gradlew", "gradlew.bat", "mvnw", "mvnw.cmd", "gradle-wrapper.properties",
         "gradle-wrapper.jar", "maven-wrapper.properties", "maven-wrapper.jar",
@@ -28,4 +28,4 @@ _TABLE = Table(
 
 def look(change: Change, _content: Content) -> "Iterator[Finding]":
     """Yield what this risk finds in one change."""
-    return by_path(change, _TABLE, NAME, "which build tool is fetched, from where, and how it is started")
+    return by_path(change, TABLE, NAME, "which build tool is fetched, from where, and how it is started")

@@ -362,3 +362,44 @@ def test_a_chunk_larger_than_is_held_is_refused_at_its_first_line():
     with pytest.raises(UnfitError) as error:
         signer().feed(b"%x;chunk-signature=%b\r\n" % (CHUNK + 1, b"0" * 64))
     assert error.value.status == 413
+
+
+# --- the rest of a request
+
+
+def test_where_another_credential_is_used_the_agents_signature_goes_and_presigned_urls_are_refused():
+    assert inject.carries(CREDENTIAL, [], "")
+    assert inject.carried(CREDENTIAL) == ()
+    outgoing = request((b"X-Amz-Security-Token", b"theirs"))
+    inject.clear(outgoing, CREDENTIAL)
+    assert [name for name, _ in outgoing.fields] == [b"X-Amz-Date"]
+    with pytest.raises(UnfitError, match="presigned"):
+        inject.clear(request(query="?X-Amz-Signature=x"), CREDENTIAL)
+
+
+def test_keys_without_a_session_send_no_session_token_and_hosts_keep_their_port():
+    plain = Document(f'{{"AccessKeyId": "{ID}", "SecretAccessKey": "{SECRET}"}}', "x")
+    outgoing = request((b"x-amz-security-token", b"theirs"), host="::1")
+    outgoing.port = 9000
+    inject.apply(outgoing, CREDENTIAL, plain)
+    assert outgoing.values(b"x-amz-security-token") == []
+    assert inject.aws._signed(outgoing)[0] == ("host", "[::1]:9000")
+
+
+def test_two_statements_about_a_body_are_refused():
+    twice = [(b"x-amz-content-sha256", b"0" * 64)] * 2
+    assert "content-sha256" in refusal(request(*twice))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"x-amz-checksum-crc32:AAAAAA==\r\n\r\n",
+        b"x-amz-trailer-signature:%b\r\nx-amz-a:b\r\n\r\n" % (b"0" * 64),
+        b"other:x\r\nx-amz-trailer-signature:%b\r\n\r\n" % (b"0" * 64),
+        b"x" * 9000,
+    ],
+)
+def test_trailing_headers_that_are_not_as_signed_are_refused(body):
+    with pytest.raises(UnfitError):
+        passed(signer(trailer=True), b"0;chunk-signature=" + b"0" * 64 + b"\r\n" + body)

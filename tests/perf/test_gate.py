@@ -1,0 +1,102 @@
+"""What a request costs the gate, in microseconds of its own CPU: a guard against regressions.
+
+Only the gate's process is counted, so a slow client and a slow upstream do no harm; what does is another
+machine, so the budgets are scaled by how fast this one runs plain Python.
+"""
+
+import os
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "egress"))
+
+from gates import Running, Upstream, Upstreams, credential, rule
+
+from ringfence.policy.model import Gateway
+
+HOST = "api.example.com"
+REQUESTS = 400
+SPIN = 0.050  # seconds that `spin` takes where the budgets were set
+HEADERS = b"User-Agent: test\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\nX-Runtime: node\r\nX-Version: 1\r\n"
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: today\r\nContent-Length: 1000\r\n\r\n"
+    + b"a word " * 142
+    + b"end..."
+)
+
+
+def spin():
+    """Return how long this machine takes for a fixed piece of plain Python; the best of three."""
+    best = 9.9
+    for _ in range(3):
+        began, found = time.process_time(), {}
+        for number in range(200_000):
+            found[number & 1023] = str(number)
+        best = min(best, time.process_time() - began)
+    return best
+
+
+def used(pid):
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0]) / 1e9
+
+
+def cost(gate, sock, head):
+    """Return the gate's CPU for one request, in microseconds: the best of five runs."""
+    best = 1e9
+    for _ in range(5):
+        before = used(gate.process.pid)
+        for _ in range(REQUESTS):
+            sock.sendall(head)
+            answer = read_answer(sock)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+        best = min(best, (used(gate.process.pid) - before) / REQUESTS * 1e6)
+    return best
+
+
+def read_answer(sock):
+    data = b""
+    while len(data) < 1000 or not data.endswith(b"end..."):
+        data += sock.recv(65536)
+    return data
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory):
+    certificates = Upstreams(tmp_path_factory.mktemp("upstreams"))
+    upstream = Upstream(certificates.context(HOST), answer=ANSWER)
+    made = Running(
+        tmp_path_factory.mktemp("gate"),
+        allow=(rule(HOST),),
+        static=((HOST, upstream.address),),
+        extra_ca=(certificates.ca,),
+        credentials=(credential(HOST, header="x-api-key", strip=("authorization",)),),
+        environment={"TEST_KEY": "canary-key-1234567890"},
+        gateways=(Gateway(name="model", upstream=f"https://{HOST}"),),
+    )
+    yield made
+    made.stop()
+    upstream.close()
+
+
+@pytest.fixture(scope="module")
+def budget():
+    """Return a budget for this machine."""
+    factor = max(spin() / SPIN, 1.0)
+    return lambda microseconds: microseconds * factor
+
+
+def test_an_intercepted_request_stays_within_its_budget(gate, budget):
+    with gate.connect(f"{HOST}:443") as sock:
+        spent = cost(gate, sock, b"GET /a HTTP/1.1\r\nHost: api.example.com\r\n" + HEADERS + b"\r\n")
+    print("X", spent, spin())
+    assert spent <= budget(320)
+
+
+def test_a_gateway_request_stays_within_its_budget(gate, budget):
+    with gate.plain() as sock:
+        spent = cost(gate, sock, b"GET /a HTTP/1.1\r\nHost: model.gateway.internal\r\n" + HEADERS + b"\r\n")
+    print("X", spent)
+    assert spent <= budget(260)
