@@ -289,7 +289,9 @@ def test_a_client_gone_while_its_upstream_is_dialled_leaves_nothing(tmp_path):
             for sock in clients:
                 sock.sendall(f"CONNECT {DB}:3306 HTTP/1.1\r\nHost: {DB}:3306\r\n\r\n".encode())
             gate.wait_for("verdict", 20, host=DB, effect="allow")
-            wait_until(lambda: descriptors(gate) >= before + 40)  # a verdict is on record before it is dialled
+            wait_until(
+                lambda: descriptors(gate) >= before + 40
+            )  # a verdict is on record before it is dialled
             for sock in clients:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 sock.close()
