@@ -172,7 +172,9 @@ class _Stage:
                 or (change.kind == MODE and change.before is not None)
             ):
                 continue
-            fd = beneath.open_folder(self._site.root, folder)
+            fd = self._site.folder(folder)
+            if fd < 0:
+                raise moved(folder)
             try:
                 self._folders[folder] = status = os.fstat(fd)
                 can = os.access(".", os.W_OK | os.X_OK, dir_fd=fd) or status.st_uid == os.geteuid()

@@ -110,6 +110,7 @@ def test_the_commit_is_what_git_would_have_made(landing, packed):
     )
 
 
+@pytest.mark.guarantee("Y7")
 def test_nothing_that_the_repository_names_is_run(landing):
     trap = f"{landing.top}/trap"
     put(landing.top, "trap", f'#!/bin/sh\necho "$0 $*" >> {landing.top}/sprung\ncat\n', 0o755)
