@@ -93,6 +93,7 @@ def refused(gate, authority):
 # --- refusals first
 
 
+@pytest.mark.guarantee("N17")
 def test_a_denied_name_is_not_told_to_the_proxy(start, proxy):
     made = proxy(answering(b"HTTP/1.1 200 OK\r\n\r\n"))
     gate = start(allow=(rule(HOST),), proxy=f"http://127.0.0.1:{made.port}")
@@ -147,6 +148,7 @@ def test_a_proxy_that_closes_at_once_is_502(start, proxy):
         assert (status, "closed the connection" in message) == (502, True)
 
 
+@pytest.mark.guarantee("N17")
 def test_a_certificate_that_the_proxy_made_up_is_not_believed(start, proxy, serve):
     false = serve(HOST, self_signed=True)
     made = proxy(passing_to(false.port))

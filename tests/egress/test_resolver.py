@@ -149,6 +149,7 @@ def test_private_admits_private_addresses_and_no_others(start, nameserver):
     assert ask(start, "db.corp.example", 443, server, own)[1][0] == 403
 
 
+@pytest.mark.guarantee("N18")
 @pytest.mark.parametrize("found", [3, 2, 5, [], None])
 def test_a_nameserver_that_says_no_or_nothing_is_the_last_word(start, nameserver, found):
     """A3: nobody else is asked: localhost would resolve by the system's resolver."""

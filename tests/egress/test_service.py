@@ -90,6 +90,7 @@ def test_an_address_in_use_is_told_and_leaves_nothing(tmp_path):
 # --- strangers
 
 
+@pytest.mark.guarantee("S1")
 def test_who_belongs_to_nobody_is_told_so_and_nothing_else(many, services_upstream):
     service = many(TWO)
     services_upstream.clear()
@@ -122,6 +123,7 @@ def test_two_proofs_at_once_are_none(many):
         assert read_head(sock)[9:12] in {b"407", b"400"}
 
 
+@pytest.mark.guarantee("S1")
 def test_strangers_by_socks_are_refused(many):
     service = many(TWO)
     for opening, answer in (
@@ -168,6 +170,7 @@ def test_silent_strangers_do_not_keep_others_out(many):
 # --- identities
 
 
+@pytest.mark.guarantee("S2")
 def test_each_identity_has_its_own_rules(many):
     service = many(TWO)
     assert service.ask(f"{OTHER}:443", ("blue", BLUE))[0] == 403
@@ -200,6 +203,7 @@ def test_socks_with_user_and_token(many):
         assert answer[5] == code
 
 
+@pytest.mark.guarantee("S2")
 def test_neither_connections_nor_authorities_nor_logs_are_shared(many, services_upstream):
     service = many(TWO)
     services_upstream.clear()
@@ -214,6 +218,7 @@ def test_neither_connections_nor_authorities_nor_logs_are_shared(many, services_
         assert f"/{other}" not in told
 
 
+@pytest.mark.guarantee("S2")
 def test_a_credential_is_its_identitys_alone(many, services_upstream, tmp_path, certificates):
     service = many(TWO)
     bound = '[credentials.key]\nsource = "env:KEY_OF_RED"\nhost = "api.example.com"\nheader = "x-api-key"\n'

@@ -76,6 +76,7 @@ def test_authorities_that_cannot_be_read_leave_the_old_ones(one, tmp_path):
         assert service.ask(f"{HOST}:443") == (200, b"ok")
 
 
+@pytest.mark.guarantee("S3")
 def test_an_identity_that_cannot_listen_leaves_everything_as_it_was(many, tmp_path):
     service = many(TWO)
     (tmp_path / "in-the-way").write_text("data")
@@ -102,6 +103,7 @@ def test_a_tunnel_that_is_still_allowed_goes_on(one, echo):
 # --- what ends
 
 
+@pytest.mark.guarantee("N16")
 def test_a_tunnel_that_is_not_allowed_any_more_is_cut(one, echo):
     service = one(RAW, static=((TCP, echo),))
     with tunnel(service) as sock:
@@ -123,6 +125,7 @@ def test_a_deny_rule_cuts_what_an_allow_rule_let_through(one, echo):
             sock.recv(100)
 
 
+@pytest.mark.guarantee("N16")
 def test_a_request_under_way_is_judged_again(one, serve):
     """By method and path: the rule that let it through is gone, though its host is still allowed."""
     release = threading.Event()
@@ -242,6 +245,7 @@ def test_a_credential_that_was_rotated_is_used_and_the_old_one_still_scrubbed(on
 # --- a hundred times, under load
 
 
+@pytest.mark.guarantee("S3")
 def test_a_hundred_reloads_under_load_open_no_window_and_drop_nothing_that_is_allowed(one, echo):
     """Two policies take turns; what both allow always passes, what neither allows never does."""
     wide = (allow(HOST), allow(OTHER), RAW)

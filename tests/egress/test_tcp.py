@@ -125,6 +125,7 @@ def exactly(sock, count):
 # --- refusals first
 
 
+@pytest.mark.guarantee("N15")
 @pytest.mark.parametrize(
     ("host", "port", "effect"),
     [
@@ -162,6 +163,7 @@ def test_a_rule_for_raw_bytes_allows_no_request(gate):
     assert answer.startswith(b"HTTP/1.1 403 ")
 
 
+@pytest.mark.guarantee("N15")
 def test_the_address_guard_holds_for_raw_bytes(start):
     gate = start(allow=(tcp("localhost", 3306),))
     sock, head = connect(gate, "localhost:3306")

@@ -52,10 +52,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(given: options.Given) -> int:
-    import asyncio
-
-    from ringfence.egress.__main__ import loop_factory, seal
-    from ringfence.egress.service import Options, Service
+    from ringfence.egress.__main__ import seal
+    from ringfence.egress.service import Options, serve
     from ringfence.host import probe
     from ringfence.subject import duration
 
@@ -73,14 +71,8 @@ def _serve(given: options.Given) -> int:
         drain=drain,
         notify=probe.settings(("NOTIFY_SOCKET",)).get("NOTIFY_SOCKET", ""),
     )
-
-    async def work() -> int:
-        return await Service(source, chosen).run(first)
-
     try:
-        first = source.read()
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(work())
+        return serve(source, chosen)
     finally:
         source.close()
 

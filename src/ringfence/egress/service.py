@@ -56,6 +56,19 @@ class Options(Struct):
     notify: str = ""  # systemd's socket
 
 
+def serve(source: "Source", options: Options) -> int:
+    """Serve until told to stop; returns the exit status. Raises RingfenceError where it cannot begin."""
+    from ringfence.egress.__main__ import loop_factory
+
+    first = source.read()
+
+    async def work() -> int:
+        return await Service(source, options).run(first)
+
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(work())
+
+
 class Service:
     """The whole service."""
 
