@@ -384,10 +384,14 @@ def test_an_upstream_that_is_not_there_is_a_reset(wire):
 def test_psycopg_behind_nothing_but_connect(start, database):
     """A driver that knows no proxy, through a forwarder that knows nothing but CONNECT."""
     psycopg = pytest.importorskip("psycopg")
-    nc = servers.program("socat")
+    socat = servers.program("socat")
     gate = start(allow=(tcp(DB, 5432),), static=((DB, f"127.0.0.1:{database}"),))
     port = servers.free_port()
-    argv = [nc, f"TCP-LISTEN:{port},bind=127.0.0.1", f"PROXY:127.0.0.1:{DB}:5432,proxyport={gate.address[1]}"]
+    argv = [
+        socat,
+        f"TCP-LISTEN:{port},bind=127.0.0.1",
+        f"PROXY:127.0.0.1:{DB}:5432,proxyport={gate.address[1]}",
+    ]
     with subprocess.Popen(argv) as forwarder:
         time.sleep(0.2)
         with psycopg.connect(
