@@ -262,19 +262,24 @@ def test_a_client_gone_while_its_upstream_is_dialled_leaves_nothing(tmp_path):
             one.setblocking(False)
             one.connect_ex(full.getsockname())
         time.sleep(0.1)
-        gate = Running(tmp_path, allow=(tcp(DB, 3306),), static=((DB, f"127.0.0.1:{full.getsockname()[1]}"),))
+        where = f"127.0.0.1:{full.getsockname()[1]}"
+        gate = Running(tmp_path, allow=(tcp(DB, 3306),), static=((DB, where),), limits={"DIAL_TIME": 60.0})
         try:
             gate.converse(b"CONNECT evil.test:443 HTTP/1.1\r\n\r\n")  # it is up
+            time.sleep(0.3)  # for what the first client left
             before = descriptors(gate)
             clients = [gate.plain() for _ in range(20)]
             for sock in clients:
                 sock.sendall(f"CONNECT {DB}:3306 HTTP/1.1\r\nHost: {DB}:3306\r\n\r\n".encode())
             gate.wait_for("verdict", 20, host=DB, effect="allow")
-            assert descriptors(gate) >= before + 40
+            until = time.monotonic() + WAIT
+            while descriptors(gate) < before + 40:
+                assert time.monotonic() < until, descriptors(gate)
+                time.sleep(0.02)
             for sock in clients:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 sock.close()
-            until = time.monotonic() + 5  # well before the dial would give up by itself
+            until = time.monotonic() + WAIT * 2  # well before the dial would give up by itself
             while descriptors(gate) > before:
                 assert time.monotonic() < until, descriptors(gate)
                 time.sleep(0.02)
@@ -375,8 +380,9 @@ def test_a_server_that_speaks_first_is_heard(wire):
 @pytest.mark.usefixtures("wired")
 def test_an_upstream_that_is_not_there_is_a_reset(wire):
     code = (
-        "import socket;s=socket.create_connection(('gone.example.com',3306),5)\n"
-        "try: print(s.recv(9))\nexcept ConnectionResetError: print('reset')"
+        "import socket\n"
+        "try: print(socket.create_connection(('gone.example.com',3306),5).recv(9))\n"
+        "except ConnectionResetError: print('reset')"
     )
     assert wire.python(code)[1] == "reset\n"
 
@@ -384,10 +390,14 @@ def test_an_upstream_that_is_not_there_is_a_reset(wire):
 def test_psycopg_behind_nothing_but_connect(start, database):
     """A driver that knows no proxy, through a forwarder that knows nothing but CONNECT."""
     psycopg = pytest.importorskip("psycopg")
-    nc = servers.program("socat")
+    socat = servers.program("socat")
     gate = start(allow=(tcp(DB, 5432),), static=((DB, f"127.0.0.1:{database}"),))
     port = servers.free_port()
-    argv = [nc, f"TCP-LISTEN:{port},bind=127.0.0.1", f"PROXY:127.0.0.1:{DB}:5432,proxyport={gate.address[1]}"]
+    argv = [
+        socat,
+        f"TCP-LISTEN:{port},bind=127.0.0.1",
+        f"PROXY:127.0.0.1:{DB}:5432,proxyport={gate.address[1]}",
+    ]
     with subprocess.Popen(argv) as forwarder:
         time.sleep(0.2)
         with psycopg.connect(
