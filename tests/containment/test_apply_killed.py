@@ -80,6 +80,7 @@ def finish(landing, how):
     return there_was
 
 
+@pytest.mark.guarantee("Y2")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", ["resume", "roll_back"])
 def test_killed_at_every_step_it_is_old_or_new(landing, how):
@@ -108,6 +109,7 @@ def test_killed_at_every_step_it_is_old_or_new(landing, how):
     assert now == new
 
 
+@pytest.mark.guarantee("Y2")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", ["resume", "roll_back"])
 def test_an_undo_killed_at_every_step_is_undone_or_not(landing, how):

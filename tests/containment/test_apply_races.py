@@ -77,6 +77,7 @@ def swaps(landing, place):
     return swap
 
 
+@pytest.mark.guarantee("Y4")
 @pytest.mark.parametrize("which", ["layer", "project"])
 def test_links_swapped_in_meanwhile_lead_nowhere(landing, which):
     before, decoy = tree(landing.below), tree(f"{landing.top}/decoy")
@@ -119,6 +120,7 @@ def wanted(landing, before):
     return {path: (upper.get(path) or before[path])[4] for path in before.keys() | upper.keys()}
 
 
+@pytest.mark.guarantee("Y1")
 def test_content_that_changes_all_the_time_never_lands_unreviewed(landing):
     before, what = tree(landing.below), reviewed(landing)
     numbers = iter(range(10**9))
@@ -142,6 +144,7 @@ def test_content_that_changes_all_the_time_never_lands_unreviewed(landing):
             undo.undo(landing.layers())
 
 
+@pytest.mark.guarantee("Y3")
 def test_a_file_that_the_user_saves_in_the_last_moment_stays(landing, monkeypatch):
     """Between the last look and the rename there is no time to look: what was displaced is looked at."""
     before, what = tree(landing.below), reviewed(landing)
@@ -166,6 +169,7 @@ def test_a_file_that_the_user_saves_in_the_last_moment_stays(landing, monkeypatc
     assert apply.interrupted(landing.layers()) is None
 
 
+@pytest.mark.guarantee("Y2")
 def test_an_error_at_any_step_takes_all_of_it_back(landing, monkeypatch):
     before, what = tree(landing.below), reviewed(landing)
     steps = 0
@@ -189,6 +193,7 @@ def test_an_error_at_any_step_takes_all_of_it_back(landing, monkeypatch):
     assert steps > 4 * FILES
 
 
+@pytest.mark.guarantee("Y2")
 def test_a_disk_that_fills_up_anywhere_leaves_the_old_project(tmp_path, monkeypatch):
     """The look at the free space is switched off: the disk itself says no, each time a little later."""
     if os.getuid():

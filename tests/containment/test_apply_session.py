@@ -10,6 +10,7 @@ import pytest
 from person import TOP
 
 from landing import tree
+from ringfence.cli.git_outside import is_state
 
 LEFT, CONFLICT = 123, 122
 
@@ -40,6 +41,7 @@ def content(person, path):
         return file.read()
 
 
+@pytest.mark.guarantee("Y5")
 def test_a_change_is_reviewed_applied_and_undone(project):
     before = tree(project.project)
     work(project, "echo 2 > src/code.py; rm gone; mkdir new; echo x > new/file; ln -s file new/link")
@@ -58,6 +60,7 @@ def test_a_change_is_reviewed_applied_and_undone(project):
     assert (done.returncode, done.stdout) == (2, "")
 
 
+@pytest.mark.guarantee("Y6")
 def test_what_is_dangerous_waits_for_a_yes_of_its_own(project):
     work(project, "echo 2 > src/code.py; mkdir -p .github/workflows; echo x > .github/workflows/ci.yml")
     done = project.ringfence("apply", "--yes")
@@ -186,6 +189,7 @@ def test_what_the_policy_names_is_applied_at_the_end(lenient):
     assert not os.path.exists(f"{lenient.project}/docs")
 
 
+@pytest.mark.guarantee("Y8")
 @pytest.mark.parametrize(
     ("script", "why"),
     [
@@ -214,6 +218,7 @@ def test_nothing_changed_is_no_reason_to_complain(lenient):
     work(lenient, "true", "--review", "auto")
 
 
+@pytest.mark.guarantee("Y8")
 def test_a_project_cannot_let_itself_through(project):
     project.write("project/ringfence.toml", '[review]\nauto = ["**"]\n')
     project._own()
@@ -322,3 +327,40 @@ def test_an_interrupted_apply_has_to_be_finished_first(project):
     assert tree(project.project) == before
     assert project.ringfence("apply", "--yes").returncode == 0
     assert content(project, "src/code.py") == "2\n"
+
+
+# --- a linked worktree ---------------------------------------------------------------------------
+
+
+def test_commits_made_in_a_linked_worktree_are_applied_apart(project):
+    tree_of = f"{project.project}/tree"
+    script = "git -c user.name=a -c user.email=a@example.test commit -q --allow-empty -m inside"
+    done = inside(project, tree_of, "run", "--mode", "overlay", "--", "sh", "-ec", script)
+    assert done.returncode == 0, done.stderr
+    subject = ["log", "-1", "--format=%s", "refs/heads/tree"]
+    assert git(project, *subject) == "first\n"
+    done = inside(project, tree_of, "apply", "--git", "--yes")
+    assert done.returncode == LEFT
+    assert git(project, *subject) == "first\n"
+    done = inside(project, tree_of, "apply", "--git", "--yes", "--include-risky")
+    assert done.returncode == 0, done.stderr
+    assert git(project, *subject) == "inside\n"
+    git(project, "fsck", "--strict")
+    assert inside(project, tree_of, "undo", "--git").returncode == 0
+    assert git(project, *subject) == "first\n"
+
+
+def inside(person, folder, *words):
+    argv = [*person.prefix, person.python, "-m", "ringfence.cli", *words]
+    return subprocess.run(
+        argv, cwd=folder, env=person.environment, capture_output=True, text=True, timeout=90, check=False
+    )
+
+
+def test_what_git_obeys_is_never_applied_with_the_rest():
+    assert is_state(b"objects/ab/cdef")
+    assert is_state(b"refs/heads/main")
+    assert is_state(b"worktrees/tree/HEAD")
+    for path in (b"config", b"hooks/pre-commit", b"info/attributes", b"objects/info/alternates", b"worktrees/tree/gitdir",
+                 b"worktrees/tree/config.worktree", b"modules/x/config", b"HEAD", b"description"):  # fmt: skip
+        assert not is_state(path)

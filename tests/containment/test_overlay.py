@@ -132,6 +132,13 @@ class TestNothingLands:
         assert (done.code, done.err) == (0, "")
         assert layers(users) == []
 
+    def test_but_not_those_of_the_session_before_along_with_them(self, users):
+        users.sh("echo 1 > a")
+        done = users.sh("echo 2 > b", "--session", "last", "--discard")
+        assert done.code == 2
+        assert "would throw away what the session before had changed" in done.err
+        assert len(layers(users)) == 1
+
     def test_the_old_way_is_one_word_away(self, users):
         users.sh("echo 1 > a", "--direct")
         assert users.read("a") == "1\n"

@@ -10,6 +10,7 @@ from ringfence.egress.gate import Gate, Origin, Target
 from ringfence.egress.http1 import parse_request
 from ringfence.handover import Handover
 from ringfence.policy.model import EgressRule
+from ringfence.verdict.request import Request
 
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "egress.md")
 LINE = re.compile(r"\| `([A-Z]+) (https?)://([^/`]+)([^`]*)` \| (allow|ask|deny)(?:: (.*))? \|")
@@ -54,3 +55,10 @@ def test_the_page_is_true(policy, case):
     assert verdict.effect == effect
     if reason:
         assert verdict.reason == reason
+
+
+def test_a_request_is_made_with_every_field_there_is():
+    made = gate({})
+    head = parse_request(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    target = made.target(head, Origin(kind="tunnel", scheme="https"))
+    assert list(made.request(head, target).__dict__) == list(Request.__fields__)

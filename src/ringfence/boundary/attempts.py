@@ -15,7 +15,7 @@ def refusal(child: Child, workspace: str, host: Host) -> str:
     note = _note(workspace, host)
     if note and os.path.exists(note):
         return ""
-    refused = child.try_overlay(workspace, f"{host.state_dir}/try-{os.getpid()}")
+    refused = child.try_overlay(workspace, f"{host.state_dir}/try-{os.urandom(6).hex()}")
     note = _note(workspace, host)  # the state folder is there now
     if not refused and note:
         try:

@@ -154,6 +154,7 @@ def changed_text(workspace: WorkspacePlan, used: "Usage | None") -> str:
     if used is None or not used.entries:
         return ""
     what = "1 file" if used.entries == 1 else f"{used.entries} files"
+    what = what if used.complete else f"more than {what}"
     session = workspace.session
     return (
         f"ringfence: {what} changed in a copy; review: ringfence diff {session}, "

@@ -1,13 +1,15 @@
 """`ringfence apply`: take changes of a session over into the project."""
 
 import gc
+import os
 import sys
 
-from ringfence.cli import ask
+from ringfence.cli import ask, git_outside
 from ringfence.cli.which import session_and_paths
-from ringfence.errors import BoundaryError, UsageError
+from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.host import probe
 from ringfence.host.model import Host
+from ringfence.value import replace
 from ringfence.workspace import apply, commit, manifest, selection
 from ringfence.workspace.automatic import APPLIED, CONFLICT, LEFT
 from ringfence.workspace.content import Contents
@@ -32,11 +34,11 @@ def main(arguments: list[str]) -> int:
     gc.disable()  # a short life with many small values: collecting costs a tenth of it and frees nothing
     options = _parser().parse_intermixed_args(arguments)
     host = probe.host()
-    layers, paths = session_and_paths(host, options.words)
+    layers, paths = session_and_paths(host, options.words, outside=options.git)
     finished = _finish(layers, options)
     if finished is not None:
         return finished
-    made = report.build(layers)
+    made = _report(layers, options)
     if not made.changes:
         print(f"session {layers.session} has no changes that are not applied")
         return APPLIED
@@ -74,6 +76,7 @@ def _parser() -> "argparse.ArgumentParser":
     parser.add_argument(
         "--except", dest="leave", action="append", default=[], metavar="PATH", help="leave these out; repeat"
     )
+    parser.add_argument("--git", action="store_true", help="what git wrote outside of a linked worktree")
     parser.add_argument("--commit", default="", metavar="BRANCH", help="as a commit on a new branch instead")
     parser.add_argument("-m", "--message", default="", help="the commit's message")
     parser.add_argument("--author", default="", metavar="'NAME <MAIL>'", help="the commit's author")
@@ -122,11 +125,23 @@ def _offer(layers: Layers, what: str) -> str:
     return answer if answer in {"g", "b"} else ""
 
 
+def _report(layers: Layers, options: "argparse.Namespace") -> Report:
+    made = report.build(layers)
+    if not options.git:
+        return made
+    if not options.interactive:
+        for one in made.changes:
+            if not git_outside.is_state(one.path):
+                print(f"# left out: {shown_path(one.path)}: {git_outside.OBEYED}")
+        made = replace(made, changes=tuple(one for one in made.changes if git_outside.is_state(one.path)))
+    return git_outside.judged(made)
+
+
 # --- choosing ------------------------------------------------------------------------------------
 
 
 def _leave(host: Host, layers: Layers, options: "argparse.Namespace") -> tuple[bytes, ...]:
-    return session_and_paths(host, (layers.session, *options.leave))[1]
+    return session_and_paths(host, (layers.session, *options.leave), outside=options.git)[1]
 
 
 def _reasons(made: Report) -> dict[bytes, tuple[str, ...]]:
@@ -191,9 +206,22 @@ def _apply(
     if options.commit:
         _commit(layers, what, reviewed, options)
     else:
-        count = apply.apply(layers, what, reviewed)
+        try:
+            count = apply.apply(layers, what, reviewed)
+        except OSError as error:
+            raise _failed(error) from None
         print(f"applied {count} change{'s' * (count != 1)}; to take back: ringfence undo {layers.session}")
     return LEFT if chosen.left or contents else APPLIED
+
+
+def _failed(error: OSError) -> HostError:
+    """Return the error for what the system refused; what was done by then has been taken back."""
+    name = error.filename
+    where = f"{shown_path(os.fsencode(name))}: " if isinstance(name, (str, bytes)) and name else ""
+    return HostError(
+        f"the apply failed, and the project is as before: {where}{error.strerror or error}",
+        hint="mend that and apply again; where a path is in the way, leave it out with --except",
+    )
 
 
 def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse.Namespace") -> None:

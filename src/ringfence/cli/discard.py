@@ -20,7 +20,7 @@ _MOST_NAMED = 20
 def main(arguments: list[str]) -> int:
     """Show what goes, ask, remove."""
     options = _parser().parse_intermixed_args(arguments)
-    layers, paths = session_and_paths(probe.host(), options.words)
+    layers, paths = session_and_paths(probe.host(), options.words, outside=options.git)
     found = changes.read(layers)
     going = tuple(
         one for one in found if not paths or any(selection.is_meant(path, one.path) for path in paths)
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if not options.yes and not _agreed(what):
         print("nothing is discarded")
         return 1
-    if paths:
+    if paths or options.git:
         discard.discard(layers, going)
     else:
         overlay.remove(layers)
@@ -48,11 +48,12 @@ def _parser() -> "argparse.ArgumentParser":
 
     parser = argparse.ArgumentParser(
         prog="ringfence discard",
-        usage="ringfence discard [--yes] [SESSION] [PATH …]",
+        usage="ringfence discard [--yes] [--git] [SESSION] [PATH …]",
         description="Throw changes of a session away, for good: all of them with the copy, or some paths.",
         allow_abbrev=False,
     )
     parser.add_argument("words", nargs="*", metavar="SESSION|PATH", help="as for `ringfence apply`")
+    parser.add_argument("--git", action="store_true", help="what git wrote outside of a linked worktree")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
     return parser
 

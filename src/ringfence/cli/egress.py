@@ -276,7 +276,8 @@ def authority(host: "Host", name: str) -> str:
     place = f"{host.state_dir}/egress/{name}"
     kept = f"{place}/authority"
     try:
-        left = load(kept, keep=True).certificate.not_valid_after_utc - dt.datetime.now(dt.UTC)
+        ends = dt.datetime.strptime(load(kept, keep=True).ends, "%Y%m%d%H%M%SZ").replace(tzinfo=dt.UTC)
+        left = ends - dt.datetime.now(dt.UTC)
         if left > dt.timedelta(days=CA_LEFT):
             return kept
     except HostError:

@@ -54,6 +54,11 @@ def request(given: Given, host: Host, default: tuple[str, ...] = ()) -> Request:
         raise UsageError("no command to run", hint="ringfence run -- COMMAND [ARGUMENT …]")
     cwd = _cwd()
     workspace = _workspace(given.one("--workspace"), cwd, host)
+    if "--discard" in given.switches and given.one("--session"):
+        raise UsageError(
+            "`--discard` would throw away what the session before had changed as well",
+            hint="leave one of `--session` and `--discard` out",
+        )
     inside = cwd == workspace or cwd.startswith(workspace + "/")
     return Request(
         argv=argv,

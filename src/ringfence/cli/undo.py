@@ -8,10 +8,11 @@ from ringfence.host import probe
 from ringfence.workspace import undo
 
 HELP = """\
-usage: ringfence undo [SESSION]
+usage: ringfence undo [--git] [SESSION]
 
 Restore exactly what the last apply of a session replaced. What was changed since is never overwritten:
 then nothing is restored, and what is in the way is named. Without a session, the last of this project.
+With --git, of what git wrote outside of a linked worktree.
 """
 
 
@@ -20,8 +21,9 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in {"-h", "--help"}:
         sys.stdout.write(HELP)
         return 0
-    layers, paths = session_and_paths(probe.host(), tuple(arguments))
-    if paths or any(word.startswith("-") for word in arguments):
+    words = tuple(word for word in arguments if word != "--git")
+    layers, paths = session_and_paths(probe.host(), words, outside="--git" in arguments)
+    if paths or any(word.startswith("-") for word in words):
         raise UsageError("`ringfence undo` takes a session and nothing else", hint=HELP.partition("\n")[0])
     count = undo.undo(layers)
     print(f"restored {count} path{'s' * (count != 1)}; the changes are still in session {layers.session}")

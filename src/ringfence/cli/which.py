@@ -7,6 +7,7 @@ project, else from the top of the project.
 
 import os
 
+from ringfence.cli import git_outside
 from ringfence.errors import UsageError
 from ringfence.host.model import Host
 from ringfence.workspace import overlay
@@ -17,13 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def session_and_paths(host: Host, words: "Sequence[str]") -> tuple[Layers, tuple[bytes, ...]]:
-    """Return the session's layers and the paths as the change set has them."""
+def session_and_paths(
+    host: Host, words: "Sequence[str]", *, outside: bool = False
+) -> tuple[Layers, tuple[bytes, ...]]:
+    """Return the session's layers and the paths as the change set has them.
+
+    `outside`: the layers of what git wrote outside of a linked worktree.
+    """
     named = words[:1] if words and is_session(words[0]) else ()
     if named and named[0] != "last":
         layers = overlay.find(host.state_dir, named[0])
     else:
         layers = _of_this_project(host)
+    if outside:
+        layers = git_outside.layers_of(layers)
     paths = tuple(_path(layers, word) for word in words[len(named) :])
     return layers, () if b"." in paths else paths  # the project itself: all of it
 

@@ -232,7 +232,9 @@ class Gate:
 
     def trailers(self, fields: Fields, target: Target) -> Fields:
         """Return the trailers that travel on, in either direction."""
-        return without(fields, _NO_TRAILERS | self._removals(target))
+        bound = self.credentials_for(target)
+        places = {name.encode("ascii") for one in bound for name in inject.in_header(one)}
+        return without(fields, _NO_TRAILERS | self._removals(target) | places)
 
 
 def denial(verdict: Verdict, target: Target, request: Request) -> Refusal:

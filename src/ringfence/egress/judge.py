@@ -5,7 +5,7 @@ anything upstream. One verdict is recorded for each request, whole, before its f
 """
 
 from ringfence.approval import Question
-from ringfence.egress import injection, refusal
+from ringfence.egress import injection, limits, refusal
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
@@ -38,6 +38,8 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
         inbound.abort()
     except PeerError as error:
         inbound.abort(error)
+    finally:
+        services.held -= case.held
 
 
 async def _malformed(case: "Case", error: MalformedError) -> None:
@@ -60,12 +62,13 @@ def _unexpected() -> Refusal:
 class Case:
     """One request on its way through the gate."""
 
-    __slots__ = ("inbound", "origin", "services")
+    __slots__ = ("held", "inbound", "origin", "services")
 
     def __init__(self, services: Services, inbound: Inbound, origin: Origin) -> None:
         self.services = services
         self.inbound = inbound
         self.origin = origin
+        self.held = 0  # bytes of the body that were read to decide
 
     async def judged(self) -> Refusal | None:
         """Return what the agent is told instead of an upstream's answer, or None where it got that."""
@@ -145,7 +148,12 @@ class Case:
         inspection = Inspection(request, verdict.needs)
         inbound.proceed()
         while not inspection.enough:
-            inspection.feed(await inbound.read())
+            piece = await inbound.read()
+            self.held += len(piece)
+            self.services.held += len(piece)
+            if self.services.held > limits.HELD_BODIES:
+                raise MalformedError("too many bodies are looked into at the moment", answer=503)
+            inspection.feed(piece)
         inbound.unread(inspection.taken)
         return replace(request, facts=inspection.facts())
 

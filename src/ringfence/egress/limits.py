@@ -23,7 +23,7 @@ GIT_COMMANDS = 64 * 1024  # the list of refs that a push changes
 DRAIN = 256 * 1024  # of a refused request's body, read so that the refusal arrives
 BOUND_HOSTS = 1024  # hosts that fell under a credential's pattern, before they are forgotten
 HELD_BODY = 16 * 1024 * 1024  # a request's body that is held whole to put its credential in
-HELD_BODIES = 128 * 1024 * 1024  # all such bodies at one time
+HELD_BODIES = 128 * 1024 * 1024  # all such bodies at one time, and those that rules look into
 
 H2_STREAMS = 100  # requests under way on one HTTP/2 connection
 EXCHANGES = 1024  # requests under way in one session, before more are refused on their HTTP/2 streams

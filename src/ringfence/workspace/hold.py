@@ -4,7 +4,7 @@ import fcntl
 import os
 
 from ringfence.errors import BoundaryError, UsageError
-from ringfence.workspace import steps
+from ringfence.workspace import overlay, steps
 from ringfence.workspace.layers import Layers
 
 TYPE_CHECKING = False
@@ -20,6 +20,7 @@ class Hold:
             raise _running(layers)
         self.lock = _lock_session(layers)
         try:
+            _check_still_ended(layers)
             self.root = steps.open_workspace(layers.workspace, layers.root)
             self._lock_root(layers)
         except BaseException:
@@ -60,6 +61,13 @@ def _lock_session(layers: Layers) -> int:
         os.close(fd)
         raise _running(layers) from None
     return fd
+
+
+def _check_still_ended(layers: Layers) -> None:
+    """Look once more, now that nobody can begin: it may have gone on since, and been killed."""
+    path = f"{os.path.dirname(layers.lock)}/{overlay.LAYERS}"
+    if layers.lock and os.path.exists(path) and not overlay.load(path).ended:
+        raise _running(layers)
 
 
 def _running(layers: Layers) -> UsageError:

@@ -192,8 +192,8 @@ def _is_untouched(layers: Layers) -> bool:
     repository = f"{os.path.dirname(layers.lock)}/{REPOSITORY}/{UPPER}"
     if os.path.isdir(repository) and os.listdir(repository):
         return False
-    mode = stat.S_IMODE(os.stat(layers.upper).st_mode)
-    return not os.listdir(layers.upper) and mode == stat.S_IMODE(os.stat(layers.workspace).st_mode)
+    mode = os.stat(layers.upper).st_mode & 0o777
+    return not os.listdir(layers.upper) and mode == os.stat(layers.workspace).st_mode & 0o777
 
 
 def _usage(layers: Layers) -> "Usage":

@@ -32,7 +32,7 @@ def sessions(state_dir: str) -> list[str]:
     """Return the sessions with a note."""
     try:
         return sorted(os.listdir(f"{state_dir}/{_FOLDER}"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # whoever needs the state folder says what is wrong with it
         return []
 
 

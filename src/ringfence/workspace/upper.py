@@ -6,6 +6,7 @@ counts as one entry. What a change is exactly says `changes`; here are the numbe
 
 import os
 import stat
+import time
 
 from ringfence.value import Struct
 from ringfence.workspace import beneath
@@ -14,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PATIENCE = 3.0  # seconds for a walk: an agent can make a tree that takes longer than anybody would wait
 LEAST = 4096  # bytes that an entry counts for, so that a quota bounds the number of files too
 _BLOCK = 512  # of st_blocks, stat(2)
 
@@ -23,14 +25,19 @@ class Usage(Struct):
 
     entries: int = 0  # files, links, deletions, and folders with nothing in them
     size: int = 0  # bytes on disk; of a sparse file only what is there, of hard links one
+    complete: bool = True  # False: there is more, the walk took too long
 
 
 def walk(root: str) -> "Iterator[tuple[bytes, os.stat_result, bool]]":
-    """Yield the path and status of everything below `root`, and whether it is a folder with entries."""
+    """Yield the path and status of everything below `root`, and whether it is a folder with entries.
+
+    Ends early where it takes too long: `usage` tells.
+    """
     top = beneath.open_root(root)
+    until = time.monotonic() + PATIENCE
     try:
         todo = [b""]
-        while todo:
+        while todo and time.monotonic() < until:
             folder = todo.pop()
             try:
                 fd = beneath.open_folder(top, folder)
@@ -74,6 +81,7 @@ def _is_filled(parent: int, name: bytes) -> bool:
 def usage(root: str) -> Usage:
     """Return how much lies below `root`."""
     entries, size = 0, 0
+    began = time.monotonic()
     linked: set[tuple[int, int]] = set()
     for _path, status, filled in walk(root):
         entries += not filled
@@ -83,4 +91,4 @@ def usage(root: str) -> Usage:
                 continue
             linked.add(identity)
         size += max(status.st_blocks * _BLOCK, LEAST)
-    return Usage(entries=entries, size=size)
+    return Usage(entries=entries, size=size, complete=time.monotonic() - began < PATIENCE)

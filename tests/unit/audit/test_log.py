@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.audit.event import GENESIS, KINDS, MAX_FIELD
+from ringfence.audit.event import GENESIS, KINDS, MAX_FIELD, spelled
 from ringfence.audit.log import AuditError, Writer
 from ringfence.audit.verify import verify
 from ringfence.canonical import sha256
@@ -340,3 +340,48 @@ def test_starting_a_log_costs_half_a_millisecond_at_most_and_imports_nothing_hea
     milliseconds, loaded = answer.stdout.splitlines()
     assert not HEAVY.intersection(loaded.split())
     assert float(milliseconds) <= 0.5
+
+
+# --- records that may wait
+
+
+def test_a_record_that_may_wait_is_written_with_the_next_one(path):
+    with Writer.create(path, SESSION) as log:
+        log.append("start")
+        size = os.path.getsize(path)
+        log.append_spelled("response", spelled({"status": 200}), later=True)
+        assert os.path.getsize(path) == size
+        log.append("note", text="next")
+        with open(path, encoding="ascii") as file:
+            assert [json.loads(line)["kind"] for line in file] == ["start", "response", "note"]
+        log.append("end")
+    assert verify(path).ok
+
+
+@pytest.mark.parametrize("end", ["flush", "close"])
+def test_a_record_that_waits_is_written_when_told_and_at_the_end(path, end):
+    log = Writer.create(path, SESSION)
+    log.append_spelled("response", spelled({"status": 200}), later=True)
+    getattr(log, end)()
+    with open(path, encoding="ascii") as file:
+        assert file.read().count("\n") == 1
+    log.close()
+
+
+def test_records_that_wait_are_written_before_they_are_too_many(path):
+    with Writer.create(path, SESSION) as log:
+        for _ in range(400):
+            log.append_spelled("response", spelled({"text": "x" * 1000}), later=True)
+        assert os.path.getsize(path) > 300_000
+
+
+def test_a_disk_that_is_full_takes_back_all_that_waited_and_stops_the_session(path):
+    with Writer.create(path, SESSION) as log:
+        log.append("start")
+        size = os.path.getsize(path)
+        log.append_spelled("response", spelled({"status": 200}), later=True)
+        with limited_file_size(size + 300), pytest.raises(AuditError, match="cannot write"):
+            log.append("note", text="x" * 500)
+        with pytest.raises(AuditError):
+            log.append("note")
+    assert os.path.getsize(path) == size

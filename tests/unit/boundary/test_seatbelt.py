@@ -149,6 +149,11 @@ def test_a_mount_that_would_move_a_path_is_refused():
         seatbelt.render(a_plan([moved]))
 
 
+def test_an_overlay_is_refused_and_never_becomes_something_else():
+    with pytest.raises(BoundaryError, match="macOS mounts no overlay"):
+        seatbelt.render(a_plan([a_mount("overlay", WORK)]))
+
+
 def test_a_trailing_name_is_no_prefix():
     profile = Profile(seatbelt.render(a_plan([a_mount("rw", WORK)])))
     assert not profile.allows("file-read-data", f"{WORK}-evil/x")

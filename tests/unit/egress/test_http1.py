@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringfence.egress import limits
+from ringfence.egress import http1, limits
 from ringfence.egress.http1 import (
     CHUNKED,
     HOP_BY_HOP,
@@ -280,3 +280,41 @@ def test_a_head_is_written_line_by_line():
         write_head(b"GET / HTTP/1.1", [(b"Host", b"a"), (b"X", b"")])
         == b"GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n"
     )
+
+
+# --- lines whose reading is kept
+
+
+def test_a_head_reads_the_same_the_first_time_and_the_second():
+    http1._known.clear()
+    raw = b"GET / HTTP/1.1\r\nHost: a\r\nX-Y:  z \r\nConnection: close\r\n\r\n"
+    first = parse_request(raw)
+    assert http1._known
+    assert parse_request(raw) == first
+
+
+def test_a_line_that_is_malformed_is_malformed_each_time():
+    for _ in range(2):
+        with pytest.raises(MalformedError):
+            parse_request(b"GET / HTTP/1.1\r\nHost: a\r\nX Y: z\r\n\r\n")
+
+
+def test_a_header_that_may_occur_once_is_counted_though_its_line_is_known():
+    parse_request(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    with pytest.raises(MalformedError, match="occurs twice"):
+        parse_request(b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n")
+
+
+def test_lines_kept_are_bounded_and_none_that_carries_a_secret_is_among_them():
+    http1._known.clear()
+    for number in range(limits.LINES_KEPT + 10):
+        parse_request(b"GET / HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % number)
+    assert len(http1._known) <= limits.LINES_KEPT
+    parse_request(
+        b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: b\r\nCookie: c\r\nX: " + b"y" * 500 + b"\r\n\r\n"
+    )
+    assert not [
+        line
+        for line in http1._known
+        if b"Authorization" in line or b"Cookie" in line or len(line) > limits.LINE_KEPT
+    ]

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import stat
+from hashlib import sha256
 
 import pytest
 
@@ -11,6 +12,7 @@ from layered import put
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.workspace import apply, manifest, undo
 from ringfence.workspace.changes import read
+from ringfence.workspace.layers import ADDED, FILE, Change, Entry
 from ringfence.workspace.stage import Chosen
 from ringfence.workspace.steps import Moved
 
@@ -99,6 +101,7 @@ def test_applies_are_undone_one_by_one(landing):
     assert tree(landing.below) == before
 
 
+@pytest.mark.guarantee("Y3")
 @pytest.mark.parametrize(
     "meanwhile",
     [
@@ -119,6 +122,7 @@ def test_undo_takes_nothing_back_that_the_user_changed_since(landing, meanwhile)
     assert tree(landing.below) == now
 
 
+@pytest.mark.guarantee("Y3")
 @pytest.mark.parametrize(
     "meanwhile",
     ["echo mine >> changed", "echo mine > added", "rm gone", "chmod 640 mode", "echo > tree/b/mine"],
@@ -137,6 +141,7 @@ def test_what_the_user_changed_meanwhile_is_never_overwritten(landing, meanwhile
         assert tree(landing.below) == now
 
 
+@pytest.mark.guarantee("Y1")
 def test_what_changed_in_the_layer_since_the_review_stops_all_of_it(landing):
     landing.agent("echo new > added; echo other > second; echo third > third")
     changes = landing.changes()
@@ -224,3 +229,100 @@ def test_part_of_a_file_is_applied_and_the_rest_can_follow(landing):
     landing.apply()
     with open(f"{landing.below}/changed") as file:
         assert file.read() == "1\n2\n"
+
+
+def forged(path, **more):
+    return Change(
+        path=path,
+        kind=ADDED,
+        after=Entry(kind=FILE, mode=0o644, size=4, digest=sha256(b"evil").hexdigest()),
+        **more,
+    )
+
+
+@pytest.mark.guarantee("Y4")
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"../decoy/x",
+        b"/etc/x",
+        b"a/../../decoy/x",
+        b"/proc/self/fd/1",
+        b"a//b",
+        b".",
+        b"..",
+        b"",
+        b"x\0y",
+        b"n" * 300,
+    ],
+)
+def test_a_path_that_no_honest_layer_holds_is_refused(landing, path):
+    put(landing.top, "decoy/secret", "secret")
+    put(landing.upper, "a/x", "evil")
+    before, decoy = tree(landing.below), tree(f"{landing.top}/decoy")
+    changes = (forged(path),)
+    with pytest.raises((OSError, ValueError, BoundaryError)):
+        apply.apply(landing.layers(), Chosen(changes=changes), manifest.Manifest.of(changes))
+    assert (tree(landing.below), tree(f"{landing.top}/decoy")) == (before, decoy)
+
+
+@pytest.mark.guarantee("Y4")
+def test_a_file_does_not_come_through_a_link_of_the_same_layer(landing):
+    put(landing.top, "decoy/x", "evil")
+    decoy = tree(f"{landing.top}/decoy")
+    os.symlink(f"{landing.top}/decoy", f"{landing.upper}/d")
+    link = next(one for one in landing.changes() if one.path == b"d")
+    changes = (link, forged(b"d/x"))
+    before = tree(landing.below)
+    with pytest.raises(BoundaryError):
+        apply.apply(landing.layers(), Chosen(changes=changes), manifest.Manifest.of(changes))
+    assert (tree(landing.below), tree(f"{landing.top}/decoy")) == (before, decoy)
+
+
+def test_the_same_path_twice_is_refused(landing):
+    put(landing.upper, "x", "evil")
+    before = tree(landing.below)
+    changes = (forged(b"x"), forged(b"x"))
+    with pytest.raises(BoundaryError):
+        apply.apply(landing.layers(), Chosen(changes=changes), manifest.Manifest.of(changes))
+    assert tree(landing.below) == before
+
+
+def test_a_review_that_is_not_of_this_session_is_refused(landing):
+    landing.agent("echo new > added")
+    manifest.save(landing.layers(), landing.changes())
+    assert manifest.load(landing.layers()) == manifest.Manifest.of(landing.changes())
+    with pytest.raises(BoundaryError, match=r"is not the review of session"):
+        manifest.load(landing.layers(session="20260101-000000-ffff"))
+    path = f"{landing.session}/review.json"
+    with open(path) as file:
+        text = file.read()
+    with open(path, "w") as file:
+        file.write(text.replace("added", "addde"))
+    with pytest.raises(BoundaryError, match=r"is not the review of session"):
+        manifest.load(landing.layers())
+
+
+def test_a_review_keeps_names_that_are_no_text(landing):
+    put(landing.upper, b"\xff\x1b\n", "x")
+    os.symlink(b"\xfe", os.fsencode(landing.upper) + b"/link")
+    manifest.save(landing.layers(), landing.changes())
+    assert manifest.load(landing.layers()) == manifest.Manifest.of(landing.changes())
+    landing.apply()
+    assert read(landing.layers()) == ()
+
+
+@pytest.mark.guarantee("Y4")
+def test_another_name_of_a_file_outside_keeps_content_and_permissions(tmp_path):
+    one = Landing(tmp_path)
+    for name in ("mode", "content"):
+        put(tmp_path, f"decoy/{name}", name, 0o600)
+        os.link(f"{tmp_path}/decoy/{name}", f"{one.below}/{name}")
+    decoy = tree(f"{tmp_path}/decoy")
+    one.began()
+    one.agent("chmod 755 mode; echo more >> content")
+    one.apply()
+    assert tree(f"{tmp_path}/decoy") == decoy
+    assert stat.S_IMODE(os.stat(f"{one.below}/mode").st_mode) == 0o755
+    undo.undo(one.layers())
+    assert os.stat(f"{one.below}/mode").st_nlink == 2

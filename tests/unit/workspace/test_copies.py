@@ -113,6 +113,19 @@ class TestEnding:
         child.communicate()
 
 
+def test_a_tree_that_nobody_would_wait_for_is_not_walked_to_its_end(tmp_path, monkeypatch):
+    from ringfence.workspace import upper
+
+    for number in range(20):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "x").write_text("")
+    assert upper.usage(str(tmp_path)).complete
+    monkeypatch.setattr(upper, "PATIENCE", 0.0)
+    used = upper.usage(str(tmp_path))
+    assert not used.complete
+    assert used.entries < 20
+
+
 class TestFinding:
     def test_by_id_by_its_beginning_and_as_the_last(self, state, project):
         for name in ("20260101-000000-aaaa", "20260101-000000-bbbb", "20260202-000000-cccc"):

@@ -75,6 +75,7 @@ _BUILT_IN = (
 _OF_A_ROOT = frozenset(
     {"symlink", "text", "directory", "pin"}
 )  # made for a root of one's own, which there is none of here
+_LAYERED = frozenset({"overlay", "stand-in"})
 _COVERS = frozenset({"tmpfs", "mask"})  # what is below cannot be seen
 _SHOWS_WRITABLE = frozenset({"rw"})
 _SHOWS = frozenset({"ro", "rw", "masked"})
@@ -185,6 +186,11 @@ def _mounts(mounts: tuple[Mount, ...]) -> list[str]:
     for mount in mounts:
         if mount.kind in _OF_A_ROOT:
             continue
+        if mount.kind in _LAYERED:
+            raise BoundaryError(
+                "macOS mounts no overlay, so a session there cannot work on a copy of the project",
+                hint='`--mode direct`, or `mode = "readonly"` under [workspace]',
+            )
         here = _subpath(mount.target)
         if mount.kind in _COVERS:
             rules.append(_rule("deny", _EVERYTHING, here))
