@@ -375,8 +375,9 @@ def test_a_server_that_speaks_first_is_heard(wire):
 @pytest.mark.usefixtures("wired")
 def test_an_upstream_that_is_not_there_is_a_reset(wire):
     code = (
-        "import socket;s=socket.create_connection(('gone.example.com',3306),5)\n"
-        "try: print(s.recv(9))\nexcept ConnectionResetError: print('reset')"
+        "import socket\n"
+        "try: print(socket.create_connection(('gone.example.com',3306),5).recv(9))\n"
+        "except ConnectionResetError: print('reset')"
     )
     assert wire.python(code)[1] == "reset\n"
 
