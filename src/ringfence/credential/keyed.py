@@ -114,6 +114,13 @@ def looks_secret(value: str) -> bool:
     return any(map(_is_mixed, value.split("\n")))
 
 
+def _names_secret(name: str) -> bool:
+    """Tell whether what stands in the place of a name looks like a key itself."""
+    for mark in "_-.":
+        name = name.replace(mark, "\n")
+    return looks_secret(name)
+
+
 def _is_mixed(word: str) -> bool:
     if len(word) < _SHORTEST:
         return False
@@ -211,6 +218,9 @@ def _line_copy(text: str, placeholders: dict[str, str]) -> str:
             out.append(f"# {HIDDEN}" if line.strip() else line)
         elif pair is None:
             out.append(_free_line(line))
+        elif _names_secret(pair.name):
+            out.append(f"# {HIDDEN}")
+            until = "" if pair.closed else (pair.quote or "\\")
         else:
             out.append(text[start : pair.start] + _shown(text, pair, placeholders))
             out.append(_rest(text[pair.end : end]))
@@ -265,7 +275,7 @@ def _json_pairs(text: str) -> list[Pair]:
             end = _string_end(text, at)
             if _is_name(text, end):
                 name = text[at + 1 : end]
-            else:
+            if not _is_name(text, end) or _names_secret(name):
                 closed = end < len(text)
                 out.append(Pair(name=name, start=at + 1, end=end, quote='"', closed=closed, json=True))
             at = end + 1
