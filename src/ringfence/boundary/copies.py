@@ -64,13 +64,14 @@ def add_repository(held: Held, survey: Survey, owner: int) -> None:
 def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...], owner: int) -> None:
     from ringfence.workspace import snapshot
 
+    texts = project.shown_texts(survey)
     try:
         snapshot.take(
             survey.workspace,
             held.layers.upper,
             f"{held.folder}/{overlay.BASE}",
-            skipped=(*hidden, *survey.kept),
-            texts=survey.clean_configs,
+            skipped=(*(path for path in hidden if path not in dict(texts)), *survey.kept),
+            texts=texts,
             bounded=not policy.workspace.snapshot,
             owner=owner,
         )
