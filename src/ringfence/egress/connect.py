@@ -17,11 +17,11 @@ from ringfence.egress.passage import Passage
 from ringfence.egress.refusal import Refusal, denied
 from ringfence.egress.services import Services
 from ringfence.egress.socks import Wish
-from ringfence.egress.stream import Stream
 from ringfence.egress.tls import (
     ACCESS_DENIED,
     HANDSHAKE,
     UNRECOGNISED_NAME,
+    AnyStream,
     Hello,
     HelloError,
     TlsStream,
@@ -46,7 +46,7 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 class Connector:
     """Opens tunnels for one client connection."""
 
-    def __init__(self, services: Services, client: Stream) -> None:
+    def __init__(self, services: Services, client: AnyStream) -> None:
         self._services = services
         self._client = client
 

@@ -22,7 +22,8 @@ from ringfence.verdict.request import USUAL_PORT, Request, Rules, Verdict
 
 GATEWAY_SUFFIX = ".gateway.internal"
 Place = tuple[str, str, int]  # scheme, host, port
-PROXY, TUNNEL, WIRE = "proxy", "tunnel", "wire"  # how a connection came to name its destination
+# How a connection came to name its destination
+PROXY, TUNNEL, WIRE, GATEWAY = "proxy", "tunnel", "wire", "gateway"
 
 # What a client says to proxies or about itself, and our own headers: never sent on.
 _TO_PROXIES = frozenset(

@@ -5,7 +5,6 @@ from ringfence.egress import refusal
 from ringfence.egress.budget import DOWN, UP
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
-from ringfence.egress.stream import Stream
 from ringfence.egress.tls import AnyStream
 from ringfence.egress.tunnel import splice
 from ringfence.policy.model import ASK, DENY
@@ -15,7 +14,7 @@ from ringfence.verdict.request import Verdict
 class Passage:
     """One such connection from the boundary."""
 
-    def __init__(self, services: Services, client: Stream, scheme: str, host: str, port: int) -> None:
+    def __init__(self, services: Services, client: AnyStream, scheme: str, host: str, port: int) -> None:
         self._services = services
         self._client = client
         self._scheme = scheme
