@@ -155,6 +155,8 @@ class Connector:
 
     def _tell(self, verdict: Verdict, host: str, port: int, **more: str) -> None:
         self._services.record.verdict(verdict, host=host, port=port, **more)
+        if self._services.access is not None and self._services.asking.refuses(verdict):
+            self._services.access.connection(verdict, scheme="https", host=host, port=port, status=403)
 
     async def serve(self, origin: Origin) -> None:
         """Serve what flows to an allowed destination: TLS, or plain HTTP where a rule says so."""

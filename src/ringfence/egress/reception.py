@@ -25,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ringfence.egress.access import AccessLog
+
     Serve = Callable[[], Awaitable[None]]
 
 
@@ -35,6 +37,7 @@ class Reception:
         self.tenants: dict[str, Tenant] = {}
         self.door = Door((), {})
         self.shell: Shell | None = None  # TLS to the gate itself
+        self.access: AccessLog | None = None
         self.group: asyncio.TaskGroup | None = None  # None: nobody is let in
         self._tally = tally
         self._tell = tell
@@ -68,8 +71,10 @@ class Reception:
             stream.abort()
             self._tell(f"error: a fault of ringfence: {place_of(error)}")
 
-    def _count(self, reason: str) -> None:
+    def _count(self, reason: str, caller: Caller | None = None, status: int = 0) -> None:
         self._tally.add("ringfence_strangers_total", reason=reason)
+        if self.access is not None and caller is not None:
+            self.access.write(client=caller.address, status=status, verdict="refused", reason=reason)
 
     # --- recognising
 
@@ -106,19 +111,19 @@ class Reception:
         try:
             await inside.handshake()
         except ssl.SSLError:  # the client has got its alert
-            self._count("tls")
+            self._count("tls", caller)
             await _dismiss(stream, b"")
             return None
         return inside, replace(caller, proofs=proofs(inside), authority=shell.authority)
 
     async def _by_http(self, client: AnyStream, caller: Caller) -> "Serve | None":
-        head = await self._head(client)
+        head = await self._head(client, caller)
         if head is None:
             return None
         known = replace(caller, given=given_by(head))
         tenant = self.tenants.get(self.door.find(known) or "")
         if tenant is None:
-            self._count("not recognised")
+            self._count("not recognised", caller, 407)
             await _dismiss(client, refusal.UNAUTHENTICATED)
             return None
 
@@ -130,13 +135,13 @@ class Reception:
         return lambda: tenant.http(client, known, asked)
 
     async def _by_gateway(self, client: AnyStream, caller: Caller, gateway: str) -> "Serve | None":
-        head = await self._head(client)
+        head = await self._head(client, caller)
         if head is None:
             return None
         name, known, _ = self._visitor(head, caller)
         tenant = self.tenants.get(name)
         if tenant is None:
-            self._count("not recognised")
+            self._count("not recognised", caller, front.UNKNOWN.status)
             await _dismiss(client, refusal.render(front.UNKNOWN, close=True))
             return None
 
@@ -166,12 +171,12 @@ class Reception:
         own = stream.socket.getsockname()
         tenant = self.tenants.get(self.door.find(caller) or "")
         if tenant is None or place == (redirected.plain_address(own[0]), own[1]):  # that was no redirection
-            self._count("not recognised" if tenant is None else "not redirected")
+            self._count("not recognised" if tenant is None else "not redirected", caller)
             stream.abort()
             return None
         return lambda: tenant.redirected(stream, caller, place)
 
-    async def _head(self, client: AnyStream) -> RequestHead | None:
+    async def _head(self, client: AnyStream, caller: Caller) -> RequestHead | None:
         """Read the first request's head, and put everything back."""
         data, seen = b"", 0
         try:
@@ -190,7 +195,7 @@ class Reception:
         else:
             client.unread(data)
             return head
-        self._count("malformed")
+        self._count("malformed", caller, told.status)
         await _dismiss(client, refusal.render(told, close=True))
         return None
 
@@ -207,7 +212,7 @@ class Reception:
         try:
             wish = await socks.wish(client, None if name else authenticate)
         except socks.SocksError:
-            self._count("socks")
+            self._count("socks", caller)
             await _dismiss(client, b"")
             return None
         tenant = self.tenants.get(name or "")

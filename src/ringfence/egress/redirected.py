@@ -90,6 +90,8 @@ def _tell(services: Services, verdict: Verdict, host: str, port: int, address: s
     services.record.verdict(
         verdict, host=host, raw_host=host, port=port, method="connect", address=address, source=WIRE
     )
+    if services.access is not None:
+        services.access.connection(verdict, scheme="tcp", host=host, port=port, status=403)
 
 
 def original_destination(sock: socket.socket) -> Place:

@@ -18,6 +18,7 @@ import sys
 import time
 
 from ringfence.egress import limits
+from ringfence.egress.access import AccessLog
 from ringfence.egress.admin import Admin
 from ringfence.egress.entrance import GATEWAY, Entrance, Shell, TlsFiles
 from ringfence.egress.faults import place_of
@@ -80,6 +81,8 @@ class Service:
         self._tally = Tally()
         self._tenants: dict[str, Tenant] = {}
         self._reception = Reception(self._tally, self._tell)
+        self._access = AccessLog(options.access_log) if options.access_log else None
+        self._reception.access = self._access
         self._servers: dict[str, asyncio.Server] = {}
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # end without waiting
@@ -111,6 +114,8 @@ class Service:
                 unlink(address)
             if admin is not None:
                 admin.close()
+            if self._access is not None:
+                self._access.close()
         return 0
 
     async def _serve(self, group: asyncio.TaskGroup, first: tuple[Setup, ...]) -> None:
@@ -156,6 +161,8 @@ class Service:
         while True:
             await self._reload.wait()
             self._reload.clear()
+            if self._access is not None:
+                self._access.reopen()
             self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
             try:
                 await self._install(await asyncio.to_thread(self._source.read))
@@ -180,7 +187,7 @@ class Service:
             for setup in setups:
                 present = self._tenants.get(setup.identity.name)
                 if present is None:
-                    made.append(Tenant(setup, self._tell))
+                    made.append(Tenant(setup, self._tell, self._access))
                 else:
                     applies.append(await present.renewal(setup))
             door = Door(
@@ -295,6 +302,8 @@ class Service:
 
     def _rows(self) -> "Iterator[tuple[str, Labels, float]]":
         yield "ringfence_start_time_seconds", (), self._started
+        if self._access is not None:
+            yield "ringfence_access_lines_lost_total", (), self._access.lost
         yield from ((name, labels, count) for (name, labels), count in self._tally.counts.items())
         for one in self._tenants.values():
             mine = ("identity", one.name)

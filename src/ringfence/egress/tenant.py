@@ -11,6 +11,7 @@ import time
 from ringfence.audit import heads
 from ringfence.audit.log import Writer
 from ringfence.egress import assembly, leaf, limits
+from ringfence.egress.access import CLIENT, Access
 from ringfence.egress.connect import Connector
 from ringfence.egress.conversation import Conversation
 from ringfence.egress.faults import place_of
@@ -30,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ringfence.egress.access import AccessLog
     from ringfence.egress.conversation import Admit
 
 
@@ -45,8 +47,8 @@ class Setup(Struct):
 class Tenant:
     """One identity as it is served."""
 
-    def __init__(self, setup: Setup, tell: "Callable[[str], None]") -> None:
-        """`tell` is for the operator's eyes."""
+    def __init__(self, setup: Setup, tell: "Callable[[str], None]", log: "AccessLog | None" = None) -> None:
+        """`tell` is for the operator's eyes; `log` is told of each request that has ended."""
         self.setup = setup
         self.name = setup.identity.name
         self.tally = Tally()
@@ -61,6 +63,7 @@ class Tenant:
         self.services = assembly.assemble(
             handover, setup.environment, record=record, authority=self._authority, alarmed=self._alarmed
         )
+        self.services.access = Access(log, self.name) if log is not None else None
 
     async def start(self) -> None:
         """Read what takes long to read; take answers to what its rules ask, where they ask."""
@@ -127,6 +130,7 @@ class Tenant:
             self.services.record.flood("refused", reason="too many connections at one time")
             return stream.abort()
         self.clients[stream] = caller
+        CLIENT.set(caller.address)
         try:
             await work()
         except PeerError:
