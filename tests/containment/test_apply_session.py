@@ -285,6 +285,13 @@ def test_a_yes_to_what_is_dangerous_is_its_approval(project):
     assert content(project, "src/code.py") == "print(1)\n"
 
 
+def test_a_yes_to_a_file_brings_the_new_folders_that_are_dangerous_with_it(project):
+    work(project, "mkdir -p .github/workflows; echo 'on: push' > .github/workflows/ci.yml")
+    status, text = answered(project, ["y"], "apply", "-i", "--yes")
+    assert status == 0, text
+    assert content(project, ".github/workflows/ci.yml") == "on: push\n"
+
+
 def test_quitting_leaves_the_rest(project):
     work(project, HUNKS)
     status, text = answered(project, ["n", "y", "q"], "apply", "-i", "--yes")
@@ -364,3 +371,9 @@ def test_what_git_obeys_is_never_applied_with_the_rest():
     for path in (b"config", b"hooks/pre-commit", b"info/attributes", b"objects/info/alternates", b"worktrees/tree/gitdir",
                  b"worktrees/tree/config.worktree", b"modules/x/config", b"HEAD", b"description"):  # fmt: skip
         assert not is_state(path)
+
+
+def test_the_last_session_is_the_one_that_began_last_also_within_a_second(project):
+    for at in range(4):
+        work(project, f"echo x > new{at}")
+        assert f"new{at}" in project.ringfence("diff", "--names").stdout

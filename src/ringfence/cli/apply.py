@@ -231,9 +231,8 @@ def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse
     done = commit.commit(layers, what, reviewed, wanted, home=probe.host().home)
     for note in done.notes:
         print(f"# {note}")
-    print(
-        f"committed {done.count} change{'s' * (done.count != 1)} as {done.commit[:12]} on the new branch {options.commit}"
-    )
+    what = f"{done.count} change{'s' * (done.count != 1)}"
+    print(f"committed {what} as {done.commit[:12]} on the new branch {options.commit}")
 
 
 def _tell(made: Report, chosen: Selection, *, asks: bool) -> None:
