@@ -286,6 +286,13 @@ def test_a_yes_to_what_is_dangerous_is_its_approval(project):
     assert content(project, "src/code.py") == "print(1)\n"
 
 
+def test_a_yes_to_a_file_brings_the_new_folders_that_are_dangerous_with_it(project):
+    work(project, "mkdir -p .github/workflows; echo 'on: push' > .github/workflows/ci.yml")
+    status, text = answered(project, ["y"], "apply", "-i", "--yes")
+    assert status == 0, text
+    assert content(project, ".github/workflows/ci.yml") == "on: push\n"
+
+
 def test_quitting_leaves_the_rest(project):
     work(project, HUNKS)
     status, text = answered(project, ["n", "y", "q"], "apply", "-i", "--yes")
@@ -385,3 +392,9 @@ def test_what_is_done_with_a_copy_is_on_record(project):
     assert project.ringfence("log", "--verify").returncode == 0
     last = [json.loads(line) for line in project.ringfence("log", "last", "--json").stdout.splitlines()]
     assert last[0]["command"][0] == "sh"  # of the agent's session
+
+
+def test_the_last_session_is_the_one_that_began_last_also_within_a_second(project):
+    for at in range(4):
+        work(project, f"echo x > new{at}")
+        assert f"new{at}" in project.ringfence("diff", "--names").stdout

@@ -48,6 +48,14 @@ class TestEveryAttackHolds:
         assert told(report) == ""
         assert done.returncode == 0
 
+    def test_on_a_copy_with_hosts_allowed_and_a_policy_in_the_project(self, ordinary):
+        with open(f"{ordinary.project}/ringfence.toml", "w", encoding="utf-8") as file:
+            file.write('[workspace]\nmask = ["secrets/**"]\n')
+        os.chmod(f"{ordinary.project}/ringfence.toml", 0o666)  # noqa: S103 - the agent's copy is writable
+        report, done = verified(ordinary, "--use", "claude")
+        assert told(report) == ""
+        assert done.returncode == 0
+
     def test_in_a_read_only_workspace(self, ordinary):
         report, done = verified(ordinary, "--mode", "readonly")
         assert told(report) == ""

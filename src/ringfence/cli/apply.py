@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shlex
 import sys
 
 from ringfence.cli import ask, git_outside
@@ -47,7 +48,8 @@ def main(arguments: list[str]) -> int:
     contents: dict[bytes, bytes] = {}
     if options.interactive:
         answers = _interview(layers, selection.choose(made.changes, wanted, {}).changes, made)
-        wanted = Wanted(picked=answers.picked, approved=answers.picked, risky=options.include_risky)
+        approved = answers.picked | answers.folders
+        wanted = Wanted(picked=answers.picked, approved=approved, risky=options.include_risky)
         contents = answers.contents
     chosen = selection.choose(made.changes, wanted, _reasons(made))
     return _apply(layers, made, chosen, contents, options)
@@ -237,7 +239,8 @@ def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse
     done = commit.commit(layers, what, reviewed, wanted, home=probe.host().home)
     for note in done.notes:
         print(f"# {note}")
-    print(f"committed {done.count} changes as {done.commit[:12]} on the new branch {options.commit}")
+    count = f"{done.count} change{'s' * (done.count != 1)}"
+    print(f"committed {count} as {done.commit[:12]} on the new branch {options.commit}")
 
 
 def _tell(made: Report, chosen: Selection, *, asks: bool) -> None:
@@ -265,8 +268,10 @@ def _other_mode(change: Change) -> str:
 def _tell_conflicts(chosen: Selection, layers: Layers) -> None:
     for change in chosen.conflicts:
         print(f"CONFLICT {shown_path(change.path)}: {change.conflict}")
+    named = " ".join(f"--except {shlex.quote(shown_path(one.path))}" for one in chosen.conflicts[:3])
+    more = " …" if len(chosen.conflicts) > 3 else ""
     print(
-        f"nothing is applied while there are conflicts; leave them out with --except PATH,"
+        f"nothing is applied while there are conflicts; leave them out with {named}{more},"
         f" or take over by hand what `ringfence diff {layers.session}` shows"
     )
 
