@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 
 from engine import CACHE, SECRET, Engine
@@ -56,14 +57,11 @@ class Envoy(Engine):
         shutil.copytree(self.path("made"), self.path("taken"), dirs_exist_ok=True)
         (name,) = os.listdir(self.path("taken"))
         authority = leaf.load(os.path.join(self.path("taken"), name))
-        pem = serialization.Encoding.PEM
-        text = b"".join(
-            leaf.mint(authority, key.public_key(), host).public_bytes(pem) for host in (HOST,)
-        ) + authority.certificate.public_bytes(pem)
-        events = leaf.mint(authority, key.public_key(), EVENTS).public_bytes(pem)
-        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        self.write("leaf.pem", text.decode())
-        self.write("events.pem", (events + authority.certificate.public_bytes(pem)).decode())
+        pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        for name, host in (("leaf.pem", HOST), ("events.pem", EVENTS)):
+            chain = (leaf.mint(authority, key.public_key(), host), authority.certificate)
+            self.write(name, "".join(map(ssl.DER_cert_to_PEM_cert, chain)))
+        private = key.private_bytes(pem, pkcs8, serialization.NoEncryption())
         self.write("leaf.key", private.decode())
 
     def _configuration(self) -> dict[str, object]:

@@ -167,6 +167,8 @@ class Upstream:
 
     def _serve(self, raw):
         raw.settimeout(WAIT)
+        # As servers do: else the first answer waits 40 ms behind the session tickets (Nagle, delayed ACK).
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             sock = raw if self.context is None else self.context.wrap_socket(raw, server_side=True)
             self.handshakes += 1

@@ -7,7 +7,6 @@ is derived from the secret key by date, region and service. For bodies sent in s
 Checked against the vectors that AWS publishes and against botocore.
 """
 
-import configparser
 import hashlib
 import hmac
 import json
@@ -76,6 +75,8 @@ def _from_json(text: str) -> dict[str, str]:
 
 
 def _from_ini(text: str) -> dict[str, str]:
+    import configparser  # where it is wanted: most sessions do without
+
     parser = configparser.ConfigParser(interpolation=None, default_section="\0")
     try:
         parser.read_string(text if text.lstrip()[:1] == "[" else f"[default]\n{text}")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 Place = tuple[str, str, int]  # scheme, host, port
-PROXY, TUNNEL, WIRE = "proxy", "tunnel", "wire"  # how a connection came to name its destination
+# How a connection came to name its destination
+PROXY, TUNNEL, WIRE, GATEWAY = "proxy", "tunnel", "wire", "gateway"
 
 
 def _spellings(names: "Collection[bytes]") -> frozenset[bytes]:
@@ -252,7 +253,9 @@ class Gate:
 
     def trailers(self, fields: Fields, target: Target) -> Fields:
         """Return the trailers that travel on, in either direction."""
-        return without(fields, _NO_TRAILERS | self._removals(target))
+        bound = self.credentials_for(target)
+        places = {name.encode("ascii") for one in bound for name in inject.in_header(one)}
+        return without(fields, _NO_TRAILERS | self._removals(target) | places)
 
 
 def denial(verdict: Verdict, target: Target, request: Request) -> Refusal:

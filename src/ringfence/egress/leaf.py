@@ -7,51 +7,80 @@ A leaf has what strict verifiers ask for (Python ≥ 3.13, Go, Java, Apple): sub
 key identifier, serverAuth, a beginning in the past, an end within the authority's own.
 """
 
-import datetime as dt
-import ipaddress
 import os
 import ssl
+import time
 from collections import OrderedDict
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ringfence.egress import limits
+from ringfence.egress import der, limits
 from ringfence.errors import HostError
-from ringfence.subject import is_address
+from ringfence.subject import is_address, packed_address
 from ringfence.value import Struct
 
-DAY = dt.timedelta(days=1)
+DAY = 24 * 3600
 LIFETIME = 30 * DAY  # a session that lives longer gets new leaves as contexts fall out of the cache
 _NAME_LIMIT = 64  # characters of a common name (RFC 5280, ub-common-name)
+_KEY_IDENTIFIER = der.oid("2.5.29.14")
 
 
 class Authority(Struct):
     """The session's certificate authority, read once and never again from disk."""
 
-    certificate: x509.Certificate
+    certificate: bytes  # DER, as is all of this
     key: ec.EllipticCurvePrivateKey
+    name: bytes  # its subject
+    identifier: bytes  # its subject key identifier
+    begins: str  # YYYYMMDDHHMMSSZ
+    ends: str
 
 
 def load(folder: str, *, keep: bool = False) -> Authority:
-    """Read the authority and remove its key from the disk, unless it is to `keep` for another start."""
+    """Read the authority and remove its key from the disk, unless it has to outlast this process."""
     key_path = os.path.join(folder, "ca.key")
     try:
-        with open(os.path.join(folder, "ca.pem"), "rb") as file:
-            certificate = x509.load_pem_x509_certificate(file.read())
+        with open(os.path.join(folder, "ca.pem"), encoding="ascii") as file:
+            certificate = ssl.PEM_cert_to_DER_cert(file.read())
         with open(key_path, "rb") as file:
             key = serialization.load_pem_private_key(file.read(), None)
         if not keep:
             os.unlink(key_path)
-    except (OSError, ValueError) as error:
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise HostError(f"the certificate authority in {folder!r} has a key of the wrong kind")
+        return _authority(certificate, key)
+    except (OSError, ValueError, IndexError) as error:
         raise HostError(
             f"cannot take the session's certificate authority from {folder!r}: {error}"
         ) from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise HostError(f"the certificate authority in {folder!r} has a key of the wrong kind")
-    return Authority(certificate=certificate, key=key)
+
+
+def _authority(certificate: bytes, key: ec.EllipticCurvePrivateKey) -> Authority:
+    """Take an authority's certificate apart (RFC 5280 §4.1)."""
+    ((_, whole, _),) = der.elements(certificate)
+    _, _, _, _, validity, subject, _, *optional = der.elements(der.elements(whole)[0][1])
+    begins, ends = map(der.time_of, der.elements(validity[1]))
+    return Authority(
+        certificate=certificate,
+        key=key,
+        name=subject[2],
+        identifier=_identifier(optional),
+        begins=begins,
+        ends=ends,
+    )
+
+
+def _identifier(optional: list[der.Element]) -> bytes:
+    """Return the subject key identifier of a certificate, from what follows its public key."""
+    for tag, content, _ in optional:
+        if tag != der.CONTEXT | der.CONSTRUCTED | 3:
+            continue
+        for _, extension, _ in der.elements(der.elements(content)[0][1]):
+            name, *_, value = der.elements(extension)
+            if name[2] == _KEY_IDENTIFIER:
+                return der.elements(value[1])[0][1]
+    raise HostError("the session's certificate authority has no subject key identifier")
 
 
 class Contexts:
@@ -90,8 +119,8 @@ class Contexts:
         context.num_tickets = 1
         context.set_alpn_protocols(["h2", "http/1.1"])  # clients that prefer HTTP/2, such as gRPC, get it
         chain = (mint(self._authority, self._public, host), self._authority.certificate)
-        pem = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain)
-        _load_chain(context, pem + self._private)
+        pem = "".join(map(ssl.DER_cert_to_PEM_cert, chain))
+        _load_chain(context, pem.encode("ascii") + self._private)
         return context
 
 
@@ -105,46 +134,62 @@ def _load_chain(context: ssl.SSLContext, pem: bytes) -> None:
         os.close(fd)
 
 
-def mint(authority: Authority, public_key: ec.EllipticCurvePublicKey, host: str) -> x509.Certificate:
-    """Return a leaf for one host."""
-    now, issuer = dt.datetime.now(dt.UTC), authority.certificate
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:_NAME_LIMIT])]))
-        .issuer_name(issuer.subject)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(max(now - DAY, issuer.not_valid_before_utc))
-        .not_valid_after(min(now + LIFETIME, issuer.not_valid_after_utc))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_DIGITAL_SIGNATURE, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(_identifier(issuer), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_name(host)]), critical=False)
-        .sign(authority.key, hashes.SHA256())
+def mint(authority: Authority, public_key: ec.EllipticCurvePublicKey, host: str) -> bytes:
+    """Return a leaf for one host (RFC 5280 §4.1)."""
+    now = time.time()
+    common_name = der.element(der.UTF8, host[:_NAME_LIMIT].encode("ascii"))
+    to_sign = der.element(
+        der.SEQUENCE,
+        der.element(der.CONTEXT | der.CONSTRUCTED, der.integer(2)),  # version 3
+        der.integer(int.from_bytes(os.urandom(20), "big") >> 1),
+        _SIGNED_WITH,
+        authority.name,
+        der.element(
+            der.SEQUENCE,
+            der.time(max(_written(now - DAY), authority.begins)),
+            der.time(min(_written(now + LIFETIME), authority.ends)),
+        ),
+        der.element(
+            der.SEQUENCE,
+            der.element(der.SET, der.element(der.SEQUENCE, der.oid("2.5.4.3"), common_name)),
+        ),
+        public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
+        der.element(
+            der.CONTEXT | der.CONSTRUCTED | 3,
+            der.element(
+                der.SEQUENCE,
+                _BASIC,
+                _USAGE,
+                _SERVER,
+                _extension(
+                    "2.5.29.35",  # whose key signed it
+                    der.element(der.SEQUENCE, der.element(der.CONTEXT, authority.identifier)),
+                ),
+                _extension("2.5.29.17", der.element(der.SEQUENCE, _name(host))),
+            ),
+        ),
     )
+    signature = authority.key.sign(to_sign, ec.ECDSA(hashes.SHA256()))
+    return der.element(der.SEQUENCE, to_sign, _SIGNED_WITH, der.element(der.BITS, b"\0", signature))
 
 
-_DIGITAL_SIGNATURE = x509.KeyUsage(
-    digital_signature=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
+def _extension(identifier: str, value: bytes, *, critical: bool = False) -> bytes:
+    marked = der.element(der.BOOLEAN, b"\xff") if critical else b""
+    return der.element(der.SEQUENCE, der.oid(identifier), marked, der.element(der.OCTETS, value))
 
 
-def _identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    try:
-        own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    except x509.ExtensionNotFound:
-        raise HostError("the session's certificate authority has no subject key identifier") from None
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)
+_SIGNED_WITH = der.element(der.SEQUENCE, der.oid("1.2.840.10045.4.3.2"))  # ecdsa-with-SHA256
+_BASIC = _extension("2.5.29.19", der.element(der.SEQUENCE), critical=True)  # no authority
+_USAGE = _extension("2.5.29.15", der.element(der.BITS, b"\x07\x80"), critical=True)  # digitalSignature
+_SERVER = _extension("2.5.29.37", der.element(der.SEQUENCE, der.oid("1.3.6.1.5.5.7.3.1")))  # serverAuth
 
 
-def _name(host: str) -> x509.GeneralName:
-    return x509.IPAddress(ipaddress.ip_address(host)) if is_address(host) else x509.DNSName(host)
+def _name(host: str) -> bytes:
+    """Return a host as an alternative name: an address or a DNS name."""
+    if is_address(host):
+        return der.element(der.CONTEXT | 7, packed_address(host))
+    return der.element(der.CONTEXT | 2, host.encode("ascii"))
+
+
+def _written(seconds: float) -> str:
+    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(seconds))

@@ -6,7 +6,6 @@ what the others have added. A line is written in one piece, so nothing is lost o
 
 import os
 import time
-import tomllib
 
 from ringfence.egress import refusal
 from ringfence.egress.refusal import Refusal
@@ -25,6 +24,8 @@ class Prices:
     """The table of prices."""
 
     def __init__(self) -> None:
+        import tomllib  # 2 ms that most sessions do without
+
         with open(_TABLE, "rb") as file:
             table = tomllib.load(file)
         self.date: str = table["date"]

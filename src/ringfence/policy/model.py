@@ -9,7 +9,7 @@ from ringfence.value import Struct
 ALLOW, ASK, DENY = "allow", "ask", "deny"
 ANY = "*"  # as the host of a rule that asks: every host that no other rule knows
 WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
-DEFAULT_MODE = "direct"
+DEFAULT_MODE = "overlay"
 TIERS = ("sandbox",)
 MASKED = ("off", "record", "refuse")  # the strictest last
 ALARMS = ("refuse", "end")

@@ -27,7 +27,7 @@ def authority(folder):
 
 def minted(authority, host):
     contexts = leaf.Contexts(authority)
-    return leaf.mint(authority, contexts._public, host)
+    return x509.load_der_x509_certificate(leaf.mint(authority, contexts._public, host))
 
 
 def test_loading_removes_the_key_and_a_second_time_fails(folder):
@@ -43,22 +43,24 @@ def test_loading_removes_the_key_and_a_second_time_fails(folder):
 )
 def test_a_leaf_says_what_strict_verifiers_ask_for(authority, host, tmp_path):
     made = minted(authority, host)
+    issuer = x509.load_der_x509_certificate(authority.certificate)
     now = dt.datetime.now(dt.UTC)
+    made.verify_directly_issued_by(issuer)
     assert made.version == x509.Version.v3
     assert made.not_valid_before_utc < now - dt.timedelta(minutes=30)
-    assert made.not_valid_after_utc <= authority.certificate.not_valid_after_utc
+    assert made.not_valid_after_utc <= issuer.not_valid_after_utc
     extensions = {one.oid._name: one for one in made.extensions}
     assert extensions["basicConstraints"].value.ca is False
     assert extensions["keyUsage"].value.digital_signature
     assert list(extensions["extendedKeyUsage"].value) == [ExtendedKeyUsageOID.SERVER_AUTH]
-    own = authority.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     assert extensions["authorityKeyIdentifier"].value.key_identifier == own.value.digest
     (name,) = extensions["subjectAltName"].value
     assert str(name.value) == host
     pem = tmp_path / "leaf.pem"
     pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     ca = tmp_path / "ca.pem"
-    ca.write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
+    ca.write_bytes(issuer.public_bytes(serialization.Encoding.PEM))
     done = subprocess.run(
         ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", str(ca), str(pem)],
         capture_output=True, text=True, timeout=20, check=False,
