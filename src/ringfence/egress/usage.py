@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_ENDINGS = ("/messages", "/chat/completions", "/completions", "/responses", "/complete")
+_ENDINGS = ("/messages", "/chat/completions", "/completions", "/responses", "/complete", "/embeddings")
 _VERBS = (":rawpredict", ":streamrawpredict", ":generatecontent", ":streamgeneratecontent")  # as compared
 _BEDROCK = ("/invoke", "/invoke-with-response-stream", "/converse", "/converse-stream")
-_UNMETERED = ("/messages/batches", "/batches")
+_UNMETERED = (  # work whose cost shows later, or elsewhere
+    *("/messages/batches", "/batches", "/async-invoke", "/model-invocation-job", "/batchpredictionjobs"),
+    *(":batchgeneratecontent", ":predictlongrunning"),
+)
 _BYTES_A_TOKEN = 4
 
 _NAMES = {
