@@ -253,12 +253,13 @@ def tell_log(account: Account, stage: Stage) -> None:
         print(f"  {text[: WIDTH - 3]}{'…' if len(text) > WIDTH - 3 else ''}")
     records = [json.loads(line) for line in stage.ringfence("log", "--json").stdout.splitlines()]
     kinds = [record["kind"] for record in records]
+    used = {record["credential"] for record in records if record.get("credential")}
     denied = [record for record in records if record.get("effect") == "deny"]
     print()
     account.line(
         "begins and ends", f"{len(kinds)} records", good=kinds[:1] == ["start"] and kinds[-1:] == ["end"]
     )
-    account.line("has the key's use", "by its name only", good="inject" in kinds)
+    account.line("has the key's use", "by its name only", good=bool(used))
     hosts = sorted({str(record.get("host") or record.get("name")) for record in denied})
     account.line(
         "has each refusal", ", ".join(hosts), good="api.example.test" in hosts and "exfil" in str(hosts)

@@ -525,3 +525,14 @@ def test_without_a_secret_nothing_is_sent_that_could_hold_a_key_in_its_body(star
     assert gate.ask(f"{HOST}:443", "POST", body=b'{"d": "mine"}')[0] == 401
     assert gate.ask(f"{HOST}:443")[0] == 200
     assert len(upstream.requests) == 1
+
+
+@pytest.mark.guarantee("C4")
+def test_a_key_in_a_trailer_travels_no_further(replaced):
+    gate, upstream = replaced
+    raw = (
+        f"POST / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close, TE\r\nTE: trailers\r\nContent-Type: text/plain\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Api-Key: another\r\nX-Sum: 1\r\n\r\n"
+    )
+    gate.tunnelled(f"{HOST}:443", raw.encode())
+    assert b"another" not in upstream.seen

@@ -12,7 +12,7 @@ from gates import WAIT, Running, drain, parse, read_head, rule
 
 HOST, SLOW, TCP = "api.example.com", "slow.example.com", "tcp.example.com"
 SOON = 1.0  # a limit that a test waits for; the sweep that enforces it runs once a second
-LATER = 5.0  # by then it has been enforced
+LATER = 9.0  # by then it has been enforced, on a busy machine too
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,6 +76,8 @@ def mute():
 
 
 def descriptors(gate):
+    if os.geteuid() != 0:
+        pytest.skip("the gate is closed to others of its user: only root can count its descriptors")
     return len(os.listdir(f"/proc/{gate.process.pid}/fd"))
 
 
@@ -278,14 +280,17 @@ def test_a_tunnel_in_which_nothing_moves_is_closed(begin, mute):
 
 
 def test_requests_whose_clients_left_stop_being_dialled(begin, deaf):
-    gate = begin(static=((SLOW, deaf),))
+    gate = begin(static=((SLOW, deaf),), limits={"DIAL_TIME": 60.0})
     assert gate.ask(f"{HOST}:443")[0] == 200
     before = descriptors(gate)
     socks = [gate.connect(f"{SLOW}:443") for _ in range(20)]
     for sock in socks:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: slow.example.com\r\n\r\n")
     gate.wait_for("verdict", 20, host=SLOW, effect="allow")
-    assert descriptors(gate) >= before + 39
+    until = time.monotonic() + LATER
+    while descriptors(gate) < before + 39:
+        assert time.monotonic() < until, descriptors(gate)
+        time.sleep(0.02)
     for sock in socks:
         reset(sock)
     settled(gate, before)

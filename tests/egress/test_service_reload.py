@@ -245,66 +245,79 @@ def test_a_credential_that_was_rotated_is_used_and_the_old_one_still_scrubbed(on
 # --- a hundred times, under load
 
 
+class Load:
+    """Clients that never stop asking, and what they noticed."""
+
+    def __init__(self, service):
+        self._service = service
+        self._stop = threading.Event()
+        self.wrong = []
+        self.counts = {"same": 0, "never": 0, "other": 0}
+        self._threads = [threading.Thread(target=one) for one in (self._always, self._never, self._either)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(WAIT)
+
+    def _count(self, what, answer, statuses):
+        self.counts[what] += 1
+        if answer[9:12] not in statuses:
+            self.wrong.append((what, answer[:80]))
+
+    def _always(self):
+        """Ask for what both policies allow, on one connection all the time."""
+        context = ssl.create_default_context(cafile=self._service.ca())
+        sock, _ = self._service.connect(f"{HOST}:443")
+        with context.wrap_socket(sock, server_hostname=HOST) as inside:
+            while not self._stop.is_set() and not self.wrong:
+                inside.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+                self._count("same", inside.recv(65536), {b"200"})
+
+    def _never(self):
+        self._connect("never", "evil.test:443", {b"403"})
+
+    def _either(self):
+        self._connect("other", f"{OTHER}:443", {b"200", b"403"})
+
+    def _connect(self, what, authority, statuses):
+        while not self._stop.is_set():
+            sock, head = self._service.connect(authority)
+            sock.close()
+            self._count(what, head, statuses)
+            time.sleep(0.005)
+
+    def goes_on(self):
+        """Wait for one more answer."""
+        before = self.counts["same"]
+        eventually(lambda: self.counts["same"] > before or self.wrong)
+
+
 @pytest.mark.guarantee("S3")
 def test_a_hundred_reloads_under_load_open_no_window_and_drop_nothing_that_is_allowed(one, echo):
     """Two policies take turns; what both allow always passes, what neither allows never does."""
     wide = (allow(HOST), allow(OTHER), RAW)
     narrow = (allow(HOST), RAW)
     service = one(*wide, static=((TCP, echo),))
-    stop, wrong, counts = threading.Event(), [], {"same": 0, "never": 0, "other": 0}
-
-    def always():
-        context = ssl.create_default_context(cafile=service.ca())
-        request = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
-        sock, _ = service.connect(f"{HOST}:443")
-        with context.wrap_socket(sock, server_hostname=HOST) as inside:  # one connection, all the time
-            while not stop.is_set():
-                inside.sendall(request)
-                answer = inside.recv(65536)
-                counts["same"] += 1
-                if not answer.startswith(b"HTTP/1.1 200 "):
-                    wrong.append(("same", answer[:80]))
-                    return
-
-    def never():
-        while not stop.is_set():
-            sock, head = service.connect("evil.test:443")
-            sock.close()
-            counts["never"] += 1
-            time.sleep(0.005)
-            if not head.startswith(b"HTTP/1.1 403 "):
-                wrong.append(("never", head[:80]))
-
-    def either():
-        while not stop.is_set():
-            sock, head = service.connect(f"{OTHER}:443")
-            sock.close()
-            counts["other"] += 1
-            time.sleep(0.005)
-            if head[9:12] not in {b"200", b"403"}:
-                wrong.append(("other", head[:80]))
-
-    threads = [threading.Thread(target=work) for work in (always, never, either)]
-    with tunnel(service) as sock:
-        for thread in threads:
-            thread.start()
-        try:
-            for index in range(100):
-                service.write(*(narrow if index % 2 == 0 else wide), static=((TCP, echo),))
-                service.reload()
-                sock.sendall(b"%03d" % index)
-                assert sock.recv(100) == b"%03d" % index
-                # From the moment it is told, the narrow policy holds.
-                if index % 2 == 0:
-                    other, head = service.connect(f"{OTHER}:443")
-                    other.close()
-                    assert head.startswith(b"HTTP/1.1 403 ")
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join(WAIT)
-    assert wrong == []
-    assert min(counts.values()) > 10, counts
+    with tunnel(service) as sock, Load(service) as load:
+        for index in range(100):
+            service.write(*(narrow if index % 2 == 0 else wide), static=((TCP, echo),))
+            service.reload()
+            sock.sendall(b"%03d" % index)
+            assert sock.recv(100) == b"%03d" % index
+            if index % 2 == 0:  # from the moment it is told, the narrow policy holds
+                other, head = service.connect(f"{OTHER}:443")
+                other.close()
+                assert head.startswith(b"HTTP/1.1 403 ")
+            if index % 5 == 0:
+                load.goes_on()
+    assert load.wrong == []
+    assert min(load.counts.values()) > 10, load.counts
 
 
 def test_many_signals_at_once_are_as_good_as_one(one):

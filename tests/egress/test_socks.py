@@ -261,8 +261,7 @@ def test_curl(gate, option):
 
 
 def test_pysocks(gate):
-    import socks
-
+    socks = pytest.importorskip("socks", reason="PySocks is not installed")
     sock = socks.socksocket()
     sock.settimeout(WAIT)
     sock.set_proxy(socks.SOCKS5, *gate.address, rdns=True)
@@ -274,8 +273,8 @@ def test_pysocks(gate):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # httpcore forgets the socket
 def test_httpx_with_socksio(gate):
-    import httpx
-
+    httpx = pytest.importorskip("httpx")
+    pytest.importorskip("socksio", reason="httpx speaks no SOCKS without it")
     context = ssl.create_default_context(cafile=gate.ca)
     with httpx.Client(proxy="socks5h://{}:{}".format(*gate.address), verify=context, timeout=WAIT) as client:
         assert client.get(f"https://{HOST}/").text == "ok"

@@ -11,6 +11,7 @@ from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
 from ringfence.egress.inspect import Inspection
 from ringfence.egress.message import Inbound
+from ringfence.egress.passages import revoked
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError
@@ -62,17 +63,18 @@ def _unexpected() -> Refusal:
 class Case:
     """One request on its way through the gate."""
 
-    __slots__ = ("held", "inbound", "origin", "services")
+    __slots__ = ("gate", "held", "inbound", "origin", "services")
 
     def __init__(self, services: Services, inbound: Inbound, origin: Origin) -> None:
         self.services = services
         self.inbound = inbound
         self.origin = origin
+        self.gate = services.gate  # by whose rules all of it is judged, whatever comes meanwhile
         self.held = 0  # bytes of the body that were read to decide
 
     async def judged(self) -> Refusal | None:
         """Return what the agent is told instead of an upstream's answer, or None where it got that."""
-        gate, head = self.services.gate, self.inbound.head
+        gate, head = self.gate, self.inbound.head
         target = gate.target(head, self.origin)
         if isinstance(target, Refusal):
             return self.refused(target)
@@ -162,6 +164,9 @@ class Case:
     ) -> Refusal | None:
         """Send an allowed request on and pass its answer back."""
         services, inbound = self.services, self.inbound
+        gone = revoked(self.gate, services.gate, inbound, target, verdict)
+        if gone is not None:
+            return self.refused(gone)
         if not services.controls.idle:
             refused = await services.controls.admit(inbound.head, target)
             if refused is not None:
@@ -186,6 +191,7 @@ class Case:
             target=target,
             verdict=verdict,
             outgoing=outgoing,
+            gate=self.gate,
             chosen=choice.chosen if choice else None,
         ).run()
         services.served.set()

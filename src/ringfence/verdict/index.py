@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from ringfence.verdict.request import Request, Verdict
 
+_OVERRIDES = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
+_OVERRIDE_LENGTHS = frozenset(map(len, _OVERRIDES))
 USUAL_PORT = {"https": 443, "http": 80}
 
 
@@ -53,14 +55,14 @@ class Entry:
         return not rule.ports or port in rule.ports
 
     def covers_some(self, request: "Request") -> bool:
-        """Say whether method and any reading of the path match."""
-        if self.methods and request.method not in self.methods:
+        """Say whether any reading of the method and any of the path match."""
+        if self.methods and request.method not in self.methods and self.methods.isdisjoint(meant(request)):
             return False
         return not self.paths or any(map(self._names, request.paths))
 
     def covers_all(self, request: "Request") -> bool:
-        """Say whether method and every reading of the path match."""
-        if self.methods and request.method not in self.methods:
+        """Say whether every reading of the method and of the path match."""
+        if self.methods and not (request.method in self.methods and self.methods.issuperset(meant(request))):
             return False
         return not self.paths or all(map(self._names, request.paths))
 
@@ -73,6 +75,15 @@ class Entry:
         if path in self.exact or (self.below and path.startswith(self.below)):
             return True
         return any(path_matches(glob, path) for glob in self.globs)
+
+
+def meant(request: "Request") -> list[str]:
+    """Return the methods that headers ask for in place of the request's own: many frameworks obey them."""
+    return [
+        value.decode("latin-1").strip().upper()
+        for name, value in request.fields
+        if len(name) in _OVERRIDE_LENGTHS and name.lower() in _OVERRIDES
+    ]
 
 
 def _is_below(glob: str) -> bool:

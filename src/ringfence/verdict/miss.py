@@ -1,6 +1,7 @@
 """Why nothing matched: the rule that came closest, and what is in its way. Asked only after a denial."""
 
 from ringfence.policy.model import EgressRule
+from ringfence.verdict.index import meant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def _distance(entry: "Entry", request: "Request") -> tuple[int, str]:
         return 2, f"the rule for {rule.host} does not name this path"
     if entry.methods and request.method not in entry.methods:
         return 3, f"the rule for {rule.host} is for {', '.join(rule.methods)}"
+    if entry.methods and not entry.methods.issuperset(meant(request)):
+        return 3, f"the rule for {rule.host} is for {', '.join(rule.methods)}, and a header asks for another"
     return 4, _condition(entry, request)
 
 

@@ -45,7 +45,24 @@ def _pointed_at(workspace: str, place: str) -> str:
     own = os.path.realpath(os.path.join(workspace, path)) if word == "gitdir:" and path else ""
     if not own or not os.path.isfile(f"{own}/HEAD"):
         raise HostError(f"{workspace} is not the top of a git repository", hint="apply without --commit")
+    if workspace not in {_back(f"{own}/gitdir", own), _worktree(own)}:
+        raise HostError(
+            f"{place} names the repository {own}, which does not know this folder as its own",
+            hint="`git worktree repair` mends a worktree that was moved",
+        )
     return own
+
+
+def _back(file: str, own: str) -> str:
+    """Return the folder that a linked worktree's repository has for it."""
+    named = _line(file)
+    return os.path.realpath(os.path.join(own, os.path.dirname(named))) if named else ""
+
+
+def _worktree(own: str) -> str:
+    """Return the folder that a submodule's repository has for it."""
+    named = _settings(f"{own}/config", "core").get("worktree", "")
+    return os.path.realpath(os.path.join(own, named)) if named else ""
 
 
 def _line(path: str) -> str:
@@ -63,19 +80,7 @@ def _line(path: str) -> str:
 
 def _algorithm(config: str) -> str:
     """Return which hash names objects; refuse storage that is not files."""
-    section, found = "", {}
-    try:
-        with open(config, encoding="utf-8", errors="replace") as file:
-            lines = file.read(1 << 20).splitlines()
-    except OSError:
-        lines = []
-    for raw in lines:
-        line = raw.strip()
-        if line.startswith("["):
-            section = line[1:].partition("]")[0].strip().lower()
-        elif section == "extensions":
-            key, _, value = line.partition("=")
-            found[key.strip().lower()] = value.strip().strip('"').lower()
+    found = {key: value.lower() for key, value in _settings(config, "extensions").items()}
     if found.get("refstorage", "files") != "files":
         raise HostError("the repository keeps its branches in a table, which is not known here",
                         hint="apply without --commit, and commit with git")  # fmt: skip
@@ -83,6 +88,24 @@ def _algorithm(config: str) -> str:
     if algorithm not in {"sha1", "sha256"}:
         raise HostError(f"the repository names objects by {algorithm}, which is not known here")
     return algorithm
+
+
+def _settings(config: str, wanted: str) -> dict[str, str]:
+    """Return one section of a repository's configuration; files that it includes are not read."""
+    section, found = "", {}
+    try:
+        with open(config, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read(1 << 20).splitlines()
+    except OSError:
+        return {}
+    for raw in lines:
+        line = raw.strip()
+        if line.startswith("["):
+            section = line[1:].partition("]")[0].strip().lower()
+        elif section == wanted:
+            key, _, value = line.partition("=")
+            found[key.strip().lower()] = value.strip().strip('"')
+    return found
 
 
 # --- where it stands -----------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import time
 from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.value import Struct, replace
-from ringfence.workspace import beneath
+from ringfence.workspace import beneath, git_index
 from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UPPER, Layers
 from ringfence.workspace.processes import start_time
 
@@ -183,9 +183,21 @@ def _settle(folder: str, layers: Layers) -> Layers:
         if os.path.isdir(f"{place}/{WORK}"):
             _remove(place, WORK)
     _forget(folder, BOUNDARY)
-    ended = replace(layers, ended=True)
+    ended = replace(layers, ended=True, index=layers.index or _index(layers))
     _write(folder, ended)
     return ended
+
+
+def _index(layers: Layers) -> str:
+    """Return what the project's git index holds, where the session has one of its own to compare with."""
+    path = f"/{git_index.INDEX.decode()}"
+    try:
+        os.lstat(layers.upper + path)
+        if os.lstat(layers.workspace + path).st_ctime_ns > layers.started:
+            return ""  # changed during the session: what it held before is not known
+    except OSError:
+        return ""
+    return git_index.digest_below(layers.workspace)
 
 
 def _is_untouched(layers: Layers) -> bool:

@@ -107,7 +107,7 @@ class _Stage:
             if was_folder and is_folder:
                 modes.append(change)
                 continue
-            if change.kind == MODE and change.path not in self._contents:
+            if change.kind == MODE and not _is_linked(change):
                 modes.append(change)
                 continue
             if old is not None and (was_folder or is_folder or change.after is None):
@@ -336,6 +336,11 @@ def _moves(changes: tuple[Change, ...]) -> tuple[Change, ...]:
         out.append(replace(change, kind=ADDED, before=None, source=b""))
         out.append(Change(path=change.source, kind=DELETED, before=change.before))
     return tuple(sorted(out, key=lambda change: change.path))
+
+
+def _is_linked(change: Change) -> bool:
+    """Tell whether the project's file has other names, perhaps outside: those keep their permissions."""
+    return change.before is not None and change.before.kind == FILE and change.before.links > 1
 
 
 def _is(change: Change, kind: str) -> bool:

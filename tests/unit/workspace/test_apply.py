@@ -310,3 +310,19 @@ def test_a_review_keeps_names_that_are_no_text(landing):
     assert manifest.load(landing.layers()) == manifest.Manifest.of(landing.changes())
     landing.apply()
     assert read(landing.layers()) == ()
+
+
+@pytest.mark.guarantee("Y4")
+def test_another_name_of_a_file_outside_keeps_content_and_permissions(tmp_path):
+    one = Landing(tmp_path)
+    for name in ("mode", "content"):
+        put(tmp_path, f"decoy/{name}", name, 0o600)
+        os.link(f"{tmp_path}/decoy/{name}", f"{one.below}/{name}")
+    decoy = tree(f"{tmp_path}/decoy")
+    one.began()
+    one.agent("chmod 755 mode; echo more >> content")
+    one.apply()
+    assert tree(f"{tmp_path}/decoy") == decoy
+    assert stat.S_IMODE(os.stat(f"{one.below}/mode").st_mode) == 0o755
+    undo.undo(one.layers())
+    assert os.stat(f"{one.below}/mode").st_nlink == 2

@@ -275,3 +275,34 @@ def test_without_an_author_nothing_is_made(landing):
             Commit(branch="b"),
             home="/nonexistent",
         )
+
+
+def test_a_repository_that_does_not_know_the_folder_is_left_alone(tmp_path):
+    other, one = f"{tmp_path}/other", Landing(tmp_path)
+    os.mkdir(other)
+    git(other, "init", "-q", "-b", "main")
+    put(other, "file", "1")
+    commit_all(other)
+    put(one.below, ".git", f"gitdir: {other}/.git\n")
+    before = tree(other)
+    one.began()
+    one.agent("echo x > first")
+    with pytest.raises(HostError, match="does not know this folder"):
+        make(one)
+    assert tree(other) == before
+
+
+def test_a_submodule_can_be_the_project(landing):
+    inner = f"{landing.top}/inner"
+    os.mkdir(inner)
+    with open(f"{landing.below}/.git/config") as file:
+        algorithm = "sha256" if "sha256" in file.read() else "sha1"
+    git(inner, "init", "-q", f"--object-format={algorithm}")
+    put(inner, "file", "1")
+    commit_all(inner)
+    git(landing.below, "submodule", "--quiet", "add", inner, "module")
+    landing.below = f"{landing.below}/module"
+    landing.began()
+    landing.agent("echo x > first")
+    make(landing)
+    assert git(landing.below, "ls-tree", "--name-only", "agent/work") == b"file\nfirst\n"

@@ -56,6 +56,7 @@ __all__ = [
     "carries",
     "clear",
     "in_body",
+    "in_header",
     "needs_body",
     "parts",
     "wanted",
@@ -99,6 +100,11 @@ def wanted(credential: Credential, path: str, query: str) -> bool:
 def clear(outgoing: Outgoing, credential: Credential) -> None:
     """Remove what the agent brings in a credential's place, beside the header fields that carry it."""
     WAYS[credential.kind].clear(outgoing, credential)
+
+
+def in_header(credential: Credential) -> tuple[str, ...]:
+    """Return the header fields in which a placeholder is replaced: as trailers none of them travels."""
+    return tuple(one[7:] for one in credential.places if one[:7] == "header:")
 
 
 def in_body(credential: Credential) -> bool:
