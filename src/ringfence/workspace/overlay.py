@@ -259,10 +259,10 @@ def find(state_dir: str, name: str = "last", workspace: str = "") -> Layers:
     """
     ids = _ids(state_dir)
     if name == "last":
-        for session in reversed(ids):
-            layers = _layers(state_dir, session)
-            if not workspace or layers.workspace == workspace:
-                return layers
+        found = (_layers(state_dir, session) for session in ids)
+        about = [one for one in found if not workspace or one.workspace == workspace]
+        if about:
+            return max(about, key=lambda one: (one.started, one.session))  # ids are by the second only
         raise UsageError("no session has changed anything", hint="`ringfence sessions` lists those that have")
     fitting = [session for session in ids if session.startswith(name)]
     if name in fitting:
