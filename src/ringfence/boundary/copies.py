@@ -127,13 +127,18 @@ def check_asked(policy: Policy, session: str, *, review: bool) -> None:
         )
 
 
-def review(held: Held | None, policy: Policy, say: "Callable[[str], None]") -> int:
+def left(held: Held | None) -> Layers | None:
+    """Return what a session left in its copy, or None where it changed nothing."""
+    if held is None or not os.path.exists(f"{held.folder}/{overlay.LAYERS}"):
+        return None
+    return overlay.load(f"{held.folder}/{overlay.LAYERS}")
+
+
+def review(layers: Layers, policy: Policy, say: "Callable[[str], None]") -> int:
     """Apply what the policy lets through without a person; return the status for the shell."""
     from ringfence.workspace import automatic
 
-    if held is None or not os.path.exists(f"{held.folder}/{overlay.LAYERS}"):
-        return automatic.APPLIED  # nothing was changed
-    outcome = automatic.finish(overlay.load(f"{held.folder}/{overlay.LAYERS}"), policy.review.auto)
+    outcome = automatic.finish(layers, policy.review.auto)
     if outcome.text:
         say(f"ringfence: {outcome.text}")
     return outcome.status

@@ -154,7 +154,7 @@ class Budget(Struct):
     name: str
     host: str = ""  # exact name or `*.suffix`; empty: all hosts together
     requests: int | None = None  # requests, and connections that nobody looks into
-    up: int | None = None  # bytes of request bodies and tunnels toward the upstream
+    up: int | None = None  # bytes of requests (target, fields, body) and tunnels toward the upstream
     down: int | None = None  # bytes of answers and tunnels toward the agent
     origin: str = ""
 
