@@ -10,24 +10,14 @@ import os
 import sys
 
 from ringfence.boundary import landlock, launch, syscalls
-from ringfence.canonical import sha256
+from ringfence.boundary.model import Plan
 from ringfence.host.model import Host
 from ringfence.policy.model import Policy
 from ringfence.workspace import detect
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
 _NICEST = 19
 _MOST_TOLD = 5
 _OWN = landlock.WRITE
-
-
-def file_of(host: Host, workspace: str) -> str:
-    """Return where it is kept what was found in a workspace; "" where nothing can be."""
-    key = sha256(workspace.encode("utf-8", "surrogateescape"))[:24]
-    return f"{host.cache_dir}/keys/{key}" if host.cache_dir else ""
 
 
 def wanted(policy: Policy) -> bool:
@@ -38,10 +28,11 @@ def wanted(policy: Policy) -> bool:
 class Looking:
     """One session's background process."""
 
-    def __init__(self, workspace: str, host: Host, policy: Policy, hidden: "Collection[str]") -> None:
-        """`hidden` are the paths that the session hides already."""
-        self._workspace, self._policy, self._hidden = workspace, policy, frozenset(hidden)
-        self._file = file_of(host, workspace)
+    def __init__(self, plan: Plan, host: Host) -> None:
+        """Nothing is looked into where the plan's policy does not want it."""
+        self._workspace, self._policy = plan.workspace.root, plan.policy
+        self._hidden = frozenset([one.path for one in plan.workspace.hidden])
+        self._file = detect.file_of(host.cache_dir, self._workspace) if wanted(plan.policy) else ""
         self._pid = 0
 
     def start(self) -> None:
@@ -126,10 +117,7 @@ def confine(workspace: str, folder: str) -> None:
     A second lock on a reader of ours that follows no link: where the kernel lacks a part, it goes without.
     """
     syscalls.prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
-    try:
-        _leave_network()
-    except OSError:
-        pass
+    _leave_network()
     version = landlock.abi()
     if version > 0:
         python = [*sys.path, sys.prefix, sys.base_prefix, "/usr/lib", "/usr/share/zoneinfo", "/proc/self"]
@@ -139,10 +127,12 @@ def confine(workspace: str, folder: str) -> None:
 
 def _leave_network() -> None:
     uid, gid = os.geteuid(), os.getegid()
-    if not uid:
-        syscalls.unshare(syscalls.CLONE_NEWNET)
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNET | (syscalls.CLONE_NEWUSER if uid else 0))
+    except OSError:
         return
-    syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNET)
+    if not uid:
+        return
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(text)

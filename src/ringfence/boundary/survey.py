@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 
-from ringfence.boundary import detector, landlock, shown
+from ringfence.boundary import landlock, shown
 from ringfence.boundary.shown import Shown
 from ringfence.canonical import sha256
 from ringfence.credential.authority import mount_points
@@ -227,9 +227,9 @@ def _with_keys(workspace: str, findings: Findings, policy: Policy, host: Host) -
         return findings
     names = {one.path for one in findings.hidden}
     folders = tuple(one.path + "/" for one in findings.hidden if one.directory)
-    kept = detect.load(detector.file_of(host, workspace), workspace)
-    hits = detect.present(workspace, kept, policy.workspace.unmask)
-    more = [detect.found(hit) for hit in hits if hit.path not in names and not hit.path.startswith(folders)]
+    kept = detect.file_of(host.cache_dir, workspace)
+    hits = detect.found(workspace, kept, policy.workspace.unmask)
+    more = [one for one in hits if one.path not in names and not one.path.startswith(folders)]
     return replace(findings, hidden=(*findings.hidden, *more)) if more else findings
 
 

@@ -36,11 +36,17 @@ def main(arguments: list[str]) -> int:
     if len(words) > 1 or (words and words[0].startswith("-")):
         raise UsageError(f"`ringfence scan` does not know `{words[-1]}`", hint=HELP.strip())
     host = probe.host()
-    workspace = os.path.realpath(words[0]) if words else workspace_of(os.path.realpath(os.getcwd()), host.home)
+    workspace = (
+        os.path.realpath(words[0]) if words else workspace_of(os.path.realpath(os.getcwd()), host.home)
+    )
     if not os.path.isdir(workspace):
         raise UsageError(f"{workspace} is no folder")
     unmask = load.effective(host, workspace).workspace.unmask
-    found = [hit for hit in _look(workspace, detector.file_of(host, workspace)) if not _given_up(hit, unmask)]
+    found = [
+        hit
+        for hit in _look(workspace, detect.file_of(host.cache_dir, workspace))
+        if not _given_up(hit, unmask)
+    ]
     places = [(hit.path, place.line, place.rule) for hit in found for place in hit.places]
     if "--json" in arguments:
         print(encode([{"path": path, "line": line, "rule": rule} for path, line, rule in places]))

@@ -1,8 +1,8 @@
 """Files that hold keys, as a scan in the background found them (`detection.py`): what the launcher reads.
 
 The launcher does not look into files: that costs seconds, and a start may take milliseconds. It reads
-what the last scan left, and believes it of each file that is still the same by inode, change time (which
-nobody can set back) and size. Never the value is kept: only where it stands, so that the gate, which
+what the last scan left. A file is still the same by inode, change time (which nobody can set back) and
+size; one that held a key and has changed since stays hidden until it was looked into again. Never the value is kept: only where it stands, so that the gate, which
 watches that no such value leaves, can read it from the file itself.
 """
 
@@ -10,6 +10,7 @@ import marshal
 import os
 import stat
 
+from ringfence.canonical import sha256
 from ringfence.subject import file_matches
 from ringfence.value import Struct
 from ringfence.workspace.scan import Found
@@ -42,6 +43,12 @@ class Hit(Struct):
     path: str  # in the workspace
     stamp: tuple[int, int, int]
     places: tuple[Place, ...]
+
+
+def file_of(cache_dir: str, workspace: str) -> str:
+    """Return where it is kept what was found in a workspace; "" where nothing can be."""
+    key = sha256(workspace.encode("utf-8", "surrogateescape"))[:24]
+    return f"{cache_dir}/keys/{key}" if cache_dir else ""
 
 
 def stamp(status: os.stat_result) -> "Stamp":
@@ -103,7 +110,7 @@ def present(root: str, hits: tuple[Hit, ...], unmask: tuple[str, ...] = ()) -> t
 
 def is_given_up(path: str, unmask: tuple[str, ...]) -> bool:
     """Tell whether the policy says that a file need not be hidden."""
-    return any([file_matches(glob, path) for glob in unmask])
+    return any(file_matches(glob, path) for glob in unmask)
 
 
 def _is_same(root: str, hit: Hit) -> bool:
@@ -114,9 +121,23 @@ def _is_same(root: str, hit: Hit) -> bool:
     return stat.S_ISREG(status.st_mode) and stamp(status) == hit.stamp
 
 
-def found(hit: Hit) -> Found:
-    """Return the hit as what the plan hides."""
-    return Found(path=hit.path, rule=rule_of(hit), directory=False)
+def found(root: str, file: str, unmask: tuple[str, ...]) -> tuple[Found, ...]:
+    """Return what the plan hides: files that hold keys, or did before they changed."""
+    out = []
+    for hit in load(file, root):
+        if is_given_up(hit.path, unmask) or not _is_file(f"{root}/{hit.path}"):
+            continue
+        rule = rule_of(hit) if _is_same(root, hit) else f"held a key ({hit.places[0].rule}) before it changed"
+        out.append(Found(path=hit.path, rule=rule, directory=False))
+    return tuple(out)
+
+
+def _is_file(path: str) -> bool:
+    """Tell whether a file stands there, with no link on the way: a mask covers the file itself."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode) and os.path.realpath(path) == path
+    except OSError:
+        return False
 
 
 def rule_of(hit: Hit) -> str:

@@ -48,9 +48,13 @@ _BINARY = frozenset({
     "mp4", "mov", "sqlite", "db", "bin", "lock", "map", "svg",
 })  # fmt: skip
 
+_PEM = (
+    rb"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+    rb"[\sA-Za-z0-9=\\:,\-\"'+]{0,400}?([A-Za-z0-9+/]{40,}={0,2})"
+)
+_OPENAI = rb"(?<!\w)(sk-(?:proj|svcacct|admin|None)-[\w\-]{40,200}|sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20})"
 _TELLING = (
-    ("Private Key", rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\\n|\s|[A-Za-z0-9+/=\\:,-])*?"
-                    rb"([A-Za-z0-9+/]{40,}={0,2})"),
+    ("Private Key", _PEM),
     ("AWS Access Key", rb"(?<![A-Za-z0-9])((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})(?![A-Za-z0-9])"),
     ("GitHub Token", rb"(?<!\w)(gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_[A-Za-z0-9_]{60,90})(?!\w)"),
     ("GitLab Token", rb"(?<!\w)(gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[\w\-]{20,64})"),
@@ -61,8 +65,7 @@ _TELLING = (
     ("PyPI Token", rb"(pypi-AgEIcHlwaS5vcmc[\w\-]{50,})"),
     ("Anthropic Key", rb"(?<!\w)(sk-ant-[a-z0-9]{3,8}-[\w\-]{40,200})"),
     ("OpenRouter Key", rb"(?<!\w)(sk-or-v1-[0-9a-f]{64})"),
-    ("OpenAI Key", rb"(?<!\w)(sk-(?:proj|svcacct|admin|None)-[\w\-]{40,200}|"
-                   rb"sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20})"),
+    ("OpenAI Key", _OPENAI),
     ("Google API Key", rb"(?<!\w)(AIza[\w\-]{35})(?![\w\-])"),
     ("Hugging Face Token", rb"(?<!\w)(hf_[A-Za-z0-9]{34})(?!\w)"),
     ("Groq Key", rb"(?<!\w)(gsk_[A-Za-z0-9]{52})(?!\w)"),
@@ -94,8 +97,9 @@ _EXAMPLES = re.compile(
 )
 # Of detect-secrets: plugins that know a shape or a word; entropy alone hides too much that is none.
 _PLUGINS = (
-    ("aws", "AWSKeyDetector"), ("azure_storage_key", "AzureStorageKeyDetector"), ("sendgrid", "SendGridDetector"),
-    ("discord", "DiscordBotTokenDetector"), ("twilio", "TwilioKeyDetector"), ("mailchimp", "MailchimpDetector"),
+    ("aws", "AWSKeyDetector"), ("azure_storage_key", "AzureStorageKeyDetector"),
+    ("sendgrid", "SendGridDetector"), ("discord", "DiscordBotTokenDetector"),
+    ("twilio", "TwilioKeyDetector"), ("mailchimp", "MailchimpDetector"),
     ("square_oauth", "SquareOAuthDetector"), ("telegram_token", "TelegramBotTokenDetector"),
     ("keyword", "KeywordDetector"),
 )  # fmt: skip

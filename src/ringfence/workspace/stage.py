@@ -149,9 +149,7 @@ class _Stage:
     def look_again(self) -> None:
         """Refuse if anything in the project changed while the rest was staged."""
         self._site.forget()
-        for (path, old), status in zip(
-            self._targets.items(), self._site.look(self._targets), strict=True
-        ):
+        for (path, old), status in zip(self._targets.items(), self._site.look(self._targets), strict=True):
             if status is not None if old is None else not old.fits(status):
                 raise moved(path)
 
