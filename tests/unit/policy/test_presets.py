@@ -95,7 +95,13 @@ def test_a_preset_takes_an_argument_exactly_where_its_file_has_a_place_for_one()
         *("github-push:*/app", "github-push:acme/*", "github-push:acme/..", "github-push:acme/app@"),
         *("github-push:acme/app@a//b", "github-push:acme/app@a**b", "npm-only:react,,x", "npm-only:@babel"),
         *("npm-only:a/b", "npm-only:*", "npm-only:../x", "pypi-only:*", "pypi-only:a/b", "python:3"),
-        *("claude-bedrock", "claude-bedrock:evil.test/x", "claude-bedrock:US", "claude-bedrock:-a", "claude-vertex:p"),
+        *(
+            "claude-bedrock",
+            "claude-bedrock:evil.test/x",
+            "claude-bedrock:US",
+            "claude-bedrock:-a",
+            "claude-vertex:p",
+        ),
         *("claude-vertex:p/", "claude-vertex:p/r/x", "claude-vertex:../r", "claude-vertex:p/evil.test"),
     ],
 )
@@ -121,10 +127,15 @@ def test_a_cloud_region_is_the_only_place_that_the_agent_reaches():
     assert found["gateways"]["claude-bedrock"]["upstream"] == f"https://{place}"
     assert found["credentials"]["bedrock-keys"]["regions"] == ("us-east-1",)
     assert found["environment"]["set"]["AWS_REGION"] == "us-east-1"
-    for region, host in (("us-east5", "us-east5-aiplatform.googleapis.com"), ("global", "aiplatform.googleapis.com")):
+    for region, host in (
+        ("us-east5", "us-east5-aiplatform.googleapis.com"),
+        ("global", "aiplatform.googleapis.com"),
+    ):
         found, _ = read.layer(preset.source(f"claude-vertex:acme/{region}"), "/proc/nowhere")
         assert found["egress"]["allow"][0]["host"] == host
-        assert found["egress"]["allow"][0]["paths"][0].startswith(f"/v1/projects/acme/locations/{region}/publishers/")
+        assert found["egress"]["allow"][0]["paths"][0].startswith(
+            f"/v1/projects/acme/locations/{region}/publishers/"
+        )
         assert found["gateways"]["claude-vertex"]["upstream"] == f"https://{host}/v1"
 
 
