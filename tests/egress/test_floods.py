@@ -76,6 +76,8 @@ def mute():
 
 
 def descriptors(gate):
+    if os.geteuid() != 0:
+        pytest.skip("the gate is closed to others of its user: only root can count its descriptors")
     return len(os.listdir(f"/proc/{gate.process.pid}/fd"))
 
 

@@ -179,6 +179,14 @@ def policy_lines(question: Question) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _forget_typed() -> None:
+    """Drop what was typed before the question stood there: an answer is to what was seen."""
+    if sys.stdin.isatty():
+        import termios
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+
+
 def _watch(state_dir: str, *, forever: bool) -> int:
     """Ask the person, question after question; without `forever` until none is left."""
     skipped: set[str] = set()
@@ -190,6 +198,7 @@ def _watch(state_dir: str, *, forever: bool) -> int:
         for one in found:
             sys.stdout.write(_shown(one) + "[o]nce, this [s]ession, [a]lways, [d]eny, or Enter for later: ")
             sys.stdout.flush()
+            _forget_typed()
             line = sys.stdin.readline()
             if not line:
                 return 0

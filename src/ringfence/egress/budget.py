@@ -47,15 +47,16 @@ class Budgets:
             one for one in self._accounts if not one.budget.host or host_matches(one.budget.host, host)
         )
 
-    def admit(self, host: str) -> Refusal | None:
-        """Count one request or connection, or refuse it."""
+    def admit(self, host: str, size: int = 0) -> Refusal | None:
+        """Count one request or connection, or refuse it; the `size` bytes of its head leave as well."""
         accounts = self.about(host)
         for one in accounts:
-            for what, least in ((REQUESTS, 1), (UP, 0), (DOWN, 0)):
+            for what, least in ((REQUESTS, 1), (UP, size), (DOWN, 0)):
                 if one.left(what) < least:
                     return exceeded(one, what, host)
         for one in accounts:
             one.used[REQUESTS] += 1
+            one.used[UP] += size
         return None
 
     def meter(self, what: str, host: str) -> "Meter | None":

@@ -71,6 +71,11 @@ class Inflate:
             data = self._object.unused_data if self._object.eof else self._object.unconsumed_tail
         return b"".join(out)
 
+    @property
+    def over(self) -> bool:
+        """Whether the one member that was meant has ended."""
+        return self._single and self._object.eof
+
     def finish(self) -> bytes:
         """Return what is left; a body cut short is an error."""
         if self._begun and not self._object.eof:

@@ -83,7 +83,7 @@ class Controls:
             refused = self._priced(head.method, target)
             if refused is not None:
                 return refused
-        return self.budgets.admit(target.host) if self.budgets else None
+        return self.budgets.admit(target.host, _size(head, target)) if self.budgets else None
 
     def trailing(self, fields: Fields, target: Target) -> Refusal | None:
         """Look at a request's trailers, as at its head."""
@@ -93,13 +93,13 @@ class Controls:
 
     def readable(self, outgoing: Outgoing, target: Target, *, secret: bool, upgrade: bool) -> None:
         """Ask only for answers that can be looked into, where one will be: it could echo a secret."""
-        if secret or (self.spend and usage.is_model(outgoing.method, target.path.text)):
+        if secret or (self.spend and usage.is_model(outgoing.method, target.path)):
             outgoing.fields = coding.acceptable(outgoing.fields)
         if upgrade and (secret or self.watch):  # compressed frames could not be looked into
             outgoing.fields = [one for one in outgoing.fields if one[0].lower() != _EXTENSIONS]
 
     def _priced(self, method: str, target: Target) -> Refusal | None:
-        path = target.path.text
+        path = target.path
         if usage.is_batch(method, path):
             return self.spend.batch(target.host)
         return self.spend.stop(target.host) if usage.is_model(method, path) else None
@@ -154,7 +154,7 @@ class Controls:
     def _counted(
         self, head: RequestHead, target: Target, _verdict: Verdict, notes: "Notes", answer: ResponseHead
     ) -> Filter | None:
-        if answer.status != 200 or not usage.is_model(head.method, target.path.text):
+        if not 200 <= answer.status < 300 or not usage.is_model(head.method, target.path):
             return None
         sent = max(head.framing, 0)
 
@@ -163,3 +163,9 @@ class Controls:
 
         kind = next((content for name, content in answer.fields if name.lower() == b"content-type"), b"")
         return UsageReader(kind, done)
+
+
+def _size(head: RequestHead, target: Target) -> int:
+    """Return how many bytes of the agent's go out in a request's head: a query carries as well as a body."""
+    fields = sum(len(name) + len(content) for name, content in head.fields)
+    return len(target.path.text) + len(target.path.query) + fields

@@ -12,11 +12,12 @@ from ringfence.credential.inject import Outgoing, cookie
 from ringfence.credential.secret import Secret
 from ringfence.egress import coding, filters, refusal
 from ringfence.egress.filters import Filter
-from ringfence.egress.gate import Target, response_fields
+from ringfence.egress.gate import Gate, Target, response_fields
 from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
 from ringfence.egress.injection import Signer
 from ringfence.egress.inspect import Limited
 from ringfence.egress.message import Inbound, Outbound
+from ringfence.egress.passages import revoked
 from ringfence.egress.presence import Presence
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.scrub import DIALOGUE, Scrubber, scrub_fields, scrub_head
@@ -37,7 +38,7 @@ class Exchange:
     """One allowed request under way."""
 
     __slots__ = (
-        *("_services", "_inbound", "_target", "_verdict", "_outgoing", "_chosen", "_repeatable"),
+        *("_services", "_inbound", "_target", "_verdict", "_outgoing", "_gate", "_chosen", "_repeatable"),
         *(
             "_upward",
             "_down_chain",
@@ -59,13 +60,16 @@ class Exchange:
         target: Target,
         verdict: Verdict,
         outgoing: Outgoing,
+        gate: Gate,
         chosen: tuple[Credential, Secret] | None,
     ) -> None:
+        """`gate` is the one that allowed it."""
         self._services = services
         self._inbound = inbound
         self._target = target
         self._verdict = verdict
         self._outgoing = outgoing
+        self._gate = gate
         self._chosen = chosen
         self._repeatable = outgoing.method in _REPEATABLE and outgoing.framing == 0
         self._upward: list[Filter] = []
@@ -91,7 +95,8 @@ class Exchange:
         services.busy += 1
         services.passages.requests[inbound] = self._target, self._verdict
         try:
-            return await self._both_ways(outbound)
+            gone = revoked(self._gate, services.gate, inbound, self._target, self._verdict)
+            return gone or await self._both_ways(outbound)
         finally:
             inbound.on_gone = None
             services.busy -= 1

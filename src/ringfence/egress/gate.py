@@ -21,9 +21,26 @@ from ringfence.verdict.facts import NO_FACTS
 from ringfence.verdict.request import USUAL_PORT, Request, Rules, Verdict
 
 GATEWAY_SUFFIX = ".gateway.internal"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 Place = tuple[str, str, int]  # scheme, host, port
 # How a connection came to name its destination
 PROXY, TUNNEL, WIRE, GATEWAY = "proxy", "tunnel", "wire", "gateway"
+
+
+def _spellings(names: "Collection[bytes]") -> frozenset[bytes]:
+    """Return names with every spelling that servers which turn `-` into `_` (CGI, WSGI) take for them."""
+    found = set(names)
+    for name in names:
+        first, *rest = name.split(b"-")
+        spelled = [first]
+        for part in rest:
+            spelled = [one + mark + part for one in spelled for mark in (b"-", b"_")]
+        found.update(spelled)
+    return frozenset(found)
+
 
 # What a client says to proxies or about itself, and our own headers: never sent on.
 _TO_PROXIES = frozenset(
@@ -33,7 +50,7 @@ _TO_PROXIES = frozenset(
         *(b"x-forwarded-server", b"x-ringfence-denied", b"x-ringfence-session"),
     }
 )
-_NOT_FORWARDED = HOP_BY_HOP | _TO_PROXIES | {b"host", b"expect", b"http2-settings"}
+_NOT_FORWARDED = _spellings(HOP_BY_HOP | _TO_PROXIES | {b"host", b"expect", b"http2-settings"})
 # Alt-Svc would send the next request around the gate by QUIC (facts/egress.md §4.14).
 _NOT_RETURNED = HOP_BY_HOP | _TO_PROXIES - {b"via"} | {b"alt-svc", b"alternates"}
 # Trailers that a recipient could take for fields of the head: framing, routing, authentication, conditions,
@@ -136,7 +153,10 @@ class Gate:
                 message=f"no gateway answers here; there are: {known}",
                 host=host,
             )
-        return _behind(gateway.name, self._upstreams[host], path)
+        try:
+            return _behind(gateway.name, self._upstreams[host], path)
+        except MalformedError as error:
+            return malformed(error.message, error.answer)
 
     # --- whether
 
@@ -251,8 +271,8 @@ def response_fields(head: ResponseHead) -> Fields:
 
 
 def carried_by(credentials: tuple[Credential, ...]) -> frozenset[bytes]:
-    """Return the names of all fields that carry one of these credentials."""
-    return frozenset(name.encode("ascii") for one in credentials for name in inject.carried(one))
+    """Return the names of all fields that carry one of these credentials, or could be taken for one."""
+    return _spellings([name.encode("ascii") for one in credentials for name in inject.carried(one)])
 
 
 @lru_cache(maxsize=4096)  # pure, and asked for the same few hosts at every request
@@ -316,12 +336,11 @@ def _disagreement(origin: Origin, host: str, port: int) -> str:
 def _behind(name: str, upstream: tuple[str, str, int, str], path: Path) -> Target:
     """Return the target behind a gateway: its upstream, with the upstream's prefix before the path."""
     scheme, host, port, prefix = upstream
-    if prefix:
-        path = Path(
-            text=prefix + path.text,
-            readings=tuple(prefix + reading for reading in path.readings),
-            query=path.query,
-        )
+    if prefix and len(path.readings) == 1:
+        text = prefix + path.text
+        path = Path(text=text, readings=(text,), query=path.query)
+    elif prefix:  # read as a whole: an upstream that decodes `..%2f` once more leaves the prefix by it
+        path = canonical_path((prefix + path.text + path.query).encode("ascii"))
     return build(Target, {"scheme": scheme, "host": host, "port": port, "path": path, "gateway": name})
 
 

@@ -13,6 +13,7 @@ from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
 from ringfence.egress.inspect import Inspection
 from ringfence.egress.message import Inbound
+from ringfence.egress.passages import revoked
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError
@@ -68,7 +69,7 @@ class Case:
     """One request on its way through the gate."""
 
     __slots__ = (
-        *("began", "credential", "exchange", "held", "inbound"),
+        *("began", "credential", "exchange", "gate", "held", "inbound"),
         *("origin", "outcome", "services", "target", "verdict"),
     )
 
@@ -76,6 +77,7 @@ class Case:
         self.services = services
         self.inbound = inbound
         self.origin = origin
+        self.gate = services.gate  # by whose rules all of it is judged, whatever comes meanwhile
         self.held = 0  # bytes of the body that were read to decide
         # What there is to tell when it has ended:
         self.began = time.perf_counter()
@@ -87,7 +89,7 @@ class Case:
 
     async def judged(self) -> Refusal | None:
         """Return what the agent is told instead of an upstream's answer, or None where it got that."""
-        gate, head = self.services.gate, self.inbound.head
+        gate, head = self.gate, self.inbound.head
         target = gate.target(head, self.origin)
         if isinstance(target, Refusal):
             return self.refused(target)
@@ -177,6 +179,9 @@ class Case:
     ) -> Refusal | None:
         """Send an allowed request on and pass its answer back."""
         services, inbound = self.services, self.inbound
+        gone = revoked(self.gate, services.gate, inbound, target, verdict)
+        if gone is not None:
+            return self.refused(gone)
         if not services.controls.idle:
             refused = await services.controls.admit(inbound.head, target)
             if refused is not None:
@@ -201,6 +206,7 @@ class Case:
             target=target,
             verdict=verdict,
             outgoing=outgoing,
+            gate=self.gate,
             chosen=choice.chosen if choice else None,
         )
         outcome = await self.exchange.run()

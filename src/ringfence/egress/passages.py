@@ -9,6 +9,7 @@ import contextlib
 
 from ringfence.egress.gate import Gate, Target
 from ringfence.egress.message import Inbound
+from ringfence.egress.refusal import DENIED, Refusal
 from ringfence.egress.tls import AnyStream
 from ringfence.egress.tunnel import cut
 from ringfence.policy.model import ALLOW, ASK
@@ -68,6 +69,18 @@ def _held(
         yield
     finally:
         del held[key]
+
+
+def revoked(judged: Gate, now: Gate, inbound: Inbound, target: Target, verdict: Verdict) -> Refusal | None:
+    """Return why a request may not go on that waited (for an answer, its body, its upstream) meanwhile."""
+    if now is judged or _still(now, inbound, target, verdict):
+        return None
+    return Refusal(
+        status=403,
+        kind=DENIED,
+        message="the policy changed while the request waited, and does not allow it any more",
+        host=target.host,
+    )
 
 
 def _still(gate: Gate, inbound: Inbound, target: Target, verdict: Verdict) -> bool:

@@ -13,6 +13,7 @@ import struct
 
 from ringfence.egress import limits
 from ringfence.egress.filters import Looking
+from ringfence.egress.path import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ENDINGS = ("/messages", "/chat/completions", "/completions", "/responses", "/complete")
-_VERBS = (":rawPredict", ":streamRawPredict", ":generateContent", ":streamGenerateContent")
+_VERBS = (":rawpredict", ":streamrawpredict", ":generatecontent", ":streamgeneratecontent")  # as compared
 _BEDROCK = ("/invoke", "/invoke-with-response-stream", "/converse", "/converse-stream")
 _UNMETERED = ("/messages/batches", "/batches")
 _BYTES_A_TOKEN = 4
@@ -33,16 +34,24 @@ _NAMES = {
 }
 
 
-def is_model(method: str, path: str) -> bool:
-    """Say whether a request asks a model for an answer that costs tokens."""
-    return method == "POST" and (
-        path.endswith((*_ENDINGS, *_VERBS)) or ("/model/" in path and path.endswith(_BEDROCK))
-    )
+def is_model(method: str, path: Path) -> bool:
+    """Say whether a request asks a model for an answer that costs tokens, however a server reads its path."""
+    return method == "POST" and any(map(_is_model, path.readings))
 
 
-def is_batch(method: str, path: str) -> bool:
+def is_batch(method: str, path: Path) -> bool:
     """Say whether a request orders work whose cost nobody sees pass: refused while a budget holds."""
-    return method == "POST" and path.endswith(_UNMETERED)
+    return method == "POST" and any(_bare(one).endswith(_UNMETERED) for one in path.readings)
+
+
+def _is_model(reading: str) -> bool:
+    path = _bare(reading)
+    return path.endswith((*_ENDINGS, *_VERBS)) or ("/model/" in path and path.endswith(_BEDROCK))
+
+
+def _bare(reading: str) -> str:
+    """Return a path as lax servers route it: whatever its case, with or without a slash at its end."""
+    return reading.lower().rstrip("/")
 
 
 class Usage:
@@ -93,6 +102,7 @@ class UsageReader(Looking):
         """`done` is called when the exchange is over, however it ended."""
         self.usage = Usage()
         self.seen = 0
+        self._whole_answer = False
         self._done = done
         kind = content_type.partition(b";")[0].strip().lower()
         self._take = {
@@ -110,6 +120,7 @@ class UsageReader(Looking):
 
     def finish(self) -> bytes:
         """Read what was kept; nothing was held back."""
+        self._whole_answer = True
         if self._json:
             self.usage.take(_parsed(bytes(self._held)))
             self._held.clear()
@@ -125,10 +136,10 @@ class UsageReader(Looking):
         if not self.usage.stated:
             self.usage.tokens["input"] = sent // _BYTES_A_TOKEN
             self.usage.tokens["output"] = self.seen // _BYTES_A_TOKEN
-        elif not self.usage.tokens["output"]:
-            self.usage.tokens["output"] = self.seen // (
-                8 * _BYTES_A_TOKEN
-            )  # cut before it said; events are wordy
+        elif not (self._whole_answer and self.usage.tokens["output"]):
+            # Cut before its last word: who leaves just before the end pays for what came. Events are wordy.
+            least = self.seen // (8 * _BYTES_A_TOKEN)
+            self.usage.tokens["output"] = max(self.usage.tokens["output"], least)
         return self.usage
 
     def _whole(self, data: bytes) -> None:

@@ -90,9 +90,10 @@ class Watch:
         target = (sent.path + sent.query).encode("latin-1")
         host = sent.host.encode("latin-1")
         places = [host, host.replace(b".", b""), target, unquote_to_bytes(target)]
-        places += [value for _name, value in sent.fields]
+        places += [part for field in sent.fields for part in field]
         # A value cut over several fields is put together again without what stands between.
-        places.append(b"".join(value for _name, value in sent.fields))
+        places.append(b"".join([value for _name, value in sent.fields]))
+        places.append(b"".join([name for name, _value in sent.fields]))
         found = self._finder.first(b"\n".join(places))
         return None if found is None else self._judge(found, sent.host)
 
@@ -174,6 +175,7 @@ class BodyWatch(Looking):
 
     def _archives(self, data: bytes) -> "Iterable[_Unfolded]":
         """Unfold gzip files inside a body (an upload, a part of a form) from where they begin."""
+        self._inside = [one for one in self._inside if not one.over]
         at = data.find(_GZIP, max(len(self._held) - 2, 0))
         while at >= 0 and len(self._inside) < limits.ARCHIVES:
             one = _Unfolded(coding.Inflate(b"gzip", single=True))
@@ -190,6 +192,12 @@ class _Unfolded:
     def __init__(self, decoder: "Decoder | None") -> None:
         self._decoder = decoder
         self._end = b""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes: it was no archive, or has ended."""
+        decoder = self._decoder
+        return decoder is None or (isinstance(decoder, coding.Inflate) and decoder.over)
 
     def feed(self, data: bytes) -> "Iterable[bytes]":
         """Yield what to look at; damage and bombs end the looking, the body is the upstream's to judge."""

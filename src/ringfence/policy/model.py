@@ -9,7 +9,7 @@ from ringfence.value import Struct
 ALLOW, ASK, DENY = "allow", "ask", "deny"
 ANY = "*"  # as the host of a rule that asks: every host that no other rule knows
 WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
-DEFAULT_MODE = "direct"
+DEFAULT_MODE = "overlay"
 TIERS = ("sandbox",)
 MASKED = ("off", "record", "refuse")  # the strictest last
 ALARMS = ("refuse", "end")
@@ -152,7 +152,7 @@ class Budget(Struct):
     name: str
     host: str = ""  # exact name or `*.suffix`; empty: all hosts together
     requests: int | None = None  # requests, and connections that nobody looks into
-    up: int | None = None  # bytes of request bodies and tunnels toward the upstream
+    up: int | None = None  # bytes of requests (target, fields, body) and tunnels toward the upstream
     down: int | None = None  # bytes of answers and tunnels toward the agent
     origin: str = ""
 

@@ -6,12 +6,14 @@ status` of the operator's. The format is git's own (gitformat-index(5), versions
 for certain is not the same.
 """
 
+import os
 import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+INDEX = b".git/index"  # the project's own
 LARGEST = 64 << 20  # bytes of an index that is read
 _ENTRY = struct.Struct(">10I")  # times, device, inode, mode, owner, size: 40 bytes
 _MODE = 6
@@ -35,6 +37,41 @@ def same(one: bytes, other: bytes) -> bool:
         except (ValueError, IndexError, struct.error):
             continue
     return False
+
+
+def digest_below(root: str) -> str:
+    """Return the digest of what a project's own index holds; "" where there is none that can be read."""
+    from hashlib import sha256
+
+    data = _read_below(root)
+    for size in _HASHES:
+        try:
+            return sha256(repr(_facts(data, size)).encode()).hexdigest()
+        except (ValueError, IndexError, struct.error):
+            continue
+    return ""
+
+
+def same_below(one: str, other: str) -> bool:
+    """Say whether the indexes below two folders hold the same."""
+    return same(_read_below(one), _read_below(other))
+
+
+def _read_below(root: str) -> bytes:
+    from ringfence.workspace import beneath
+
+    try:
+        folder = beneath.open_root(root)
+    except OSError:
+        return b""
+    try:
+        fd = beneath.open_file(folder, INDEX)
+    except OSError:
+        return b""
+    finally:
+        os.close(folder)
+    with open(fd, "rb") as file:
+        return file.read(LARGEST + 1)
 
 
 def _facts(data: bytes, size: int) -> "list[tuple[int, bytes, int, bytes]]":

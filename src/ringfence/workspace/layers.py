@@ -25,6 +25,7 @@ class Layers(Struct):
     started: int = 0  # ns, ctime of a file made when the session began: what is later below was not seen
     ended: bool = False
     lock: str = ""  # held (flock) by the launcher while the session runs
+    index: str = ""  # digest of what the project's git index held, whatever git remembers of files' times
     exclude: tuple[str, ...] = ()  # globs that are no part of the change set
     masked: tuple[str, ...] = ()  # paths that exist below but were hidden from the agent: not its to delete
     root: tuple[int, int] = (0, 0)  # device and inode of the workspace, so that another folder there shows

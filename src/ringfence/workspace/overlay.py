@@ -20,7 +20,7 @@ import time
 from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.value import Struct, replace
-from ringfence.workspace import beneath
+from ringfence.workspace import beneath, git_index
 from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UPPER, Layers
 from ringfence.workspace.processes import start_time
 
@@ -183,9 +183,21 @@ def _settle(folder: str, layers: Layers) -> Layers:
         if os.path.isdir(f"{place}/{WORK}"):
             _remove(place, WORK)
     _forget(folder, BOUNDARY)
-    ended = replace(layers, ended=True)
+    ended = replace(layers, ended=True, index=layers.index or _index(layers))
     _write(folder, ended)
     return ended
+
+
+def _index(layers: Layers) -> str:
+    """Return what the project's git index holds, where the session has one of its own to compare with."""
+    path = f"/{git_index.INDEX.decode()}"
+    try:
+        os.lstat(layers.upper + path)
+        if os.lstat(layers.workspace + path).st_ctime_ns > layers.started:
+            return ""  # changed during the session: what it held before is not known
+    except OSError:
+        return ""
+    return git_index.digest_below(layers.workspace)
 
 
 def _is_untouched(layers: Layers) -> bool:
@@ -247,10 +259,10 @@ def find(state_dir: str, name: str = "last", workspace: str = "") -> Layers:
     """
     ids = _ids(state_dir)
     if name == "last":
-        for session in reversed(ids):
-            layers = _layers(state_dir, session)
-            if not workspace or layers.workspace == workspace:
-                return layers
+        found = (_layers(state_dir, session) for session in ids)
+        about = [one for one in found if not workspace or one.workspace == workspace]
+        if about:
+            return max(about, key=lambda one: (one.started, one.session))  # ids are by the second only
         raise UsageError("no session has changed anything", hint="`ringfence sessions` lists those that have")
     fitting = [session for session in ids if session.startswith(name)]
     if name in fitting:

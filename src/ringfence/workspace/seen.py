@@ -7,7 +7,7 @@ no change of the user's (`settled`).
 
 import os
 
-from ringfence.workspace import manifest, settled, snapshot
+from ringfence.workspace import git_index, manifest, settled, snapshot
 from ringfence.workspace.layers import COPY, Layers
 
 
@@ -16,11 +16,20 @@ class Seen:
 
     def __init__(self, layers: Layers) -> None:
         self._started = layers.started
+        self._index = layers.index
+        self._workspace = layers.workspace
         self._settled = settled.load(manifest.folder(layers))
         self.copied = _base(layers)  # of a copied project: what each path was
 
     def knows(self, path: bytes, status: os.stat_result) -> bool:
         """Tell whether what stands at a path is what the session saw, or ours."""
+        return self._is_as_seen(path, status) or (path == git_index.INDEX and self._is_refreshed())
+
+    def _is_refreshed(self) -> bool:
+        """Tell whether the index holds what it held, written anew as by every `git status`."""
+        return bool(self._index) and git_index.digest_below(self._workspace) == self._index
+
+    def _is_as_seen(self, path: bytes, status: os.stat_result) -> bool:
         if self._settled and (status.st_dev, status.st_ino, status.st_ctime_ns) in self._settled:
             return True
         if self.copied is not None:

@@ -7,7 +7,18 @@ import os
 
 from ringfence.errors import BoundaryError, UsageError
 from ringfence.value import replace
-from ringfence.workspace import apply, area, beneath, journal, keeping, manifest, settled, steps, unfinished
+from ringfence.workspace import (
+    apply,
+    area,
+    beneath,
+    git_index,
+    journal,
+    keeping,
+    manifest,
+    settled,
+    steps,
+    unfinished,
+)
 from ringfence.workspace.apply import Interrupted
 from ringfence.workspace.hold import Hold
 from ringfence.workspace.journal import DONE, Journal
@@ -28,6 +39,7 @@ def undo(layers: Layers) -> int:
             with Site(layers.workspace, done.root, place) as site:
                 if place != kept:
                     keeping.bring_back(kept, site.area)
+                done = replace(done, steps=_refreshed(site, done.steps, layers))
                 meant = replace(done, area=place, steps=_steps(site, done))
                 _refuse_changed(site, done, settled.load(manifest.folder(layers)))
                 unfinished.note(layers)
@@ -77,6 +89,18 @@ def _steps(site: Site, done: Journal) -> tuple[Step, ...]:
     return tuple(out)
 
 
+def _refreshed(site: Site, done: tuple[Step, ...], layers: Layers) -> tuple[Step, ...]:
+    """Return the steps as if the apply had left the git index that git has only written anew since."""
+    status = site.at(git_index.INDEX)
+    if status is None or not git_index.same_below(layers.upper, layers.workspace):
+        return done
+    now = steps.mark(status)
+    return tuple(
+        step._replace(new=now) if step.path == git_index.INDEX and step.new is not None else step
+        for step in done
+    )
+
+
 def _same_mode(step: Step, copied: dict[tuple[int, int], Mark]) -> Step:
     assert step.old is not None and step.new is not None  # noqa: S101, PT018 - for the type checker
     now = copied.get((step.old.device, step.old.inode))
@@ -105,6 +129,8 @@ def _is_as_left(site: Site, step: Step, landed: set[bytes], ours: "frozenset[tup
         return status is None or step.path in landed
     if status is None:
         return step.act == MODE  # opened up for the time, then taken away
+    if step.path == git_index.INDEX and step.new.fits(status):
+        return True
     if not step.new.is_folder:
         return (status.st_dev, status.st_ino, status.st_ctime_ns) in ours
     if (status.st_dev, status.st_ino) != (step.new.device, step.new.inode):

@@ -32,7 +32,7 @@ def sessions(state_dir: str) -> list[str]:
     """Return the sessions with a note."""
     try:
         return sorted(os.listdir(f"{state_dir}/{_FOLDER}"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # who needs it will say what is wrong
         return []
 
 

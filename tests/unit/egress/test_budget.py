@@ -61,3 +61,13 @@ def test_without_budgets_everything_is_admitted():
     assert budgets().admit("a.test") is None
     assert budgets().meter(UP, "a.test") is None
     assert budgets({"host": "b.test", UP: 1}, {"requests": 9}).meter(UP, "a.test") is None
+
+
+def test_what_stands_in_heads_counts_as_sent():
+    """A query carries as much out as a body does."""
+    made = budgets({UP: 100})
+    assert made.admit("a.test", 60) is None
+    assert "100 bytes sent" in made.admit("a.test", 60).message
+    assert made.admit("a.test", 40) is None
+    with pytest.raises(Refused):
+        made.meter(UP, "a.test").feed(b"x")

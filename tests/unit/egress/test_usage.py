@@ -8,6 +8,7 @@ import zlib
 import pytest
 
 from ringfence.egress import usage
+from ringfence.egress.path import canonical_path
 from ringfence.egress.usage import UsageReader
 
 MESSAGE = {
@@ -141,16 +142,42 @@ def test_nonsense_is_counted_by_its_bytes(content_type, data):
     ],
 )
 def test_questions_to_models_are_known(path):
-    assert usage.is_model("POST", path)
-    assert not usage.is_model("GET", path)
+    assert usage.is_model("POST", canonical_path(path.encode()))
+    assert not usage.is_model("GET", canonical_path(path.encode()))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(
+            b"/v1/messages/",
+            b"/v1/messages?beta=true",
+            b"//v1//messages",
+            b"/V1/Messages",
+            b"/v1/messages;x=1",
+        ),
+        *(b"/v1%2Fmessages", b"/v1/x/../messages", b"/v1/messages%2f", b"/v1/%256dessages"),
+        b"/v1/models/m%3AstreamRawPredict",
+    ],
+)
+def test_no_spelling_of_a_path_asks_a_model_unseen(target):
+    assert usage.is_model("POST", canonical_path(target))
 
 
 @pytest.mark.parametrize("path", ["/v1/messages/count_tokens", "/v1/models", "/v1/files", "/invoke", "/"])
 def test_other_requests_are_none(path):
-    assert not usage.is_model("POST", path)
+    assert not usage.is_model("POST", canonical_path(path.encode()))
 
 
-def test_batches_are_known():
-    assert usage.is_batch("POST", "/v1/messages/batches")
-    assert usage.is_batch("POST", "/v1/batches")
-    assert not usage.is_batch("GET", "/v1/messages/batches")
+@pytest.mark.parametrize("path", ["/v1/messages/batches", "/v1/batches", "/v1/messages/batches/"])
+def test_batches_are_known(path):
+    assert usage.is_batch("POST", canonical_path(path.encode()))
+    assert not usage.is_batch("GET", canonical_path(path.encode()))
+
+
+def test_who_leaves_just_before_the_counts_pays_for_what_came():
+    begun = {"type": "message_start", "message": {"usage": {"input_tokens": 25, "output_tokens": 1}}}
+    reader = UsageReader(b"text/event-stream")
+    reader.feed(stream([begun, *[EVENTS[1]] * 400]))
+    reader.close()  # the agent has gone: no end
+    assert reader.settle(0).tokens["output"] > 400

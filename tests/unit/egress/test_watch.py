@@ -213,3 +213,27 @@ def test_files_that_are_no_plain_files_are_not_opened(tmp_path):
     names = [str(tmp_path / name) for name in ("pipe", "link", "gone", "real")]
     assert set(masked.values(names)) == {(names[-1], b"k9Xm2Qv7Lp4Zt8Rw")}
     assert set(masked.values([str(tmp_path)])) == {(names[-1], b"k9Xm2Qv7Lp4Zt8Rw")}
+
+
+def test_a_value_in_the_names_of_fields_is_refused():
+    half = len(CANARY) // 2
+    assert watch().head(head(fields=[(b"x-" + CANARY.encode(), b"1")])) is not None
+    assert (
+        watch().head(head(fields=[(CANARY[:half].encode(), b"1"), (CANARY[half:].encode(), b"1")]))
+        is not None
+    )
+
+
+def test_beginnings_of_archives_that_are_none_do_not_use_up_the_looking():
+    body = watch().body("evil.test")
+    body.feed(b"\x1f\x8b\x08\x00broken" * 50)
+    with pytest.raises(Refused):
+        body.feed(gzip.compress(os.urandom(500) + CANARY.encode()))
+
+
+def test_archives_that_have_ended_make_room_for_others():
+    body = watch().body("evil.test")
+    for _ in range(50):
+        body.feed(gzip.compress(b"nothing"))
+    with pytest.raises(Refused):
+        body.feed(gzip.compress(os.urandom(500) + CANARY.encode()))

@@ -48,7 +48,8 @@ def test_two_presets_never_contradict_each_other(one, other):
 @pytest.mark.parametrize("name", NAMES)
 def test_no_preset_gives_up_a_protection_or_opens_the_machine(name):
     found = layer(name)
-    assert not found.keys() & {"accept", "tier", "workspace", "limits"}
+    assert not found.keys() & {"accept", "tier", "limits"}
+    assert found.get("workspace", {}).keys() <= {"exclude"}  # what never lands
     assert not found.get("files", {}).keys() & {"read", "write"}
     assert not found.get("environment", {}).keys() & {"keep"}
     assert not found.get("egress", {}).keys() & {"splice", "extra_ca", "static", "proxy_variables"}
