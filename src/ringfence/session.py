@@ -196,9 +196,9 @@ class _Session:
 
     def review(self) -> int:
         """Apply what the policy lets through without a person."""
-        from ringfence.boundary import copies
+        from ringfence import deeds
 
-        return copies.review(self._copy, self._plan.policy, self._say)
+        return deeds.review(self._host, self._copy, self._plan.policy, self._say)
 
     def _watch(self) -> "Outcome":
         from ringfence.boundary.supervise import Supervisor, Watch

@@ -1,5 +1,6 @@
 """What an agent leaves in its copy, taken over by a person: real sessions, real commands, root and ordinary."""
 
+import json
 import os
 import pty
 import select
@@ -371,6 +372,26 @@ def test_what_git_obeys_is_never_applied_with_the_rest():
     for path in (b"config", b"hooks/pre-commit", b"info/attributes", b"objects/info/alternates", b"worktrees/tree/gitdir",
                  b"worktrees/tree/config.worktree", b"modules/x/config", b"HEAD", b"description"):  # fmt: skip
         assert not is_state(path)
+
+
+@pytest.mark.guarantee("A1")
+def test_what_is_done_with_a_copy_is_on_record(project):
+    work(project, "echo 2 > src/code.py; echo x > new")
+    assert project.ringfence("apply", "--yes", "src/code.py").returncode == 0
+    assert project.ringfence("undo").returncode == 0
+    assert project.ringfence("undo").returncode == 2  # nothing to take back, which is on record as well
+    assert project.ringfence("discard", "--yes").returncode == 0
+    records = [json.loads(line) for line in project.ringfence("log", "--json").stdout.splitlines()]
+    deeds = [one for one in records if one["kind"] in {"apply", "undo", "discard"}]
+    session = deeds[0]["copy"]
+    assert [(one["kind"], one["copy"]) for one in deeds] == [
+        (kind, session) for kind in ("apply", "undo", "undo", "discard")
+    ]
+    assert (deeds[0]["paths"], deeds[0]["first"], len(deeds[0]["manifest"])) == (1, ["src/code.py"], 64)
+    assert deeds[2]["failed"] == "UsageError"
+    assert project.ringfence("log", "--verify").returncode == 0
+    last = [json.loads(line) for line in project.ringfence("log", "last", "--json").stdout.splitlines()]
+    assert last[0]["command"][0] == "sh"  # of the agent's session
 
 
 def test_the_last_session_is_the_one_that_began_last_also_within_a_second(project):

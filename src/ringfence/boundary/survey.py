@@ -8,7 +8,8 @@ import os
 import stat
 import sys
 
-from ringfence.boundary import landlock
+from ringfence.boundary import landlock, shown
+from ringfence.boundary.shown import Shown
 from ringfence.canonical import sha256
 from ringfence.credential.authority import mount_points
 from ringfence.host import identity, toolchains
@@ -87,6 +88,7 @@ class Survey(Struct):
     repository: Repository | None = None  # that a linked worktree or a submodule belongs to
     output: str = ""  # the policy's workspace.output, real path
     submounts: tuple[str, ...] = ()  # other file systems mounted in the workspace: no part of an overlay
+    shown: tuple[Shown, ...] = ()  # settings files that credentials are taken from, as copies
 
 
 def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) -> Survey:
@@ -131,6 +133,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         repository=_repository(workspace, host) if policy.workspace.mode == "overlay" else None,
         output=output[0] if output else "",
         submounts=_submounts(workspace) if policy.workspace.mode == "overlay" else (),
+        shown=shown.ask(policy, workspace),
     )
 
 

@@ -7,6 +7,7 @@ import sys
 
 from ringfence.cli import ask, git_outside
 from ringfence.cli.which import session_and_paths
+from ringfence.deeds import APPLY, on_record, paths_told
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.host import probe
 from ringfence.host.model import Host
@@ -205,15 +206,22 @@ def _apply(
         print("nothing is applied")
         return NOT_APPLIED
     what = Chosen(changes=chosen.changes, contents=contents)
-    if options.commit:
-        _commit(layers, what, reviewed, options)
-    else:
-        try:
-            count = apply.apply(layers, what, reviewed)
-        except OSError as error:
-            raise _failed(error) from None
-        print(f"applied {count} change{'s' * (count != 1)}; to take back: ringfence undo {layers.session}")
+    paths = paths_told(tuple([one.path for one in what.changes]))
+    with on_record(probe.host(), APPLY, layers, manifest=reviewed.digest, **paths) as told:
+        if options.commit:
+            told["branch"] = options.commit
+            _commit(layers, what, reviewed, options)
+        else:
+            _take_over(layers, what, reviewed)
     return LEFT if chosen.left or contents else APPLIED
+
+
+def _take_over(layers: Layers, what: Chosen, reviewed: Manifest) -> None:
+    try:
+        count = apply.apply(layers, what, reviewed)
+    except OSError as error:
+        raise _failed(error) from None
+    print(f"applied {count} change{'s' * (count != 1)}; to take back: ringfence undo {layers.session}")
 
 
 def _failed(error: OSError) -> HostError:
@@ -231,8 +239,8 @@ def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse
     done = commit.commit(layers, what, reviewed, wanted, home=probe.host().home)
     for note in done.notes:
         print(f"# {note}")
-    what = f"{done.count} change{'s' * (done.count != 1)}"
-    print(f"committed {what} as {done.commit[:12]} on the new branch {options.commit}")
+    count = f"{done.count} change{'s' * (done.count != 1)}"
+    print(f"committed {count} as {done.commit[:12]} on the new branch {options.commit}")
 
 
 def _tell(made: Report, chosen: Selection, *, asks: bool) -> None:

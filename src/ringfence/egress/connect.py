@@ -17,11 +17,11 @@ from ringfence.egress.passage import Passage
 from ringfence.egress.refusal import Refusal, denied
 from ringfence.egress.services import Services
 from ringfence.egress.socks import Wish
-from ringfence.egress.stream import Stream
 from ringfence.egress.tls import (
     ACCESS_DENIED,
     HANDSHAKE,
     UNRECOGNISED_NAME,
+    AnyStream,
     Hello,
     HelloError,
     TlsStream,
@@ -46,7 +46,7 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 class Connector:
     """Opens tunnels for one client connection."""
 
-    def __init__(self, services: Services, client: Stream) -> None:
+    def __init__(self, services: Services, client: AnyStream) -> None:
         self._services = services
         self._client = client
 
@@ -155,6 +155,8 @@ class Connector:
 
     def _tell(self, verdict: Verdict, host: str, port: int, **more: str) -> None:
         self._services.record.verdict(verdict, host=host, port=port, **more)
+        if self._services.access is not None and self._services.asking.refuses(verdict):
+            self._services.access.connection(verdict, scheme="https", host=host, port=port, status=403)
 
     async def serve(self, origin: Origin) -> None:
         """Serve what flows to an allowed destination: TLS, or plain HTTP where a rule says so."""

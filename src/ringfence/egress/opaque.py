@@ -11,6 +11,7 @@ from ringfence.egress.passage import Passage
 from ringfence.egress.presence import Presence
 from ringfence.egress.services import Services
 from ringfence.egress.stream import Stream
+from ringfence.egress.tls import AnyStream
 from ringfence.policy.model import ALLOW
 from ringfence.verdict.request import Verdict, opaque_tcp
 
@@ -25,7 +26,7 @@ DENIED, REFUSED, UNREACHABLE = "denied", "refused", "unreachable"
 class Opaque:
     """One raw connection from the boundary to `host:port`."""
 
-    def __init__(self, services: Services, client: Stream, host: str, port: int) -> None:
+    def __init__(self, services: Services, client: AnyStream, host: str, port: int) -> None:
         self._services = services
         self._client = client
         self.host = host

@@ -9,7 +9,8 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from threading import Thread
+    from typing import Any, Self
 
 _RESERVE = "reserve"
 _FEW = 64  # files that are synced one by one: beyond, the whole file system at once is cheaper
@@ -107,6 +108,41 @@ def sync_all(folder: int, count: int) -> None:
         finally:
             os.close(fd)
     os.fsync(folder)
+
+
+class Syncing:
+    """What `sync_all` does, while this process goes on; done when the block is left.
+
+    Waiting for the disk takes as long as many thousand looks at files. A thread waits: no Python runs there.
+    """
+
+    def __init__(self, folder: int, count: int) -> None:
+        self._folder, self._count = folder, count
+        self._error: OSError | None = None
+        self._thread: "Thread | None" = None
+
+    def __enter__(self) -> "Self":
+        if self._count <= _FEW:
+            sync_all(self._folder, self._count)
+            return self
+        from threading import Thread
+
+        moment("sync")
+        self._thread = Thread(target=self._sync)
+        self._thread.start()
+        return self
+
+    def _sync(self) -> None:
+        try:
+            sync_file_system(self._folder)
+        except OSError as error:
+            self._error = error
+
+    def __exit__(self, kind: "type[BaseException] | None", *_: object) -> None:
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
 
 
 def sync_file_system(fd: int) -> None:

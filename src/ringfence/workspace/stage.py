@@ -12,7 +12,7 @@ import stat
 
 from ringfence.errors import HostError
 from ringfence.value import Struct, replace
-from ringfence.workspace import beneath, record
+from ringfence.workspace import beneath, crew, record
 from ringfence.workspace.journal import Journal
 from ringfence.workspace.layers import ADDED, DELETED, DIRECTORY, FILE, LINK, MODE, RENAMED, Change, Layers
 from ringfence.workspace.seen import Seen
@@ -24,6 +24,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPARE = 16 << 20  # bytes that stay free
 _LARGE = 1 << 20  # from here on it is asked whether a file has holes
 _ENTER = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to change the names in a folder
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 TYPES = {FILE: stat.S_IFREG, DIRECTORY: stat.S_IFDIR, LINK: stat.S_IFLNK}
 
 
@@ -53,8 +57,8 @@ def prepare(layers: Layers, chosen: Chosen, site: Site, area: str) -> Journal:
     stage = _Stage(layers, chosen, site)
     try:
         steps = stage.steps()
-        record.sync_all(site.area, stage.slots)
-        stage.look_again()
+        with record.Syncing(site.area, stage.slots):
+            stage.look_again()
         status = os.fstat(site.root)
         return Journal(
             session=layers.session,
@@ -92,8 +96,11 @@ class _Stage:
 
     def steps(self) -> list[Step]:
         """Return all steps in order: what goes first, folders from the top, then what comes."""
-        for change in self._changes:
-            self._targets[change.path] = self._target(change)
+        statuses = self._site.look([change.path for change in self._changes])
+        for change, status in zip(self._changes, statuses, strict=True):
+            self._targets[change.path] = None if status is None else self._target(change, status)
+            if status is None and change.before is not None:
+                raise moved(change.path)
         self._check_folders()
         self._check_space()
         going: list[Step] = []
@@ -102,24 +109,21 @@ class _Stage:
         landing: list[Change] = []
         modes: list[Change] = []
         for change in self._changes:
-            old = self._targets[change.path]
+            old, after = self._targets[change.path], change.after
             was_folder, is_folder = old is not None and old.is_folder, _is(change, DIRECTORY)
-            if was_folder and is_folder:
+            if (was_folder and is_folder) or (change.kind == MODE and not _is_linked(change)):
                 modes.append(change)
                 continue
-            if change.kind == MODE and not _is_linked(change):
-                modes.append(change)
-                continue
-            if old is not None and (was_folder or is_folder or change.after is None):
+            if old is not None and (was_folder or is_folder or after is None):
                 (leaving if was_folder else going).append(Step(TAKE, change.path, self._slot(), old))
             if is_folder:
                 coming.append(change)
-            elif change.after is not None:
+            elif after is not None:
                 landing.append(change)
         leaving.sort(key=lambda step: step.path, reverse=True)  # the deepest first
         made = [self._folder_step(change) for change in coming]
         loose, tight = self._modes(modes, made, leaving)
-        return [*loose, *going, *leaving, *made, *(self._file_step(change) for change in landing), *tight]
+        return [*loose, *going, *leaving, *made, *self._file_steps(landing), *tight]
 
     def _slot(self) -> str:
         self.slots += 1
@@ -127,14 +131,11 @@ class _Stage:
 
     # --- the project as it is ----------------------------------------------------------------
 
-    def _target(self, change: Change) -> Mark | None:
+    def _target(self, change: Change, status: os.stat_result) -> Mark:
         """Return what stands at a path now; it must be what the session saw there."""
-        status = self._site.at(change.path)
         before = change.before
-        if (status is None) != (before is None):
+        if before is None:
             raise moved(change.path)
-        if status is None or before is None:
-            return None
         if TYPES.get(before.kind, stat.S_IFMT(status.st_mode)) != stat.S_IFMT(status.st_mode):
             raise moved(change.path)
         if before.kind != LINK and before.mode != stat.S_IMODE(status.st_mode):
@@ -148,8 +149,9 @@ class _Stage:
     def look_again(self) -> None:
         """Refuse if anything in the project changed while the rest was staged."""
         self._site.forget()
-        for path, old in self._targets.items():
-            status = self._site.at(path)
+        for (path, old), status in zip(
+            self._targets.items(), self._site.look(self._targets), strict=True
+        ):
             if status is not None if old is None else not old.fits(status):
                 raise moved(path)
 
@@ -291,13 +293,21 @@ class _Stage:
         finally:
             os.close(fd)
 
-    def _file_step(self, change: Change) -> Step:
-        slot = self._slot()
-        record.moment(f"stage {slot}")
-        new = self._link(change, slot) if _is(change, LINK) else self._file(change, slot)
-        old = self._targets[change.path]
-        put = old is not None and not old.is_folder
-        return Step(PUT if put else ADD, change.path, slot, old if put else None, new)
+    def _file_steps(self, landing: list[Change]) -> "Iterator[Step]":
+        """Make all files and links that land, with the help of other processors where they are many."""
+        jobs = [(change, self._slot()) for change in landing]
+        for (change, slot), new in zip(jobs, crew.shared(jobs, self._made), strict=True):
+            old = self._targets[change.path]
+            put = old is not None and not old.is_folder
+            yield Step(PUT if put else ADD, change.path, slot, old if put else None, Mark(*new))
+
+    def _made(self, jobs: "Sequence[tuple[Change, str]]") -> list[tuple[int, ...]]:
+        made = []
+        for change, slot in jobs:
+            record.moment(f"stage {slot}")
+            new = self._link(change, slot) if _is(change, LINK) else self._file(change, slot)
+            made.append(tuple(new))
+        return made
 
     def _link(self, change: Change, slot: str) -> Mark:
         target = self._source.target(change)

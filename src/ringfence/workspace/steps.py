@@ -25,6 +25,7 @@ from ringfence.workspace import beneath, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Self
 
 _ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
@@ -123,6 +124,18 @@ class Site:
             self._fd = beneath.open_folder(self.root, folder)
             self._folder = folder
         return self._fd, name
+
+    def look(self, paths: "Iterable[bytes]") -> "Iterator[os.stat_result | None]":
+        """Return what `at` does for each of many paths: fastest where they are sorted."""
+        for path in paths:
+            folder, _, name = path.rpartition(b"/")
+            try:
+                fd = self._fd if folder == self._folder else self.parent(path)[0]
+                yield os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                yield None
 
     def forget(self) -> None:
         """Let go of the folder kept open: folders are about to move."""
