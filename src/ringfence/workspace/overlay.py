@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ringfence.workspace.upper import Usage
 
 _RECORD = frozenset(("audit.jsonl", "plan.json", "egress.log", "set-aside"))
+_BEGINNING = 60.0  # seconds in which a folder without a description may be a session that begins
 _DYING = 5.0  # seconds that the processes of a boundary may take to be gone
 
 
@@ -297,6 +298,8 @@ def _ids(state_dir: str) -> list[str]:
     having = [name for name in names if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
     for name in having:
         _recover(f"{state_dir}/sessions/{name}")
+    for name in set(names).difference(having):
+        _finish_removal(f"{state_dir}/sessions/{name}")
     return [name for name in having if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
 
 
@@ -320,6 +323,26 @@ def _recover(folder: str) -> None:
             _remove_all(folder)
         else:
             _settle(folder, layers)
+    finally:
+        os.close(fd)
+
+
+def _finish_removal(folder: str) -> None:
+    """Remove what is left of a copy whose removal was killed: a lock without a description, and old."""
+    try:
+        lock = os.lstat(f"{folder}/{LOCK}")
+    except OSError:
+        return
+    if time.time() - lock.st_ctime < _BEGINNING:
+        return  # perhaps a session that is just beginning
+    fd = _locked(Layers(session="", workspace="", upper="", lock=f"{folder}/{LOCK}"))
+    if fd is None:
+        return
+    try:
+        if not os.path.lexists(f"{folder}/{LAYERS}"):
+            _remove_all(folder)
+    except OSError:
+        return  # the next one tries again
     finally:
         os.close(fd)
 
