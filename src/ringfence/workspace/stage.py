@@ -137,12 +137,13 @@ class Stage:
 
     def _target(self, change: Change, status: os.stat_result) -> Mark:
         """Return what stands at a path now; it must be what the session saw there."""
-        before = change.before
+        before, mode = change.before, status.st_mode
         if before is None:
             raise moved(change.path)
-        if TYPES.get(before.kind, stat.S_IFMT(status.st_mode)) != stat.S_IFMT(status.st_mode):
+        kind = stat.S_IFMT(mode)
+        if TYPES.get(before.kind, kind) != kind:
             raise moved(change.path)
-        if before.kind != LINK and before.mode != stat.S_IMODE(status.st_mode):
+        if before.kind != LINK and before.mode != stat.S_IMODE(mode):
             raise moved(change.path)
         if before.inode not in {(0, 0), (status.st_dev, status.st_ino)}:
             raise moved(change.path)
@@ -166,15 +167,15 @@ class Stage:
     def _check_folders(self) -> None:
         """Look at each folder in which names come or go, and whether they can."""
         new = {
-            change.path for change in self._changes if _is(change, DIRECTORY) and not self._was_folder(change)
+            path
+            for change in self._changes
+            if _is(change, DIRECTORY) and not ((old := self._targets[path := change.path]) and old.is_folder)
         }
         for change in self._changes:
             folder = change.path.rpartition(b"/")[0]
-            if (
-                folder in self._folders
-                or folder in new
-                or (change.kind == MODE and change.before is not None)
-            ):
+            if folder in self._folders or folder in new:
+                continue
+            if change.kind == MODE and change.before is not None:
                 continue
             fd = self._site.folder(folder)
             if fd < 0:
@@ -189,10 +190,6 @@ class Stage:
                     f"no permission to change names in the folder {show(folder) or '.'}; nothing was written",
                     hint="apply as the owner of the workspace",
                 )
-
-    def _was_folder(self, change: Change) -> bool:
-        old = self._targets[change.path]
-        return old is not None and old.is_folder
 
     def _check_space(self) -> None:
         need = sum(self._size(change) for change in self._changes) + _SPARE
