@@ -401,7 +401,7 @@ class _Session:
         if self._reason:
             self._say(f"ringfence: session ended: {self._reason}")
         if self._supervisor is not None and self._supervisor.gate_died and not self._reason:
-            self._say(f"ringfence: the gate ended before the session; see {self._folder.path}/egress.log")
+            self._say(f"ringfence: the gate ended before the session; see `ringfence log {self._folder.id}`")
         if self._supervisor is not None and self._supervisor.gate:
             self._tell_complaints()
             self._tell_refusals()
@@ -418,16 +418,17 @@ class _Session:
 
     def _tell_complaints(self) -> None:
         """Pass on what the gate's process wrote on its standard error, such as a port that is taken."""
-        with open(f"{self._folder.path}/egress.log", encoding="utf-8", errors="backslashreplace") as file:
+        path = f"{self._folder.path}/egress.log"
+        with open(path, encoding="utf-8", errors="backslashreplace") as file:
             text = file.read(1 << 16).strip()
         if text:
             self._say(text)
+        else:
+            os.unlink(path)
 
     def _tell_refusals(self) -> None:
-        count = 0
         with open(self._folder.log, "rb") as log:
-            for line in log:
-                count += b'"effect":"deny"' in line or b'"answer":"deny"' in line
+            count = sum(b'"effect":"deny"' in line or b'"answer":"deny"' in line for line in log)
         if count:
             what = "request was" if count == 1 else "requests were"
             self._say(

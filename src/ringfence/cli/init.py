@@ -86,8 +86,15 @@ use = [{use}]
 mode = "{mode}"
 # Hidden beside the credential files that always are (.env, *.pem, .npmrc, …); patterns as in .gitignore.
 mask = [{mask}]
-# Not writable beside what your machine would run or obey (.git/hooks, .claude, .vscode, …).
+# In the copy: folders kept between sessions, never reviewed or applied; files that are no change.
+# keep    = ["node_modules"] # empty at first
+# exclude = [".pytest_cache", "dist"]
+# In direct mode not writable, beside what your machine would run or obey (.git/hooks, .claude, .vscode, …).
 # protect = ["deploy/**"]
+
+[review]
+# `ringfence run --review auto` applies these with nobody looking, where nothing in them is dangerous.
+# auto = ["docs/**", "*.md"]
 
 [files]
 # Outside the workspace only system folders and the toolchains on your PATH are visible.
@@ -106,6 +113,10 @@ mask = [{mask}]
 # paths   = ["/repos/acme/**"]
 # private = false # true: the host is on your own network
 
+# These wait until you say yes or no: `ringfence approve` in another terminal. Silence is no.
+# [[egress.ask]]
+# host = "*" # every host that no other rule knows
+
 # A key stays outside; the gate puts it into requests to this host, and removes what the agent sends there.
 # [credentials.github]
 # source      = "command:gh auth token" # or env:NAME, or file:PATH
@@ -114,6 +125,12 @@ mask = [{mask}]
 # prefix      = "Bearer "
 # environment = ["GH_TOKEN"] # variables inside that hold a placeholder
 {found}
+# What one session may use up: requests and bytes, and what its model may cost.
+# [budgets.uploads]
+# up = "10M"
+# [model]
+# session_cost = 20.0 # US dollars
+
 [limits]
 # memory    = "4G"
 # processes = 1000
@@ -169,7 +186,9 @@ def _from_settings(folder: str) -> str:
     known = [name for name in dict.fromkeys(names) if name in KEYS and names.count(name) == 1]
     if not known:
         return ""
-    begin = "\n# Keys in this project's .env: inside, it is a copy with placeholders; programs that read it work.\n"
+    begin = (
+        "\n# Keys in this project's .env: inside it is a copy with placeholders, which the gate replaces.\n"
+    )
     return begin + "#\n".join([_credential(name) for name in known])
 
 
