@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from ringfence.boundary import detector, launch, limits
+from ringfence.boundary import launch, limits
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import usable_credentials
@@ -22,6 +22,7 @@ from ringfence.preparation import Prepared, Request, decide, owner, prepare, spe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ringfence.boundary.detector import Looking
     from ringfence.boundary.folder import Folder
     from ringfence.boundary.supervise import Outcome, Supervisor
     from ringfence.credential.authority import Authority
@@ -67,7 +68,7 @@ class _Session:
         self._authority: Authority | None = None
         self._supervisor: Supervisor | None = None
         self._copy: Held | None = None
-        self._looking: detector.Looking | None = None
+        self._looking: Looking | None = None
         self._folder: Folder = folder.create(host)
         try:
             self._plan = self._decide()
@@ -214,7 +215,6 @@ class _Session:
             terminal.restore()
             raise
         memory = made.policy.limits.memory if self._group is None else None
-        self._looking = detector.Looking(made, self._host)
         watch = Watch(
             pid=child.pid,
             ready=child.ready,
@@ -226,10 +226,15 @@ class _Session:
             early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
             quota=self._quota(),
             on_stood=self._note_boundary,
-            later=self._looking.start,
+            later=self._look,
         )
         self._supervisor = Supervisor(watch, self._start_gate)
         return self._supervisor.run()
+
+    def _look(self) -> None:
+        from ringfence.boundary.detector import Looking
+
+        self._looking = Looking(self._plan, self._host)
 
     def _quota(self) -> "Quota | None":
         if self._copy is None:
@@ -315,10 +320,10 @@ class _Session:
             from ringfence.boundary.supervise import stop_gate
 
             stop_gate(self._supervisor.gate, self._control)
-        for line in self._looking.end() if self._looking is not None else ():
+        for line in self._looking.end() if self._looking else ():
             self._say(line)
         if outcome is None:
-            _kill(self._prepared.child.pid)
+            launch.kill(self._prepared.child.pid)
         self._reason = self._why(outcome)
         try:
             self._close_log(outcome)
@@ -438,11 +443,3 @@ class _Session:
     def _say(self, text: str) -> None:
         if not self._request.quiet:
             sys.stderr.write(text + "\n")
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
-        return

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import time
 
 import pytest
 from canaries import mint
@@ -112,7 +114,7 @@ def test_the_folder_above_it_cannot_be_moved_away(world, settings, recorder):
     assert key.encode() in recorder.data, done.told()
 
 
-def test_what_an_agent_writes_into_its_copy_is_flagged(world, settings):
+def test_what_an_agent_writes_into_its_copy_is_flagged(world, settings):  # noqa: ARG001
     done = world.run("sh", "-c", "echo MORE=1 >> .env; tail -n1 .env", options=("--mode", "overlay"))
     assert done.text == "MORE=1\n", done.told()
     diff = world.outside(*world.ringfence("diff"))
@@ -121,11 +123,8 @@ def test_what_an_agent_writes_into_its_copy_is_flagged(world, settings):
     assert world.leaks(diff.out + diff.err) == []
 
 
-def test_a_key_that_the_operator_changes_is_used_at_the_next_request(world, settings, recorder):
+def test_a_key_that_the_operator_changes_is_used_at_the_next_request(world, settings, recorder):  # noqa: ARG001
     script = "python3 app.py api.example.com; touch ready; while ! [ -e go ]; do sleep 0.1; done; python3 app.py api.example.com"
-    import subprocess
-    import time
-
     child = subprocess.Popen(
         world.ringfence("run", "--", "sh", "-c", script), cwd=world.project, env=world.environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -166,18 +165,18 @@ class TestIsRefused:
             world.policy(file.read().replace("workspace:.env", "workspace:open.conf"))
         assert "open.conf is not hidden from the agent" in self.refused(world)
 
-    def test_a_file_with_a_second_name(self, world, settings):
+    def test_a_file_with_a_second_name(self, world, settings):  # noqa: ARG002
         os.link(f"{world.project}/.env", f"{world.project}/second")
         assert "has other names" in self.refused(world)
 
-    def test_a_link(self, world, settings):
+    def test_a_link(self, world, settings):  # noqa: ARG002
         os.rename(f"{world.project}/.env", f"{world.project}/.env.real")
         os.symlink(".env.real", f"{world.project}/.env")
         assert "without following links" in self.refused(world)
 
-    def test_a_file_that_others_can_write(self, world, settings):
+    def test_a_file_that_others_can_write(self, world, settings):  # noqa: ARG002
         os.chmod(f"{world.project}/.env", 0o666)
         assert "others can write this file" in self.refused(world)
 
-    def test_the_mode_that_shows_no_project(self, world, settings):
+    def test_the_mode_that_shows_no_project(self, world, settings):  # noqa: ARG002
         assert "`scratch` shows nothing" in self.refused(world, "--mode", "scratch")

@@ -11,7 +11,6 @@ import pytest
 from field import Field
 from person import Person
 
-
 pytestmark = pytest.mark.timeout(100)
 WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
 
@@ -149,7 +148,7 @@ def test_a_key_found_while_the_session_runs_cannot_leave_from_then_on(field, hel
     assert held not in done.out
 
 
-def test_the_process_that_looks_has_no_network_and_reads_nothing_else(field, held):
+def test_the_process_that_looks_has_no_network_and_reads_nothing_else(field, held):  # noqa: ARG001
     """Asked of one that is made to look where it may not."""
     outside = field.put(f"{field.folder}/outside", "x")
     code = (
@@ -168,7 +167,7 @@ def test_the_process_that_looks_has_no_network_and_reads_nothing_else(field, hel
     assert lines[1:3] == ["PermissionError", "PermissionError"], lines
 
 
-def test_a_link_is_not_followed_and_a_fifo_not_opened(field, held):
+def test_a_link_is_not_followed_and_a_fifo_not_opened(field, held):  # noqa: ARG001
     outside = field.put(f"{field.folder}/outside.py", f'KEY = "{key()}"\n')
     os.symlink(outside, f"{field.project}/link.py")
     os.mkfifo(f"{field.project}/fifo.py")

@@ -29,21 +29,18 @@ class Looking:
     """One session's background process."""
 
     def __init__(self, plan: Plan, host: Host) -> None:
-        """Nothing is looked into where the plan's policy does not want it."""
+        """Begin, where the plan's policy wants it and the result can be kept."""
         self._workspace, self._policy = plan.workspace.root, plan.policy
         self._hidden = frozenset([one.path for one in plan.workspace.hidden])
         self._file = detect.file_of(host.cache_dir, self._workspace) if wanted(plan.policy) else ""
-        self._pid = 0
+        self._pid = self._started() if self._file else 0
 
-    def start(self) -> None:
-        """Begin, unless it has."""
-        if self._pid or not self._file:
-            return
+    def _started(self) -> int:
         try:
             os.makedirs(os.path.dirname(self._file), 0o700, exist_ok=True)
         except OSError:
-            return  # nothing could be kept
-        self._pid = launch.start_looking(self._workspace, self._file)
+            return 0
+        return launch.start_looking(self._workspace, self._file)
 
     def end(self) -> list[str]:
         """Stop; return what to tell the operator: files with keys that the session could see."""

@@ -5,7 +5,7 @@ the agent can neither read, write, move nor replace it for the whole session, so
 a file that no mask hides, one with a second name, a link on the way, a writable mount above it.
 """
 
-from ringfence.credential import keyed, placeholder
+from ringfence.credential import placeholder
 from ringfence.errors import PolicyError
 from ringfence.policy.model import Credential, Policy
 from ringfence.value import Struct
@@ -42,6 +42,8 @@ def ask(policy: Policy, workspace: str) -> tuple[Shown, ...]:
 
 
 def _made(workspace: str, path: str, placeholders: dict[str, str]) -> Shown:
+    from ringfence.credential import keyed
+
     text, problem = keyed.content(workspace, path)
     if problem:
         return Shown(path=path, text="", problem=problem)

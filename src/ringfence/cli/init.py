@@ -39,6 +39,30 @@ AGENTS = {
     "aider": (".aider.conf.yml",),
 }
 
+# Well-known names in a project's .env: the host that the key is for, and how it gets into a request.
+KEYS = {
+    "OPENAI_API_KEY": ("api.openai.com", "bearer", ""),
+    "ANTHROPIC_API_KEY": ("api.anthropic.com", "header", "x-api-key"),
+    "GEMINI_API_KEY": ("generativelanguage.googleapis.com", "header", "x-goog-api-key"),
+    "GOOGLE_API_KEY": ("generativelanguage.googleapis.com", "header", "x-goog-api-key"),
+    "MISTRAL_API_KEY": ("api.mistral.ai", "bearer", ""),
+    "GROQ_API_KEY": ("api.groq.com", "bearer", ""),
+    "XAI_API_KEY": ("api.x.ai", "bearer", ""),
+    "DEEPSEEK_API_KEY": ("api.deepseek.com", "bearer", ""),
+    "OPENROUTER_API_KEY": ("openrouter.ai", "bearer", ""),
+    "COHERE_API_KEY": ("api.cohere.com", "bearer", ""),
+    "HF_TOKEN": ("huggingface.co", "bearer", ""),
+    "GITHUB_TOKEN": ("api.github.com", "bearer", ""),
+    "GH_TOKEN": ("api.github.com", "bearer", ""),
+    "GITLAB_TOKEN": ("gitlab.com", "header", "private-token"),
+    "STRIPE_SECRET_KEY": ("api.stripe.com", "bearer", ""),
+    "SLACK_BOT_TOKEN": ("slack.com", "bearer", ""),
+    "SENDGRID_API_KEY": ("api.sendgrid.com", "bearer", ""),
+    "SENTRY_AUTH_TOKEN": ("sentry.io", "bearer", ""),
+    "TAVILY_API_KEY": ("api.tavily.com", "bearer", ""),
+    "NPM_TOKEN": ("registry.npmjs.org", "bearer", ""),
+}
+
 TEMPLATE = """\
 # What an agent may use in this project. What is not named here does not exist for it.
 #
@@ -100,7 +124,7 @@ mask = [{mask}]
 # header      = "authorization"
 # prefix      = "Bearer "
 # environment = ["GH_TOKEN"] # variables inside that hold a placeholder
-
+{found}
 # What one session may use up: requests and bytes, and what its model may cost.
 # [budgets.uploads]
 # up = "10M"
@@ -149,7 +173,35 @@ def policy(folder: str, agent: str = "") -> str:
         use=_list(use),
         mask=_list(mask),
         mode=DEFAULT_MODE,
+        found=_from_settings(folder),
     )
+
+
+def _from_settings(folder: str) -> str:
+    """Return commented credentials for well-known names in the project's .env; only names are looked at."""
+    from ringfence.credential import keyed
+
+    text, problem = keyed.content(folder, ".env")
+    names = [] if problem else [pair.name for pair in keyed.pairs(text, json=False) if pair.start < pair.end]
+    known = [name for name in dict.fromkeys(names) if name in KEYS and names.count(name) == 1]
+    if not known:
+        return ""
+    begin = (
+        "\n# Keys in this project's .env: inside it is a copy with placeholders, which the gate replaces.\n"
+    )
+    return begin + "#\n".join([_credential(name) for name in known])
+
+
+def _credential(name: str) -> str:
+    host, kind, header = KEYS[name]
+    lines = [
+        f"[credentials.{name.lower().replace('_', '-')}]",
+        f'source = "workspace:.env#{name}"',
+        f'host   = "{host}"',
+        f'kind   = "{kind}"',
+        *([f'header = "{header}"'] if header else []),
+    ]
+    return "".join([f"# {line}\n" for line in lines])
 
 
 def _options(arguments: list[str]) -> tuple[bool, str]:

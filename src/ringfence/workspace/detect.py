@@ -2,8 +2,9 @@
 
 The launcher does not look into files: that costs seconds, and a start may take milliseconds. It reads
 what the last scan left. A file is still the same by inode, change time (which nobody can set back) and
-size; one that held a key and has changed since stays hidden until it was looked into again. Never the value is kept: only where it stands, so that the gate, which
-watches that no such value leaves, can read it from the file itself.
+size; one that held a key and has changed since stays hidden until it was looked into again. The value is
+never kept: only where it stands, so that the gate, which watches that no such value leaves, can read it
+from the file itself.
 """
 
 import marshal

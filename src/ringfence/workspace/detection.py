@@ -159,6 +159,8 @@ def _by_shape(content: bytes, *, example: bool) -> "Iterator[tuple[str, int, int
             continue
         for match in expression.finditer(content):
             value = match.group(1)
+            if not telling and not any(48 <= char < 58 for char in value):
+                continue  # `user:password@host` of an explanation
             if not _NO_SECRET.search(value) and len(set(value)) >= min(10, len(value) * 2 // 3):
                 yield rule, match.start(1), len(value)
 

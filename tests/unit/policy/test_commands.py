@@ -143,6 +143,18 @@ def test_policy_prints_its_schema(capsys):
     assert '"$schema"' in capsys.readouterr().out
 
 
+def test_init_proposes_credentials_for_well_known_names_by_name_alone(here, capsys):
+    (here.workspace / ".env").write_text(
+        "OPENAI_API_KEY=sk-real-value-1\nMY_OWN=x\nGH_TOKEN=\n# GROQ_API_KEY=y\n"
+    )
+    (here.workspace / ".env").chmod(0o600)
+    assert run(["init", "--stdout"]) == 0
+    out = capsys.readouterr().out
+    assert '# source = "workspace:.env#OPENAI_API_KEY"\n# host   = "api.openai.com"\n' in out
+    assert out.count("workspace:.env#") == 1
+    assert "sk-real-value-1" not in out
+
+
 def test_init_takes_an_agent_and_refuses_another(here, capsys):
     assert run(["init", "--stdout", "--agent", "codex"]) == 0
     assert 'use = ["codex"]' in capsys.readouterr().out
