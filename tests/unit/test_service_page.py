@@ -65,11 +65,9 @@ def test_the_compose_file_leaves_the_agent_no_other_way_out():
     agent, gate = found["services"]["agent"], found["services"]["gate"]
     assert [found["networks"][name].get("internal") for name in agent["networks"]] == [True]
     assert set(agent["networks"]) < set(gate["networks"])
-    words = given(
-        [word for one in gate["command"] for word in one.split("=", 1)] if False else gate["command"]
-    )
+    words = given(gate["command"])
     assert words.one("--identities")
-    assert words.all("--gateway") == ["anthropic=0.0.0.0:8081"] or words.all("--gateway")
+    assert words.all("--gateway") == ("anthropic=0.0.0.0:8081",)
 
 
 def test_the_identities_can_be_read():
