@@ -76,6 +76,7 @@ class Renewal:
             self._keys.adopt(services.keys)
         self._upstreams = _upstreams(new, self._gate, services.registry, services.record, self._keys)
         self._upstreams.inherit(services.upstreams)
+        self._asks_anew = old.ask != new.ask
         self._controls = services.controls
         if _controlled(old) != _controlled(new):
             self._controls = Controls(new, services.record, alarmed)
@@ -94,6 +95,8 @@ class Renewal:
         injection.prepare(services, self._new.credentials)
         services.controls = self._controls
         services.controls.install(services)
+        if self._asks_anew:
+            services.asking.forget()
         former.retire()
         return services.passages.revoke(services.gate)
 
