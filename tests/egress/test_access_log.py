@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import socket
+import subprocess
 import threading
 import time
 
@@ -98,6 +100,16 @@ def test_a_line_for_each_request_that_has_ended(many, path):
     service.ask(f"{HOST}:443")
     (found,) = wait_for(path, status=407)
     assert "identity" not in found
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+def test_requests_over_http2_are_told_of_like_others(one, path):
+    service = one(words=("--access-log", path))
+    argv = ["curl", "-sS", "--http2", "--max-time", "10", "--cacert", service.ca()]
+    argv += ["--proxy", f"http://127.0.0.1:{service.port}", f"https://{HOST}/a", f"https://{HOST}/b"]
+    done = subprocess.run(argv, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, b"okok")
+    assert {one["path"] for one in wait_for(path, 2, client="127.0.0.1", method="GET")} == {"/a", "/b"}
 
 
 def test_what_is_refused_within_a_connection_is_told_with_its_reason(one, path):
