@@ -77,6 +77,16 @@ def test_identities_that_cannot_be_meant_are_told(tmp_path, text, told):
     assert RED not in errors
 
 
+def test_a_state_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "p.toml").write_text("")
+    words = ("--listen", f"127.0.0.1:{servers.free_port()}", "--policy", "p.toml")
+    status, _, errors = said(tmp_path, "egress", *words, environment={"RINGFENCE_STATE_DIR": "/proc/none"})
+    assert status == 125
+    assert errors.startswith("error: ")
+    assert "/proc/none" in errors
+    assert "Traceback" not in errors
+
+
 def test_an_address_in_use_is_told_and_leaves_nothing(tmp_path):
     (tmp_path / "p.toml").write_text("")
     with socket.create_server(("127.0.0.1", 0)) as taken:

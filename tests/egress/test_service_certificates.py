@@ -212,9 +212,7 @@ def test_tls_alone_hides_tokens_from_the_network(gate, certificates):
 def inside(service, certificates, client, port=None):
     context = ssl.create_default_context(cafile=certificates.ca)
     context.load_cert_chain(f"{service.folder}/{client}")
-    sock = (
-        service.plain() if port is None else socket.create_connection(("127.0.0.1", port), WAIT)
-    )
+    sock = service.plain() if port is None else socket.create_connection(("127.0.0.1", port), WAIT)
     return context.wrap_socket(sock, server_hostname="gate.internal")
 
 

@@ -166,6 +166,30 @@ def test_a_token_in_the_place_of_a_key_says_who_it_is_and_goes_no_further(model)
     assert RED not in str(service.events("red"))
 
 
+def test_a_gateway_on_a_unix_socket(model, tmp_path):
+    service = model("--gateway", f"model=unix:{tmp_path}/model.sock", more=BOUND)
+    transport = httpx.HTTPTransport(uds=f"{tmp_path}/model.sock")
+    with httpx.Client(transport=transport, trust_env=False) as client:
+        assert client.get("http://localhost/v1/models").json()["content"][0]["text"] == "hello"
+        assert client.get("http://evil.test/v1/models").status_code == 403
+    assert f"x-api-key: {KEY}".encode() in service.upstream.heads[-1]
+
+
+def test_a_gateway_that_is_gone_after_a_reload_is_gone_for_open_connections_too(model, tmp_path):
+    service = model(identities=TWO)
+    request = f"GET / HTTP/1.1\r\nHost: {service.where}\r\nx-api-key: {RED}\r\n\r\n".encode()
+    (tmp_path / "blue.toml").write_text((tmp_path / "red.toml").read_text())  # so that one identity has it
+    service.reload()
+    with socket.create_connection(service.where.split(":"), WAIT) as sock:
+        sock.sendall(request)
+        assert sock.recv(65536)[9:12] == b"200"
+        text = (tmp_path / "red.toml").read_text()
+        (tmp_path / "red.toml").write_text(text.replace("[gateways.model]", "[gateways.other]"))
+        service.reload()
+        sock.sendall(request)
+        assert sock.recv(65536)[9:12] == b"403"
+
+
 def test_a_connection_to_a_gateway_stays_with_whom_it_was_accepted_from(model):
     service = model(identities=TWO)
     with socket.create_connection(service.where.split(":"), WAIT) as sock:

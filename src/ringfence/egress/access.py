@@ -67,6 +67,8 @@ class AccessLog:
         """Write what waits, within a moment."""
         self._waiting.put(_END)
         self._thread.join(limits.ACCESS_TIME)
+        if self._path != STDOUT and not self._thread.is_alive():
+            os.close(self._fd)
 
     # --- in the thread
 
