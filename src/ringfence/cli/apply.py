@@ -250,8 +250,8 @@ def _tell(made: Report, chosen: Selection, *, asks: bool) -> None:
     for change in chosen.changes:
         if change.after is not None and (note := _other_mode(change)):
             print(f"# {shown_path(change.path)}: {note}")
-    for one in chosen.left:
-        print(f"# left out: {shown_path(one.path)}: {one.why}")
+    for line in summary.left_out(chosen.left):
+        print(line)
     if any(one.can_approve for one in chosen.left):
         print("# what is dangerous needs a yes of its own: --interactive, or --include-risky")
 
