@@ -200,7 +200,7 @@ def test_a_disk_that_fills_up_anywhere_leaves_the_old_project(tmp_path, monkeypa
         pytest.skip("only root mounts here")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", tmp_path], check=True, timeout=10)
     try:
-        monkeypatch.setattr("ringfence.workspace.stage._Stage._check_space", lambda _: None)
+        monkeypatch.setattr("ringfence.workspace.stage.Stage._check_space", lambda _: None)
         one = Landing(tmp_path)
         put(one.below, "old", "old" * 10_000)
         one.began()

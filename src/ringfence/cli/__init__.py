@@ -22,6 +22,7 @@ GROUPS = {
         "policy": "check a policy, print it, explain a request, or print the JSON Schema",
     },
     "Machine": {
+        "scan": "look into the project's files for keys",
         "doctor": "say what this machine offers, and how to mend what is missing",
         "verify": "attack the boundary and print what held",
         "egress": "serve the gate alone, for containers, CI and many agents at once",

@@ -211,7 +211,8 @@ class Connector:
             return self._close(
                 origin, "an encrypted ClientHello to a host that is passed through", ACCESS_DENIED
             )
-        verdict = passed_through(origin.host, origin.port, self._services.gate.rules)
+        judged = self._services.gate
+        verdict = passed_through(origin.host, origin.port, judged.rules)
         raw = hello.server_name or origin.host
         self._tell(verdict, origin.host, origin.port, raw_host=raw, method="splice", source=origin.kind)
         passage = Passage(self._services, self._client, "https", origin.host, origin.port)
@@ -222,6 +223,10 @@ class Connector:
             upstream = await self._services.upstreams.dial(origin.host, origin.port)
         except (UnreachableError, AddressError):
             return self._client.close()
+        now = self._services.gate
+        if now is not judged and not _passes(now, origin.host, origin.port):
+            upstream.abort()
+            return self._close(origin, "the policy changed while the connection was made", ACCESS_DENIED)
         try:
             with self._services.passages.tunnel(
                 lambda gate: _passes(gate, origin.host, origin.port), self._client, upstream

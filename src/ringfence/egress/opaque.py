@@ -53,14 +53,18 @@ class Opaque:
             return DENIED
         except UnreachableError as error:
             return UNREACHABLE if error.answer == 504 else REFUSED
+
+        def allowed(gate: Gate) -> bool:
+            return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, verdict.effect}
+
+        if not allowed(self._services.gate):  # other rules came while it waited for an answer or its upstream
+            upstream.abort()
+            return DENIED
         opened()
-        await self._relay(passage, upstream, verdict.effect)
+        await self._relay(passage, upstream, allowed)
         return ""
 
-    async def _relay(self, passage: Passage, upstream: Stream, effect: str) -> None:
-        def allowed(gate: Gate) -> bool:
-            return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, effect}
-
+    async def _relay(self, passage: Passage, upstream: Stream, allowed: "Callable[[Gate], bool]") -> None:
         try:
             with self._services.passages.tunnel(allowed, self._client, upstream):
                 up, down = await passage.splice(upstream)

@@ -9,7 +9,8 @@ from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
 from ringfence.egress.tls import AnyStream
 from ringfence.egress.tunnel import splice
-from ringfence.policy.model import ASK, DENY
+from ringfence.policy.model import ALLOW, ASK, DENY
+from ringfence.value import replace
 from ringfence.verdict.request import Verdict
 
 
@@ -57,6 +58,11 @@ class Passage:
                 ),
             )
             if answer.allowed:
+                # What was asked is recorded like a refusal, of which floods are only counted: this never is.
+                allowed = replace(verdict, effect=ALLOW)
+                self._services.record.verdict(
+                    allowed, host=self._host, port=self._port, method=self._scheme, source="approval"
+                )
                 return None
             reason = answer.reason
         elif verdict.effect != DENY:

@@ -54,10 +54,12 @@ def apply(layers: Layers, chosen: Chosen, reviewed: Manifest) -> int:
         try:
             place = area.make(layers.workspace, hold.root, folder)
             with Site(layers.workspace, layers.root, place) as site:
-                meant = stage.prepare(layers, chosen, site, place)
+                with stage.Stage(layers, chosen, site) as ready, record.syncing_all(site.area, ready.slots):
+                    meant = ready.journal(place)  # looks again, while the disk is waited for
+                    text = journal.encoded(meant)
                 record.reserve(folder, _room(layers, meant))
                 unfinished.note(layers)
-                journal.write(folder, meant)
+                journal.write(folder, text)
                 _land(site, meant, folder)
         except BaseException:
             tidy(folder)
@@ -126,10 +128,12 @@ def _roll_back(site: Site, meant: Journal, folder: str) -> None:
 
 def _finish(site: Site, meant: Journal, folder: str) -> None:
     """Make what landed last, and the journal the record of it."""
-    sync(site, meant)
+    with _syncing(site, meant):
+        if area.is_kept(folder, meant.area):
+            _settle(site, meant, folder)
     if not area.is_kept(folder, meant.area):
-        keeping.keep(site, meant, area.kept(folder))
-    _settle(site, meant, folder)
+        keeping.keep(site, meant, area.kept(folder))  # needs space, which `_settle` has kept for itself
+        _settle(site, meant, folder)
     record.rename(folder, OPEN, DONE)
 
 
@@ -138,19 +142,25 @@ def _room(layers: Layers, meant: Journal) -> int:
 
 
 def sync(site: Site, meant: Journal) -> None:
-    """Make renames survive a crash: by folder where they are few, else the whole file system at once."""
+    """Make renames survive a crash."""
+    with _syncing(site, meant):
+        return
+
+
+def _syncing(site: Site, meant: Journal) -> record.Syncing:
+    """Begin to sync: by folder where they are few, else the whole file system at once, in the background."""
     record.moment("sync landed")
     site.forget()
     places = {step.path.rpartition(b"/")[0] for step in meant.steps}
     if len(places) > _FEW or any(step.act == MODE for step in meant.steps):
-        record.sync_file_system(site.root)
-        return
+        return record.Syncing(site.root)
     for place in places:
         fd = site.folder(place)
         if fd >= 0:
             os.fsync(fd)
             os.close(fd)
     os.fsync(site.area)
+    return record.Syncing(-1)
 
 
 def _settle(site: Site, meant: Journal, folder: str) -> None:
@@ -158,7 +168,7 @@ def _settle(site: Site, meant: Journal, folder: str) -> None:
     site.forget()
     record.release(folder)
     paths = sorted({step.path for step in meant.steps} | set(meant.folders))
-    found = [status for path in paths if (status := site.at(path)) is not None]
+    found = [status for status in site.look(paths) if status is not None]
     settled.add(os.path.dirname(os.path.dirname(folder)), found)
 
 

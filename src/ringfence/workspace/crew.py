@@ -36,8 +36,7 @@ def shared(work: "Sequence[Any]", act: "Callable[[Sequence[Any]], list[Any]]") -
     slices = [work[at : at + size] for at in range(0, len(work), size)]
     children: list[tuple[int, int]] = []
     try:
-        for one in slices[1:]:
-            children.append(_child(one, act))
+        children.extend(_child(one, act) for one in slices[1:])
         found = act(slices[0])
         for _, pipe in children:
             found += _result(pipe)
@@ -73,7 +72,7 @@ def _child(work: "Sequence[Any]", act: "Callable[[Sequence[Any]], list[Any]]") -
 def _tell(out: int, work: "Sequence[Any]", act: "Callable[[Sequence[Any]], list[Any]]") -> None:
     try:
         said = _GOOD + marshal.dumps(act(work))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the parent raises it
         import pickle
 
         said = _BAD + pickle.dumps(error)

@@ -102,19 +102,25 @@ def roll_back(site: Site, journal: Journal) -> None:
 # --- on the disk ---------------------------------------------------------------------------------
 
 
-def write(folder: str, journal: Journal) -> None:
-    """Put the journal on the disk."""
-    value = {
-        "version": _VERSION,
-        "session": journal.session,
-        "workspace": record.text(os.fsencode(journal.workspace)),
-        "root": journal.root,
-        "area": record.text(os.fsencode(journal.area)),
-        "whole": [record.text(path) for path in journal.whole],
-        "folders": [record.text(path) for path in journal.folders],
-        "steps": [_row(step) for step in journal.steps],
-    }
-    record.write(folder, OPEN, value)
+def write(folder: str, text: str) -> None:
+    """Put an encoded journal on the disk."""
+    record.write_text(folder, OPEN, text)
+
+
+def encoded(journal: Journal) -> str:
+    """Return a journal as it stands on the disk."""
+    return record.encoded(
+        {
+            "version": _VERSION,
+            "session": journal.session,
+            "workspace": record.text(os.fsencode(journal.workspace)),
+            "root": journal.root,
+            "area": record.text(os.fsencode(journal.area)),
+            "whole": [record.text(path) for path in journal.whole],
+            "folders": [record.text(path) for path in journal.folders],
+            "steps": [_row(step) for step in journal.steps],
+        }
+    )
 
 
 def read(folder: str, name: str = OPEN) -> Journal | None:

@@ -8,7 +8,7 @@ import os
 
 from ringfence.canonical import digest as digest_of
 from ringfence.errors import BoundaryError
-from ringfence.value import Struct
+from ringfence.value import Struct, build
 from ringfence.workspace import record
 from ringfence.workspace.layers import LINK, Change, Entry, Layers
 
@@ -68,16 +68,18 @@ def item(change: Change) -> Item:
     after = change.after
     if after is None:
         return Item(path=change.path, kind=change.kind)
-    mode = 0 if after.kind == LINK else after.mode  # a link has none of its own
-    return Item(
-        path=change.path,
-        kind=change.kind,
-        type=after.kind,
-        mode=mode,
-        size=_size(after),
-        digest=after.digest,
-        target=after.target,
-        source=change.source,
+    return build(
+        Item,
+        {
+            "path": change.path,
+            "kind": change.kind,
+            "type": after.kind,
+            "mode": 0 if after.kind == LINK else after.mode,  # a link has none of its own
+            "size": _size(after),
+            "digest": after.digest,
+            "target": after.target,
+            "source": change.source,
+        },
     )
 
 

@@ -25,10 +25,19 @@ moment: "Callable[[str], None]" = _nothing
 
 def write(folder: str, name: str, value: object) -> None:
     """Write a value of plain data as JSON: after a crash the file is the old one or this one."""
+    write_text(folder, name, encoded(value))
+
+
+def encoded(value: object) -> str:
+    """Return a value of plain data as JSON."""
     import json
 
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))  # many times faster than `canonical`
+
+
+def write_text(folder: str, name: str, text: str) -> None:
+    """Write a text in ASCII: after a crash the file is the old one or this one."""
     moment(f"write {name}")
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))  # many times faster than `canonical`
     temporary = f"{folder}/{name}.{os.urandom(8).hex()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -111,30 +120,27 @@ def sync_all(folder: int, count: int) -> None:
 
 
 class Syncing:
-    """What `sync_all` does, while this process goes on; done when the block is left.
+    """A file system that is written out while this process goes on; done when the block is left.
 
     Waiting for the disk takes as long as many thousand looks at files. A thread waits: no Python runs there.
     """
 
-    def __init__(self, folder: int, count: int) -> None:
-        self._folder, self._count = folder, count
+    def __init__(self, fd: int) -> None:
+        self._fd = fd  # on the file system; -1: there is nothing to wait for
         self._error: OSError | None = None
-        self._thread: "Thread | None" = None
+        self._thread: Thread | None = None
 
     def __enter__(self) -> "Self":
-        if self._count <= _FEW:
-            sync_all(self._folder, self._count)
-            return self
-        from threading import Thread
+        if self._fd >= 0:
+            from threading import Thread
 
-        moment("sync")
-        self._thread = Thread(target=self._sync)
-        self._thread.start()
+            self._thread = Thread(target=self._sync)
+            self._thread.start()
         return self
 
     def _sync(self) -> None:
         try:
-            sync_file_system(self._folder)
+            sync_file_system(self._fd)
         except OSError as error:
             self._error = error
 
@@ -143,6 +149,15 @@ class Syncing:
             self._thread.join()
         if self._error is not None and kind is None:
             raise self._error
+
+
+def syncing_all(folder: int, count: int) -> Syncing:
+    """Begin to do what `sync_all` does: few files are synced at once, many in the background."""
+    if count > _FEW:
+        moment("sync")
+        return Syncing(folder)
+    sync_all(folder, count)
+    return Syncing(-1)
 
 
 def sync_file_system(fd: int) -> None:

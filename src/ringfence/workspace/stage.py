@@ -27,6 +27,7 @@ _ENTER = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to change the names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Self
 
 TYPES = {FILE: stat.S_IFREG, DIRECTORY: stat.S_IFDIR, LINK: stat.S_IFLNK}
 
@@ -52,33 +53,15 @@ def permissions(change: Change) -> int:
     return change.after.mode & allowed
 
 
-def prepare(layers: Layers, chosen: Chosen, site: Site, area: str) -> Journal:
-    """Check and stage; return what is to be done. Raises where anything is not as reviewed."""
-    stage = _Stage(layers, chosen, site)
-    try:
-        steps = stage.steps()
-        with record.Syncing(site.area, stage.slots):
-            stage.look_again()
-        status = os.fstat(site.root)
-        return Journal(
-            session=layers.session,
-            workspace=layers.workspace,
-            root=(status.st_dev, status.st_ino),
-            area=area,
-            steps=tuple(steps),
-            whole=tuple(one.path for one in chosen.changes if one.path not in chosen.contents),
-            folders=stage.clean_folders(),
-        )
-    finally:
-        stage.close()
+class Stage:
+    """The layer and the project, looked at for one apply, and all made that is to land.
 
-
-class _Stage:
-    """The layer and the project, looked at for one apply."""
+    Raises where anything is not as reviewed. What is open is closed at the end of the block.
+    """
 
     def __init__(self, layers: Layers, chosen: Chosen, site: Site) -> None:
         self._layers, self._site = layers, site
-        self._contents = chosen.contents
+        self._chosen, self._contents = chosen, chosen.contents
         self._changes = _moves(chosen.changes)
         self._seen = Seen(layers)
         self._targets: dict[bytes, Mark | None] = {}
@@ -87,14 +70,35 @@ class _Stage:
         self._self = (os.geteuid(), os.getegid())
         self.slots = 0
         self._source = Source(layers.upper)
+        try:
+            self._steps = self._all_steps()
+        except BaseException:
+            self._source.close()
+            raise
 
-    def close(self) -> None:
-        """Let go of the layer."""
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._source.close()
+
+    def journal(self, area: str) -> Journal:
+        """Look again, then return what is to be done."""
+        self._look_again()
+        status = os.fstat(self._site.root)
+        return Journal(
+            session=self._layers.session,
+            workspace=self._layers.workspace,
+            root=(status.st_dev, status.st_ino),
+            area=area,
+            steps=tuple(self._steps),
+            whole=tuple(one.path for one in self._chosen.changes if one.path not in self._chosen.contents),
+            folders=self._clean_folders(),
+        )
 
     # --- the order of things -----------------------------------------------------------------
 
-    def steps(self) -> list[Step]:
+    def _all_steps(self) -> list[Step]:
         """Return all steps in order: what goes first, folders from the top, then what comes."""
         statuses = self._site.look([change.path for change in self._changes])
         for change, status in zip(self._changes, statuses, strict=True):
@@ -133,12 +137,13 @@ class _Stage:
 
     def _target(self, change: Change, status: os.stat_result) -> Mark:
         """Return what stands at a path now; it must be what the session saw there."""
-        before = change.before
+        before, mode = change.before, status.st_mode
         if before is None:
             raise moved(change.path)
-        if TYPES.get(before.kind, stat.S_IFMT(status.st_mode)) != stat.S_IFMT(status.st_mode):
+        kind = stat.S_IFMT(mode)
+        if TYPES.get(before.kind, kind) != kind:
             raise moved(change.path)
-        if before.kind != LINK and before.mode != stat.S_IMODE(status.st_mode):
+        if before.kind != LINK and before.mode != stat.S_IMODE(mode):
             raise moved(change.path)
         if before.inode not in {(0, 0), (status.st_dev, status.st_ino)}:
             raise moved(change.path)
@@ -146,16 +151,14 @@ class _Stage:
             raise moved(change.path)
         return mark(status)
 
-    def look_again(self) -> None:
+    def _look_again(self) -> None:
         """Refuse if anything in the project changed while the rest was staged."""
         self._site.forget()
-        for (path, old), status in zip(
-            self._targets.items(), self._site.look(self._targets), strict=True
-        ):
+        for (path, old), status in zip(self._targets.items(), self._site.look(self._targets), strict=True):
             if status is not None if old is None else not old.fits(status):
                 raise moved(path)
 
-    def clean_folders(self) -> tuple[bytes, ...]:
+    def _clean_folders(self) -> tuple[bytes, ...]:
         """Return the folders that nobody else changed: afterwards, their new times are ours."""
         return tuple(
             path for path, status in self._folders.items() if path and self._seen.knows(path, status)
@@ -164,15 +167,15 @@ class _Stage:
     def _check_folders(self) -> None:
         """Look at each folder in which names come or go, and whether they can."""
         new = {
-            change.path for change in self._changes if _is(change, DIRECTORY) and not self._was_folder(change)
+            path
+            for change in self._changes
+            if _is(change, DIRECTORY) and not ((old := self._targets[path := change.path]) and old.is_folder)
         }
         for change in self._changes:
             folder = change.path.rpartition(b"/")[0]
-            if (
-                folder in self._folders
-                or folder in new
-                or (change.kind == MODE and change.before is not None)
-            ):
+            if folder in self._folders or folder in new:
+                continue
+            if change.kind == MODE and change.before is not None:
                 continue
             fd = self._site.folder(folder)
             if fd < 0:
@@ -187,10 +190,6 @@ class _Stage:
                     f"no permission to change names in the folder {show(folder) or '.'}; nothing was written",
                     hint="apply as the owner of the workspace",
                 )
-
-    def _was_folder(self, change: Change) -> bool:
-        old = self._targets[change.path]
-        return old is not None and old.is_folder
 
     def _check_space(self) -> None:
         need = sum(self._size(change) for change in self._changes) + _SPARE

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _ABSENT = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
+_TYPE = 0o170000  # of a mode
 PUT, ADD, TAKE, MODE = "put", "add", "take", "mode"
 
 
@@ -46,13 +47,13 @@ class Mark(NamedTuple):
     @property
     def is_folder(self) -> bool:
         """Tell whether it is a folder: its size and times change with what is in it."""
-        return stat.S_ISDIR(self.mode)
+        return self.mode & _TYPE == stat.S_IFDIR
 
     def fits(self, status: "os.stat_result | None") -> bool:
         """Tell whether this is what stands there, unchanged."""
         if status is None or status.st_ino != self.inode or status.st_dev != self.device:
             return False
-        if stat.S_ISDIR(self.mode):
+        if self.mode & _TYPE == stat.S_IFDIR:
             return stat.S_ISDIR(status.st_mode)
         return (
             status.st_mode == self.mode
@@ -77,15 +78,8 @@ class Moved(BoundaryError):  # noqa: N818 - it says what happened
 
 def mark(status: os.stat_result) -> Mark:
     """Return by what this is known again."""
-    return Mark(
-        status.st_dev,
-        status.st_ino,
-        status.st_mode,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_uid,
-        status.st_gid,
-    )
+    mode, inode, device, _, uid, gid, size = status[:7]
+    return Mark(device, inode, mode, size, status.st_mtime_ns, uid, gid)
 
 
 def inverse(step: Step) -> Step:
@@ -218,7 +212,7 @@ def move(site: Site, step: Step) -> None:
         beneath.exchange(folder, name, site.area, slot)
     else:
         beneath.move(folder, name, site.area, slot)
-    if not old.fits(site.slot(number)) or (old.is_folder and not _is_empty(site, slot)):
+    if not old.fits(site.slot(number)) or (is_folder and old.is_folder and not _is_empty(site, slot)):
         back = beneath.exchange if act == PUT else beneath.move
         back(site.area, slot, folder, name)  # it changed in that very moment
         raise moved(path)

@@ -43,7 +43,7 @@ def undo(layers: Layers) -> int:
                 meant = replace(done, area=place, steps=_steps(site, done))
                 _refuse_changed(site, done, settled.load(manifest.folder(layers)))
                 unfinished.note(layers)
-                journal.write(folder, meant)
+                journal.write(folder, journal.encoded(meant))
                 _take_back(site, meant, folder)
         finally:
             apply.tidy(folder)
