@@ -347,6 +347,8 @@ def test_commits_made_in_a_linked_worktree_are_applied_apart(project):
     assert done.returncode == 0, done.stderr
     subject = ["log", "-1", "--format=%s", "refs/heads/tree"]
     assert git(project, *subject) == "first\n"
+    assert "ringfence apply --git" in inside(project, tree_of, "diff").stdout
+    assert "ringfence apply --git" in inside(project, tree_of, "apply", "--yes").stdout
     done = inside(project, tree_of, "apply", "--git", "--yes")
     assert done.returncode == LEFT
     assert git(project, *subject) == "first\n"

@@ -136,3 +136,17 @@ def test_hidden_files_are_not_the_agents_to_delete(field):
     assert found["conf/x"]["kind"] == "deleted"
     if ".env" in found:
         assert found[".env"]["conflict"].startswith("hidden from the agent")
+
+
+def test_installed_dependencies_are_one_line_among_what_is_dangerous(field):
+    script = (
+        "mkdir -p web/node_modules/a; cd web/node_modules/a; for n in 1 2 3 4 5 6 7; do echo x > $n.js; done"
+    )
+    field.sh(f"{script}; cd ../../..; echo evil > Makefile")
+    danger = field.run("diff", "--stat").out.partition("changes: ")[0]
+    assert "#   web/node_modules/: 9 paths: installed code\n" in danger
+    assert "node_modules/a" not in danger
+    assert "#   Makefile: " in danger
+    applied = field.run("apply", "--yes")
+    assert "# left out: web/node_modules/: 9 paths, installed code\n" in applied.out
+    assert field.run("diff", "--names").out.count(" !\n") == 10

@@ -147,7 +147,7 @@ def member_of(text: str, name: str) -> str:
 
 def _hint(error: OSError) -> str:
     return {
-        errno.ENOSPC: "the disk is full: free some space",
+        errno.ENOSPC: "the disk is full: free some space (`ringfence sessions remove` takes copies away)",
         errno.EDQUOT: "the disk quota is used up: free some space",
         errno.EROFS: "the file system is read-only: set RINGFENCE_STATE_DIR to a folder that can be written",
         errno.EACCES: "the state folder must belong to you: check its owner, or set RINGFENCE_STATE_DIR",

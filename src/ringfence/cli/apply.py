@@ -43,6 +43,8 @@ def main(arguments: list[str]) -> int:
     made = _report(layers, options)
     if not made.changes:
         print(f"session {layers.session} has no changes that are not applied")
+        if not options.git and (apart := git_outside.told(layers)):
+            print(apart)
         return APPLIED
     wanted = Wanted(paths=paths, leave=_leave(host, layers, options), risky=options.include_risky)
     contents: dict[bytes, bytes] = {}
@@ -192,7 +194,8 @@ def _apply(
     contents: dict[bytes, bytes],
     options: "argparse.Namespace",
 ) -> int:
-    _tell(made, chosen, asks=not (options.yes or options.interactive))
+    apart = "" if options.git else git_outside.told(layers)
+    _tell(made, chosen, apart, asks=not (options.yes or options.interactive))
     if chosen.conflicts:
         _tell_conflicts(chosen, layers)
         return CONFLICT
@@ -243,15 +246,17 @@ def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse
     print(f"committed {count} as {done.commit[:12]} on the new branch {options.commit}")
 
 
-def _tell(made: Report, chosen: Selection, *, asks: bool) -> None:
+def _tell(made: Report, chosen: Selection, apart: str, *, asks: bool) -> None:
     if asks:
         for _, line in (*summary.danger(made), *summary.summary(made)):
             print(line)
+    if apart:
+        print(apart)
     for change in chosen.changes:
         if change.after is not None and (note := _other_mode(change)):
             print(f"# {shown_path(change.path)}: {note}")
-    for one in chosen.left:
-        print(f"# left out: {shown_path(one.path)}: {one.why}")
+    for line in summary.left_out(chosen.left):
+        print(line)
     if any(one.can_approve for one in chosen.left):
         print("# what is dangerous needs a yes of its own: --interactive, or --include-risky")
 

@@ -10,6 +10,7 @@ import os
 import sys
 
 from ringfence.canonical import encode
+from ringfence.cli import git_outside
 from ringfence.cli.which import session_and_paths
 from ringfence.errors import BoundaryError, UsageError
 from ringfence.host import probe
@@ -178,6 +179,8 @@ def _lines(
         yield unified.HEAD, f"# session {layers.session} is still running: this may change"
     yield from summary.danger(chosen)
     yield from summary.summary(chosen)
+    if apart := git_outside.told(layers):
+        yield unified.NOTE, apart
     if options.names:
         yield from summary.names(chosen)
         return

@@ -6,7 +6,7 @@ host obeys (configuration, hooks, …) is never part of "all", only of what is a
 
 from ringfence.errors import UsageError
 from ringfence.value import replace
-from ringfence.workspace import overlay
+from ringfence.workspace import changes, overlay
 from ringfence.workspace.layers import Layers
 from ringfence.workspace.review.report import Report
 from ringfence.workspace.risks import git_state
@@ -15,6 +15,7 @@ from ringfence.workspace.risks.finding import Finding
 WHY = "commits, branches and other state of the main repository, which the diff does not show in words"
 OBEYED = "git on the host obeys it: only with --interactive"
 _STATE = frozenset((b"objects", b"refs", b"logs", b"packed-refs"))
+_COMMITS = frozenset((b"objects", b"refs", b"packed-refs"))
 _OWN = frozenset(
     (b"HEAD", b"ORIG_HEAD", b"COMMIT_EDITMSG", b"FETCH_HEAD", b"MERGE_HEAD", b"index", b"logs", b"refs")
 )
@@ -46,3 +47,11 @@ def is_state(path: bytes) -> bool:
     if parts[0] == b"worktrees":
         return len(parts) > 2 and parts[2] in _OWN
     return parts[0] in _STATE and parts[:2] != [b"objects", b"info"]
+
+
+def told(layers: Layers) -> str:
+    """Return the line that tells of commits which the project's own changes do not hold; or nothing."""
+    found = overlay.repository_of(layers)
+    if found is None or not any(one.path.split(b"/")[0] in _COMMITS for one in changes.read(found)):
+        return ""
+    return f"# git made commits outside of the worktree: ringfence apply --git {layers.session}"

@@ -168,6 +168,7 @@ def end(held: Held, *, discard: bool = False) -> "Usage | None":
         if not held.continued and _is_little(used) and _says_nothing(ended):
             _remove_all(folder)
             return None
+        fcntl.flock(held.lock, fcntl.LOCK_UN)  # closing is not enough while a helper just forked has it too
         return used
     finally:
         os.close(held.lock)

@@ -70,6 +70,15 @@ class TestBeginning:
 
 
 class TestEnding:
+    def test_a_helper_that_still_has_the_lock_does_not_hold_it(self, state, project):
+        held = begun(state, project)
+        with open(f"{held.layers.upper}/new", "w"):
+            pass
+        inherited = os.dup(held.lock)  # as fork does
+        overlay.end(held)
+        assert not overlay.is_running(overlay.find(str(state)))
+        os.close(inherited)
+
     def test_an_untouched_one_is_gone(self, state, project):
         held = begun(state, project)
         assert overlay.end(held) is None

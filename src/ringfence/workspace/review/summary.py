@@ -23,9 +23,10 @@ from ringfence.workspace.risks import GROUP_OF, GROUPS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ringfence.workspace.review.unified import Line
+    from ringfence.workspace.selection import Left
 
 _WORDS = {
     ADDED: "added",
@@ -35,6 +36,10 @@ _WORDS = {
     MODE: "with another mode",
     TYPE: "of another type",
 }
+_INSTALLED = frozenset(
+    (b"node_modules", b"site-packages", b"dist-packages", b".venv", b"venv", b"bower_components")
+)
+_FEW = 5  # paths of installed dependencies that are listed one by one
 _BAR = 40  # characters of the longest bar in `--stat`
 
 
@@ -85,12 +90,45 @@ def danger(report: Report) -> "Iterator[Line]":
             continue
         paths = len({finding.path for finding in found})
         yield HEAD, f"# DANGER: {paths} path{'' if paths == 1 else 's'}: {group}"
+        bundles = _bundles(finding.path for finding in found)
+        for name, count in bundles.items():
+            risks = {finding.risk for finding in found if bundle(finding.path) == name}
+            yield NOTE, f"#   {shown_path(name)}/: {count} paths: {', '.join(sorted(risks))}"
         for finding in found:
+            if bundle(finding.path) in bundles:
+                continue
             line = f":{finding.line}" if finding.line else ""
             yield NOTE, f"#   {shown_path(finding.path)}{line}: {finding.risk}: {finding.why}"
             if finding.excerpt:
                 yield META, f"#       {finding.excerpt}"
         yield META, ""
+
+
+def bundle(path: bytes) -> bytes:
+    """Return the folder of installed dependencies that a path lies in, the outermost; or nothing."""
+    parts = path.split(b"/")
+    at = next((at for at, part in enumerate(parts) if part in _INSTALLED), -1)
+    return b"/".join(parts[: at + 1])
+
+
+def _bundles(paths: "Iterable[bytes]") -> dict[bytes, int]:
+    """Return the folders that are told of in one line: one yes or no is about all that is in them."""
+    found: dict[bytes, int] = {}
+    for path in set(paths):
+        if name := bundle(path):
+            found[name] = found.get(name, 0) + 1
+    return {name: found[name] for name in sorted(found) if found[name] > _FEW}
+
+
+def left_out(left: "Iterable[Left]") -> "Iterator[str]":
+    """Yield what an apply leaves out, and why; installed dependencies by their folder."""
+    every = tuple(left)
+    bundles = _bundles(one.path for one in every)
+    for name, count in bundles.items():
+        yield f"# left out: {shown_path(name)}/: {count} paths, installed code"
+    for one in every:
+        if bundle(one.path) not in bundles:
+            yield f"# left out: {shown_path(one.path)}: {one.why}"
 
 
 def names(report: Report) -> "Iterator[Line]":
