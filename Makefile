@@ -9,10 +9,10 @@ T      ?=
 BOOTSTRAP = $(firstword $(PYTHON) python3) scripts/bootstrap.py --venv $(VENV) $(if $(PYTHON),--python $(PYTHON))
 IN        = $(VENV)/bin
 PYTEST    = $(IN)/python -m pytest
-SOURCES   = src tests demo benchmarks scripts
+SOURCES   = src tests demo benchmarks scripts fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help run-time dev check lint test parts demo golden contain bench docs lock clean
+.PHONY: help run-time dev check lint test parts fuzz demo golden contain bench docs lock clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -36,6 +36,11 @@ parts:
 
 test: dev parts ## run the whole suite, or a part: make test T=tests/unit
 	$(PYTEST) $(T)
+
+SECONDS_EACH ?= 8
+
+fuzz: dev ## fuzz what reads bytes of agents and upstreams, some seconds each (with atheris, if it is in .venv)
+	$(IN)/python fuzz/run.py --seconds $(SECONDS_EACH)
 
 demo: run-time ## watch an agent work, then try to break out
 	@$(IN)/python demo/run.py

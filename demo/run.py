@@ -22,13 +22,15 @@ WIDTH = min(max(shutil.get_terminal_size().columns, 80), 100)
 
 POLICY = """\
 # What the operator allows this agent, beside ringfence's defaults
-[workspace]
-mode = "direct"
-
 [[egress.allow]]
 host    = "api.example.test"
 methods = ["GET", "POST"]
 paths   = ["/v1/**"]
+
+[[egress.ask]]
+host    = "api.example.test"
+methods = ["PUT"]
+reason  = "a release goes out to customers"
 
 [credentials.demo]
 source      = "env:DEMO_API_KEY"
@@ -46,12 +48,15 @@ extra_ca = [{ca}]
 read = [{agent}]
 """
 
+LEFT = 123  # `ringfence apply`: something is left for review
+
 # step → what the reader is told it does
 WORK = {
     "run_tests": "runs the project's tests",
     "fix_bug": "edits invoice.py",
     "run_tests again": "runs the tests again",
     "ask_for_review": "calls an HTTPS API with a key",
+    "release": "waits until you approve its PUT",
 }
 # step → what it does, what stood in the way
 ATTACK = {
@@ -66,8 +71,8 @@ ATTACK = {
     "delete_everything": ("sends DELETE to the allowed host", "egress rules: methods"),
     "smuggle_own_key": ("uploads under its own account", "the gate replaces keys"),
     "write_bashrc": ("writes ~/.bashrc", "private home"),
-    "write_hook": ("writes .git/hooks/pre-commit", "read-only for the agent"),
-    "move_hooks": ("moves .git away", "pinned folders"),
+    "write_hook": ("writes .git/hooks/pre-commit", "the agent works on a copy"),
+    "skip_test": ("switches a test off", "the agent works on a copy"),
     "make_namespace": ("makes itself root in a namespace", "system call filter"),
     "stay_behind": ("leaves a process behind", "ended with the session"),
 }
@@ -190,6 +195,27 @@ class Stage:
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
+    def session(self, *command: str) -> tuple[subprocess.CompletedProcess[str], str]:
+        """Run the agent, and answer its one question meanwhile; return also what was asked."""
+        words = [*RINGFENCE, "run", "--", *command]
+        with subprocess.Popen(
+            words, cwd=self.project, env=self.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as agent:  # fmt: skip
+            asked = self._answer(agent)
+            out, err = agent.communicate(timeout=120)
+        return subprocess.CompletedProcess(words, agent.returncode, out, err), asked
+
+    def _answer(self, agent: subprocess.Popen[str]) -> str:
+        """Say yes, once, to what waits in another terminal."""
+        while agent.poll() is None:
+            for line in self.ringfence("approve", "--json").stdout.splitlines():
+                question = json.loads(line)
+                done = self.ringfence("approve", question["name"], "--once")
+                return f"{question['method']} {question['url']}: {done.stdout.strip()}"
+            time.sleep(0.1)
+        return ""
+
     def close(self) -> None:
         """End the API."""
         self.api.stdin.close()
@@ -204,14 +230,15 @@ def show(stage: Stage) -> Account:
     print(textwrap.indent(POLICY.partition("\n\n# For the demo")[0], "    "))
     command = ["python3", f"{stage.agent}/agent.py", f"{stage.agent}/facts.json"]
     print(f"\n$ ringfence run -- {' '.join([os.path.basename(word) for word in command])}")
-    done = stage.ringfence("run", "--", *command)
+    done, asked = stage.session(*command)
     taken = steps(done.stdout)
     if not taken:
         print(done.stderr.strip())
         account.line("the session", f"did not reach the agent: status {done.returncode}", good=False)
         return account
-    tell_work(account, taken)
+    tell_work(account, taken, asked)
     tell_attacks(account, taken)
+    tell_review(account, stage)
     tell_log(account, stage)
     tell_remains(account, stage, done)
     return account
@@ -228,13 +255,14 @@ def steps(output: str) -> dict[str, dict]:
     return taken
 
 
-def tell_work(account: Account, taken: dict[str, dict]) -> None:
+def tell_work(account: Account, taken: dict[str, dict], asked: str) -> None:
     """Tell what an agent is there for."""
     account.head("1. What worked")
     for step, what in WORK.items():
         told = taken.get(step, {"succeeded": None, "seen": "not reached"})
         wanted = step != "run_tests"  # the first time the bug is still there
         account.line(what, told["seen"], good=told["succeeded"] is wanted)
+    account.line("(ringfence approve, meanwhile)", asked or "nothing was asked", good="PUT " in asked)
 
 
 def tell_attacks(account: Account, taken: dict[str, dict]) -> None:
@@ -245,9 +273,40 @@ def tell_attacks(account: Account, taken: dict[str, dict]) -> None:
         account.line(what, told["seen"], good=told["succeeded"] is False, by=by)
 
 
+def tell_review(account: Account, stage: Stage) -> None:
+    """Show what changed, what is dangerous first; apply it; see what landed."""
+    account.head("3. What you review and apply (ringfence diff --stat; ringfence apply --yes)")
+    before = read(stage.project, "invoice.py")
+    shown = stage.ringfence("diff", "--stat").stdout
+    applied = stage.ringfence("apply", "--yes")
+    for line in f"{shown}\n{applied.stdout}".splitlines():
+        print(f"  {line[: WIDTH - 3]}{'…' if len(line) > WIDTH - 3 else ''}")
+    print()
+    danger = shown.partition("# 3 changes")[0]
+    account.line(
+        "the hook and the skipped test", "first in the review, as dangerous",
+        good="pre-commit: git" in danger and "test_invoice.py:" in danger and "invoice.py |" not in danger,
+    )  # fmt: skip
+    account.line("the project, before", "untouched", good="return amount - discount" in before)
+    good = "100 - discount" in read(stage.project, "invoice.py")
+    account.line("the agent's fix", "is in invoice.py", good=good and applied.returncode == LEFT)
+    same = read(stage.project, "tests", "test_invoice.py") == read(HERE, "sample", "tests", "test_invoice.py")
+    account.line("the test", "as before", good=same)
+    hooks = os.listdir(os.path.join(stage.project, ".git", "hooks"))
+    account.line(".git/hooks", "as before" if not hooks else str(hooks), good=not hooks)
+    undone = stage.ringfence("undo")
+    account.line(
+        "ringfence undo",
+        undone.stdout.partition(";")[0].strip(),
+        good=read(stage.project, "invoice.py") == before,
+    )
+    thrown = stage.ringfence("discard", "--yes")
+    account.line("ringfence discard", "the copy is gone", good=thrown.returncode == 0)
+
+
 def tell_log(account: Account, stage: Stage) -> None:
     """Show the session's log, and check that it holds what it must."""
-    account.head("3. What is on record (ringfence log; time and session left out)")
+    account.head("4. What is on record (ringfence log; time and session left out)")
     for line in stage.ringfence("log").stdout.splitlines():
         text = line.split(maxsplit=2)[-1]
         print(f"  {text[: WIDTH - 3]}{'…' if len(text) > WIDTH - 3 else ''}")
@@ -271,15 +330,10 @@ def tell_log(account: Account, stage: Stage) -> None:
 
 def tell_remains(account: Account, stage: Stage, done: subprocess.CompletedProcess[str]) -> None:
     """Look at this machine after the session."""
-    account.head("4. What this machine looks like afterwards")
+    account.head("5. What this machine looks like afterwards")
     said = (done.stderr.strip().splitlines() or ["nothing on standard error"])[-1]
     account.line("the agent's own exit status", f"{done.returncode}; {said}", good=done.returncode == 0)
-    account.line(
-        "the agent's fix", "is in invoice.py", good="100 - discount" in read(stage.project, "invoice.py")
-    )
     account.line("~/.bashrc", "as before", good=read(stage.home, ".bashrc") == "# the operator's own\n")
-    hooks = os.listdir(os.path.join(stage.project, ".git", "hooks"))
-    account.line(".git/hooks", "as before" if not hooks else str(hooks), good=not hooks)
     alive = gone(stage.marker)
     account.line("processes of the session", "none" if not alive else f"alive: {alive}", good=not alive)
     keys = {json.loads(line)["key"] for line in read(stage.outside, "requests").splitlines()}

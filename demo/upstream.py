@@ -41,7 +41,7 @@ class Api(http.server.BaseHTTPRequestHandler):
         else:
             self.answer(401, {"error": "unknown key"})
 
-    do_GET = do_DELETE = do_POST  # noqa: N815 - http.server's names
+    do_GET = do_PUT = do_DELETE = do_POST  # noqa: N815 - http.server's names
 
     def answer(self, status: int, reply: dict[str, str]) -> None:
         """Send JSON."""

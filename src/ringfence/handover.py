@@ -74,6 +74,10 @@ class Handover(Struct):
     resolvers: tuple[tuple[str, str], ...] = ()  # domain -> nameserver
     trust_file: str = ""  # the operator's own bundle of authorities in place of the system's
     trust_dir: str = ""
+    content: str = (
+        ""  # where it is kept which files hold keys (`workspace.detect`); looked at again and again
+    )
+    unmask: tuple[str, ...] = ()  # those of them that the policy gives up
 
 
 def proxy_credential(proxy: str, source: str) -> tuple[Credential, ...]:

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from ringfence.boundary import launch, limits
+from ringfence.boundary import detector, launch, limits
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import usable_credentials
@@ -49,7 +49,7 @@ def _tidy_up(request: Request, host: Host) -> None:
     for killed, moved in folder.sweep(host):
         if not request.quiet:
             sys.stderr.write(f"ringfence: session {killed} was killed before it could tidy up\n")
-            sys.stderr.write(_set_aside_text(moved) + "\n")
+            sys.stderr.write(moved.text + "\n")
 
 
 class _Session:
@@ -67,6 +67,7 @@ class _Session:
         self._authority: Authority | None = None
         self._supervisor: Supervisor | None = None
         self._copy: Held | None = None
+        self._looking: detector.Looking | None = None
         self._folder: Folder = folder.create(host)
         try:
             self._plan = self._decide()
@@ -196,9 +197,9 @@ class _Session:
 
     def review(self) -> int:
         """Apply what the policy lets through without a person."""
-        from ringfence.boundary import copies
+        from ringfence import deeds
 
-        return copies.review(self._copy, self._plan.policy, self._say)
+        return deeds.review(self._host, self._copy, self._plan.policy, self._say)
 
     def _watch(self) -> "Outcome":
         from ringfence.boundary.supervise import Supervisor, Watch
@@ -213,6 +214,7 @@ class _Session:
             terminal.restore()
             raise
         memory = made.policy.limits.memory if self._group is None else None
+        self._looking = detector.Looking(made, self._host)
         watch = Watch(
             pid=child.pid,
             ready=child.ready,
@@ -224,6 +226,7 @@ class _Session:
             early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
             quota=self._quota(),
             on_stood=self._note_boundary,
+            later=self._looking.start,
         )
         self._supervisor = Supervisor(watch, self._start_gate)
         return self._supervisor.run()
@@ -312,6 +315,8 @@ class _Session:
             from ringfence.boundary.supervise import stop_gate
 
             stop_gate(self._supervisor.gate, self._control)
+        for line in self._looking.end() if self._looking is not None else ():
+            self._say(line)
         if outcome is None:
             _kill(self._prepared.child.pid)
         self._reason = self._why(outcome)
@@ -334,7 +339,7 @@ class _Session:
         changed = self._end_copy()
         set_aside = self._set_aside()  # done and told also where the log cannot be written
         for moved in set_aside:
-            self._say(_set_aside_text(moved))
+            self._say(moved.text)
         with Writer.resume(self._folder.log) as log:
             for moved in set_aside:
                 log.append("set-aside", path=moved.path, to=moved.to, problem=moved.problem)
@@ -396,7 +401,7 @@ class _Session:
         if self._reason:
             self._say(f"ringfence: session ended: {self._reason}")
         if self._supervisor is not None and self._supervisor.gate_died and not self._reason:
-            self._say(f"ringfence: the gate ended before the session; see {self._folder.path}/egress.log")
+            self._say(f"ringfence: the gate ended before the session; see `ringfence log {self._folder.id}`")
         if self._supervisor is not None and self._supervisor.gate:
             self._tell_complaints()
             self._tell_refusals()
@@ -413,16 +418,17 @@ class _Session:
 
     def _tell_complaints(self) -> None:
         """Pass on what the gate's process wrote on its standard error, such as a port that is taken."""
-        with open(f"{self._folder.path}/egress.log", encoding="utf-8", errors="backslashreplace") as file:
+        path = f"{self._folder.path}/egress.log"
+        with open(path, encoding="utf-8", errors="backslashreplace") as file:
             text = file.read(1 << 16).strip()
         if text:
             self._say(text)
+        else:
+            os.unlink(path)
 
     def _tell_refusals(self) -> None:
-        count = 0
         with open(self._folder.log, "rb") as log:
-            for line in log:
-                count += b'"effect":"deny"' in line or b'"answer":"deny"' in line
+            count = sum(b'"effect":"deny"' in line or b'"answer":"deny"' in line for line in log)
         if count:
             what = "request was" if count == 1 else "requests were"
             self._say(
@@ -432,13 +438,6 @@ class _Session:
     def _say(self, text: str) -> None:
         if not self._request.quiet:
             sys.stderr.write(text + "\n")
-
-
-def _set_aside_text(moved: "Moved") -> str:
-    what = f"{moved.path.encode('unicode_escape').decode()} appeared, {moved.what}"
-    if moved.problem:
-        return f"ringfence: warning: {what}, and could not be moved: {moved.problem}"
-    return f"ringfence: {what}: moved to {moved.to}"
 
 
 def _kill(pid: int) -> None:

@@ -1,5 +1,6 @@
 """What an agent leaves in its copy, taken over by a person: real sessions, real commands, root and ordinary."""
 
+import json
 import os
 import pty
 import select
@@ -285,6 +286,13 @@ def test_a_yes_to_what_is_dangerous_is_its_approval(project):
     assert content(project, "src/code.py") == "print(1)\n"
 
 
+def test_a_yes_to_a_file_brings_the_new_folders_that_are_dangerous_with_it(project):
+    work(project, "mkdir -p .github/workflows; echo 'on: push' > .github/workflows/ci.yml")
+    status, text = answered(project, ["y"], "apply", "-i", "--yes")
+    assert status == 0, text
+    assert content(project, ".github/workflows/ci.yml") == "on: push\n"
+
+
 def test_quitting_leaves_the_rest(project):
     work(project, HUNKS)
     status, text = answered(project, ["n", "y", "q"], "apply", "-i", "--yes")
@@ -364,3 +372,29 @@ def test_what_git_obeys_is_never_applied_with_the_rest():
     for path in (b"config", b"hooks/pre-commit", b"info/attributes", b"objects/info/alternates", b"worktrees/tree/gitdir",
                  b"worktrees/tree/config.worktree", b"modules/x/config", b"HEAD", b"description"):  # fmt: skip
         assert not is_state(path)
+
+
+@pytest.mark.guarantee("A1")
+def test_what_is_done_with_a_copy_is_on_record(project):
+    work(project, "echo 2 > src/code.py; echo x > new")
+    assert project.ringfence("apply", "--yes", "src/code.py").returncode == 0
+    assert project.ringfence("undo").returncode == 0
+    assert project.ringfence("undo").returncode == 2  # nothing to take back, which is on record as well
+    assert project.ringfence("discard", "--yes").returncode == 0
+    records = [json.loads(line) for line in project.ringfence("log", "--json").stdout.splitlines()]
+    deeds = [one for one in records if one["kind"] in {"apply", "undo", "discard"}]
+    session = deeds[0]["copy"]
+    assert [(one["kind"], one["copy"]) for one in deeds] == [
+        (kind, session) for kind in ("apply", "undo", "undo", "discard")
+    ]
+    assert (deeds[0]["paths"], deeds[0]["first"], len(deeds[0]["manifest"])) == (1, ["src/code.py"], 64)
+    assert deeds[2]["failed"] == "UsageError"
+    assert project.ringfence("log", "--verify").returncode == 0
+    last = [json.loads(line) for line in project.ringfence("log", "last", "--json").stdout.splitlines()]
+    assert last[0]["command"][0] == "sh"  # of the agent's session
+
+
+def test_the_last_session_is_the_one_that_began_last_also_within_a_second(project):
+    for at in range(4):
+        work(project, f"echo x > new{at}")
+        assert f"new{at}" in project.ringfence("diff", "--names").stdout

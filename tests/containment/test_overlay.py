@@ -100,6 +100,13 @@ class TestNothingLands:
         assert status.st_rdev == 0
         assert (made["ended"], made["kind"], made["xattr"]) == (True, "overlay", "user.overlay")
 
+    @pytest.mark.parametrize("script", ["touch old", "cp old x; cp x old; rm x", "mkdir d; rmdir d"])
+    def test_what_is_no_change_leaves_no_copy(self, users, script):
+        users.put("old", "one\n")
+        done = users.sh(script)
+        assert (done.code, done.err) == (0, "")
+        assert listed(users) == []
+
     def test_one_line_says_how_much_changed_and_what_to_do(self, users):
         users.put("old")
         done = users.sh("echo 1 > a; echo 2 > b; rm old")

@@ -153,6 +153,31 @@ def test_a_request_under_way_is_judged_again(one, serve):
         release.set()
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_still_being_dialled_is_judged_again_before_it_passes(one, kept):
+    """A listener whose backlog is full takes no connection until it is emptied."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        filling = [socket.socket() for _ in range(3)]
+        for sock in filling:
+            sock.setblocking(False)
+            sock.connect_ex(full.getsockname())
+        slow = ((TCP, f"127.0.0.1:{full.getsockname()[1]}"),)
+        service = one(RAW, static=slow)
+        with service.plain() as client:
+            client.settimeout(WAIT)
+            client.sendall(f"CONNECT {TCP}:7 HTTP/1.1\r\nHost: {TCP}:7\r\n\r\n".encode())
+            eventually(lambda: service.events(kind="verdict"))
+            service.write(*((RAW, allow(HOST)) if kept else (allow(HOST),)), static=slow)
+            service.reload()
+            full.settimeout(WAIT)
+            taken = [full.accept()[0] for _ in range(2)]  # the next SYN comes through
+            assert read_head(client).split(b" ")[1] == (b"200" if kept else b"403")
+        for sock in (*filling, *taken):
+            sock.close()
+
+
 def test_an_open_connection_is_judged_by_the_new_rules(one):
     service = one(allow(HOST))
     sock, _ = service.connect(f"{HOST}:443")

@@ -4,6 +4,7 @@ Only the gate's process is counted, so a slow client and a slow upstream do no h
 machine, so the budgets are scaled by how fast this one runs plain Python.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -17,8 +18,8 @@ from gates import Running, Upstream, Upstreams, credential, rule
 from ringfence.policy.model import Gateway
 
 HOST = "api.example.com"
-REQUESTS = 400
-SPIN = 0.050  # seconds that `spin` takes where the budgets were set
+REQUESTS, RUNS = 400, 15
+SPIN = 0.0168  # seconds that `spin` takes where the budgets were set; a request took 120 to 130 µs there
 HEADERS = b"User-Agent: test\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\nX-Runtime: node\r\nX-Version: 1\r\n"
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: today\r\nContent-Length: 1000\r\n\r\n"
@@ -43,16 +44,17 @@ def used(pid):
         return int(file.read().split()[0]) / 1e9
 
 
-def cost(gate, sock, head):
-    """Return the gate's CPU for one request, in microseconds: the best of five runs."""
+def cost(gate, sock, head, budget):
+    """Return the gate's CPU for one request, in microseconds: the best of some runs, more on a busy machine."""
     best = 1e9
-    for _ in range(5):
+    for number in range(RUNS):
         before = used(gate.process.pid)
         for _ in range(REQUESTS):
             sock.sendall(head)
-            answer = read_answer(sock)
-            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert read_answer(sock).startswith(b"HTTP/1.1 200 ")
         best = min(best, (used(gate.process.pid) - before) / REQUESTS * 1e6)
+        if number >= 2 and best <= budget:
+            break
     return best
 
 
@@ -90,13 +92,27 @@ def budget():
 
 def test_an_intercepted_request_stays_within_its_budget(gate, budget):
     with gate.connect(f"{HOST}:443") as sock:
-        spent = cost(gate, sock, b"GET /a HTTP/1.1\r\nHost: api.example.com\r\n" + HEADERS + b"\r\n")
-    print("X", spent, spin())
-    assert spent <= budget(320)
+        head = b"GET /a HTTP/1.1\r\nHost: api.example.com\r\n" + HEADERS + b"\r\n"
+        assert cost(gate, sock, head, budget(160)) <= budget(160)
 
 
 def test_a_gateway_request_stays_within_its_budget(gate, budget):
     with gate.plain() as sock:
-        spent = cost(gate, sock, b"GET /a HTTP/1.1\r\nHost: model.gateway.internal\r\n" + HEADERS + b"\r\n")
-    print("X", spent)
-    assert spent <= budget(260)
+        head = b"GET /a HTTP/1.1\r\nHost: model.gateway.internal\r\n" + HEADERS + b"\r\n"
+        assert cost(gate, sock, head, budget(150)) <= budget(150)
+
+
+def test_many_idle_connections_take_little_memory(gate):
+    def resident():
+        with open(f"/proc/{gate.process.pid}/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+    head = b"GET /a HTTP/1.1\r\nHost: api.example.com\r\n" + HEADERS + b"\r\n"
+    with contextlib.ExitStack() as stack:
+        before = 0
+        for number in range(120):
+            sock = stack.enter_context(gate.connect(f"{HOST}:443"))
+            sock.sendall(head)
+            read_answer(sock)
+            before = resident() if number == 19 else before
+        assert (resident() - before) / 100 <= 45  # KiB each; 26 where this was written

@@ -10,7 +10,13 @@ from ringfence.host.model import Host
 from ringfence.policy import parameters, preset
 from ringfence.policy.load import effective
 
-ARGUMENTS = {"repository": "acme/app@agent/*", "npm": "react,@babel/core", "pypi": "requests"}
+ARGUMENTS = {
+    "repository": "acme/app@agent/*",
+    "npm": "react,@babel/core",
+    "pypi": "requests",
+    "region": "us-east-1",
+    "project": "acme-prod/us-east5",
+}
 USES = [
     f"{name}:{ARGUMENTS[parameters.KINDS[name]]}" if name in parameters.KINDS else name
     for name in preset.names()

@@ -19,7 +19,7 @@ ROWS = [
     {"policy", "shell", "host"},
     {"handover", "approval", "verdict", "workspace", "credential", "audit"},
     {"boundary", "egress"},
-    {"deploy", "preparation"},
+    {"deploy", "preparation", "deeds"},
     {"session"},
     {"aio", "broker", "fleet", "verify", "ui", "integrations"},
     {"cli"},

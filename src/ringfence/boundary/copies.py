@@ -64,13 +64,14 @@ def add_repository(held: Held, survey: Survey, owner: int) -> None:
 def _copy(held: Held, policy: Policy, survey: Survey, hidden: tuple[str, ...], owner: int) -> None:
     from ringfence.workspace import snapshot
 
+    texts = project.shown_texts(survey)
     try:
         snapshot.take(
             survey.workspace,
             held.layers.upper,
             f"{held.folder}/{overlay.BASE}",
-            skipped=(*hidden, *survey.kept),
-            texts=survey.clean_configs,
+            skipped=(*(path for path in hidden if path not in dict(texts)), *survey.kept),
+            texts=texts,
             bounded=not policy.workspace.snapshot,
             owner=owner,
         )
@@ -126,13 +127,18 @@ def check_asked(policy: Policy, session: str, *, review: bool) -> None:
         )
 
 
-def review(held: Held | None, policy: Policy, say: "Callable[[str], None]") -> int:
+def left(held: Held | None) -> Layers | None:
+    """Return what a session left in its copy, or None where it changed nothing."""
+    if held is None or not os.path.exists(f"{held.folder}/{overlay.LAYERS}"):
+        return None
+    return overlay.load(f"{held.folder}/{overlay.LAYERS}")
+
+
+def review(layers: Layers, policy: Policy, say: "Callable[[str], None]") -> int:
     """Apply what the policy lets through without a person; return the status for the shell."""
     from ringfence.workspace import automatic
 
-    if held is None or not os.path.exists(f"{held.folder}/{overlay.LAYERS}"):
-        return automatic.APPLIED  # nothing was changed
-    outcome = automatic.finish(overlay.load(f"{held.folder}/{overlay.LAYERS}"), policy.review.auto)
+    outcome = automatic.finish(layers, policy.review.auto)
     if outcome.text:
         say(f"ringfence: {outcome.text}")
     return outcome.status

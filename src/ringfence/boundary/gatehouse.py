@@ -2,7 +2,7 @@
 
 import os
 
-from ringfence.boundary import launch, syscalls
+from ringfence.boundary import detector, launch, syscalls
 from ringfence.boundary.folder import Folder
 from ringfence.boundary.model import Plan
 from ringfence.canonical import encode
@@ -11,6 +11,7 @@ from ringfence.handover import Handover, Listener, proxy_credential
 from ringfence.host import probe
 from ringfence.host.model import Host
 from ringfence.policy.model import Credential, Policy
+from ringfence.workspace import detect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def start(
         proxy_port=plan.wire.proxy_port,
         session_dir=folder.path,
         canaries=plan.canaries,
+        content=detect.file_of(host.cache_dir, root) if detector.wanted(plan.policy) else "",
+        unmask=plan.policy.workspace.unmask,
         masked=tuple([one.path for one in plan.workspace.hidden][:MASKED_LOOKED_AT]),
         **told(plan.policy, credentials, host, root),
     )

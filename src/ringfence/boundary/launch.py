@@ -203,10 +203,34 @@ def start_egress(handover: int, passed: tuple[int, ...], errors: str) -> int:
         os._exit(125)
 
 
+def start_looking(workspace: str, file: str) -> int:
+    """Start the process that looks into files for keys; return its pid. It ends with the launcher."""
+    argv = [sys.executable, "-I", "-c", _LOOK, workspace, file, os.path.dirname(os.path.dirname(_HERE))]
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 15)
+        if os.getppid() != parent:
+            os._exit(0)
+        os.setsid()
+        _own_streams("/dev/null")
+        syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
+        environment = {"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {}
+        os.execve(sys.executable, argv, environment)  # noqa: S606 - no shell, that is the point
+    finally:
+        os._exit(125)
+
+
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _EGRESS = (
     "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "
     "from ringfence.egress.__main__ import main; main()"
+)
+_LOOK = (
+    "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "
+    "from ringfence.boundary import detector; detector.main(*sys.argv[1:])"
 )
 _MINT = (
     "import sys; root = sys.argv.pop(); root in sys.path or sys.path.insert(0, root); "

@@ -1,6 +1,6 @@
 """Deciding: policy, host and survey in, plan out. Pure; what it returns is all that launching needs."""
 
-from ringfence.boundary import environment, guarantees, limits, project
+from ringfence.boundary import environment, guarantees, limits, project, shown
 from ringfence.boundary.canaries import mounts as lay_mounts
 from ringfence.boundary.environment import INSIDE, TRUST
 from ringfence.boundary.model import Mount, Plan, Wire
@@ -52,6 +52,14 @@ def plan(
     uid, gid = inside_identity(host, survey)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
+    shown.check(
+        credentials,
+        survey.shown,
+        survey.findings.hidden,
+        mode=policy.workspace.mode,
+        workspace=survey.workspace,
+        writable=survey.writable_paths,
+    )
     workspace = project.assess(policy, survey, place)
     mounts = (
         *_system(survey),

@@ -8,6 +8,7 @@ readonly   the real files under a layer without the hidden ones
 scratch    an empty folder in memory
 """
 
+from ringfence.boundary import shown
 from ringfence.boundary.environment import INSIDE
 from ringfence.boundary.model import Hidden, Mount, WorkspacePlan
 from ringfence.boundary.survey import Survey
@@ -17,6 +18,8 @@ from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, WHOLE
 from ringfence.workspace.scan import Found
 
 MASKED_FILE, MASKED_FOLDER = f"{INSIDE}/hidden", f"{INSIDE}/hidden.d"
+
+_PLACEHOLDERS = "settings with placeholders instead of keys"
 
 
 class Place(Struct):
@@ -60,9 +63,15 @@ def assess(policy: Policy, survey: Survey, place: Place) -> WorkspacePlan:
         mode=mode,
         hidden=hidden,
         protected=tuple(f"{root}/{path}" for path in protected),
-        pinned=tuple(f"{root}/{path}" for path in _ancestors(all_protected)),  # .envrc is masked and obeyed
+        # .envrc is masked and obeyed; of a file that the gate reads nobody may take the place
+        pinned=tuple(f"{root}/{path}" for path in _ancestors((*all_protected, *_copies(survey)))),
         watched=policy.workspace.protect,
     )
+
+
+def _copies(survey: Survey) -> dict[str, str]:
+    """Return the settings files that are shown with placeholders."""
+    return {one.path: one.text for one in shown.fit(survey.shown, survey.findings.hidden)}
 
 
 def _hidden(root: str, found: tuple[Found, ...]) -> tuple[Hidden, ...]:
@@ -88,12 +97,13 @@ def mounts(workspace: WorkspacePlan, policy: Policy, survey: Survey, place: Plac
         )
     if workspace.mode == "readonly":
         return (
+            *_stand_ins(root, tuple(_copies(survey).items()), _PLACEHOLDERS),
             Mount(kind="masked", source=root, target=root, why="the project, read-only", noexec=noexec),
             *_clean_configs(survey),
         )
     if workspace.mode == "overlay":
         return _copied(workspace, survey, place, noexec=noexec)
-    kind = "rw" if survey.writable else "ro"
+    kind, copies = "rw" if survey.writable else "ro", _copies(survey)
     return (
         Mount(kind=kind, source=root, target=root, why="the project", noexec=noexec),
         *(
@@ -104,7 +114,12 @@ def mounts(workspace: WorkspacePlan, policy: Policy, survey: Survey, place: Plac
             Mount(kind="ro", source=path, target=path, why="the host runs or obeys it", noexec=noexec)
             for path in workspace.protected
         ),
-        *(mask(one.path, directory=one.directory) for one in workspace.hidden),
+        *(
+            mask(one.path, directory=one.directory)
+            for one in workspace.hidden
+            if one.path[len(root) + 1 :] not in copies
+        ),
+        *_covered(root, copies),
         *_clean_configs(survey),
     )
 
@@ -137,6 +152,7 @@ def _copied(workspace: WorkspacePlan, survey: Survey, place: Place, *, noexec: b
         )
     return (
         *_stand_ins(workspace.root, survey.clean_configs),
+        *_stand_ins(workspace.root, tuple(_copies(survey).items()), _PLACEHOLDERS),
         *(Mount(kind="stand-in", target=path, why="to mount on") for path in workspace.kept),
         Mount(
             kind="overlay",
@@ -168,17 +184,33 @@ def _linked(survey: Survey, place: Place) -> tuple[Mount, ...]:
     )
 
 
-def _stand_ins(root: str, texts: tuple[tuple[str, str], ...]) -> tuple[Mount, ...]:
-    why = "a git configuration without its credentials"
+def _stand_ins(
+    root: str, texts: tuple[tuple[str, str], ...], why: str = "a git configuration without its credentials"
+) -> tuple[Mount, ...]:
     return tuple(
         Mount(kind="stand-in", target=f"{root}/{path}", text=text, directory=False, why=why)
         for path, text in texts
     )
 
 
+def _covered(root: str, copies: dict[str, str]) -> tuple[Mount, ...]:
+    """Cover settings files with copies that hold placeholders."""
+    out = []
+    for number, (path, text) in enumerate(copies.items()):
+        copy = f"{INSIDE}/settings-{number}"
+        out.append(Mount(kind="text", target=copy, text=text, why=_PLACEHOLDERS))
+        out.append(Mount(kind="mask", source=copy, target=f"{root}/{path}", why="credentials"))
+    return tuple(out)
+
+
 def kept_folder(base: str, path: str) -> str:
     """Return where a kept folder of the project lies on the host."""
     return f"{base}/{path.replace('%', '%25').replace('/', '%2F')}"
+
+
+def shown_texts(survey: Survey) -> tuple[tuple[str, str], ...]:
+    """Return all files of the project that are shown as texts of ours: (path, text)."""
+    return (*survey.clean_configs, *_copies(survey).items())
 
 
 def notes(policy: Policy, survey: Survey, place: Place) -> list[str]:

@@ -29,6 +29,7 @@ SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM, SIGWINCH = 1, 2, 3, 9, 15, 28
 _FORWARDED = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
 GRACE = 1.0  # seconds between a forwarded signal and the end by force
 _SAMPLE = 0.2  # seconds between two looks at the memory used
+_LATER = 0.3  # seconds until what a short session need not pay for
 _READY_WAIT = 30.0  # seconds for bubblewrap to get as far as the command
 
 
@@ -44,6 +45,7 @@ class Watch(Struct):
     group: Group | None
     early: bool  # start the gate's process at once
     quota: "Quota | None" = None  # on what the session writes
+    later: "Callable[[], None] | None" = None  # called once, when the session has lasted a moment
     on_stood: "Callable[[tuple[int, ...]], None] | None" = None  # gets the boundary's processes
 
 
@@ -74,6 +76,7 @@ class Supervisor:
         self.gate = 0  # pid of its process, once started
         self.gate_died = False  # while the session was alive
         self._gate_end = -1
+        self._later = watch.later
 
     def run(self) -> Outcome:
         """Watch until the session is over."""
@@ -120,12 +123,16 @@ class Supervisor:
             until.append(now + _SAMPLE)
         if self._watch.quota is not None:
             until.append(now + self._watch.quota.every)
+        if self._later is not None:
+            until.append(started + _LATER)
         if not self._stood:
             until.append(started + _READY_WAIT)
         return max(0.0, min(until) - now) * 1000 + 1 if until else None
 
     def _check_clock(self, started: float) -> None:
         now, watch = time.monotonic(), self._watch
+        if now >= started + _LATER:
+            self._call_later()
         if self._force_at is not None and now >= self._force_at:
             self._kill(self._reason)
         if watch.wall_time is not None and now >= started + watch.wall_time:
@@ -140,6 +147,11 @@ class Supervisor:
             too_much = watch.quota.look()
             if too_much:
                 self._kill(too_much)
+
+    def _call_later(self) -> None:
+        later, self._later = self._later, None
+        if later is not None:
+            later()
 
     def _handle(self, fd: int) -> None:
         watch = self._watch
@@ -192,6 +204,7 @@ class Supervisor:
         self.gate = self._start_gate(self._inside_listener)
         self._gate_end = os.pidfd_open(self.gate)
         self._poll.register(self._gate_end, select.POLLIN)
+        self._call_later()
 
     # --- ending --------------------------------------------------------------------------------
 

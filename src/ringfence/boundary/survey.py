@@ -8,7 +8,8 @@ import os
 import stat
 import sys
 
-from ringfence.boundary import landlock
+from ringfence.boundary import landlock, shown
+from ringfence.boundary.shown import Shown
 from ringfence.canonical import sha256
 from ringfence.credential.authority import mount_points
 from ringfence.host import identity, toolchains
@@ -16,7 +17,7 @@ from ringfence.host.model import Host
 from ringfence.host.toolchains import Toolchain
 from ringfence.policy.model import Policy
 from ringfence.value import Struct, replace
-from ringfence.workspace import aside, git_config, scan
+from ringfence.workspace import aside, detect, git_config, scan
 from ringfence.workspace.aside import Identity
 from ringfence.workspace.scan import Findings, Found, Names
 
@@ -87,6 +88,7 @@ class Survey(Struct):
     repository: Repository | None = None  # that a linked worktree or a submodule belongs to
     output: str = ""  # the policy's workspace.output, real path
     submounts: tuple[str, ...] = ()  # other file systems mounted in the workspace: no part of an overlay
+    shown: tuple[Shown, ...] = ()  # settings files that credentials are taken from, as copies
 
 
 def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) -> Survey:
@@ -115,7 +117,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         writable_paths=writable,
         missing=missing_read + missing_write + missing_output,
         plain_files=frozenset(path for path in others if not os.path.isdir(path)),
-        findings=_without_links(workspace, raw),
+        findings=_with_keys(workspace, _without_links(workspace, raw), policy, host),
         clean_configs=_clean_configs(workspace, raw),
         identities=aside.identities(workspace, raw),
         hidden_elsewhere=_hidden_elsewhere(others, names, host),
@@ -131,6 +133,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         repository=_repository(workspace, host) if policy.workspace.mode == "overlay" else None,
         output=output[0] if output else "",
         submounts=_submounts(workspace) if policy.workspace.mode == "overlay" else (),
+        shown=shown.ask(policy, workspace),
     )
 
 
@@ -216,6 +219,18 @@ def _without_links(workspace: str, findings: Findings) -> Findings:
     protected = tuple(one for one in findings.protected if not os.path.islink(f"{workspace}/{one.path}"))
     unique = {one.path: one for one in hidden}
     return Findings(hidden=tuple(unique.values()), protected=protected, entries=findings.entries)
+
+
+def _with_keys(workspace: str, findings: Findings, policy: Policy, host: Host) -> Findings:
+    """Hide what the last scan found keys in too, where that is not hidden anyway."""
+    if policy.workspace.content != "mask":
+        return findings
+    names = {one.path for one in findings.hidden}
+    folders = tuple(one.path + "/" for one in findings.hidden if one.directory)
+    kept = detect.file_of(host.cache_dir, workspace)
+    hits = detect.found(workspace, kept, policy.workspace.unmask)
+    more = [one for one in hits if one.path not in names and not one.path.startswith(folders)]
+    return replace(findings, hidden=(*findings.hidden, *more)) if more else findings
 
 
 def _clean_configs(workspace: str, findings: Findings) -> tuple[tuple[str, str], ...]:

@@ -2,23 +2,33 @@
 
 import sys
 
-COMMANDS = {
-    "run": "run a command inside the boundary",
-    "plan": "print what `run` would do, and why",
-    "init": "write a commented ringfence.toml for this project",
-    "trust": "let this project's ringfence.toml widen the policy, as it stands now",
-    "doctor": "say what this machine offers, and how to mend what is missing",
-    "verify": "attack the boundary and print what held",
-    "approve": "see which requests wait for a person, and answer them",
-    "diff": "show what a session changed in its copy of the project",
-    "apply": "take changes of a session over into the project",
-    "discard": "throw changes of a session away",
-    "undo": "take the last apply of a session back",
-    "sessions": "list the copies that sessions left for review, or remove them",
-    "log": "read or check the audit log",
-    "egress": "serve the gate alone, for containers, CI and many agents at once",
-    "policy": "check a policy, or print it or its JSON Schema",
+GROUPS = {
+    "Work": {
+        "run": "run a command inside the boundary, on a copy of the project",
+        "approve": "see which requests wait for a person, and answer them",
+        "log": "read or check the audit log",
+    },
+    "Review": {
+        "diff": "show what a session changed in its copy, what is dangerous first",
+        "apply": "take changes of a session over into the project",
+        "undo": "take the last apply of a session back",
+        "discard": "throw changes of a session away",
+        "sessions": "list the copies that sessions left for review, or remove them",
+    },
+    "Policy": {
+        "plan": "print what `run` would do, and why",
+        "init": "write a commented ringfence.toml for this project",
+        "trust": "let this project's ringfence.toml widen the policy, as it stands now",
+        "policy": "check a policy, print it, explain a request, or print the JSON Schema",
+    },
+    "Machine": {
+        "scan": "look into the project's files for keys",
+        "doctor": "say what this machine offers, and how to mend what is missing",
+        "verify": "attack the boundary and print what held",
+        "egress": "serve the gate alone, for containers, CI and many agents at once",
+    },
 }
+COMMANDS = {name: what for rows in GROUPS.values() for name, what in rows.items()}
 
 
 def main() -> None:
@@ -52,12 +62,13 @@ def run(arguments: list[str]) -> int:
         print(f"ringfence {__version__}")
         return 0
     if name not in COMMANDS:
-        sys.stderr.write(f"error: unknown command `{name}`\n\n{_help()}")
+        sys.stderr.write(f"error: unknown command `{name}`\n\nhint: {_nearest(name)}\n")
         return 2
     try:
         module = __import__(f"ringfence.cli.{name}", fromlist=["main"])
         status = module.main(arguments[1:])
     except RingfenceError as error:
+        _flush()
         sys.stderr.write(error.render())
         return error.status
     except BrokenPipeError:
@@ -74,7 +85,28 @@ def run(arguments: list[str]) -> int:
     return int(status)
 
 
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, COMMANDS, 1)
+    return f"did you mean `ringfence {close[0]}`?" if close else "`ringfence --help` lists the commands"
+
+
+def _flush() -> None:
+    """Let what was printed come before the error that ends it."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return
+
+
 def _help() -> str:
     width = max(map(len, COMMANDS))
-    rows = "".join(f"  {name:<{width}}  {what}\n" for name, what in COMMANDS.items())
-    return f"usage: ringfence COMMAND …\n\n{rows}\n`ringfence COMMAND --help` says more.\n"
+    parts = (
+        f"{title}:\n" + "".join(f"  {name:<{width}}  {what}\n" for name, what in rows.items())
+        for title, rows in GROUPS.items()
+    )
+    return (
+        "usage: ringfence COMMAND …\n\n" + "\n".join(parts) + "\n`ringfence COMMAND --help` says more; "
+        "`ringfence run -- COMMAND` needs no configuration.\n"
+    )

@@ -2,10 +2,12 @@
 
 import gc
 import os
+import shlex
 import sys
 
 from ringfence.cli import ask, git_outside
 from ringfence.cli.which import session_and_paths
+from ringfence.deeds import APPLY, on_record, paths_told
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.host import probe
 from ringfence.host.model import Host
@@ -46,7 +48,8 @@ def main(arguments: list[str]) -> int:
     contents: dict[bytes, bytes] = {}
     if options.interactive:
         answers = _interview(layers, selection.choose(made.changes, wanted, {}).changes, made)
-        wanted = Wanted(picked=answers.picked, approved=answers.picked, risky=options.include_risky)
+        approved = answers.picked | answers.folders
+        wanted = Wanted(picked=answers.picked, approved=approved, risky=options.include_risky)
         contents = answers.contents
     chosen = selection.choose(made.changes, wanted, _reasons(made))
     return _apply(layers, made, chosen, contents, options)
@@ -203,15 +206,22 @@ def _apply(
         print("nothing is applied")
         return NOT_APPLIED
     what = Chosen(changes=chosen.changes, contents=contents)
-    if options.commit:
-        _commit(layers, what, reviewed, options)
-    else:
-        try:
-            count = apply.apply(layers, what, reviewed)
-        except OSError as error:
-            raise _failed(error) from None
-        print(f"applied {count} change{'s' * (count != 1)}; to take back: ringfence undo {layers.session}")
+    paths = paths_told(tuple([one.path for one in what.changes]))
+    with on_record(probe.host(), APPLY, layers, manifest=reviewed.digest, **paths) as told:
+        if options.commit:
+            told["branch"] = options.commit
+            _commit(layers, what, reviewed, options)
+        else:
+            _take_over(layers, what, reviewed)
     return LEFT if chosen.left or contents else APPLIED
+
+
+def _take_over(layers: Layers, what: Chosen, reviewed: Manifest) -> None:
+    try:
+        count = apply.apply(layers, what, reviewed)
+    except OSError as error:
+        raise _failed(error) from None
+    print(f"applied {count} change{'s' * (count != 1)}; to take back: ringfence undo {layers.session}")
 
 
 def _failed(error: OSError) -> HostError:
@@ -229,7 +239,8 @@ def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse
     done = commit.commit(layers, what, reviewed, wanted, home=probe.host().home)
     for note in done.notes:
         print(f"# {note}")
-    print(f"committed {done.count} changes as {done.commit[:12]} on the new branch {options.commit}")
+    count = f"{done.count} change{'s' * (done.count != 1)}"
+    print(f"committed {count} as {done.commit[:12]} on the new branch {options.commit}")
 
 
 def _tell(made: Report, chosen: Selection, *, asks: bool) -> None:
@@ -257,8 +268,10 @@ def _other_mode(change: Change) -> str:
 def _tell_conflicts(chosen: Selection, layers: Layers) -> None:
     for change in chosen.conflicts:
         print(f"CONFLICT {shown_path(change.path)}: {change.conflict}")
+    named = " ".join(f"--except {shlex.quote(shown_path(one.path))}" for one in chosen.conflicts[:3])
+    more = " …" if len(chosen.conflicts) > 3 else ""
     print(
-        f"nothing is applied while there are conflicts; leave them out with --except PATH,"
+        f"nothing is applied while there are conflicts; leave them out with {named}{more},"
         f" or take over by hand what `ringfence diff {layers.session}` shows"
     )
 

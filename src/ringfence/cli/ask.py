@@ -10,6 +10,7 @@ What is dangerous is shown with its reasons; a `y` to it is the approval that it
 import sys
 
 from ringfence.value import Struct
+from ringfence.workspace import selection
 from ringfence.workspace.content import Content, Contents
 from ringfence.workspace.layers import ADDED, CHANGED, DELETED, DIRECTORY, FILE, OTHER, Change
 from ringfence.workspace.review import lines, text, unified
@@ -28,6 +29,7 @@ class Answers(Struct):
 
     picked: frozenset[bytes] = frozenset()
     contents: dict[bytes, bytes] = {}  # noqa: RUF012 - never changed; where only some hunks were taken
+    folders: frozenset[bytes] = frozenset()  # above those: what was said of them was shown with the question
 
 
 class Hunk(Struct):
@@ -57,12 +59,16 @@ class Asker:
         for change in folders:  # goes with what was in it; `selection` keeps one in which something stays
             if not self._over and change.kind == DELETED:
                 self._picked.add(change.path)
-        return Answers(picked=frozenset(self._picked), contents=self._partly)
+        above = frozenset(folder for path in self._picked for folder in selection.above(path))
+        return Answers(picked=frozenset(self._picked), contents=self._partly, folders=above)
 
     def _one(self, change: Change) -> None:
-        for finding in self._findings.get(change.path, ()):
-            place = f" line {finding.line}" if finding.line else ""
-            print(f"! {text.shown_path(change.path)}{place}: {finding.why}")
+        own = {finding.why for finding in self._findings.get(change.path, ())}
+        for path in (*reversed(tuple(selection.above(change.path))), change.path):
+            for finding in self._findings.get(path, ()):
+                if path == change.path or finding.why not in own:
+                    place = f" line {finding.line}" if finding.line else ""
+                    print(f"! {text.shown_path(path)}{place}: {finding.why}")
         if change.conflict:
             print(f"! {text.shown_path(change.path)}: CONFLICT, cannot be applied: {change.conflict}")
             return

@@ -4,6 +4,7 @@ import sys
 
 from ringfence.cli import ask
 from ringfence.cli.which import session_and_paths
+from ringfence.deeds import DISCARD, on_record, paths_told
 from ringfence.errors import UsageError
 from ringfence.host import probe
 from ringfence.workspace import changes, discard, overlay, selection
@@ -20,7 +21,8 @@ _MOST_NAMED = 20
 def main(arguments: list[str]) -> int:
     """Show what goes, ask, remove."""
     options = _parser().parse_intermixed_args(arguments)
-    layers, paths = session_and_paths(probe.host(), options.words, outside=options.git)
+    host = probe.host()
+    layers, paths = session_and_paths(host, options.words, outside=options.git)
     found = changes.read(layers)
     going = tuple(
         one for one in found if not paths or any(selection.is_meant(path, one.path) for path in paths)
@@ -35,10 +37,11 @@ def main(arguments: list[str]) -> int:
     if not options.yes and not _agreed(what):
         print("nothing is discarded")
         return 1
-    if paths or options.git:
-        discard.discard(layers, going)
-    else:
-        overlay.remove(layers)
+    with on_record(host, DISCARD, layers, **paths_told(tuple([one.path for one in going]))):
+        if paths or options.git:
+            discard.discard(layers, going)
+        else:
+            overlay.remove(layers)
     print(f"discarded {what}")
     return 0
 

@@ -62,8 +62,15 @@ use = [{use}]
 mode = "{mode}"
 # Hidden beside the credential files that always are (.env, *.pem, .npmrc, …); patterns as in .gitignore.
 mask = [{mask}]
-# Not writable beside what your machine would run or obey (.git/hooks, .claude, .vscode, …).
+# In the copy: folders kept between sessions, never reviewed or applied; files that are no change.
+# keep    = ["node_modules"] # empty at first
+# exclude = [".pytest_cache", "dist"]
+# In direct mode not writable, beside what your machine would run or obey (.git/hooks, .claude, .vscode, …).
 # protect = ["deploy/**"]
+
+[review]
+# `ringfence run --review auto` applies these with nobody looking, where nothing in them is dangerous.
+# auto = ["docs/**", "*.md"]
 
 [files]
 # Outside the workspace only system folders and the toolchains on your PATH are visible.
@@ -82,6 +89,10 @@ mask = [{mask}]
 # paths   = ["/repos/acme/**"]
 # private = false # true: the host is on your own network
 
+# These wait until you say yes or no: `ringfence approve` in another terminal. Silence is no.
+# [[egress.ask]]
+# host = "*" # every host that no other rule knows
+
 # A key stays outside; the gate puts it into requests to this host, and removes what the agent sends there.
 # [credentials.github]
 # source      = "command:gh auth token" # or env:NAME, or file:PATH
@@ -89,6 +100,12 @@ mask = [{mask}]
 # header      = "authorization"
 # prefix      = "Bearer "
 # environment = ["GH_TOKEN"] # variables inside that hold a placeholder
+
+# What one session may use up: requests and bytes, and what its model may cost.
+# [budgets.uploads]
+# up = "10M"
+# [model]
+# session_cost = 20.0 # US dollars
 
 [limits]
 # memory    = "4G"

@@ -78,8 +78,8 @@ def _chosen(state_dir: str, session: str) -> list[str]:
     known = query.sessions(state_dir)
     if not session:
         return known
-    if session == "last" and known:
-        return known[-1:]
+    if session == "last":
+        return next(([name] for name in reversed(known) if _is_session(state_dir, name)), known[-1:])
     if session in known:
         return [session]
     fitting = [name for name in known if name.startswith(session)]
@@ -88,6 +88,12 @@ def _chosen(state_dir: str, session: str) -> list[str]:
             f"no session {session!r} has a log in {state_dir!r}", hint="`ringfence log` shows all"
         )
     return fitting
+
+
+def _is_session(state_dir: str, name: str) -> bool:
+    """Say whether a log is an agent's session, and not of what was done with its copy afterwards."""
+    with open(f"{state_dir}/sessions/{name}/audit.jsonl", "rb") as file:
+        return b'"tier":' in file.readline(1 << 20)
 
 
 def _since(text: str) -> str:

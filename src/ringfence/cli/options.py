@@ -77,5 +77,5 @@ def help_text(usage: str, about: str, options: tuple[Option, ...]) -> str:
 def _nearest(name: str, known: dict[str, Option], usage: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, 1)
+    close = get_close_matches(name, known, 1, 0.75)
     return f"did you mean `{close[0]}`?" if close else f"usage: {usage}"

@@ -3,6 +3,7 @@
 import sys
 
 from ringfence.cli.which import session_and_paths
+from ringfence.deeds import UNDO, on_record
 from ringfence.errors import UsageError
 from ringfence.host import probe
 from ringfence.workspace import undo
@@ -22,9 +23,12 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(HELP)
         return 0
     words = tuple(word for word in arguments if word != "--git")
-    layers, paths = session_and_paths(probe.host(), words, outside="--git" in arguments)
+    host = probe.host()
+    layers, paths = session_and_paths(host, words, outside="--git" in arguments)
     if paths or any(word.startswith("-") for word in words):
         raise UsageError("`ringfence undo` takes a session and nothing else", hint=HELP.partition("\n")[0])
-    count = undo.undo(layers)
+    with on_record(host, UNDO, layers) as told:
+        count = undo.undo(layers)
+        told["paths"] = count
     print(f"restored {count} path{'s' * (count != 1)}; the changes are still in session {layers.session}")
     return 0

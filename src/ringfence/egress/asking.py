@@ -93,6 +93,10 @@ class Asking:
         """Whether there is somebody who could be asked."""
         return self._server is not None
 
+    def forget(self) -> None:
+        """Take back what was granted for the session: other rules ask now."""
+        self._granted.clear()
+
     def refuses(self, verdict: Verdict) -> bool:
         """Say whether a connection is refused before its requests are known: nobody could allow one."""
         return verdict.effect == REFUSE or (verdict.effect == ASK and not self.open)

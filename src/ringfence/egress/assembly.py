@@ -71,11 +71,12 @@ class Renewal:
         self._new = new
         self._gate = Gate(new)
         self._keys = services.keys
-        if (old.credentials, old.proxy_password) != (new.credentials, new.proxy_password):
+        if _fetched(old) != _fetched(new):
             self._keys = _keys(new, environment, services.record)
             self._keys.adopt(services.keys)
         self._upstreams = _upstreams(new, self._gate, services.registry, services.record, self._keys)
         self._upstreams.inherit(services.upstreams)
+        self._asks_anew = old.ask != new.ask
         self._controls = services.controls
         if _controlled(old) != _controlled(new):
             self._controls = Controls(new, services.record, alarmed)
@@ -94,6 +95,8 @@ class Renewal:
         injection.prepare(services, self._new.credentials)
         services.controls = self._controls
         services.controls.install(services)
+        if self._asks_anew:
+            services.asking.forget()
         former.retire()
         return services.passages.revoke(services.gate)
 
@@ -111,6 +114,12 @@ def _upstreams(handover: Handover, gate: Gate, registry: Registry, record: Recor
     made = Upstreams(handover, gate.rules, registry, record, keys)
     keys.route(Calls(made.dialler, registry).dial if handover.proxy else None)
     return made
+
+
+def _fetched(handover: Handover) -> tuple[object, ...]:
+    """Return what secrets are fetched from and by: servers of them are reached as the policy says."""
+    reached = handover.static, handover.extra_ca, handover.trust_file, handover.trust_dir, handover.proxy
+    return handover.credentials, handover.proxy_password, *reached
 
 
 def _controlled(handover: Handover) -> tuple[object, ...]:

@@ -17,11 +17,11 @@ from ringfence.egress.passage import Passage
 from ringfence.egress.refusal import Refusal, denied
 from ringfence.egress.services import Services
 from ringfence.egress.socks import Wish
-from ringfence.egress.stream import Stream
 from ringfence.egress.tls import (
     ACCESS_DENIED,
     HANDSHAKE,
     UNRECOGNISED_NAME,
+    AnyStream,
     Hello,
     HelloError,
     TlsStream,
@@ -46,7 +46,7 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 class Connector:
     """Opens tunnels for one client connection."""
 
-    def __init__(self, services: Services, client: Stream) -> None:
+    def __init__(self, services: Services, client: AnyStream) -> None:
         self._services = services
         self._client = client
 
@@ -155,6 +155,8 @@ class Connector:
 
     def _tell(self, verdict: Verdict, host: str, port: int, **more: str) -> None:
         self._services.record.verdict(verdict, host=host, port=port, **more)
+        if self._services.access is not None and self._services.asking.refuses(verdict):
+            self._services.access.connection(verdict, scheme="https", host=host, port=port, status=403)
 
     async def serve(self, origin: Origin) -> None:
         """Serve what flows to an allowed destination: TLS, or plain HTTP where a rule says so."""
@@ -209,7 +211,8 @@ class Connector:
             return self._close(
                 origin, "an encrypted ClientHello to a host that is passed through", ACCESS_DENIED
             )
-        verdict = passed_through(origin.host, origin.port, self._services.gate.rules)
+        judged = self._services.gate
+        verdict = passed_through(origin.host, origin.port, judged.rules)
         raw = hello.server_name or origin.host
         self._tell(verdict, origin.host, origin.port, raw_host=raw, method="splice", source=origin.kind)
         passage = Passage(self._services, self._client, "https", origin.host, origin.port)
@@ -220,6 +223,10 @@ class Connector:
             upstream = await self._services.upstreams.dial(origin.host, origin.port)
         except (UnreachableError, AddressError):
             return self._client.close()
+        now = self._services.gate
+        if now is not judged and not _passes(now, origin.host, origin.port):
+            upstream.abort()
+            return self._close(origin, "the policy changed while the connection was made", ACCESS_DENIED)
         try:
             with self._services.passages.tunnel(
                 lambda gate: _passes(gate, origin.host, origin.port), self._client, upstream

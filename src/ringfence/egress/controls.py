@@ -7,6 +7,7 @@ made from the policy once, and where the policy asks for none of it, nothing is 
 import asyncio
 
 from ringfence.credential.inject import Outgoing
+from ringfence.credential.sources.file import stamp
 from ringfence.egress import coding, masked, usage
 from ringfence.egress.budget import DOWN, UP, Budgets
 from ringfence.egress.filters import Filter
@@ -21,14 +22,16 @@ from ringfence.egress.watch import Hit, Sent, Watch
 from ringfence.handover import Handover
 from ringfence.subject import canonical_host
 from ringfence.verdict.request import Verdict
+from ringfence.workspace import detect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ringfence.egress.filters import Notes
 
 
+_LOOK_EVERY = 2.0  # seconds between two looks at what was found in files
 _EXTENSIONS = b"sec-websocket-extensions"
 
 
@@ -45,18 +48,19 @@ class Controls:
         self.spend = Spend(handover.model, ledger, lambda text: record.event("note", text=text))
         self.watch: Watch | None = None
         self._preparing: asyncio.Task[None] | None = None
-        self._idle = not (
-            self.budgets
-            or self.spend
-            or handover.canaries
-            or (handover.masked and handover.watch.masked != "off")
-        )
-        if handover.canaries or (handover.masked and handover.watch.masked != "off"):
-            self._preparing = asyncio.get_running_loop().create_task(self._prepare())
+        self._idle = not (self.budgets or self.spend)
+        watches = handover.watch.masked != "off"
+        self._found = (
+            handover.content if watches else ""
+        )  # what looking into files finds, more and more of it
+        loop = asyncio.get_running_loop()
+        if handover.canaries or ((handover.masked or self._found) and watches):
+            self._preparing = loop.create_task(self._prepare())
+        self._looking = loop.create_task(self._look_again()) if self._found else None
 
     def install(self, services: Services) -> None:
         """Put the filters in that the policy asks for."""
-        if self._preparing is not None:
+        if self._preparing is not None or self._found:
             services.upward_filters.append(self._watched)
         if self.budgets:
             services.upward_filters.append(self._metered_up)
@@ -67,7 +71,7 @@ class Controls:
     @property
     def idle(self) -> bool:
         """Whether the policy asks for none of this: nothing is in the way of a request."""
-        return self._idle
+        return self._idle and self._preparing is None and not self.watch
 
     async def admit(self, head: RequestHead, target: Target) -> Refusal | None:
         """Look at a request that a rule allows, before a credential is put in; count it where it passes."""
@@ -113,7 +117,7 @@ class Controls:
             lambda: Watch(
                 handover.watch,
                 handover.canaries,
-                masked.values(handover.masked),
+                self._values(),
                 alarm=self._alarm,
                 bound=frozenset(
                     canonical_host(one.host) for one in handover.credentials if one.host[:2] != "*."
@@ -121,6 +125,22 @@ class Controls:
             )
         )
         self._preparing = None
+
+    def _values(self) -> "Iterator[tuple[str, bytes]]":
+        handover = self._handover
+        yield from masked.values(handover.masked)
+        if self._found:
+            yield from detect.values(self._found, handover.workspace, handover.unmask)
+
+    async def _look_again(self) -> None:
+        """Watch for the values of files in which a key is found while the session runs."""
+        known = stamp(self._found)
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            now = stamp(self._found)
+            if now != known:
+                known = now
+                await self._prepare()
 
     def _alarm(self, hit: Hit, outcome: str) -> None:
         self._record.event("alarm", found=hit.name, outcome=outcome)

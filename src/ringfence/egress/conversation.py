@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Connector = Callable[[RequestHead, bytes], Awaitable[None]]  # takes over a connection at CONNECT
-    Admit = Callable[[RequestHead], bool]
+    Admit = Callable[[RequestHead], RequestHead | bytes]  # the request to judge, or the answer to it
 
 
 class Conversation:
@@ -35,7 +35,8 @@ class Conversation:
     ) -> None:
         """`connector` is what CONNECT leads to; without it CONNECT is refused.
 
-        `admit` says whether a request comes from whom the connection was accepted from.
+        `admit` says whether a request comes from whom the connection was accepted from, and what of it is
+        meant for others than the gate.
         """
         self._services = services
         self._client = client
@@ -45,7 +46,7 @@ class Conversation:
         self._rest = b""  # read and not used yet
         # Without TLS there is no ALPN: who begins with HTTP/2's preface speaks it with prior knowledge. Each
         # request is judged as plain HTTP then, so only rules that allow the scheme let it through.
-        self._may_be_newer = origin.scheme == "http" and origin.kind != PROXY
+        self._may_be_newer = origin.scheme == "http" and origin.kind != PROXY and admit is None
 
     async def run(self) -> None:
         """Serve until the client or a fault ends it."""
@@ -60,9 +61,12 @@ class Conversation:
                 return self._late()
             if head is None:
                 return self._client.close()
-            if self._admit is not None and not self._admit(head):
-                self._client.write(refusal.UNAUTHENTICATED)
-                return await linger(self._client)
+            if self._admit is not None:
+                admitted = self._admit(head)
+                if isinstance(admitted, bytes):
+                    self._client.write(admitted)
+                    return await linger(self._client)
+                head = admitted
             if head.method == "CONNECT" and self._connector is not None:
                 return await self._connector(head, self._rest)
             self._may_be_newer = False

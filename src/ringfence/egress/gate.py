@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 Place = tuple[str, str, int]  # scheme, host, port
-PROXY, TUNNEL, WIRE = "proxy", "tunnel", "wire"  # how a connection came to name its destination
+# How a connection came to name its destination
+PROXY, TUNNEL, WIRE, GATEWAY = "proxy", "tunnel", "wire", "gateway"
 
 
 def _spellings(names: "Collection[bytes]") -> frozenset[bytes]:

@@ -4,6 +4,8 @@ The order is the point: where it goes, whether it may, with which credential, on
 anything upstream. One verdict is recorded for each request, whole, before its first byte is sent.
 """
 
+import time
+
 from ringfence.approval import Question
 from ringfence.egress import injection, limits, refusal
 from ringfence.egress.exchange import Exchange
@@ -30,6 +32,7 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
     try:
         outcome = await case.judged()
         if outcome is not None:
+            case.outcome = outcome
             inbound.refuse(outcome)
             await inbound.drain()
     except MalformedError as error:
@@ -41,6 +44,8 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
         inbound.abort(error)
     finally:
         services.held -= case.held
+        if services.access is not None:
+            services.access.request(case)
 
 
 async def _malformed(case: "Case", error: MalformedError) -> None:
@@ -63,7 +68,10 @@ def _unexpected() -> Refusal:
 class Case:
     """One request on its way through the gate."""
 
-    __slots__ = ("gate", "held", "inbound", "origin", "services")
+    __slots__ = (
+        *("began", "credential", "exchange", "gate", "held", "inbound"),
+        *("origin", "outcome", "services", "target", "verdict"),
+    )
 
     def __init__(self, services: Services, inbound: Inbound, origin: Origin) -> None:
         self.services = services
@@ -71,6 +79,13 @@ class Case:
         self.origin = origin
         self.gate = services.gate  # by whose rules all of it is judged, whatever comes meanwhile
         self.held = 0  # bytes of the body that were read to decide
+        # What there is to tell when it has ended:
+        self.began = time.perf_counter()
+        self.target: Target | None = None
+        self.verdict: Verdict | None = None
+        self.credential = ""
+        self.exchange: Exchange | None = None
+        self.outcome: Refusal | None = None  # the answer that was ours
 
     async def judged(self) -> Refusal | None:
         """Return what the agent is told instead of an upstream's answer, or None where it got that."""
@@ -185,7 +200,7 @@ class Case:
                 return self.refused(outcome)
         if inbound.ended:
             raise GoneError("the agent left before its request was sent")
-        outcome = await Exchange(
+        self.exchange = Exchange(
             services,
             inbound,
             target=target,
@@ -193,12 +208,14 @@ class Case:
             outgoing=outgoing,
             gate=self.gate,
             chosen=choice.chosen if choice else None,
-        ).run()
+        )
+        outcome = await self.exchange.run()
         services.served.set()
         return outcome if outcome is None or outcome.kind == refusal.UPSTREAM else self.refused(outcome)
 
     def _record(self, target: Target, verdict: Verdict, credential: str = "") -> None:
         """Put the verdict on record."""
+        self.target, self.verdict, self.credential = target, verdict, credential
         head = self.inbound.head
         raw = target.host if head.host is None else head.host.decode("latin-1")
         self.services.record.request(
@@ -216,6 +233,7 @@ class Case:
     def refused(self, outcome: Refusal) -> Refusal:
         """Put a refusal on record that no verdict tells of, and return it."""
         head, origin = self.inbound.head, self.origin
+        self.outcome = outcome
         self.services.record.flood(
             "refused",
             reason=outcome.message,

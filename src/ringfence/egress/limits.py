@@ -88,3 +88,6 @@ CONTEXTS_AGE = 10 * 86400.0  # until certificates are made anew; they are valid 
 ADMIN_HEAD = 8 * 1024  # a request to the admin listener
 ADMIN_TIME = 5.0
 ADMIN_CONNECTIONS = 64
+ACCESS_LINES = 10_000  # of the access log that wait to be written, before more are counted instead
+ACCESS_BATCH = 500  # of them written at one time
+ACCESS_TIME = 1.0  # for what waits when the service ends

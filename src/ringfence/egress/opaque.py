@@ -11,6 +11,7 @@ from ringfence.egress.passage import Passage
 from ringfence.egress.presence import Presence
 from ringfence.egress.services import Services
 from ringfence.egress.stream import Stream
+from ringfence.egress.tls import AnyStream
 from ringfence.policy.model import ALLOW
 from ringfence.verdict.request import Verdict, opaque_tcp
 
@@ -25,7 +26,7 @@ DENIED, REFUSED, UNREACHABLE = "denied", "refused", "unreachable"
 class Opaque:
     """One raw connection from the boundary to `host:port`."""
 
-    def __init__(self, services: Services, client: Stream, host: str, port: int) -> None:
+    def __init__(self, services: Services, client: AnyStream, host: str, port: int) -> None:
         self._services = services
         self._client = client
         self.host = host
@@ -52,14 +53,18 @@ class Opaque:
             return DENIED
         except UnreachableError as error:
             return UNREACHABLE if error.answer == 504 else REFUSED
+
+        def allowed(gate: Gate) -> bool:
+            return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, verdict.effect}
+
+        if not allowed(self._services.gate):  # other rules came while it waited for an answer or its upstream
+            upstream.abort()
+            return DENIED
         opened()
-        await self._relay(passage, upstream, verdict.effect)
+        await self._relay(passage, upstream, allowed)
         return ""
 
-    async def _relay(self, passage: Passage, upstream: Stream, effect: str) -> None:
-        def allowed(gate: Gate) -> bool:
-            return opaque_tcp(self.host, self.port, gate.rules).effect in {ALLOW, effect}
-
+    async def _relay(self, passage: Passage, upstream: Stream, allowed: "Callable[[Gate], bool]") -> None:
         try:
             with self._services.passages.tunnel(allowed, self._client, upstream):
                 up, down = await passage.splice(upstream)

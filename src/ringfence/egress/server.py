@@ -13,33 +13,25 @@ import struct
 import sys
 
 from ringfence.audit.log import Writer
-from ringfence.egress import assembly, dns, leaf, limits, socks
+from ringfence.egress import assembly, dns, leaf, limits, redirected, socks
 from ringfence.egress.connect import Connector
 from ringfence.egress.conversation import Conversation
 from ringfence.egress.faults import place_of
 from ringfence.egress.gate import PROXY, WIRE, Origin
-from ringfence.egress.opaque import Opaque
 from ringfence.egress.publish import Publisher
 from ringfence.egress.record import Record
+from ringfence.egress.redirected import Place, Redirected, original_destination, plain_address, ports_named
 from ringfence.egress.stream import Stream
-from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
-from ringfence.egress.tunnel import cut
 from ringfence.errors import HostError, PeerError
 from ringfence.handover import ALARM, Handover, Listener
-from ringfence.policy.model import EgressRule
-from ringfence.subject import canonical_host
-from ringfence.verdict.request import USUAL_PORT, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable
 
 GATE_IPV6 = "fd00:77::1"  # the gate's own IPv6 address on the private wire
-SO_ORIGINAL_DST = 80  # linux/netfilter_ipv4.h; the same number is IP6T_SO_ORIGINAL_DST
 DATAGRAMS = 64  # questions answered before other work gets a turn
 MINT_AFTER = 1.0  # seconds until the next session's authority is minted, or the first answer
-
-Place = tuple[str, int]
 
 
 class Server:
@@ -208,7 +200,7 @@ class Server:
 
     async def _anyip(self, stream: Stream) -> None:
         name = stream.socket.getsockname()
-        await self._routed(stream, (_plain(name[0]), name[1]))
+        await self._routed(stream, (plain_address(name[0]), name[1]))
 
     async def _wire(self, stream: Stream) -> None:
         await self._routed(stream, original_destination(stream.socket))
@@ -222,7 +214,7 @@ class Server:
             return await self._proxy(stream)
         if dns.is_ours(address):
             return await self._named(stream, address, port)
-        return await self._unnamed(stream, address, port)
+        return await Redirected(self._services, stream, self._ports).run(address, port)
 
     async def _named(self, stream: Stream, address: str, port: int) -> None:
         """Serve a connection to an address of our resolver: it stands for a name."""
@@ -238,57 +230,10 @@ class Server:
         connector = Connector(self._services, stream)
         verdict, raw = connector.judged(name, port)
         if self._services.asking.refuses(verdict):
-            return self._refuse(stream, verdict, name, port)
+            return redirected.refuse(self._services, stream, verdict, name, port)
         if raw:
-            return await self._opaque(stream, verdict, name, port, name)
+            return await redirected.opaque(self._services, stream, verdict, name, port)
         return await connector.serve(Origin(kind=WIRE, scheme="https", host=name, port=port))
-
-    async def _opaque(self, stream: Stream, verdict: Verdict, host: str, port: int, raw: str) -> None:
-        """Serve raw TCP; what cannot be reached is reset, as a closed port would be."""
-        if await Opaque(self._services, stream, host, port).run(verdict, source=WIRE, raw=raw):
-            cut(stream)
-
-    async def _unnamed(self, stream: Stream, address: str, port: int) -> None:
-        """Serve a connection to an address: by rule for that address, else by the name it gives in itself."""
-        literal, raw = Connector(self._services, stream).judged(address, port)
-        if raw and not self._services.asking.refuses(literal):
-            return await self._opaque(stream, literal, address, port, address)
-        if self._services.asking.refuses(literal) and port not in self._ports:
-            return self._refuse(stream, literal, address, port)
-        stream.expect(limits.HELLO_TIME)
-        first = await stream.read()
-        stream.unread(first)
-        if not first:
-            return stream.close()
-        if first[0] != HANDSHAKE:
-            origin = Origin(kind=WIRE, scheme="http", port=port, address=address)
-            return await Conversation(self._services, stream, origin).run()
-        return await self._by_hello(stream, address, port, literal)
-
-    async def _by_hello(self, stream: Stream, address: str, port: int, literal: Verdict) -> None:
-        try:
-            named = (await read_hello(stream)).server_name
-            host = address if named is None else canonical_host(named)
-        except (HelloError, ValueError):
-            host = address
-        verdict = literal if host == address else self._services.gate.connect(host, port)
-        if self._services.asking.refuses(verdict):
-            stream.write(alert(ACCESS_DENIED))
-            self._tell(verdict, host, port, address)
-            return stream.close()
-        return await Connector(self._services, stream).serve(
-            Origin(kind=WIRE, scheme="https", host=host, port=port)
-        )
-
-    def _refuse(self, stream: Stream, verdict: Verdict, host: str, port: int) -> None:
-        """Refuse a connection before a byte of it was read."""
-        self._tell(verdict, host, port, host)
-        stream.abort()
-
-    def _tell(self, verdict: Verdict, host: str, port: int, address: str) -> None:
-        self._services.record.verdict(
-            verdict, host=host, raw_host=host, port=port, method="connect", address=address, source=WIRE
-        )
 
     # --- names
 
@@ -330,34 +275,6 @@ class Server:
         reply, name, found = dns.answer(datagram, self._services.gate.resolvable, self._services.names)
         self._services.record.flood("dns", name=name, answer=found)
         return reply
-
-
-def original_destination(sock: socket.socket) -> Place:
-    """Return where a redirected connection was going, before the redirection."""
-    peer = str(sock.getpeername()[0])
-    try:
-        if sock.family == socket.AF_INET or peer.startswith("::ffff:"):
-            raw = sock.getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 16)
-            return socket.inet_ntop(socket.AF_INET, raw[4:8]), int.from_bytes(raw[2:4], "big")
-        raw = sock.getsockopt(socket.IPPROTO_IPV6, SO_ORIGINAL_DST, 28)
-        return _plain(socket.inet_ntop(socket.AF_INET6, raw[8:24])), int.from_bytes(raw[2:4], "big")
-    except OSError as error:
-        raise PeerError(f"a connection without an original destination: {error.strerror}") from error
-
-
-def ports_named(rules: "Iterable[EgressRule]") -> frozenset[int]:
-    """Return every port on which some rule could allow a request; raw TCP names no host by itself."""
-    ports: set[int] = set()
-    for rule in rules:
-        usual = [USUAL_PORT[scheme] for scheme in rule.schemes if scheme in USUAL_PORT]
-        if usual:
-            ports.update(rule.ports or usual)
-    return frozenset(ports)
-
-
-def _plain(address: str) -> str:
-    """Return an IPv4 address without its IPv6 clothes."""
-    return address.removeprefix("::ffff:") if "." in address else address.partition("%")[0]
 
 
 def _mint_quietly(ready_dir: str) -> None:

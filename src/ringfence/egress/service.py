@@ -1,7 +1,7 @@
 """A gate that stays, for many: one process, each identity with a policy of its own.
 
-A connection is recognised before anything else is done for it (`identity.Door`), and from then on served
-as that identity (`tenant.Tenant`). What is not recognised gets as far as being told so.
+A connection is recognised before anything else is done for it (`reception.Reception`), and from then on
+served as that identity (`tenant.Tenant`).
 
     SIGHUP            read everything again; it takes effect as a whole, or not at all
     SIGTERM, SIGINT   take no more connections, let what is under way end, for a while; again: end now
@@ -17,25 +17,24 @@ import socket
 import sys
 import time
 
-from ringfence.egress import http1, limits, refusal, socks
+from ringfence.egress import limits
+from ringfence.egress.access import AccessLog
 from ringfence.egress.admin import Admin
-from ringfence.egress.conversation import linger
+from ringfence.egress.entrance import GATEWAY, Entrance, Shell, TlsFiles
 from ringfence.egress.faults import place_of
-from ringfence.egress.http1 import MalformedError, RequestHead
-from ringfence.egress.identity import Address, Door, given_by, read_address
+from ringfence.egress.identity import Address, Door, read_address
 from ringfence.egress.listening import bind, unlink
-from ringfence.egress.stream import LateError, Registry, Stream
+from ringfence.egress.reception import Reception
+from ringfence.egress.stream import Registry, Stream
 from ringfence.egress.tally import Labels, Tally, render
-from ringfence.egress.tenant import How, Setup, Tenant
-from ringfence.errors import PeerError, RingfenceError
+from ringfence.egress.tenant import Setup, Tenant
+from ringfence.errors import PolicyError, RingfenceError
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
     from typing import Protocol
-
-    Serve = Callable[[], Awaitable[None]]
 
     class Source(Protocol):
         """Where a configuration comes from."""
@@ -50,7 +49,9 @@ if TYPE_CHECKING:
 class Options(Struct):
     """What the command line says about a service."""
 
-    listen: tuple[Address, ...]  # addresses that identities share
+    entrances: tuple[Entrance, ...]  # that identities share
+    tls: TlsFiles | None = None  # for those with TLS to the gate itself
+    access_log: str = ""  # a file, or "-"
     admin: Address | None = None
     drain: float = limits.DRAIN_TIME
     notify: str = ""  # systemd's socket
@@ -79,10 +80,10 @@ class Service:
         self._registry = Registry()
         self._tally = Tally()
         self._tenants: dict[str, Tenant] = {}
-        self._door = Door((), {})
+        self._reception = Reception(self._tally, self._tell)
+        self._access = AccessLog(options.access_log) if options.access_log else None
+        self._reception.access = self._access
         self._servers: dict[str, asyncio.Server] = {}
-        self._group: asyncio.TaskGroup | None = None
-        self._strangers: dict[Stream, None] = {}  # not recognised yet, the oldest first
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # end without waiting
         self._reload = asyncio.Event()
@@ -98,7 +99,7 @@ class Service:
         admin = await self._administer()
         try:
             async with asyncio.TaskGroup() as group:
-                self._group = group
+                self._reception.group = group
                 await self._serve(group, first)
         except ExceptionGroup as error:
             expected, other = error.split(RingfenceError)
@@ -113,6 +114,8 @@ class Service:
                 unlink(address)
             if admin is not None:
                 admin.close()
+            if self._access is not None:
+                self._access.close()
         return 0
 
     async def _serve(self, group: asyncio.TaskGroup, first: tuple[Setup, ...]) -> None:
@@ -122,6 +125,7 @@ class Service:
         self._notify("READY=1")
         self._tell(f"serving {', '.join(self._tenants)} at {', '.join(self._servers)}")
         await self._stop.wait()
+        self._reception.group = None
         self._notify("STOPPING=1")
         reloading.cancel()
         for server in self._servers.values():
@@ -157,6 +161,8 @@ class Service:
         while True:
             await self._reload.wait()
             self._reload.clear()
+            if self._access is not None:
+                self._access.reopen()
             self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
             try:
                 await self._install(await asyncio.to_thread(self._source.read))
@@ -172,19 +178,22 @@ class Service:
 
     async def _install(self, setups: tuple[Setup, ...]) -> None:
         """Put a configuration in the place of the present one. Raises before anything has changed."""
-        opened = self._opened(setups)
+        entrances = self._wanted(setups)
+        shell = Shell(self._options.tls) if self._options.tls is not None else None
+        opened = self._opened(entrances)
         made: list[Tenant] = []
         try:
             applies = []
             for setup in setups:
                 present = self._tenants.get(setup.identity.name)
                 if present is None:
-                    made.append(Tenant(setup, self._tell))
+                    made.append(Tenant(setup, self._tell, self._access))
                 else:
                     applies.append(await present.renewal(setup))
             door = Door(
                 (one.identity for one in setups),
                 {one.identity.name: one.token for one in setups if one.token},
+                shell.authority if shell is not None else "",
             )
             for tenant in made:
                 await tenant.start()
@@ -196,175 +205,81 @@ class Service:
                 sock.close()
             raise
         # Invariant: nothing waits from here until all have changed.
-        gone = self._exchange(setups, made, door)
+        gone = self._exchange(setups, made, door, shell)
         for apply in applies:
             apply()
         self._expel()
-        await self._listen(opened, self._wanted(setups))
+        await self._listen(opened, entrances)
         for tenant in self._tenants.values():
             await tenant.start()
         for tenant in gone:
             await tenant.ended()
             self._source.drop(tenant.name)
 
-    def _exchange(self, setups: tuple[Setup, ...], made: list[Tenant], door: Door) -> list[Tenant]:
+    def _exchange(
+        self, setups: tuple[Setup, ...], made: list[Tenant], door: Door, shell: Shell | None
+    ) -> list[Tenant]:
         names = {one.identity.name for one in setups}
         gone = [one for name, one in self._tenants.items() if name not in names]
         self._tenants = {
             **{name: one for name, one in self._tenants.items() if name in names},
             **{one.name: one for one in made},
         }
-        self._door = door
+        self._reception.tenants, self._reception.door, self._reception.shell = self._tenants, door, shell
         return gone
 
     def _expel(self) -> None:
         """Close the connections of those who would not be recognised as the same identity any more."""
+        door = self._reception.door
         for name, tenant in self._tenants.items():
-            tenant.expel(lambda how, name=name: self._door.find(*how) == name)  # type: ignore[misc]
+            tenant.expel(lambda caller, name=name: door.find(caller) == name)  # type: ignore[misc]
 
     # --- listening
 
-    def _wanted(self, setups: tuple[Setup, ...]) -> list[str]:
-        own = [text for one in setups for text in one.identity.listen]
-        return list(dict.fromkeys([*(one.text for one in self._options.listen), *own]))
+    def _wanted(self, setups: tuple[Setup, ...]) -> dict[str, Entrance]:
+        """Return all entrances by address. Raises PolicyError where one leads nowhere."""
+        known = {gateway.name.lower() for one in setups for gateway in one.handover.gateways}
+        for one in self._options.entrances:
+            if one.role == GATEWAY and one.gateway not in known:
+                raise PolicyError(
+                    f"no policy has a gateway `{one.gateway}`",
+                    hint=f"there are: {', '.join(sorted(known)) or 'none'}; [gateways.NAME] makes one",
+                )
+        own = (Entrance(address=read_address(text)) for one in setups for text in one.identity.listen)
+        wanted = {one.text: one for one in (*self._options.entrances, *own)}
+        if self._options.tls is None and any(one.address.tls for one in wanted.values()):
+            raise PolicyError("TLS to the gate takes a certificate", hint="name --tls-cert and --tls-key")
+        return wanted
 
-    def _opened(self, setups: tuple[Setup, ...]) -> dict[str, socket.socket]:
+    def _opened(self, entrances: dict[str, Entrance]) -> dict[str, socket.socket]:
         """Bind what is not bound yet; nothing is accepted before it is known for whom."""
         opened: dict[str, socket.socket] = {}
         try:
-            for text in self._wanted(setups):
+            for text, entrance in entrances.items():
                 if text not in self._servers:
-                    opened[text] = bind(read_address(text))
+                    opened[text] = bind(entrance.address)
         except BaseException:
             for sock in opened.values():
                 sock.close()
             raise
         return opened
 
-    async def _listen(self, opened: dict[str, socket.socket], wanted: list[str]) -> None:
-        for text in [one for one in self._servers if one not in wanted]:
+    async def _listen(self, opened: dict[str, socket.socket], entrances: dict[str, Entrance]) -> None:
+        for text in [one for one in self._servers if one not in entrances]:
             self._servers.pop(text).close()
             unlink(read_address(text))
         for text, sock in opened.items():
-            self._servers[text] = await self._served(text, sock)
+            self._servers[text] = await self._served(entrances[text], sock)
 
-    async def _served(self, text: str, sock: socket.socket) -> asyncio.Server:
+    async def _served(self, entrance: Entrance, sock: socket.socket) -> asyncio.Server:
         def made() -> Stream:
-            return Stream(self._registry, lambda stream: self._accept(stream, text))
+            return Stream(self._registry, lambda stream: self._reception.accept(stream, entrance))
 
         if sock.family in {socket.AF_INET, socket.AF_INET6}:
             return await self._loop.create_server(made, sock=sock, backlog=limits.CONNECTIONS)
         # To an event loop a vsock is a stream of bytes without TCP's options: as a Unix socket is.
         plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=sock.detach())
         return await self._loop.create_unix_server(made, sock=plain, backlog=limits.CONNECTIONS)
-
-    def _accept(self, stream: Stream, listener: str) -> None:
-        """Take one connection. Of too many that say nothing, the one that has waited longest has to go.
-
-        Whoever says at once who they are gets in, however many others only hold places.
-        """
-        if self._group is None or self._stop.is_set():
-            return stream.abort()
-        if len(self._strangers) >= limits.STRANGERS:
-            oldest = next(iter(self._strangers))
-            del self._strangers[oldest]
-            oldest.abort()
-            self._tally.add("ringfence_strangers_total", reason="too many")
-        self._strangers[stream] = None
-        self._group.create_task(self._guarded(stream, listener))
-        return None
-
-    async def _guarded(self, stream: Stream, listener: str) -> None:
-        """Recognise a connection and serve it; whatever goes wrong ends that connection only."""
-        try:
-            try:
-                serve = await self._recognised(stream, listener)
-            finally:
-                self._strangers.pop(stream, None)
-            if serve is not None:
-                await serve()
-        except PeerError:
-            stream.abort()
-        except Exception as error:  # noqa: BLE001 - a fault of ours
-            stream.abort()
-            self._tell(f"error: a fault of ringfence: {place_of(error)}")
-
-    # --- recognising
-
-    async def _recognised(self, stream: Stream, listener: str) -> "Serve | None":
-        """Return what serves a connection; None where it has been answered already."""
-        stream.expect(limits.HEAD_TIME)
-        first = await stream.read()
-        if not first:
-            stream.close()
-            return None
-        stream.unread(first)
-        if first[0] in {socks.VERSION, socks.OLD_VERSION}:
-            return await self._by_socks(stream, listener, _peer(stream, listener))
-        return await self._by_http(stream, listener, _peer(stream, listener))
-
-    async def _by_http(self, stream: Stream, listener: str, address: str) -> "Serve | None":
-        head = await self._head(stream)
-        if head is None:
-            return None
-        how: How = (listener, address, given_by(head))
-        tenant = self._tenants.get(self._door.find(*how) or "")
-        if tenant is None:
-            self._tally.add("ringfence_strangers_total", reason="not recognised")
-            await _dismiss(stream, refusal.UNAUTHENTICATED)
-            return None
-
-        def admit(again: RequestHead) -> bool:
-            return self._door.find(listener, address, given_by(again)) == tenant.name
-
-        asked = None if tenant.name in self._door.anybody else admit
-        return lambda: tenant.http(stream, how, asked)
-
-    async def _head(self, stream: Stream) -> RequestHead | None:
-        """Read the first request's head, and put everything back."""
-        data, seen = b"", 0
-        try:
-            while not (end := http1.head_end(data, seen)):
-                seen = len(data)
-                more = await stream.read()
-                if not more:
-                    stream.close()
-                    return None
-                data += more
-            head = http1.parse_request(data[:end])
-        except MalformedError as error:
-            told = refusal.malformed(error.message, error.answer)
-        except LateError:
-            told = refusal.malformed("the request took too long", 408)
-        else:
-            stream.unread(data)
-            return head
-        self._tally.add("ringfence_strangers_total", reason="malformed")
-        await _dismiss(stream, refusal.render(told, close=True))
-        return None
-
-    async def _by_socks(self, stream: Stream, listener: str, address: str) -> "Serve | None":
-        """Recognise by where the connection comes from, where that is enough; else by user and password."""
-        how: How = (listener, address, None)
-        known = self._door.find(*how)
-
-        def authenticate(user: str, password: str) -> bool:
-            nonlocal how, known
-            how = (listener, address, (user or "-", password))
-            known = self._door.find(*how)
-            return known is not None
-
-        try:
-            wish = await socks.wish(stream, None if known else authenticate)
-        except socks.SocksError:
-            self._tally.add("ringfence_strangers_total", reason="socks")
-            await _dismiss(stream, b"")
-            return None
-        tenant = self._tenants.get(known or "")
-        if tenant is None:
-            stream.abort()
-            return None
-        return lambda: tenant.socks(stream, how, wish)
 
     # --- for those who run it
 
@@ -387,6 +302,8 @@ class Service:
 
     def _rows(self) -> "Iterator[tuple[str, Labels, float]]":
         yield "ringfence_start_time_seconds", (), self._started
+        if self._access is not None:
+            yield "ringfence_access_lines_lost_total", (), self._access.lost
         yield from ((name, labels, count) for (name, labels), count in self._tally.counts.items())
         for one in self._tenants.values():
             mine = ("identity", one.name)
@@ -407,18 +324,3 @@ class Service:
         place = "\0" + self._options.notify[1:] if self._options.notify[0] == "@" else self._options.notify
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.sendto(text.encode(), place)
-
-
-async def _dismiss(stream: Stream, answer: bytes) -> None:
-    """Answer somebody who is not served, and close."""
-    if answer:
-        stream.write(answer)
-    await linger(stream)
-
-
-def _peer(stream: Stream, listener: str) -> str:
-    """Return the address that a connection comes from; "" where there is none."""
-    if listener.startswith(("unix:", "vsock:")):
-        return ""
-    address = str(stream.socket.getpeername()[0]).partition("%")[0]
-    return address.removeprefix("::ffff:") if "." in address else address

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ringfence.egress.access import Access
     from ringfence.egress.asking import Asking
     from ringfence.egress.controls import Controls
     from ringfence.egress.filters import Downward, Notes, Upward
@@ -57,6 +58,7 @@ class Services:
         self.stubs: dict[tuple[str, str, int, str], Stub] = {}  # token endpoints that the gate answers for
         self.held = 0  # bytes of bodies held for their credentials
         self.passages = Passages()
+        self.access: Access | None = None  # a service's own log of requests that have ended
         self.busy = 0  # exchanges and tunnels under way
         self.served = asyncio.Event()  # set once the first request has been answered
 

@@ -16,7 +16,8 @@ a name in a way that only some resolvers read, a length that lies: refused befor
 import socket
 
 from ringfence.egress import limits
-from ringfence.egress.stream import GoneError, LateError, Stream
+from ringfence.egress.stream import GoneError, LateError
+from ringfence.egress.tls import AnyStream
 from ringfence.errors import PeerError
 from ringfence.subject import canonical_host
 from ringfence.value import Struct
@@ -48,7 +49,7 @@ class SocksError(PeerError):
     """The client said something that this gate does not do; `reply` has told it so already."""
 
 
-async def wish(client: Stream, authenticate: "Authenticate | None" = None) -> Wish:
+async def wish(client: AnyStream, authenticate: "Authenticate | None" = None) -> Wish:
     """Shake hands and read the request; what cannot be served is answered here, and raised."""
     client.expect(limits.HEAD_TIME)
     reader = _Reader(client)
@@ -70,7 +71,7 @@ def reply(code: int) -> bytes:
     return bytes((VERSION, code, 0, _IPV4)) + bytes(6)
 
 
-async def _agree(client: Stream, reader: "_Reader", authenticate: "Authenticate | None") -> None:
+async def _agree(client: AnyStream, reader: "_Reader", authenticate: "Authenticate | None") -> None:
     methods = await reader.take((await reader.take(1))[0])
     wanted = _OPEN if authenticate is None and _OPEN in methods else _PASSWORD
     if wanted not in methods:
@@ -81,7 +82,7 @@ async def _agree(client: Stream, reader: "_Reader", authenticate: "Authenticate 
         await _authenticated(client, reader, authenticate)
 
 
-async def _authenticated(client: Stream, reader: "_Reader", authenticate: "Authenticate | None") -> None:
+async def _authenticated(client: AnyStream, reader: "_Reader", authenticate: "Authenticate | None") -> None:
     if (await reader.take(1))[0] != 1:
         client.write(b"\1\1")
         raise SocksError("the user name and password are not as RFC 1929 writes them")
@@ -92,7 +93,7 @@ async def _authenticated(client: Stream, reader: "_Reader", authenticate: "Authe
     client.write(b"\1\0")
 
 
-async def _request(client: Stream, reader: "_Reader") -> Wish:
+async def _request(client: AnyStream, reader: "_Reader") -> Wish:
     version, command, reserved, kind = await reader.take(4)
     if version != VERSION or reserved != 0:
         raise _refused(client, FAILED, "the SOCKS request is malformed")
@@ -121,12 +122,12 @@ async def _destination(reader: "_Reader", kind: int) -> str:
     return socket.inet_ntop(family, await reader.take(size))
 
 
-def _refused(client: Stream, code: int, message: str, raw: str = "") -> SocksError:
+def _refused(client: AnyStream, code: int, message: str, raw: str = "") -> SocksError:
     client.write(reply(code))
     return SocksError(f"{message} ({raw!a})" if raw else message)
 
 
-async def replied(stream: Stream) -> str:
+async def replied(stream: AnyStream) -> str:
     """Read another proxy's reply to a request of ours; returns "" or what it says went wrong."""
     version, code, _, kind = await exactly(stream, 4)
     if version != VERSION or kind not in {_IPV4, _NAME, _IPV6}:
@@ -136,7 +137,7 @@ async def replied(stream: Stream) -> str:
     return "" if code == SUCCEEDED else _MEANINGS.get(code, f"it answered {code}")
 
 
-async def exactly(stream: Stream, count: int) -> bytes:
+async def exactly(stream: AnyStream, count: int) -> bytes:
     """Read so many bytes, and leave the rest to whoever reads next."""
     reader = _Reader(stream)
     try:
@@ -160,7 +161,7 @@ _MEANINGS = {
 class _Reader:
     """Takes exactly so many bytes off the front of a stream."""
 
-    def __init__(self, client: Stream) -> None:
+    def __init__(self, client: AnyStream) -> None:
         self._client = client
         self.rest = b""
 

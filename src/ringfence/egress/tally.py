@@ -18,6 +18,7 @@ HELP = {
     "ringfence_received_bytes_total": "Bytes of answers and tunnels received from upstreams.",
     "ringfence_dials_total": "Connections made to upstreams, by outcome.",
     "ringfence_strangers_total": "Clients that belonged to no identity.",
+    "ringfence_access_lines_lost_total": "Lines of the access log that could not be written.",
     "ringfence_reloads_total": "Reloads of the configuration, by outcome.",
     "ringfence_connections": "Client connections now.",
     "ringfence_passages": "Requests and tunnels under way now.",

@@ -11,15 +11,18 @@ import time
 from ringfence.audit import heads
 from ringfence.audit.log import Writer
 from ringfence.egress import assembly, leaf, limits
+from ringfence.egress.access import CLIENT, Access
 from ringfence.egress.connect import Connector
 from ringfence.egress.conversation import Conversation
 from ringfence.egress.faults import place_of
-from ringfence.egress.gate import PROXY, Origin
-from ringfence.egress.identity import Identity
+from ringfence.egress.gate import GATEWAY, GATEWAY_SUFFIX, PROXY, Origin
+from ringfence.egress.identity import Caller, Identity
 from ringfence.egress.record import Record
+from ringfence.egress.redirected import Place, Redirected, ports_named
 from ringfence.egress.socks import Wish
 from ringfence.egress.stream import Stream
 from ringfence.egress.tally import Tally
+from ringfence.egress.tls import AnyStream
 from ringfence.errors import PeerError
 from ringfence.handover import Handover
 from ringfence.value import Struct
@@ -28,9 +31,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ringfence.egress.access import AccessLog
     from ringfence.egress.conversation import Admit
-
-How = tuple[str, str, tuple[str, str] | None]  # listener, address, user and password: see Door.find
 
 
 class Setup(Struct):
@@ -45,13 +47,13 @@ class Setup(Struct):
 class Tenant:
     """One identity as it is served."""
 
-    def __init__(self, setup: Setup, tell: "Callable[[str], None]") -> None:
-        """`tell` is for the operator's eyes."""
+    def __init__(self, setup: Setup, tell: "Callable[[str], None]", log: "AccessLog | None" = None) -> None:
+        """`tell` is for the operator's eyes; `log` is told of each request that has ended."""
         self.setup = setup
         self.name = setup.identity.name
         self.tally = Tally()
         self.stopped = ""  # why it is not served any more
-        self.clients: dict[Stream, How] = {}
+        self.clients: dict[AnyStream, Caller] = {}
         self._tell = tell
         self._began = self._contexts_made = time.monotonic()
         handover = setup.handover
@@ -61,6 +63,7 @@ class Tenant:
         self.services = assembly.assemble(
             handover, setup.environment, record=record, authority=self._authority, alarmed=self._alarmed
         )
+        self.services.access = Access(log, self.name) if log is not None else None
 
     async def start(self) -> None:
         """Read what takes long to read; take answers to what its rules ask, where they ask."""
@@ -87,33 +90,47 @@ class Tenant:
 
         return apply
 
-    def expel(self, belongs: "Callable[[How], bool]") -> None:
+    def expel(self, belongs: "Callable[[Caller], bool]") -> None:
         """Close the connections of those who do not belong to this identity any more."""
-        for stream in [one for one, how in self.clients.items() if not belongs(how)]:
+        for stream in [one for one, caller in self.clients.items() if not belongs(caller)]:
             stream.abort()
 
     # --- serving
 
-    async def http(self, stream: Stream, how: How, admit: "Admit | None") -> None:
+    async def http(self, stream: AnyStream, caller: Caller, admit: "Admit | None") -> None:
         """Serve a connection that speaks HTTP to a proxy."""
         origin = Origin(kind=PROXY, scheme="http")
         connector = Connector(self.services, stream)
         await self._guarded(
-            stream, how, Conversation(self.services, stream, origin, connector.connect, admit).run
+            stream, caller, Conversation(self.services, stream, origin, connector.connect, admit).run
         )
 
-    async def socks(self, stream: Stream, how: How, wish: Wish) -> None:
+    async def socks(self, stream: AnyStream, caller: Caller, wish: Wish) -> None:
         """Serve a connection whose SOCKS request has been read."""
-        await self._guarded(stream, how, lambda: Connector(self.services, stream).wished(wish))
+        await self._guarded(stream, caller, lambda: Connector(self.services, stream).wished(wish))
 
-    async def _guarded(self, stream: Stream, how: How, work: "Callable[[], Awaitable[None]]") -> None:
+    async def gateway(self, stream: AnyStream, caller: Caller, name: str, admit: "Admit") -> None:
+        """Serve a connection that speaks HTTP to one of the gateways."""
+        origin = Origin(kind=GATEWAY, scheme="http", host=f"{name}{GATEWAY_SUFFIX}", port=80)
+        await self._guarded(stream, caller, Conversation(self.services, stream, origin, admit=admit).run)
+
+    async def redirected(self, stream: Stream, caller: Caller, place: Place) -> None:
+        """Serve a connection that was on its way to somebody else."""
+        handover = self.setup.handover
+        ports = ports_named((*handover.allow, *handover.ask))
+        await self._guarded(stream, caller, lambda: Redirected(self.services, stream, ports).run(*place))
+
+    async def _guarded(
+        self, stream: AnyStream, caller: Caller, work: "Callable[[], Awaitable[None]]"
+    ) -> None:
         """Do the work of one connection; whatever goes wrong ends that connection only."""
         if self.stopped:
             return stream.abort()
         if len(self.clients) >= limits.CONNECTIONS:
             self.services.record.flood("refused", reason="too many connections at one time")
             return stream.abort()
-        self.clients[stream] = how
+        self.clients[stream] = caller
+        CLIENT.set(caller.address)
         try:
             await work()
         except PeerError:

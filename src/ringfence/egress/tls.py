@@ -40,7 +40,7 @@ def alert(description: int) -> bytes:
     return bytes((0x15, 3, 3, 0, 2, 2, description))
 
 
-async def read_hello(stream: Stream) -> Hello:
+async def read_hello(stream: "AnyStream") -> Hello:
     """Read up to the end of the ClientHello and put every byte back for the handshake."""
     data = b""
     stream.expect(limits.HELLO_TIME)
@@ -143,8 +143,8 @@ def _server_names(content: _Reader) -> list[str]:
 class TlsStream:
     """A stream with TLS on it: the same face as `Stream`."""
 
-    def __init__(self, raw: Stream, context: ssl.SSLContext, server_hostname: str | None = None) -> None:
-        """Without `server_hostname` we are the server."""
+    def __init__(self, raw: "AnyStream", context: ssl.SSLContext, server_hostname: str | None = None) -> None:
+        """Without `server_hostname` we are the server. `raw` may be TLS itself: a tunnel inside TLS."""
         self.raw = raw
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -214,6 +214,13 @@ class TlsStream:
         if self._outgoing.pending and not self.raw.lost:
             self.raw.write(self._outgoing.read())
 
+    def take(self) -> bytes:
+        """Return what has arrived, without waiting."""
+        if not self.raw.quiet() and not self.raw.ended:
+            self._incoming.write(self.raw.take())
+        data, self._unread = self._unread, b""
+        return data + (self._decrypt() if self._incoming.pending or self._object.pending() else b"")
+
     def unread(self, data: bytes) -> None:
         """Put back bytes that belong to whoever reads next."""
         self._unread = data + self._unread
@@ -247,6 +254,12 @@ class TlsStream:
             return not self._decrypt() and not self._finished
         except GoneError:
             return False
+
+    def shown(self) -> "tuple[tuple[tuple[str, str], ...], bytes | None]":
+        """Return the names in the certificate that the peer has shown, and the certificate (DER)."""
+        found = self._object.getpeercert() or {}
+        names: tuple[tuple[str, str], ...] = found.get("subjectAltName", ())  # type: ignore[assignment]
+        return names, self._object.getpeercert(binary_form=True)
 
     def write_eof(self) -> None:
         """Say that nothing more follows. TLS 1.3 allows the other direction to go on."""
@@ -294,6 +307,11 @@ class TlsStream:
     @on_gone.setter
     def on_gone(self, call: "Callable[[], None] | None") -> None:
         self.raw.on_gone = call
+
+    @property
+    def bottom(self) -> Stream:
+        """The connection under all TLS."""
+        return self.raw.bottom if isinstance(self.raw, TlsStream) else self.raw
 
     @property
     def received(self) -> int:

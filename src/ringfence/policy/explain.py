@@ -75,6 +75,9 @@ def _copy(workspace: Workspace) -> "Iterator[str]":
         "a session's copy takes at most " + size(workspace.quota or 0): workspace.quota is not None,
         "copied whole where no overlay can be mounted": workspace.snapshot,
         "nothing in the workspace can be executed": workspace.noexec,
+        "files that hold keys are not hidden; their values are kept from leaving": workspace.content
+        == "watch",
+        "no file is looked into for keys": workspace.content == "off",
     }
     yield from (f"  {text}" for text, holds in told.items() if holds)
 

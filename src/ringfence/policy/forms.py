@@ -339,6 +339,7 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "snapshot": FLAG,
         "output": PLACE,
         "noexec": FLAG,
+        "content": _choice("what happens", model.CONTENT),
     },
     model.Files: {
         "read": PLACE,

@@ -40,11 +40,13 @@ COMMON = frozenset(
      "origin", "source_url", "source_ca")
 )  # fmt: skip
 
-SOURCES = ("env", "file", "command", "keyring", "dotenv", "vault", "aws-sm", "systemd")
+SOURCES = ("env", "file", "command", "keyring", "dotenv", "vault", "aws-sm", "systemd", "workspace")
 _SECRET_VARIABLES = {
     "vault": ("VAULT_TOKEN", "VAULT_SECRET_ID", "BAO_TOKEN", "BAO_SECRET_ID"),
     "aws-sm": ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
 }
+# Kinds whose secret is more than one value, so that no placeholder in a file could stand for it
+_OTHERWISE_SHOWN = frozenset((AWS, GITHUB_APP, GOOGLE, MTLS))
 GRANTS = ("client_credentials", "refresh_token")
 CLIENT_AUTH = ("basic", "body", "none")
 _PLACES = ("header", "query", "form", "json")
@@ -106,6 +108,8 @@ def _together(kind: str, one: "dict[str, Any]") -> "Iterator[tuple[str, str]]":
         )
     if kind == MTLS and "http" in one.get("schemes", ()):
         yield "is a client certificate, which plain http has no place for", "leave `http` out of `schemes`"
+    if one.get("source", "")[:10] == "workspace:" and kind in _OTHERWISE_SHOWN:
+        yield f"takes its secret from the workspace, which the kind `{kind}` cannot", "name another source"
     if kind == OAUTH and one.get("client_auth") == "none" and one.get("grant") != "refresh_token":
         yield "has no client authentication", "only `refresh_token` grants go without"
 
@@ -127,6 +131,8 @@ def source(value: str, variable: "Any", place: "Any", words: "Any") -> str:
         if not path:
             raise ValueError("write dotenv:PATH#NAME")
         return f"dotenv:{place(path)}#{variable(name)}"
+    if kind == "workspace":
+        _in_workspace(rest)
     if kind == "keyring" and not all(rest.partition("/")[::2]):
         raise ValueError("write keyring:SERVICE/USER")
     if kind == "systemd" and ("/" in rest or rest in {".", ".."}):
@@ -134,6 +140,12 @@ def source(value: str, variable: "Any", place: "Any", words: "Any") -> str:
     if kind == "vault":
         _vault(rest)
     return value
+
+
+def _in_workspace(rest: str) -> None:
+    path, _, name = rest.rpartition("#")
+    if not path or not name or any(part in {"", ".", "..", ".git"} for part in path.split("/")):
+        raise ValueError("write workspace:PATH#NAME, the path relative to the workspace, without `..`")
 
 
 def _vault(rest: str) -> None:

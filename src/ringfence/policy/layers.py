@@ -21,7 +21,7 @@ a question.
 """
 
 from ringfence.policy.conditions import NAMES as CONDITIONS
-from ringfence.policy.model import ALARMS, DEFAULT_MODE, MASKED, TIERS, Limits, ModelBudget
+from ringfence.policy.model import ALARMS, CONTENT, DEFAULT_MODE, MASKED, TIERS, Limits, ModelBudget
 from ringfence.subject import pattern_covers
 from ringfence.value import Struct
 
@@ -48,7 +48,9 @@ NEUTRAL = (
     ("egress", "start"), ("egress", "proxy_variables"), ("egress", "proxy"), ("egress", "proxy_password"),
     ("egress", "ask_timeout"), ("model", "warn"), ("workspace", "snapshot"), ("workspace", "output"),
 )  # fmt: skip
-ORDERED = (("watch", "masked", MASKED), ("watch", "alarm", ALARMS))
+ORDERED = (
+    ("watch", "masked", MASKED), ("watch", "alarm", ALARMS), ("workspace", "content", CONTENT),
+)  # fmt: skip
 EVERYTHING = frozenset(
     (
         "use",

@@ -12,6 +12,7 @@ WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
 DEFAULT_MODE = "overlay"
 TIERS = ("sandbox",)
 MASKED = ("off", "record", "refuse")  # the strictest last
+CONTENT = ("off", "watch", "mask")
 ALARMS = ("refuse", "end")
 
 
@@ -115,6 +116,7 @@ class Workspace(Struct):
     snapshot: bool = False  # overlay: where the kernel cannot mount one, copy a project of any size
     output: str = ""  # a folder on the host, outside the workspace, that the agent writes as /output
     noexec: bool = False  # no file of the workspace can be executed
+    content: str = "mask"  # files that hold keys by their content: mask (hidden) | watch (keys kept in) | off
 
 
 class Files(Struct):

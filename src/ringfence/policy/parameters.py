@@ -13,16 +13,21 @@ if TYPE_CHECKING:
 
 # What each of these presets takes. Invariant: a preset whose file holds `{` has a line here; a test compares.
 KINDS = {
+    "claude-bedrock": "region",
+    "claude-vertex": "project",
     "github-fetch": "repository",
     "github-push": "repository",
     "npm-only": "npm",
     "pypi-only": "pypi",
 }
 SHAPES = {
+    "region": "a region of AWS: claude-bedrock:us-east-1",
+    "project": "PROJECT/REGION, or PROJECT/global: claude-vertex:acme-prod/us-east5",
     "repository": "OWNER/NAME, and after `@` the branches: github-push:acme/app@agent/*",
     "npm": "names of packages: npm-only:react,@babel/core",
     "pypi": "names of packages: pypi-only:requests,numpy",
 }
+_LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
@@ -87,7 +92,34 @@ def _bindings(kind: str, argument: str) -> "list[Names]":
         raise ValueError("nothing is given")
     if kind == "repository":
         return [_repository(argument)]
+    if kind in {"region", "project"}:
+        return [(_region if kind == "region" else _project)(argument)]
     return [(_npm if kind == "npm" else _pypi)(name) for name in argument.split(",")]
+
+
+def _region(region: str) -> "Names":
+    if not _label(region):
+        raise ValueError(f"`{region}` is no region")
+    return {"region": region}
+
+
+def _project(argument: str) -> "Names":
+    """Return a project of Google Cloud's, and the endpoint that a region of Vertex AI has."""
+    project, slash, region = argument.partition("/")
+    if not slash or not _label(project) or not _label(region):
+        raise ValueError("a project is written with its region")
+    name = "aiplatform.googleapis.com"
+    endpoint = {
+        "global": name,
+        "us": "aiplatform.us.rep.googleapis.com",
+        "eu": "aiplatform.eu.rep.googleapis.com",
+    }
+    return {"project": project, "region": region, "endpoint": endpoint.get(region, f"{region}-{name}")}
+
+
+def _label(text: str) -> bool:
+    """Say whether a text can be one label of a host name, as it is."""
+    return 0 < len(text) <= 40 and set(text) <= _LABEL and text[0] != "-" != text[-1]
 
 
 def _repository(argument: str) -> "Names":

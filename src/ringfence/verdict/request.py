@@ -262,8 +262,10 @@ def connect(host: str, port: int, rules: Rules, schemes: tuple[str, ...] = ("htt
     asking = [entry for entry in rules.ask.about(host) if not doors.isdisjoint(entry.doors)]
     allowing = [entry for entry in rules.allow.about(host) if not doors.isdisjoint(entry.doors)]
     whole = next((entry for entry in asking if entry.whole), None)
-    if allowing and not whole:
-        return allowing[0].verdict
+    asked = {door for entry in asking if entry.whole for door in entry.doors}
+    for entry in allowing:
+        if not (entry.doors & doors) <= asked:  # by some door it needs nobody's word
+            return entry.verdict
     if asking:
         return (whole or asking[0]).verdict
     return _unknown(doors, rules)

@@ -21,9 +21,15 @@ def read_plan(request: Request, host: Host) -> Plan:
     """Return what a session for this request is to be. Nothing of it is started."""
     prepared = preparation.prepare(request, host)
     try:
-        return preparation.decide(request, host, prepared)
+        speaks = preparation.speaks(prepared.policy)
+        return preparation.decide(request, host, prepared, authority=_authority(host) if speaks else "")
     finally:
         prepared.child.abandon()
+
+
+def _authority(host: Host) -> str:
+    """Return where a session's public certificates lie, for the plan alone."""
+    return f"{host.state_dir}/sessions/SESSION/authority"
 
 
 def gather(plan: Plan, host: Host) -> dict[str, object]:
@@ -67,7 +73,7 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
 
 def _private(plan: Plan, host: Host) -> list[str]:
     """Return paths that no table inside may name. A bind of something below one of them names it."""
-    sources = [one.source for one in plan.mounts if one.kind == "rw"]
+    sources = [one.source for one in plan.mounts if one.kind in {"ro", "rw"}]
     paths = (os.path.join(host.state_dir, "sessions"), host.config_dir)
     return [path for path in paths if not any(source.startswith(path + "/") for source in sources)]
 
@@ -145,13 +151,16 @@ def _home_entries(home: str, visible: tuple[str, ...]) -> list[str]:
 
 
 def _policy_files(plan: Plan, host: Host, root: str) -> list[str]:
+    """Return the files of the policy, less those in a copied project: what is written there is reviewed."""
     named = [file for _, file in plan.policy.origins]
     usual = [
         host.managed_policy,
         os.path.join(host.config_dir, "policy.toml"),
         os.path.join(root, "ringfence.toml"),
     ]
-    return [path for path in dict.fromkeys([*named, *usual]) if path.startswith("/")]
+    copied = f"{root}/" if plan.workspace.copy else "\0"
+    files = [path for path in dict.fromkeys([*named, *usual]) if path.startswith("/")]
+    return [path for path in files if not path.startswith(copied)]
 
 
 def _authorities(state_dir: str) -> list[str]:

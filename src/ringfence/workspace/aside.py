@@ -29,6 +29,14 @@ class Moved(Struct):
     problem: str = ""
     what: str = "which programs on this machine obey"
 
+    @property
+    def text(self) -> str:
+        """What the operator is told."""
+        what = f"{self.path.encode('unicode_escape').decode()} appeared, {self.what}"
+        if self.problem:
+            return f"ringfence: warning: {what}, and could not be moved: {self.problem}"
+        return f"ringfence: {what}: moved to {self.to}"
+
 
 def identities(root: str, findings: Findings) -> tuple[Identity, ...]:
     """Note which files stand at the protected paths, and which folders cannot be looked into."""

@@ -18,7 +18,7 @@ import stat
 import time
 
 from ringfence.canonical import encode
-from ringfence.errors import BoundaryError, HostError, UsageError
+from ringfence.errors import BoundaryError, HostError, RingfenceError, UsageError
 from ringfence.value import Struct, replace
 from ringfence.workspace import beneath, git_index
 from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UPPER, Layers
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ringfence.workspace.upper import Usage
 
 _RECORD = frozenset(("audit.jsonl", "plan.json", "egress.log", "set-aside"))
+_BEGINNING = 60.0  # seconds in which a folder without a description may be a session that begins
+_FEW, _SMALL = 100, 4 << 20  # entries and bytes of a copy that is looked through at once for changes
 _DYING = 5.0  # seconds that the processes of a boundary may take to be gone
 
 
@@ -149,7 +151,7 @@ def note_boundary(held: Held, pids: tuple[int, ...]) -> None:
 def end(held: Held, *, discard: bool = False) -> "Usage | None":
     """Mark a copy as ended, now that nothing of its session runs; say what is in it.
 
-    One that nothing was written to is removed, as is one to `discard`; then None.
+    One in which nothing was changed is removed, as is one to `discard`; then None.
     """
     folder, layers = held.folder, held.layers
     try:
@@ -162,7 +164,10 @@ def end(held: Held, *, discard: bool = False) -> "Usage | None":
         if layers.kind == COPY and not used.entries:
             _remove_all(folder)
             return None
-        _settle(folder, layers)
+        ended = _settle(folder, layers)
+        if not held.continued and _is_little(used) and _says_nothing(ended):
+            _remove_all(folder)
+            return None
         return used
     finally:
         os.close(held.lock)
@@ -206,6 +211,23 @@ def _is_untouched(layers: Layers) -> bool:
         return False
     mode = os.stat(layers.upper).st_mode & 0o777
     return not os.listdir(layers.upper) and mode == os.stat(layers.workspace).st_mode & 0o777
+
+
+def _is_little(used: "Usage") -> bool:
+    return used.complete and used.entries <= _FEW and used.size <= _SMALL
+
+
+def _says_nothing(layers: Layers) -> bool:
+    """Tell whether what was written is no change: what was there already, caches, a refreshed git index."""
+    from ringfence.workspace import changes
+
+    if os.stat(layers.upper).st_mode & 0o777 != os.stat(layers.workspace).st_mode & 0o777:
+        return False
+    outside = repository_of(layers)
+    try:
+        return not any(changes.read(one) for one in (layers, outside) if one is not None)
+    except (OSError, RingfenceError):
+        return False  # told when it is reviewed
 
 
 def _usage(layers: Layers) -> "Usage":
@@ -259,10 +281,10 @@ def find(state_dir: str, name: str = "last", workspace: str = "") -> Layers:
     """
     ids = _ids(state_dir)
     if name == "last":
-        for session in reversed(ids):
-            layers = _layers(state_dir, session)
-            if not workspace or layers.workspace == workspace:
-                return layers
+        found = (_layers(state_dir, session) for session in ids)
+        about = [one for one in found if not workspace or one.workspace == workspace]
+        if about:
+            return max(about, key=lambda one: (one.started, one.session))  # ids are by the second only
         raise UsageError("no session has changed anything", hint="`ringfence sessions` lists those that have")
     fitting = [session for session in ids if session.startswith(name)]
     if name in fitting:
@@ -297,6 +319,8 @@ def _ids(state_dir: str) -> list[str]:
     having = [name for name in names if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
     for name in having:
         _recover(f"{state_dir}/sessions/{name}")
+    for name in set(names).difference(having):
+        _finish_removal(f"{state_dir}/sessions/{name}")
     return [name for name in having if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
 
 
@@ -320,6 +344,26 @@ def _recover(folder: str) -> None:
             _remove_all(folder)
         else:
             _settle(folder, layers)
+    finally:
+        os.close(fd)
+
+
+def _finish_removal(folder: str) -> None:
+    """Remove what is left of a copy whose removal was killed: a lock without a description, and old."""
+    try:
+        lock = os.lstat(f"{folder}/{LOCK}")
+    except OSError:
+        return
+    if time.time() - lock.st_ctime < _BEGINNING:
+        return  # perhaps a session that is just beginning
+    fd = _locked(Layers(session="", workspace="", upper="", lock=f"{folder}/{LOCK}"))
+    if fd is None:
+        return
+    try:
+        if not os.path.lexists(f"{folder}/{LAYERS}"):
+            _remove_all(folder)
+    except OSError:
+        return  # the next one tries again
     finally:
         os.close(fd)
 

@@ -151,7 +151,8 @@ def _removes_folder(change: Change) -> bool:
     return change.before is not None and change.before.kind == DIRECTORY and not is_folder
 
 
-def _above(path: bytes) -> "Iterator[bytes]":
+def above(path: bytes) -> "Iterator[bytes]":
+    """Yield the folders above a path, the nearest first."""
     while folder := path.rpartition(b"/")[0]:
         yield folder
         path = folder
@@ -167,7 +168,7 @@ def _bring_folders(
     """Add the new folders that chosen files lie in; drop what lies in one that is left out."""
     made = {one.path: one for one in changes if _makes_folder(one)}
     for path in sorted(chosen):
-        for folder in _above(path):
+        for folder in above(path):
             if folder not in made or folder in chosen:
                 continue
             why = left.get(folder) or _refusal(made[folder], wanted, risks)
@@ -185,7 +186,7 @@ def _keep_whole(chosen: dict[bytes, Change], changes: tuple[Change, ...], left: 
         for one in changes:
             if one.path not in chosen:
                 gone = [path for path in _paths(one) if path == one.source or one.before is not None]
-                stays |= {folder: path for path in gone for folder in _above(path)}
+                stays |= {folder: path for path in gone for folder in above(path)}
         kept = [one for one in chosen.values() if _removes_folder(one) and one.path in stays]
         if not kept:
             return
@@ -196,11 +197,11 @@ def _keep_whole(chosen: dict[bytes, Change], changes: tuple[Change, ...], left: 
 
 def _drop_hollow(chosen: dict[bytes, Change], changes: tuple[Change, ...]) -> None:
     """Drop new folders of which all that is in them is left out."""
-    full = {folder for one in chosen.values() if not _makes_folder(one) for folder in _above(one.path)}
-    had = {folder for one in changes for folder in _above(one.path)}
+    full = {folder for one in chosen.values() if not _makes_folder(one) for folder in above(one.path)}
+    had = {folder for one in changes for folder in above(one.path)}
     for path in sorted(chosen, reverse=True):  # those in others first
         if _makes_folder(chosen[path]) and chosen[path].before is None:
             if path in had and path not in full:
                 del chosen[path]
             else:
-                full.update(_above(path))
+                full.update(above(path))

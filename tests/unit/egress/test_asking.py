@@ -207,3 +207,19 @@ def test_another_user_is_not_listened_to(tmp_path):
 
     os.chmod(tmp_path, 0o755)
     assert run(tmp_path, work) == 0
+
+
+def test_what_was_granted_for_the_session_is_forgotten_when_other_rules_ask(tmp_path):
+    async def work(room):
+        first = asyncio.create_task(room.asking.ask(QUESTION))
+        (shown,) = await room.questions()
+        await room.answer(shown, "session")
+        assert (await first).allowed
+        assert (await room.asking.ask(QUESTION)).allowed
+        room.asking.forget()
+        again = asyncio.create_task(room.asking.ask(QUESTION))
+        (shown,) = await room.questions()
+        await room.answer(shown, "deny")
+        assert not (await again).allowed
+
+    run(tmp_path, work)

@@ -36,6 +36,7 @@ class Shared:
     def __init__(self):
         self.gate = Gate(handover(Policy(egress=Egress(allow=(RULE,)))))
         self.record = Recorded()
+        self.access = None
         self.held = 0
         self.most = 0
 

@@ -159,7 +159,7 @@ def test_every_field_of_the_model_has_a_form():
         (
             "[credentials.k]\nsource='safe:x'",
             ("credentials", "k", "source"),
-            "`safe:x`: a source is one of env:…, file:…, command:…, keyring:…, dotenv:…, vault:…, aws-sm:…, systemd:…",
+            "`safe:x`: a source is one of env:…, file:…, command:…, keyring:…, dotenv:…, vault:…, aws-sm:…, systemd:…, workspace:…",
         ),
         (
             "[credentials.k]\nsource='file:key'",

@@ -11,6 +11,8 @@ ARGUMENTS = {
     "repository": "acme/app@agent/*",
     "npm": "react,@babel/core",
     "pypi": "requests,Typing_extensions",
+    "region": "us-east-1",
+    "project": "acme-prod/us-east5",
 }
 
 
@@ -94,6 +96,14 @@ def test_a_preset_takes_an_argument_exactly_where_its_file_has_a_place_for_one()
         *("github-push:*/app", "github-push:acme/*", "github-push:acme/..", "github-push:acme/app@"),
         *("github-push:acme/app@a//b", "github-push:acme/app@a**b", "npm-only:react,,x", "npm-only:@babel"),
         *("npm-only:a/b", "npm-only:*", "npm-only:../x", "pypi-only:*", "pypi-only:a/b", "python:3"),
+        *(
+            "claude-bedrock",
+            "claude-bedrock:evil.test/x",
+            "claude-bedrock:US",
+            "claude-bedrock:-a",
+            "claude-vertex:p",
+        ),
+        *("claude-vertex:p/", "claude-vertex:p/r/x", "claude-vertex:../r", "claude-vertex:p/evil.test"),
     ],
 )
 def test_an_argument_that_is_not_what_the_preset_takes_is_refused(given):
@@ -111,8 +121,27 @@ def test_the_argument_is_filled_in_and_nothing_else():
     assert only == ("/react", "/@babel/core", "/@babel%2Fcore", "/react/-/*", "/@babel/core/-/*")
 
 
+def test_a_cloud_region_is_the_only_place_that_the_agent_reaches():
+    found = layer("claude-bedrock")
+    place = "bedrock-runtime.us-east-1.amazonaws.com"
+    assert [rule["host"] for rule in found["egress"]["allow"]] == [place]
+    assert found["gateways"]["claude-bedrock"]["upstream"] == f"https://{place}"
+    assert found["credentials"]["bedrock-keys"]["regions"] == ("us-east-1",)
+    assert found["environment"]["set"]["AWS_REGION"] == "us-east-1"
+    for region, host in (
+        ("us-east5", "us-east5-aiplatform.googleapis.com"),
+        ("global", "aiplatform.googleapis.com"),
+    ):
+        found, _ = read.layer(preset.source(f"claude-vertex:acme/{region}"), "/proc/nowhere")
+        assert found["egress"]["allow"][0]["host"] == host
+        assert found["egress"]["allow"][0]["paths"][0].startswith(
+            f"/v1/projects/acme/locations/{region}/publishers/"
+        )
+        assert found["gateways"]["claude-vertex"]["upstream"] == f"https://{host}/v1"
+
+
 def test_the_shipped_registries_are_only_read():
-    writing = {"npm-audit", *preset.AGENTS, "anthropic", "openai"}
+    writing = {"npm-audit", *preset.AGENTS, "anthropic", "openai", "claude-bedrock", "claude-vertex"}
     for name in set(NAMES) - writing:
         for rule in layer(name).get("egress", {}).get("allow", ()):
             reads = set(rule.get("methods", ())) and set(rule["methods"]) <= {"GET", "HEAD"}

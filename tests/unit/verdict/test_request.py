@@ -192,6 +192,14 @@ def test_order_does_not_matter(sets, asked):
     assert decide(asked, one).effect == decide(asked, other).effect
 
 
+def test_a_question_about_plain_http_does_not_stop_tls_on_the_same_port():
+    rules = Rules(
+        allow=[EgressRule(host="a.test")], ask=[EgressRule(host="a.test", schemes=("http",), ports=(443,))]
+    )
+    assert connect("a.test", 443, rules).effect == ALLOW
+    assert connect("a.test", 443, rules, ("http",)).effect == ASK
+
+
 @given(SETS, REQUESTS)
 def test_what_would_be_allowed_is_never_stopped_at_the_connection(sets, asked):
     rules = Rules(*sets)

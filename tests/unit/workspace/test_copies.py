@@ -177,6 +177,16 @@ class TestFinding:
         assert start_time(child.pid) == "gone"
         child.communicate()
 
+    def test_a_removal_that_was_killed_is_finished_later(self, state, project, monkeypatch):
+        held = begun(state, project)
+        killed(held)
+        os.unlink(f"{held.folder}/layers.json")  # what a removal does first
+        overlay.listed(state)
+        assert os.path.exists(held.layers.upper)  # so young, it may be a session that begins
+        monkeypatch.setattr(overlay, "_BEGINNING", -1.0)
+        overlay.listed(state)
+        assert set(os.listdir(held.folder)) <= {"audit.jsonl", "plan.json"}
+
     def test_one_that_was_killed_untouched_is_forgotten(self, state, project):
         killed(begun(state, project))
         assert overlay.listed(str(state)) == ()

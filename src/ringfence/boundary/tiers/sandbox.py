@@ -105,7 +105,10 @@ def _as_options(plan: Plan, entry: bytes) -> tuple[tuple[str, ...], tuple[tuple[
     for mount in plan.mounts:
         _one_option(mount, options, data, contents)
         if mount.kind == "masked":
-            for hidden in plan.workspace.hidden:
+            copies = {one.target: one.text for one in plan.mounts if one.kind == "stand-in" and one.text}
+            for target, text in copies.items():
+                data(target, text.encode("utf-8", "surrogateescape"), 0o444)
+            for hidden in (one for one in plan.workspace.hidden if one.path not in copies):
                 if hidden.directory:
                     _hide_folder(hidden.path, options)
                 else:

@@ -3,8 +3,9 @@
 Theory. The agent's client signs with an access key that only looks like one. The gate reads from that
 signature which region and service it is for, checks both against the policy, takes the signature off and
 makes its own, over exactly what is sent. A request signed with any other key, a presigned URL (its
-signature is in the query), SigV4A and SigV2 are refused, and so is one with no signature: an anonymous
-write would leave by a host that the policy takes for the operator's.
+signature is in the query), SigV4A and SigV2 are refused. So is one with no signature, because an anonymous
+write would leave by a host that the policy takes for the operator's; but where the credential names one
+region and one service there is nothing to ask the agent, and the gate signs what it sends.
 
 Bodies. `x-amz-content-sha256` is signed as the agent states it; AWS refuses a body that differs. Where it
 is missing (every service but S3) the body is read to its end, up to a limit, and hashed. UNSIGNED-PAYLOAD
@@ -15,6 +16,7 @@ Which headers are signed is the gate's choice: Host, everything of AWS's own, an
 
 import hashlib
 import re
+from time import gmtime, strftime
 from urllib.parse import unquote_to_bytes
 
 from ringfence.credential import placeholder, sigv4
@@ -72,7 +74,7 @@ def keys_of(credential: Credential, secret: Secret) -> sigv4.Keys:
 
 def apply(outgoing: Outgoing, credential: Credential, secret: Secret) -> None:
     """Sign the request anew."""
-    scope = _scope(outgoing, credential)
+    scope = _whole_scope(outgoing, credential) or _scope(outgoing, credential)
     time = _time(outgoing, scope)
     payload = _payload(outgoing)
     keys = keys_of(credential, secret)
@@ -104,6 +106,21 @@ def _refuse_presigned(outgoing: Outgoing) -> None:
         raise UnfitError(
             "a presigned URL cannot be signed anew: send the request with its signature in a header"
         )
+
+
+def _whole_scope(outgoing: Outgoing, credential: Credential) -> sigv4.Scope | None:
+    """Return the scope for a request that the agent left unsigned, where the policy leaves no choice."""
+    if len(credential.regions) != 1 or len(credential.services) != 1 or outgoing.values(b"authorization"):
+        return None
+    _refuse_presigned(outgoing)
+    if outgoing.values(b"x-amz-content-sha256") and _payload(outgoing).startswith(STREAMING):
+        raise UnfitError("a body that is signed chunk by chunk begins with a signed head")
+    now = gmtime()
+    outgoing.drop(b"x-amz-date")
+    outgoing.fields.append((b"x-amz-date", strftime("%Y%m%dT%H%M%SZ", now).encode()))
+    return sigv4.Scope(
+        date=strftime("%Y%m%d", now), region=credential.regions[0], service=credential.services[0]
+    )
 
 
 def _scope(outgoing: Outgoing, credential: Credential) -> sigv4.Scope:

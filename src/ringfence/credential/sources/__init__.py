@@ -26,6 +26,7 @@ _VARIABLES = {
     "command": COMMAND_VARIABLES,
     "keyring": (*COMMAND_VARIABLES, "PYTHON_KEYRING_BACKEND", "XDG_DATA_HOME", "XDG_CONFIG_HOME"),
     "systemd": ("CREDENTIALS_DIRECTORY",),
+    "workspace": (),
     "vault": ("HOME", *(f"{product}_{name}" for name in _VAULT for product in ("BAO", "VAULT"))),
     "aws-sm": (
         *("HOME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"),
@@ -121,6 +122,10 @@ def _read_more(kind: str, rest: str, credential: Credential, access: Access) -> 
         from ringfence.credential.sources import systemd
 
         return systemd.read(rest, access)
+    if kind == "workspace":
+        from ringfence.credential.sources import workspace
+
+        return workspace.read(rest, access)
     if kind == "vault":
         from ringfence.credential.sources import vault
 
@@ -147,6 +152,8 @@ def path_of(credential: Credential, access: Access) -> str:
         return expand(rest, access.home)
     if kind == "dotenv":
         return expand(rest.rpartition("#")[0], access.home)
+    if kind == "workspace":
+        return f"{access.workspace}/{rest.rpartition('#')[0]}"
     if kind == "systemd" and access.environment.get("CREDENTIALS_DIRECTORY"):
         return f"{access.environment['CREDENTIALS_DIRECTORY']}/{rest}"
     return ""
@@ -172,6 +179,8 @@ def available(
         return os.path.isfile(place) and not inside(place, workspace)
     if kind == "command":
         return find_program(expand(first_word(rest), home), path, workspace) != ""
+    if kind == "workspace":
+        return os.path.isfile(f"{workspace}/{rest.rpartition('#')[0]}")
     if kind == "systemd":
         return "CREDENTIALS_DIRECTORY" in set_variables
     if kind == "vault":

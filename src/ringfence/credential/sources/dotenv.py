@@ -40,12 +40,24 @@ def _value(written: str, source: str) -> str:
         value = re.sub(r"\\(.)", _unescaped, _closed(written, mark, source))
     else:
         value = re.split(r"\s#", written)[0].rstrip() if not written.startswith("#") else ""
+    _refuse_expression(written, source)
+    return value
+
+
+def plain_value(inner: str, mark: str, source: str) -> str:
+    """Return the value of what stands between quotes, or without any."""
+    if mark[:1] == "'":
+        return inner
+    _refuse_expression(inner, source)
+    return re.sub(r"\\(.)", _unescaped, inner) if mark else inner
+
+
+def _refuse_expression(written: str, source: str) -> None:
     if "$(" in written or "${" in written or "`" in written:
         raise SourceError(
             f"`{source}`: the value holds an expression, which is not expanded here",
             hint="write the value itself, in single quotes",
         )
-    return value
 
 
 def _closed(written: str, mark: str, source: str) -> str:
