@@ -17,7 +17,7 @@ from ringfence.host import probe
 from ringfence.host.model import Host
 from ringfence.subject import file_matches, size
 from ringfence.value import replace
-from ringfence.workspace import changes, manifest, overlay
+from ringfence.workspace import changes, crew, manifest, overlay
 from ringfence.workspace import content as reading
 from ringfence.workspace.layers import FILE, Change, Layers
 from ringfence.workspace.review import machine, report, side, summary, unified, viewer
@@ -27,7 +27,7 @@ from ringfence.workspace.review.text import shown_path
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ringfence.workspace.review.unified import Line
 
@@ -35,6 +35,7 @@ NOTHING, CHANGES = 0, 1
 _COLOURS = {
     unified.HEAD: "1", unified.HUNK: "36", unified.ADD: "32", unified.REMOVE: "31", unified.NOTE: "33",
 }  # fmt: skip
+_PORTION = 8 << 20  # bytes of files whose text is made at once
 _WIDTH = 160  # columns of `--side-by-side` where there is no terminal
 
 
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
         elif options.tool:
             _open_tool(options.tool, host, layers, chosen, contents)
         else:
-            _write(_lines(options, layers, chosen, contents), options, host, layers)
+            _write(_painted_all(options, host, layers, chosen, contents), options, host, layers)
         if not (options.stat or options.names):
             _note_review(layers, made, chosen)
     finally:
@@ -192,13 +193,48 @@ def _lines(
         return
     if chosen.changes:
         yield unified.META, ""
+
+
+def _painted_all(
+    options: "argparse.Namespace", host: Host, layers: Layers, chosen: Report, contents: reading.Contents
+) -> "Iterator[str]":
+    """Yield the text of everything; that of very many changes is made with the help of other processors."""
+    coloured = options.color == "always" or (
+        options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in host.set_variables
+    )
+    for kind, text in _lines(options, layers, chosen, contents):
+        yield _painted(kind, text, coloured=coloured)
+    if options.names or options.stat:
+        return
     width = _columns()
-    for change in chosen.changes:
-        content = contents.of(change)
-        if options.side_by_side:
-            yield from side.columns(change, content, width)
-        else:
-            yield from unified.lines(change, content)
+
+    def shown(some: "Sequence[Change]") -> list[str]:
+        lines = (
+            side.columns(change, contents.of(change), width)
+            if options.side_by_side
+            else unified.lines(change, contents.of(change))
+            for change in some
+        )
+        return ["".join([_painted(kind, text, coloured=coloured) for one in lines for kind, text in one])]
+
+    for batch in _batches(chosen.changes):
+        yield from crew.shared(batch, shown, crew.FEW)
+
+
+def _batches(changes: "tuple[Change, ...]") -> "Iterator[list[Change]]":
+    """Yield changes in portions whose text is held at once."""
+    batch: list[Change] = []
+    room = _PORTION
+    for change in changes:
+        batch.append(change)
+        room -= sum(
+            min(one.size, reading.LARGEST_SHOWN) for one in (change.before, change.after) if one is not None
+        )
+        if room < 0:
+            yield batch
+            batch, room = [], _PORTION
+    if batch:
+        yield batch
 
 
 def _columns() -> int:
@@ -208,13 +244,9 @@ def _columns() -> int:
         return _WIDTH
 
 
-def _write(lines: "Iterator[Line]", options: "argparse.Namespace", host: Host, layers: Layers) -> None:
+def _write(painted: "Iterator[str]", options: "argparse.Namespace", host: Host, layers: Layers) -> None:
     """Write to standard output, through the operator's pager where that is a terminal."""
     terminal = sys.stdout.isatty()
-    coloured = options.color == "always" or (
-        options.color == "auto" and terminal and "NO_COLOR" not in host.set_variables
-    )
-    painted = (_painted(kind, text, coloured=coloured) for kind, text in lines)
     words = _pager(host, layers) if terminal and not options.no_pager else []
     if words:
         viewer.page(words, painted)

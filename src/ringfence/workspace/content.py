@@ -114,6 +114,14 @@ class Contents:
         if len(content.edits) <= _KEPT_EDITS:
             self._known[change.path] = content.edits
 
+    def kept(self, change: Change) -> "list[lines.Edit] | None":
+        """Return what was remembered of a change."""
+        return self._known.get(change.path)
+
+    def recall(self, change: Change, edits: "list[lines.Edit]") -> None:
+        """Remember what another process found."""
+        self._known[change.path] = edits
+
     def _side(self, where: int, path: bytes, entry: Entry | None, *, lift: bool) -> bytes | None:
         if entry is None or entry.kind not in {FILE, LINK}:
             return None

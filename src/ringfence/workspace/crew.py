@@ -21,15 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-LEAST = 1000  # files: below that, starting a process costs more than it brings
+LEAST = 500  # files: below that, starting a process costs more than it brings
+FEW = 100  # of those that take longer: whose lines are compared or shown
 MOST = 4  # processes
 _PDEATHSIG = 1  # prctl(2)
 _GOOD, _BAD = b"+", b"-"
 
 
-def shared(work: "Sequence[Any]", act: "Callable[[Sequence[Any]], list[Any]]") -> "list[Any]":
-    """Return `act` of the work: of each slice in a process of its own. Results are what marshal(3) takes."""
-    count = min(_processors(), MOST, 2 * len(work) // LEAST)
+def shared(
+    work: "Sequence[Any]", act: "Callable[[Sequence[Any]], list[Any]]", least: int = 0
+) -> "list[Any]":
+    """Return `act` of the work: of each slice in a process of its own. Results are what marshal(3) takes.
+
+    `least`: how much is worth a process of its own; LEAST unless told.
+    """
+    count = min(_processors(), MOST, len(work) // (least or LEAST))
     if count < 2:
         return act(work)
     size = -(-len(work) // count)

@@ -6,7 +6,7 @@ is applied is compared with it: one difference stops the whole apply.
 
 import os
 
-from ringfence.canonical import digest as digest_of
+from ringfence.canonical import sha256
 from ringfence.errors import BoundaryError
 from ringfence.value import Struct, build
 from ringfence.workspace import record
@@ -60,7 +60,8 @@ class Manifest(Struct):
     @property
     def digest(self) -> str:
         """The SHA-256 over the canonical JSON of all items."""
-        return digest_of([one.row() for one in self.items])
+        rows = record.encoded([one.row() for one in self.items])  # texts and numbers: canonical as they are
+        return sha256(rows.encode("ascii"))
 
 
 def item(change: Change) -> Item:

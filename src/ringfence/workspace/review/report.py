@@ -5,8 +5,9 @@ from here, so that what is called risky is the same for all.
 """
 
 from ringfence.value import Struct
+from ringfence.value import build as build_of
 from ringfence.workspace import changes as reading
-from ringfence.workspace import risks
+from ringfence.workspace import crew, risks
 from ringfence.workspace.content import Contents
 from ringfence.workspace.layers import Change, Layers
 from ringfence.workspace.risks.finding import Finding
@@ -14,6 +15,9 @@ from ringfence.workspace.risks.finding import Finding
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
+
+    from ringfence.workspace.review.lines import Edit
 
 
 class Report(Struct):
@@ -50,13 +54,20 @@ def build(layers: Layers) -> Report:
 
 
 def judge(changes: "Iterable[Change]", contents: Contents) -> Report:
-    """Judge changes that were read."""
+    """Judge changes that were read, with the help of other processors where they are many."""
     chosen = tuple(changes)
     found: list[Finding] = []
-    for change in chosen:
-        content = contents.of(change)
-        findings = risks.look(change, content)
-        if findings:
-            found += findings
-        contents.keep(change, content)
+    judged = crew.shared(chosen, lambda some: [_judged(change, contents) for change in some], crew.FEW)
+    for change, (rows, edits) in zip(chosen, judged, strict=True):
+        found += [build_of(Finding, row) for row in rows]
+        if edits is not None:
+            contents.recall(change, edits)
     return Report(changes=chosen, findings=tuple(found))
+
+
+def _judged(change: Change, contents: Contents) -> "tuple[list[dict[str, Any]], list[Edit] | None]":
+    """Return what was found in one change, and what its comparison gave, as plain data."""
+    content = contents.of(change)
+    rows = [dict(one.__dict__) for one in risks.look(change, content)]
+    contents.keep(change, content)
+    return rows, contents.kept(change)

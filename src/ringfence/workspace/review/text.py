@@ -65,13 +65,13 @@ _MARKS = {
 }  # fmt: skip
 _NOT_LETTERS = frozenset("™℠")
 
-_PLAIN = re.compile(rb"[\t\n -~]*\Z")
+_PLAIN = bytes([0x09, 0x0A, *range(0x20, 0x7F)])
 _WORD = re.compile(r"\w+")
 
 
 def is_plain(data: bytes) -> bool:
     """Say whether bytes are printable ASCII, tabs and newlines: nothing to escape, nothing to tell."""
-    return _PLAIN.match(data) is not None
+    return not data.translate(None, _PLAIN)  # one pass of C, several times faster than a pattern
 
 
 def shown(data: bytes) -> tuple[str, frozenset[str]]:
