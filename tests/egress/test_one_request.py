@@ -13,7 +13,7 @@ from gates import Running, Upstream, Upstreams, rule
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
-from ringfence.egress import http1
+from ringfence.egress import http1, second
 from ringfence.egress.gate import TUNNEL, Gate, Origin, Target
 from ringfence.egress.http1 import MalformedError
 from ringfence.egress.http1_client import ClientConnection
@@ -195,6 +195,7 @@ def test_a_head_that_is_accepted_is_written_so_that_every_parser_reads_the_same_
         if not end:
             return
         head = http1.parse_request(data[:end])
+        second.agree(data[:end], head)
         target = GATE.target(head, ORIGIN)
         if not isinstance(target, Target):
             return
