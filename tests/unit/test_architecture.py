@@ -40,6 +40,7 @@ PROCESSES = (
     "boundary/launch.py",
     "boundary/child.py",  # what launch forks, up to bubblewrap
     "boundary/seatbelt_launch.py",  # macOS
+    "workspace/crew.py",  # this process, once for each CPU, to share work on files
     "boundary/mounts.py",  # a child that only holds a user namespace, for id-mapping
     "credential/sources/command.py",
     "host/features.py",

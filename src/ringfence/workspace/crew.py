@@ -28,9 +28,7 @@ _PDEATHSIG = 1  # prctl(2)
 _GOOD, _BAD = b"+", b"-"
 
 
-def shared(
-    work: "Sequence[Any]", act: "Callable[[Sequence[Any]], list[Any]]", least: int = 0
-) -> "list[Any]":
+def shared(work: "Sequence[Any]", act: "Callable[[Sequence[Any]], list[Any]]", least: int = 0) -> "list[Any]":
     """Return `act` of the work: of each slice in a process of its own. Results are what marshal(3) takes.
 
     `least`: how much is worth a process of its own; LEAST unless told.

@@ -169,7 +169,9 @@ def test_other_requests_are_none(path):
     assert not usage.is_model("POST", canonical_path(path.encode()))
 
 
-@pytest.mark.parametrize("path", ["/v1/messages/batches", "/v1/batches", "/v1/messages/batches/", "/async-invoke"])
+@pytest.mark.parametrize(
+    "path", ["/v1/messages/batches", "/v1/batches", "/v1/messages/batches/", "/async-invoke"]
+)
 def test_batches_are_known(path):
     assert usage.is_batch("POST", canonical_path(path.encode()))
     assert not usage.is_batch("GET", canonical_path(path.encode()))
