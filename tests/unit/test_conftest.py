@@ -32,3 +32,15 @@ def test_a_skip_for_a_missing_part_fails_in_ci_only(tmp_path, environment, reaso
     )  # fmt: skip
     assert done.returncode == status, done.stdout + done.stderr
     assert ("scripts/install-test-parts" in done.stdout) == bool(status)
+
+
+def test_no_two_test_files_share_a_name():
+    """Without packages the second of them cannot be collected."""
+    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    names = [
+        name
+        for _folder, _folders, files in os.walk(top)
+        for name in files
+        if name.startswith("test_") and name.endswith(".py")
+    ]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
