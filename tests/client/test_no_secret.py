@@ -173,7 +173,14 @@ def _read(path: str) -> bytes:
 
 
 def _memory(pid: int) -> bytes:
-    """Return all that a process has written into its memory."""
+    """Return all that a process has written into its memory; nothing of one that has ended meanwhile."""
+    try:
+        return _memory_of(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def _memory_of(pid: int) -> bytes:
     out = []
     with (
         open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as maps,
