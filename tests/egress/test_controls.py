@@ -213,7 +213,9 @@ def test_an_answer_that_cannot_be_looked_into_is_not_passed_on(world):
     gate.upstream.answer = answering(b"whatever", Content_Encoding="compress")
     assert gate.ask(HOST + ":443")[0] == 502
     gate.upstream.answer = answering(gzip.compress(bytes(1 << 27)), Content_Encoding="gzip")
-    assert gate.ask(HOST + ":443")[0] == 502  # a bomb
+    raw = f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
+    answer = gate.tunnelled(HOST + ":443", raw)  # a bomb: refused, or cut where its answer had begun
+    assert answer.startswith(b"HTTP/1.1 502 ") or len(answer) < 1 << 26
 
 
 def test_without_a_credential_a_compressed_body_passes_as_it_is(world):

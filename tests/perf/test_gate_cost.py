@@ -18,8 +18,8 @@ from gates import Running, Upstream, Upstreams, credential, rule
 from ringfence.policy.model import Gateway
 
 HOST = "api.example.com"
-REQUESTS, RUNS = 400, 15
-SPIN = 0.0168  # seconds that `spin` takes where the budgets were set; a request took 120 to 130 µs there
+REQUESTS, RUNS, CONNECTIONS = 400, 15, 16
+SPIN = 0.0168  # seconds that `spin` takes where the budgets were set; a request took 150 to 170 µs there
 HEADERS = b"User-Agent: test\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\nX-Runtime: node\r\nX-Version: 1\r\n"
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: today\r\nContent-Length: 1000\r\n\r\n"
@@ -44,17 +44,24 @@ def used(pid):
         return int(file.read().split()[0]) / 1e9
 
 
-def cost(gate, sock, head, budget):
-    """Return the gate's CPU for one request, in microseconds: the best of some runs, more on a busy machine."""
+def cost(gate, open_one, head, budget):
+    """Return the gate's CPU for one request, in microseconds: the best of some runs, more on a busy machine.
+
+    Several connections at a time, so that the gate does not fall asleep between two requests: what waking up
+    costs is the machine's (30 µs on a virtual one that is idle, 3 on the same one when it is not).
+    """
     best = 1e9
-    for number in range(RUNS):
-        before = used(gate.process.pid)
-        for _ in range(REQUESTS):
-            sock.sendall(head)
-            assert read_answer(sock).startswith(b"HTTP/1.1 200 ")
-        best = min(best, (used(gate.process.pid) - before) / REQUESTS * 1e6)
-        if number >= 2 and best <= budget:
-            break
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(open_one()) for _ in range(CONNECTIONS)]
+        for number in range(RUNS):
+            before = used(gate.process.pid)
+            for _ in range(REQUESTS // CONNECTIONS):
+                for sock in socks:
+                    sock.sendall(head)
+                assert all(read_answer(sock).startswith(b"HTTP/1.1 200 ") for sock in socks)
+            best = min(best, (used(gate.process.pid) - before) / REQUESTS * 1e6)
+            if number >= 2 and best <= budget:
+                break
     return best
 
 
@@ -91,15 +98,13 @@ def budget():
 
 
 def test_an_intercepted_request_stays_within_its_budget(gate, budget):
-    with gate.connect(f"{HOST}:443") as sock:
-        head = b"GET /a HTTP/1.1\r\nHost: api.example.com\r\n" + HEADERS + b"\r\n"
-        assert cost(gate, sock, head, budget(160)) <= budget(160)
+    head = b"GET /a HTTP/1.1\r\nHost: api.example.com\r\n" + HEADERS + b"\r\n"
+    assert cost(gate, lambda: gate.connect(f"{HOST}:443"), head, budget(210)) <= budget(210)
 
 
 def test_a_gateway_request_stays_within_its_budget(gate, budget):
-    with gate.plain() as sock:
-        head = b"GET /a HTTP/1.1\r\nHost: model.gateway.internal\r\n" + HEADERS + b"\r\n"
-        assert cost(gate, sock, head, budget(150)) <= budget(150)
+    head = b"GET /a HTTP/1.1\r\nHost: model.gateway.internal\r\n" + HEADERS + b"\r\n"
+    assert cost(gate, gate.plain, head, budget(190)) <= budget(190)
 
 
 def test_many_idle_connections_take_little_memory(gate):
