@@ -61,6 +61,7 @@ class Handover(Struct):
     proxy_port: int  # the port proxy variables name
     workspace: str = ""  # no credential source may lie in it: the agent writes there
     state_dir: str = ""  # ringfence's own folder: the day's model costs are kept there
+    ledger_dir: str = ""  # where those who share a day's model costs keep them; empty: below state_dir
     session_dir: str = ""  # the session's own: where `ringfence approve` finds the gate
     ask_timeout: float = 120.0  # seconds until a request that waits for an answer is refused
     budgets: tuple[Budget, ...] = ()

@@ -118,7 +118,9 @@ class Service:
         sock.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{auth}\r\n".encode())
         return sock, read_head(sock)
 
-    def ask(self, authority, who=None, *, name=None, path="/", sock=None, source="127.0.0.1", extra=""):
+    def ask(
+        self, authority, who=None, *, name=None, path="/", sock=None, source="127.0.0.1", extra="", body=""
+    ):
         """Make one request through a tunnel; returns (status, body); 407 and 403 may be CONNECT's."""
         sock, head = self.connect(authority, who, sock=sock, source=source)
         if not head.startswith(b"HTTP/1.1 200 "):
@@ -128,7 +130,8 @@ class Service:
         context = ssl.create_default_context(cafile=self.ca(name or (who[0] if who else "default")))
         with context.wrap_socket(sock, server_hostname=host) as inside:
             inside.sendall(
-                f"GET {path} HTTP/1.1\r\nHost: {authority}\r\n{extra}Connection: close\r\n\r\n".encode()
+                f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: {authority}\r\n{extra}"
+                f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
             )
             return parse(drain(inside))[::2]
 

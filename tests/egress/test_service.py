@@ -246,6 +246,25 @@ def test_a_credential_is_its_identitys_alone(many, services_upstream, tmp_path, 
     assert services_upstream.handshakes == 2
 
 
+@pytest.mark.guarantee("S2")
+def test_what_the_model_may_cost_in_a_day_is_each_identitys_own(
+    many, services_upstream, tmp_path, certificates
+):
+    service = many(TWO)
+    for name in ("red.toml", "blue.toml"):
+        pairs = ((HOST, services_upstream.address),)
+        policy(tmp_path, name, pairs, allow(HOST), more=f'egress.extra_ca = ["{certificates.ca}"]\n')
+        with open(tmp_path / name, "a", encoding="ascii") as file:
+            file.write("[model]\nday_tokens = 50\n")
+    service.reload()
+
+    def status(who):
+        return service.ask(f"{HOST}:443", who, path="/v1/messages", body="x" * 400)[0]
+
+    assert [status(("red", RED)) for _ in range(2)] == [200, 403]
+    assert status(("blue", BLUE)) == 200
+
+
 def test_a_token_never_travels_on(many, services_upstream, tmp_path, certificates):
     service = many(TWO)
     policy(

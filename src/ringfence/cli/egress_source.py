@@ -176,6 +176,7 @@ class Source:
         return Handover(
             session=folder.id,
             session_dir=folder.path,
+            ledger_dir=f"{self._host.state_dir}/egress/{name}/model",
             listeners=(),
             dns_fd=None,
             control_fd=-1,

@@ -44,7 +44,7 @@ class Controls:
         self._record = record
         self._end = end
         self.budgets = Budgets(handover.budgets)
-        ledger = Ledger(f"{handover.state_dir}/model")
+        ledger = Ledger(handover.ledger_dir or f"{handover.state_dir}/model")
         self.spend = Spend(handover.model, ledger, lambda text: record.event("note", text=text))
         self.watch: Watch | None = None
         self._preparing: asyncio.Task[None] | None = None
