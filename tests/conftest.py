@@ -2,7 +2,12 @@
 
 import os
 
+import hypothesis
 import pytest
+
+# How long one example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
 
 # How the reason of a skip begins when a part of the machine is not there
 MISSING = ("missing:", "no ", "this kernel or container gives no private wire")
