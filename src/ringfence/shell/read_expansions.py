@@ -1,6 +1,6 @@
-"""Reads quotes, and what begins with a dollar sign or a backquote: the parts of words that hold words.
+r"""Reads quotes, and what begins with a dollar sign or a backquote: the parts of words that hold words.
 
-    "…"  '…'  \\x  $'…'  $"…"  `…`  $name  ${…}  $(…)  $((…))  $[…]
+    "…"  '…'  \x  $'…'  $"…"  `…`  $name  ${…}  $(…)  $((…))  $[…]
 
 One rule for all: what stands inside is read by the rules of the place where it stands, and where bash's
 own rules are known to differ between versions or modes (single quotes within "${…}", `$((` that turns out
@@ -21,6 +21,7 @@ _OPERAND_STOP = frozenset("}'\"`$\\*?[\0<>{")
 _TRANSFORMS = frozenset("UuLQEPAKak")
 _ARITHMETIC = NAME | frozenset(" \t\n+-*/%<>=!&|^~?:,()[]#@.")
 _CLOSERS = frozenset(")")
+
 
 def single(source: Source, pieces: Pieces) -> None:
     """Read `'…'`: nothing in it is special."""
@@ -216,7 +217,9 @@ def _plain_name(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: 
 def _check_special(source: Source, at: int, char: str) -> None:
     behind = source.text[at + 2]
     if behind.isdigit() and char.isdigit():
-        source.problem(at, at + 3, f"`${char}` ends before the next digit in one shell and not in another", DIALECT)
+        source.problem(
+            at, at + 3, f"`${char}` ends before the next digit in one shell and not in another", DIALECT
+        )
     elif source.shell == "zsh" and (behind in "[:" or (char == "#" and behind in NAME)):
         source.problem(at, at + 3, "a subscript, a modifier or a name behind it", DIALECT)
 
@@ -265,6 +268,15 @@ def enclosed(source: Source) -> Script:
 
 def arithmetic_end(source: Source, at: int) -> int:
     """Return where the `))` stands that ends arithmetic, or 0 where it does not pair."""
+    if not source.may_look(at):
+        return 0
+    found, seen = _pairs_up(source, at)
+    source.looked(at, seen)
+    return found
+
+
+def _pairs_up(source: Source, at: int) -> tuple[int, int]:
+    """Return the place or 0, and how far the search went."""
     text = source.text
     depth = 0
     while True:
@@ -274,15 +286,15 @@ def arithmetic_end(source: Source, at: int) -> int:
         elif char == ")":
             depth -= 1
             if depth < 0:
-                return at if text[at + 1] == ")" else 0
+                return (at if text[at + 1] == ")" else 0), at
         elif char == "\\":
             at += 1
         elif char in "'\"":
             at = text.find(char, at + 1)
             if at < 0:
-                return 0
+                return 0, source.end
         if at >= source.end:
-            return 0
+            return 0, source.end
         at += 1
 
 
@@ -322,10 +334,11 @@ def _old_arithmetic(source: Source, pieces: Pieces, quoted: bool) -> None:  # no
     pieces.add(build(Arithmetic, given))
 
 
-def closing_bracket(source: Source, at: int) -> int:
+def closing_bracket(source: Source, start: int) -> int:
     """Return where the bracket closes that opens here, or 0."""
-    text = source.text
-    depth = 0
+    if not source.may_look(start):
+        return 0
+    text, at, depth = source.text, start, 0
     while at < source.end:
         char = text[at]
         if char == "[":
@@ -333,15 +346,16 @@ def closing_bracket(source: Source, at: int) -> int:
         elif char == "]":
             depth -= 1
             if not depth:
-                return at
+                break
         elif char == "\\":
             at += 1
         elif char in "'\"":
             at = text.find(char, at + 1)
             if at < 0:
-                return 0
+                at = source.end
         at += 1
-    return 0
+    source.looked(start, at)
+    return at if at < source.end else 0
 
 
 # --- ${…}
@@ -369,7 +383,7 @@ def _braced(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: FBT0
     inner, operation = _operation(source, start, quoted)
     if source.stuck:
         return
-    _check_operation(source, start, name, operation, bare=not (length or indirect))
+    _check_operation(source, start, operation, bare=not (length or indirect))
     given = {"span": source.span(start, source.at), "name": name, "operation": operation, "inner": inner}
     pieces.add(build(Parameter, {**given, "quoted": quoted, "indirect": indirect, "length": length}))
 
@@ -406,7 +420,7 @@ def _operation(source: Source, start: int, quoted: bool) -> tuple[tuple[Word, ..
     return tuple(one for one in words if one.parts), operation
 
 
-def _check_operation(source: Source, start: int, name: str, operation: str, *, bare: bool) -> None:
+def _check_operation(source: Source, start: int, operation: str, *, bare: bool) -> None:
     """Note operations that not every shell of this name knows, or that are none."""
     if not operation:
         if not bare:
@@ -516,7 +530,7 @@ def _quoted_operand(source: Source, pieces: Pieces) -> None:
 def _operand_escape(source: Source, pieces: Pieces) -> None:
     at = source.at
     char = source.text[at + 1]
-    if char == "}" :
+    if char == "}":
         source.at = at + 2
         pieces.text(at, at + 2, char, quoted=True)
         return
