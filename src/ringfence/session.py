@@ -350,6 +350,8 @@ class _Session:
         from ringfence.audit import heads
         from ringfence.audit.log import Writer
 
+        if self._guarding is not None:
+            self._guarding.end()
         changed = self._end_copy()
         set_aside = self._set_aside()  # done and told also where the log cannot be written
         for moved in set_aside:
@@ -357,7 +359,7 @@ class _Session:
         with Writer.resume(self._folder.log) as log:
             for moved in set_aside:
                 log.append("set-aside", path=moved.path, to=moved.to, problem=moved.problem)
-            refused = self._guarding.end(log) if self._guarding is not None else ""
+            refused = self._guarding.record(log) if self._guarding is not None else ""
             log.append(
                 "end",
                 status=outcome.status if outcome else 125,

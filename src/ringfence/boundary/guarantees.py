@@ -22,8 +22,9 @@ def assess(
     workspace: WorkspacePlan,
     limits: tuple[LimitPlan, ...],
     wire: Wire,
+    *,
     landlock: int,
-    programs: str = "",
+    programs: str,
 ) -> tuple[Guarantee, ...]:
     """Return the guarantees that depend on this session's policy and machine."""
     return (

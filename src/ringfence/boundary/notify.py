@@ -49,7 +49,9 @@ def steps(arch: str, channel: int) -> tuple[Step, ...]:
     header = Pointers(words=(0, 0, payload, 1, control, 24, 0))
     failure = "the kernel does not let the launcher decide on programs"
     return (
-        Call(name="seccomp", arguments=(_SET_FILTER, _NEW_LISTENER, program), result=listener, failure=failure),
+        Call(
+            name="seccomp", arguments=(_SET_FILTER, _NEW_LISTENER, program), result=listener, failure=failure
+        ),
         Store(slot=Slot(offset=320), value=20),
         Store(slot=Slot(offset=328), value=_SOL_SOCKET | _SCM_RIGHTS << 32),
         Copy(source=listener, target=Slot(offset=336)),

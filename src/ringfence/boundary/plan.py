@@ -103,7 +103,9 @@ def plan(
         wire=wire,
         publish=publish,
         policy=policy,
-        guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock, survey.programs),
+        guarantees=guarantees.assess(
+            policy, workspace, limit_plans, wire, landlock=survey.landlock, programs=survey.programs
+        ),
         notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
         canaries=canaries,
         programs=() if survey.programs else denied(policy),

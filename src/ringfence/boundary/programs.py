@@ -22,6 +22,8 @@ class Guarding:
         self._plan = plan
         self._file = f"{folder}/{FILE}"
         self._pid = 0
+        self._found: list[dict[str, Any]] = []
+        self._more = 0
 
     def start(self, listener: int) -> None:
         """Leave the listener to a warden."""
@@ -36,17 +38,18 @@ class Guarding:
         self._pid = launch.start_warden(listener, denied_, self._file)
         os.close(listener)
 
-    def end(self, log: "Writer") -> str:
-        """Put on record what was refused; return a sentence for the operator, if there is something to say."""
-        if self._pid:
-            launch.kill(self._pid)
-            self._pid = 0
-        found, more = _read(self._file)
-        for one in found:
+    def end(self) -> None:
+        """End the warden, and take what it wrote down."""
+        launch.kill(self._pid)
+        self._found, self._more = _read(self._file)
+
+    def record(self, log: "Writer") -> str:
+        """Put on record what was refused; return a sentence for the operator, if there is one to say."""
+        for one in self._found:
             log.append("program", **one)
-        if more:
-            log.append("gap", what="program", count=more)
-        return _told(found, more)
+        if self._more:
+            log.append("gap", left_out=self._more, reason="too many programs refused to record each")
+        return _told(self._found, self._more)
 
 
 def _read(file: str) -> "tuple[list[dict[str, Any]], int]":

@@ -70,13 +70,27 @@ def next_call(listener: int) -> "Asked | None":
     try:
         memory = os.open(f"/proc/{thread}/mem", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        path, argv = "", ()
+        path, argv = "", tuple[str, ...]()
     else:
         try:
             path, argv = _text(memory, path_at), _argv(memory, argv_at)
         finally:
             os.close(memory)
     return Asked(cookie=cookie, thread=thread, path=path, argv=argv)
+
+
+def there(asked: Asked) -> bool:
+    """Say whether the file that a thread asks for is there: shells try one folder of PATH after the other."""
+    if not asked.path:
+        return True
+    place = f"root{asked.path}" if asked.path.startswith("/") else f"cwd/{asked.path}"
+    try:
+        os.stat(f"/proc/{asked.thread}/{place}")
+    except (FileNotFoundError, NotADirectoryError):
+        return os.path.islink(f"/proc/{asked.thread}/{place}")  # its target lies elsewhere, seen from here
+    except OSError:
+        return True
+    return True
 
 
 def valid(listener: int, cookie: int) -> bool:
@@ -231,4 +245,3 @@ def _has_notifications() -> bool:
 def _release() -> tuple[int, ...]:
     numbers = os.uname().release.split("-")[0].split(".")[:2]
     return tuple(int(one) if one.isdigit() else 0 for one in numbers)
-

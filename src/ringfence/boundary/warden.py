@@ -97,7 +97,10 @@ class Records:
             line = "."
         else:
             shown = [word[:1000] for word in argv[:100]]
-            line = encode({"rule": rule, "path": path[:1000], "argv": shown, "words": len(argv), "how": how}) + "\n"
+            line = (
+                encode({"rule": rule, "path": path[:1000], "argv": shown, "words": len(argv), "how": how})
+                + "\n"
+            )
         os.write(self._fd, line.encode("utf-8", "surrogateescape"))
 
 
@@ -110,7 +113,7 @@ class Warden:
         self._records = records
         self._programs: Programs | None = None
         self._traced: set[int] = set()
-        self._first = True  # the operator's own command, which no rule is about
+        self._begun = False  # the operator's own command has started, which no rule is about
 
     def run(self) -> None:
         """Answer until nobody is left inside."""
@@ -136,11 +139,8 @@ class Warden:
         asked = tracing.next_call(self._listener)
         if asked is None or not tracing.valid(self._listener, asked.cookie):
             return
-        if self._first:
-            self._first = not tracing.answer(self._listener, asked.cookie, 0)
-            return
-        rule = self._rule(Started(names=_asked_names(asked), arguments=asked.argv[1:]))
-        if rule:
+        rule = self._rule(Started(names=_asked_names(asked), arguments=asked.argv[1:])) if self._begun else ""
+        if rule and tracing.there(asked):
             self._records.refused(rule, asked.path, asked.argv, how="refused")
             tracing.answer(self._listener, asked.cookie, _EACCES)
         else:
@@ -193,7 +193,8 @@ class Warden:
         except (GoneError, OSError):
             _kill(process)
             return
-        if rule:
+        begun, self._begun = self._begun, True
+        if rule and begun:
             _kill(process)
             self._records.refused(rule, seen.file, seen.argv, how="ended")
         else:
@@ -204,7 +205,15 @@ class Warden:
             self._programs = Programs(self._denied)
         known = self._programs.names(seen, process)
         first = seen.argv[0] if seen.argv else ""
-        names = (seen.file, _base(seen.file), seen.asked_as, _base(seen.asked_as), first, _base(first), *known)
+        names = (
+            seen.file,
+            _base(seen.file),
+            seen.asked_as,
+            _base(seen.asked_as),
+            first,
+            _base(first),
+            *known,
+        )
         return Started(names=names, arguments=seen.argv[1:]), *_script(seen)
 
     def _rule(self, started: Started) -> str:

@@ -72,7 +72,7 @@ def refused(rules: tuple[ProgramRule, ...], started: Started) -> str:
 
 
 def _loaded(arguments: tuple[str, ...]) -> list[str]:
-    """Return the commands that a dynamic loader may be asked to run: its options take values, so each could be one."""
+    """Return what a dynamic loader may be asked to run: its options take values, so each word could be it."""
     found = []
     for at, word in enumerate(arguments[:_MOST_LOADER_ARGUMENTS]):
         if not word.startswith("-"):
