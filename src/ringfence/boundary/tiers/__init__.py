@@ -1,1 +1,16 @@
 """One tier a file: from a plan to what starts it."""
+
+from ringfence.boundary.model import Plan
+from ringfence.boundary.tiers.invocation import Invocation
+from ringfence.host.model import Runtime
+
+
+def render(plan: Plan, arch: str, *, bwrap: str, abi: int, runtime: Runtime) -> Invocation:
+    """Turn a plan into what the child does."""
+    if plan.tier == "gvisor":
+        from ringfence.boundary.tiers import gvisor
+
+        return gvisor.render(plan, arch=arch, bwrap=bwrap, runsc=runtime.path)
+    from ringfence.boundary.tiers import sandbox
+
+    return sandbox.render(plan, arch=arch, bwrap=bwrap, abi=abi)
