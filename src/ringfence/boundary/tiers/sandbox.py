@@ -32,7 +32,7 @@ def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
         bwrap=bwrap,
         options=(),
         entry=entry,
-        filter=seccomp.assemble(arch, _filter_options(plan)),
+        filter=seccomp.assemble(arch, filter_options(plan)),
         mounts=plan.mounts,
         hidden=tuple(one.path for one in plan.workspace.hidden),
         cpus=cpus(plan),
@@ -44,7 +44,8 @@ def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
     return replace(common, options=_options(plan, binds), mounts=(), texts=texts)
 
 
-def _filter_options(plan: Plan) -> seccomp.Options:
+def filter_options(plan: Plan) -> seccomp.Options:
+    """Return what the policy opens in the system-call filter, and what a limit closes."""
     accepted = plan.policy.accept
     return seccomp.Options(
         debuggers="debuggers" in accepted, namespaces="namespaces" in accepted, keep_cpus=cpus(plan) > 0
