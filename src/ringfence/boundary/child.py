@@ -186,7 +186,9 @@ def _map_to_root(uid: int, gid: int) -> None:
 
 
 def _be_mapped(channel: Channel) -> None:
-    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root and nobody may write the maps
+    syscalls.prctl(
+        syscalls.PR_SET_DUMPABLE, 1
+    )  # else /proc/self belongs to root and nobody may write the maps
     channel.send({"identify": 1})
     answer, _fds = channel.receive()
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
@@ -313,6 +315,8 @@ def _exec(order: dict[str, object], ready: int) -> None:
     folder of the host would lead out.
     """
     _close_on_exec_all()
+    if order["command"]:
+        _leave_keys_to_runtime()
     texts = [syscalls.memfd("text", content) for content in order["texts"]]  # type: ignore[attr-defined]
     filter_fd = syscalls.memfd("filter", order["filter"])  # type: ignore[arg-type]
     names = {"{root}": f"{order['staging']}/root", "{seccomp}": str(filter_fd)}
@@ -323,6 +327,14 @@ def _exec(order: dict[str, object], ready: int) -> None:
     os.dup2(ready, READY_FD)
     argv = ["bwrap", "--args", str(arguments), "--", *(order["command"] or (str(order["entry_path"]),))]  # type: ignore[misc]
     os.execve(str(order["bwrap"]), argv, {})  # noqa: S606 - no shell, that is the point
+
+
+def _leave_keys_to_runtime() -> None:
+    """Ignore what the terminal's keys send: the runtime passes it on inside, while bubblewrap would end."""
+    import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
+
+    for number in (2, 3, 20, 21, 22):  # SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU
+        _signal.signal(number, _signal.SIG_IGN)
 
 
 def _close_on_exec_all() -> None:

@@ -1,4 +1,4 @@
-"""Which tier a session gets: the first of the policy's list that this machine holds, never one below its last."""
+"""Which tier a session gets: the first of the policy's list that this machine holds, none below its last."""
 
 from ringfence.errors import HostError
 from ringfence.host.model import Host, Runtime

@@ -17,12 +17,12 @@ _LIMIT_NAMES = {
 }
 
 
-def configuration(plan: Plan, *, root: str, network: str) -> bytes:
+def configuration(plan: Plan, *, root: str, network: str, terminal: bool) -> bytes:
     """Return `config.json`. `root` is where the runtime finds the root, `network` the namespace it joins."""
     return encode(
         {
             "ociVersion": "1.0.2",
-            "process": _process(plan),
+            "process": _process(plan, terminal=terminal),
             "root": {"path": root, "readonly": False},
             "hostname": "ringfence",
             "mounts": _mounts(plan),
@@ -36,9 +36,9 @@ def configuration(plan: Plan, *, root: str, network: str) -> bytes:
     ).encode()
 
 
-def _process(plan: Plan) -> dict[str, object]:
+def _process(plan: Plan, *, terminal: bool) -> dict[str, object]:
     return {
-        "terminal": False,
+        "terminal": terminal,
         "user": {"uid": plan.uid, "gid": plan.gid},
         "args": [ENTRY],
         "env": [],
@@ -46,7 +46,9 @@ def _process(plan: Plan) -> dict[str, object]:
         "capabilities": {name: [] for name in _CAPABILITY_SETS},
         "rlimits": [
             {"type": _LIMIT_NAMES[kind], "soft": value, "hard": value}
-            for kind, value in limits.resource_limits(limits.with_quota(plan.policy.workspace, plan.policy.limits))
+            for kind, value in limits.resource_limits(
+                limits.with_quota(plan.policy.workspace, plan.policy.limits)
+            )
         ],
         "noNewPrivileges": True,
     }

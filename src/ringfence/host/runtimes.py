@@ -14,7 +14,7 @@ _FOLDERS = ("/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin")
 
 
 def find(program: str, host: Host, workspace: str) -> str:
-    """Return the path of a program, or nothing. One that the workspace could have put there does not count."""
+    """Return the path of a program, or nothing. One in the workspace does not count."""
     for folder in (*host.path, *_FOLDERS):
         found = f"{folder}/{program}"
         if not folder.startswith("/") or cache.inside(found, workspace):
@@ -64,7 +64,8 @@ def gvisor(host: Host, workspace: str) -> Runtime:
             path=path,
             version=version,
             refused=f"{host.user} has no subordinate uids, which runsc needs to be run by an ordinary user",
-            mend=f"apt-get install uidmap; usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {host.user}",
+            mend="apt-get install uidmap; usermod --add-subuids 100000-165535 "
+            f"--add-subgids 100000-165535 {host.user}",
         )
     return Runtime(path=path, version=version, identities=identities)
 

@@ -24,7 +24,7 @@ _ROOT, _BUNDLE = "/boundary", "/bundle"
 _MMAP_MIN_ADDR = "65536"
 
 
-def render(plan: Plan, *, arch: str, bwrap: str, runsc: str) -> Invocation:
+def render(plan: Plan, *, arch: str, bwrap: str, runsc: str, terminal: bool) -> Invocation:
     """Turn a plan into an invocation."""
     shared = plan.workspace.mode == "direct" or bool(plan.policy.files.write)  # the host may change files too
     return Invocation(
@@ -37,7 +37,12 @@ def render(plan: Plan, *, arch: str, bwrap: str, runsc: str) -> Invocation:
         cpus=sandbox.cpus(plan),
         texts=(("mmap_min_addr", _MMAP_MIN_ADDR.encode()),),
         command=_command(shared=shared),
-        files=(("config.json", oci.configuration(plan, root=_ROOT, network="/proc/self/ns/net")),),
+        files=(
+            (
+                "config.json",
+                oci.configuration(plan, root=_ROOT, network="/proc/self/ns/net", terminal=terminal),
+            ),
+        ),
         keeps_root=True,
     )
 
