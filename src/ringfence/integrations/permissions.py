@@ -1,0 +1,189 @@
+"""One policy's answers to tool calls: rules gathered, calls decided, people asked, everything recorded.
+
+The order is that of the rules (deny, ask, allow), and what comes after only makes an answer stricter:
+a working directory outside of the project, a policy whose `default` is to deny, a client that may not ask.
+An answer that could not be recorded is no answer.
+"""
+
+import os
+
+from ringfence.errors import PolicyError
+from ringfence.policy import load, ruletext, toolrules
+from ringfence.policy.model import ALLOW, APPROVE, ASK, DENY, Policy
+from ringfence.policy.overrides import Overrides
+from ringfence.value import Struct, replace
+from ringfence.verdict.ruling import Ruling, ToolCall
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ringfence.host.model import Host
+    from ringfence.policy.importers.claude_code import InForce
+    from ringfence.policy.toolrules import ToolRule
+
+LEAVE = "leave"  # no answer: the client's own rules decide
+STRICTNESS = (LEAVE, ALLOW, ASK, DENY)
+# Commands by which an agent would answer for a person. What they say in Python is the same.
+OWN_COMMANDS = ("approve", "trust", "hook", "policy install", "import", "apply", "discard", "undo")
+
+
+class Asked(Struct):
+    """One call, as a client put it. Where that stands for several, all have to be allowed."""
+
+    calls: tuple[ToolCall, ...]
+    root: str  # the project: the folder in which the client was started
+    client: str
+    session: str = ""  # the client's name for its session
+    mode: str = "default"  # its permission mode
+    name: str = ""  # its name for the call
+    shown: str = ""  # the tool, as the client calls it
+
+
+class Answer(Struct):
+    """What a client is told."""
+
+    effect: str  # allow | ask | deny | leave
+    reason: str
+    ruling: Ruling
+
+
+class Permissions:
+    """The rules that hold for one project on this machine, as they stand now."""
+
+    def __init__(self, host: "Host", root: str, *, claude: str = "", policy_file: str = "") -> None:
+        """Read policy and settings; `claude` is the user's folder for Claude Code."""
+        self._host = host
+        self._root = root
+        self._claude = claude or f"{host.home}/.claude"
+        self.policy: Policy = load.effective(host, root, overrides=Overrides(policy_file=policy_file))
+        self.settings: InForce | None = self._settings()
+        self._narrow = ruletext.narrow(self.policy)
+        self.rules = (*_own(host), *ruletext.rules(self.policy), *(self.settings.rules if self.settings else ()))
+
+    def _settings(self) -> "InForce | None":
+        if self.policy.commands.settings != "claude":
+            return None
+        from ringfence.policy import trust
+        from ringfence.policy.importers import claude_code
+
+        state, where = self._host.state_dir, claude_code.places(project=self._root, config=self._claude)
+        return claude_code.in_force(where, lambda path, digest: trust.trusted(state, path, digest))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the operator should know of the rules."""
+        return (*self.policy.notes, *(self.settings.notes if self.settings else ()))
+
+    # --- deciding
+
+    def ruling(self, asked: Asked) -> Ruling:
+        """Decide on all that a call stands for: the strictest ruling is the answer."""
+        if not asked.calls:
+            return Ruling(effect=DENY, reason="this call says nothing that rules could be about")
+        rulings = [self._ruling(call, asked.mode) for call in asked.calls]
+        return max(rulings, key=lambda one: STRICTNESS.index(one.effect))
+
+    def _ruling(self, call: ToolCall, mode: str) -> Ruling:
+        rules = (*self.rules, *self._by_mode(mode))
+        found = self._decided(call, rules)
+        if found.effect == ASK and self.policy.commands.default == DENY:
+            found = self._by_default(call, rules, found)
+        if found.effect == ALLOW and not within(call.cwd, self._root):
+            reason = f"the working directory {call.cwd} lies outside of the project {self._root}"
+            found = replace(found, effect=ASK, rule=None, reason=reason)
+        return found
+
+    def _decided(self, call: ToolCall, rules: "tuple[ToolRule, ...]") -> Ruling:
+        from ringfence.host.files import Files
+        from ringfence.verdict.tool import decide
+
+        return decide(call, rules, Files(root=self._root, home=self._host.home))
+
+    def _by_default(self, call: ToolCall, rules: "tuple[ToolRule, ...]", found: Ruling) -> Ruling:
+        """Deny what no rule names; a file that may only narrow makes no question of it."""
+        named = found.rule
+        if named is not None and named in self._narrow:
+            rest = self._decided(call, tuple(rule for rule in rules if rule not in self._narrow))
+            if rest.effect != ASK or rest.rule is not None:
+                return found
+            found = rest
+        if found.rule is None and (found.unmatched or not found.findings):
+            return replace(found, effect=DENY, reason=f"no rule allows this: {found.reason}")
+        return found
+
+    def _by_mode(self, mode: str) -> "tuple[ToolRule, ...]":
+        """Return what a mode allows where the client's own settings count as well."""
+        if mode != "acceptEdits" or self.settings is None or not _is_open(self.policy):
+            return ()
+        return (toolrules.one(ALLOW, "Edit(/**)", scope="session", origin="mode acceptEdits", base=self._root),)
+
+    # --- answering
+
+    def answer(self, asked: Asked) -> Answer:
+        """Decide, ask a person where the policy has one asked here, and record it."""
+        found = self.ruling(asked)
+        effect, reason, person = found.effect, found.reason, ""
+        if effect == ASK and asked.mode == "dontAsk":
+            effect, reason = DENY, f"{reason} (nobody may be asked in this mode)"
+        elif effect == ASK and self.policy.commands.prompt == APPROVE:
+            effect, reason, person = self._ask(asked, found)
+        elif effect == ALLOW and asked.mode == "plan":
+            effect = LEAVE
+        self._record(asked, found, effect=effect, reason=reason, person=person)
+        return Answer(effect=effect, reason=reason, ruling=found)
+
+    def _ask(self, asked: Asked, found: Ruling) -> tuple[str, str, str]:
+        from ringfence.integrations import asking
+
+        question = asking.question(asked, found, self.policy)
+        allowed, why = asking.ask(self._host.state_dir, question, self.policy.commands.prompt_timeout)
+        return (ALLOW if allowed else DENY), why, why
+
+    def _record(self, asked: Asked, found: Ruling, *, effect: str, reason: str, person: str) -> None:
+        from ringfence.integrations import record
+
+        record.decision(
+            self._host.state_dir,
+            asked,
+            found,
+            effect=effect,
+            reason=reason,
+            person=person,
+            policy=self.policy.digest,
+        )
+
+
+def within(path: str, folder: str) -> bool:
+    """Say whether a path is a folder or lies in it, by what both lead to."""
+    real, top = os.path.realpath(path), os.path.realpath(folder)
+    return real == top or real.startswith(top.rstrip("/") + "/")
+
+
+def _is_open(policy: Policy) -> bool:
+    return policy.commands.default != DENY
+
+
+def _own(host: "Host") -> "tuple[ToolRule, ...]":
+    """Return what no agent may do, whatever the policy says: answer for a person, change the rules."""
+    texts = [f"Bash({way} {name} *)" for name in OWN_COMMANDS for way in ("ringfence", "* ringfence.cli")]
+    for folder in dict.fromkeys((host.config_dir, host.state_dir, host.cache_dir, "/etc/ringfence")):
+        if folder.startswith("/"):
+            texts.append(f"Edit(/{_escaped(folder)}/**)")
+    found: list[ToolRule] = []
+    for text in texts:
+        try:
+            found.append(toolrules.one(DENY, text, origin="built in"))
+        except ValueError as error:
+            raise PolicyError(f"{text} cannot be kept from agents: {error}") from None
+    return tuple(found)
+
+
+def _escaped(folder: str) -> str:
+    """Return a path so that a rule means just it."""
+    return "".join(f"\\{char}" if char in "*?[]\\!" else char for char in folder)
+
+
+def strictest(effects: "Iterable[str]") -> str:
+    """Return the strictest of some effects."""
+    return max(effects, key=STRICTNESS.index)
