@@ -1,6 +1,6 @@
 """The shapes in which rules about tools are asked and answered; `tool` decides.
 
-A rule is written `Tool` or `Tool(specifier)`, as Claude Code writes them: `policy.toolrules` reads it. Deny beats ask beats allow, from
+`policy.toolrules` reads rules, written as Claude Code writes them. Deny beats ask beats allow, from
 whichever scope; how specific a rule is never matters.
 """
 
