@@ -1,8 +1,9 @@
 """What a gate and `ringfence approve` say to each other: questions, answers, and the socket between them.
 
 The gate of each session listens on a socket in the session's folder, which only the operator can enter and
-nothing inside the boundary can see. A tool call that waits has a folder and a socket of its own. Each message is one line of JSON, a question is named by its number and
-bound by its digest: an answer counts for exactly the request that was shown, and only once.
+nothing inside the boundary can see. A tool call that waits has a folder and a socket of its own. Each message
+is one line of JSON, a question is named by its number and bound by its digest: an answer counts for exactly
+the request that was shown, and only once.
 """
 
 import os

@@ -39,7 +39,8 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] in (["install"], ["remove"]):
         from ringfence.cli import hook_install
 
-        return hook_install.main(arguments)
+        status: int = hook_install.main(arguments)
+        return status
     if arguments[:1] in (["-h"], ["--help"]):
         sys.stdout.write(HELP)
         return 0

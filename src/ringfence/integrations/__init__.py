@@ -1,1 +1,1 @@
-"""Where ringfence answers for the tools of agents that it does not start itself: one agent or framework a file."""
+"""Where ringfence answers for the tools of agents: one agent or framework a file."""

@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from ringfence.approval import CALLS, DENY, LARGEST, ONCE, CallQuestion, Place
+from ringfence.approval import CALLS, DENY, LARGEST, ONCE, SOCKET, CallQuestion, Place
 from ringfence.canonical import encode
 from ringfence.errors import HostError
 from ringfence.host import probe
@@ -86,7 +86,9 @@ def _folder(state_dir: str) -> str:
     os.makedirs(top, 0o700, exist_ok=True)
     facts = os.lstat(top)
     if facts.st_uid != os.geteuid() or facts.st_mode & 0o077 or not os.path.isdir(top) or os.path.islink(top):
-        raise HostError(f"{top} must be a folder of yours that nobody else can enter", hint=f"chmod 700 {top}")
+        raise HostError(
+            f"{top} must be a folder of yours that nobody else can enter", hint=f"chmod 700 {top}"
+        )
     _sweep(top)
     if len(os.listdir(top)) >= MOST:
         raise HostError("too many calls wait for an answer already", hint="ringfence approve --list")
@@ -110,11 +112,12 @@ def _sweep(top: str) -> None:
 
 
 def _remove(folder: str) -> None:
-    for step in (lambda: os.unlink(f"{folder}/approve.sock"), lambda: os.rmdir(folder)):
-        try:
-            step()
-        except OSError:
-            continue
+    try:
+        if os.path.lexists(f"{folder}/{SOCKET}"):
+            os.unlink(f"{folder}/{SOCKET}")
+        os.rmdir(folder)
+    except OSError:
+        return  # whoever asks next sweeps it
 
 
 def _served(folder: str, asked: CallQuestion, deadline: float) -> tuple[bool, str]:

@@ -59,7 +59,11 @@ class Permissions:
         self.policy: Policy = load.effective(host, root, overrides=Overrides(policy_file=policy_file))
         self.settings: InForce | None = self._settings()
         self._narrow = ruletext.narrow(self.policy)
-        self.rules = (*_own(host), *ruletext.rules(self.policy), *(self.settings.rules if self.settings else ()))
+        self.rules = (
+            *_own(host),
+            *ruletext.rules(self.policy),
+            *(self.settings.rules if self.settings else ()),
+        )
 
     def _settings(self) -> "InForce | None":
         if self.policy.commands.settings != "claude":
@@ -98,7 +102,8 @@ class Permissions:
         from ringfence.host.files import Files
         from ringfence.verdict.tool import decide
 
-        return decide(call, rules, Files(root=self._root, home=self._host.home))
+        found: Ruling = decide(call, rules, Files())
+        return found
 
     def _by_default(self, call: ToolCall, rules: "tuple[ToolRule, ...]", found: Ruling) -> Ruling:
         """Deny what no rule names; a file that may only narrow makes no question of it."""
@@ -116,7 +121,9 @@ class Permissions:
         """Return what a mode allows where the client's own settings count as well."""
         if mode != "acceptEdits" or self.settings is None or not _is_open(self.policy):
             return ()
-        return (toolrules.one(ALLOW, "Edit(/**)", scope="session", origin="mode acceptEdits", base=self._root),)
+        return (
+            toolrules.one(ALLOW, "Edit(/**)", scope="session", origin="mode acceptEdits", base=self._root),
+        )
 
     # --- answering
 
@@ -167,9 +174,8 @@ def _is_open(policy: Policy) -> bool:
 def _own(host: "Host") -> "tuple[ToolRule, ...]":
     """Return what no agent may do, whatever the policy says: answer for a person, change the rules."""
     texts = [f"Bash({way} {name} *)" for name in OWN_COMMANDS for way in ("ringfence", "* ringfence.cli")]
-    for folder in dict.fromkeys((host.config_dir, host.state_dir, host.cache_dir, "/etc/ringfence")):
-        if folder.startswith("/"):
-            texts.append(f"Edit(/{_escaped(folder)}/**)")
+    folders = dict.fromkeys((host.config_dir, host.state_dir, host.cache_dir, "/etc/ringfence"))
+    texts += [f"Edit(/{_escaped(folder)}/**)" for folder in folders if folder.startswith("/")]
     found: list[ToolRule] = []
     for text in texts:
         try:

@@ -1,4 +1,4 @@
-"""The record of tool calls: one hash-chained log for each session of a client, below `tools` in the state folder."""
+"""The record of tool calls: a hash-chained log for each session of a client, in the state folder."""
 
 import fcntl
 import os
@@ -88,7 +88,9 @@ def _append(state_dir: str, session: str, fields: "dict[str, object]") -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         lock = _Lock(descriptor=os.open(f"{folder}/.lock", flags, 0o600))
     except OSError as error:
-        raise AuditError(f"the record of tool calls in {folder} cannot be written: {error.strerror}") from None
+        raise AuditError(
+            f"the record of tool calls in {folder} cannot be written: {error.strerror}"
+        ) from None
     with lock:
         there = os.path.lexists(path) and os.lstat(path).st_size > 0
         if not there and os.path.lexists(path):

@@ -23,7 +23,8 @@ def checker(effect: str) -> "Callable[[str], str]":
 
     def check(text: str) -> str:
         try:
-            found = toolrules.read(**{effect: [text]})
+            lists: dict[str, list[str]] = {ALLOW: [], ASK: [], DENY: [], effect: [text]}
+            found = toolrules.read(lists[ALLOW], lists[ASK], lists[DENY])
         except PolicyError as error:
             raise ValueError(_reason(error.message)) from None
         if found.notes:

@@ -1,7 +1,7 @@
 """How each agent asks its hooks, is answered, and is told of them: one client a file.
 
-A client's module has NAME, EVENTS, `asked` (its JSON to calls), `answer` (an answer to what it reads: text for
-standard output, or a refusal), `settings_file` (where its hooks are declared) and `entry` (what stands there).
+A client's module has a CLIENT, whose `asked` turns its JSON into calls and whose `reply` turns an answer into
+what it reads.
 """
 
 from ringfence.value import Struct

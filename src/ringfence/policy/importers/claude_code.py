@@ -36,7 +36,11 @@ _LAX = ("acceptEdits", "auto", "bypassPermissions")
 _PERMISSIONS = (
     *(ALLOW, ASK, DENY, "defaultMode", "additionalDirectories"),
     *("disableBypassPermissionsMode", "disableAutoMode"),
-    *("blockReadsOutsideWorkingDirectories", "blockWritesOutsideWorkingDirectories", "denyInsteadOfPrompting"),
+    *(
+        "blockReadsOutsideWorkingDirectories",
+        "blockWritesOutsideWorkingDirectories",
+        "denyInsteadOfPrompting",
+    ),
 )
 LOCKS = (
     *("allowManagedPermissionRulesOnly", "allowManagedHooksOnly", "allowManagedMcpServersOnly"),
@@ -137,7 +141,9 @@ def _managed(files: tuple[File, ...], name: str) -> bool:
 
 
 def _read(place: Place, trusted: "Trusted") -> File | None:
-    kind = {MANAGED: "managed", USER: "user"}.get(place.scope, "project" if place.scope in SHIPPED else "named")
+    kind = {MANAGED: "managed", USER: "user"}.get(
+        place.scope, "project" if place.scope in SHIPPED else "named"
+    )
     try:
         source = read.source(place.path, kind)
     except read.Failure as failure:
