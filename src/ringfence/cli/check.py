@@ -25,7 +25,7 @@ OPTIONS = (
     options.Option(name="--tool", value="NAME", help="a tool other than Bash: Read, Edit, WebFetch, mcp__…"),
     options.Option(name="--json", help="print one JSON object"),
     options.Option(name="--stdin", help="decide on lines of JSON"),
-    options.Option(name="--rules", value="FILE", help="rules of a JSON file, as Claude Code's", many=True),
+    options.Option(name="--rules", value="FILE", help="rules in JSON", many=True),
     options.Option(name="--allow", value="RULE", help='such as "Bash(npm run *)"', many=True),
     options.Option(name="--ask", value="RULE", help="a rule that asks", many=True),
     options.Option(name="--deny", value="RULE", help="a rule that denies", many=True),

@@ -15,8 +15,8 @@ PROGRAMS = frozenset({
     "ls", "cat", "echo", "printf", "pwd", "head", "tail", "grep", "egrep", "fgrep", "rg", "find", "wc",
     "which", "type", "diff", "cmp", "comm", "stat", "du", "df", "cd", "sort", "uniq", "cut", "tr", "nl",
     "tac", "rev", "paste", "column", "fold", "expand", "basename", "dirname", "realpath", "readlink", "file",
-    "tree", "sed", "ps", "date", "whoami", "id", "uname", "hostname", "uptime", "base64", "od", "hexdump", "strings",
-    "md5sum", "sha1sum", "sha256sum", "sha512sum", "cksum", "seq", "test", "[", "sleep", "jq",
+    "tree", "sed", "ps", "date", "whoami", "id", "uname", "hostname", "uptime", "base64", "od", "hexdump",
+    "strings", "md5sum", "sha1sum", "sha256sum", "sha512sum", "cksum", "seq", "test", "[", "sleep", "jq",
     "true", "false",
 })  # fmt: skip
 GIT = frozenset({
