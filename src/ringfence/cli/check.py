@@ -19,7 +19,7 @@ ABOUT = (
     "Nothing is run. Status: 0 allow, 1 deny, 3 ask, 2 wrong usage. Without rules here, the policy's hold.\n"
     "INPUT is a JSON object, or the one thing that the tool is about: a path, a URL, a name.\n"
     '--stdin reads lines {"id", "command" | "tool" + "input", "cwd", "rules": {"allow", "ask", "deny"},\n'
-    '"shell"} and answers each with {"id", "verdict", "rule", "reason"}; a line that cannot be read is denied.'
+    '"shell"} and answers each: {"id", "verdict", "rule", "reason"}. A line that cannot be read is denied.'
 )
 OPTIONS = (
     options.Option(name="--tool", value="NAME", help="a tool other than Bash: Read, Edit, WebFetch, mcp__…"),

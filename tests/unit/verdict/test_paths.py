@@ -2,13 +2,12 @@
 
 import pytest
 
+from paper import Files
 from ringfence.policy import toolrules
 from ringfence.shell.facts import LIST, READ, WRITE, Access, Value
 from ringfence.verdict import access as accesses
 from ringfence.verdict.access import PathBook
 from ringfence.verdict.paths import Sight
-
-from paper import Files
 
 WORLD = {
     "/w/.env": None,
