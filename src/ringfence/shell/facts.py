@@ -52,6 +52,8 @@ class Command(Struct):
     transparent: bool = False  # a wrapper of the fixed list, all its options understood: only `runs` counts
     runner: bool = False  # runs what its arguments say: a rule with a wildcard never allows it
     variables: tuple[tuple[str, Value], ...] = ()  # set by what came before it in this text
+    canonical: tuple[Value, ...] = ()  # `Effects.canonical`: other words that rules match as well
+    literal: int = 0  # `Effects.literal`: how many words a wildcard rule has to spell to allow a runner
 
 
 class Finding(Struct):
