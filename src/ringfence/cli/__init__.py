@@ -22,6 +22,7 @@ GROUPS = {
         "trust": "let this project's ringfence.toml widen the policy, as it stands now",
         "import": "take over rules from another program's settings",
         "policy": "check a policy, print it, explain a request, or print the JSON Schema",
+        "check": "say what the rules make of a command or tool call, and how it was understood",
     },
     "Machine": {
         "scan": "look into the project's files for keys",

@@ -27,7 +27,7 @@ MOST_TEXTS = 64  # spellings of one command that rules are asked about
 class Pattern:
     """A rule's specifier, read once."""
 
-    __slots__ = ("bounded", "exact", "pieces", "program", "rule", "number")
+    __slots__ = ("bounded", "exact", "number", "pieces", "program", "rule")
 
     def __init__(self, rule: "ToolRule", number: int) -> None:
         self.rule = rule
@@ -48,13 +48,13 @@ class Pattern:
         """Say whether a text is meant. Widely: ` *` may stand for nothing behind other wildcards too."""
         if self.exact is not None:
             return text == self.exact
-        if _glob(self.pieces, text):
+        if glob(self.pieces, text):
             return True
         if not self.bounded:
             return False
         if len(self.pieces) == 2:
             return text == self.pieces[0][:-1]
-        return widely and _glob((*self.pieces[:-2], self.pieces[-2][:-1]), text)
+        return widely and glob((*self.pieces[:-2], self.pieces[-2][:-1]), text)
 
     @property
     def words(self) -> int:
@@ -89,7 +89,7 @@ def _merged(pieces: list[str]) -> tuple[str, ...]:
     return (pieces[0], *inner, pieces[-1]) if len(pieces) > 1 else tuple(pieces)
 
 
-def _glob(pieces: "Sequence[str]", text: str) -> bool:
+def glob(pieces: "Sequence[str]", text: str) -> bool:
     """Match literal pieces in their order, the first at the front, the last at the end."""
     if len(pieces) == 1:
         return text == pieces[0]
@@ -195,7 +195,7 @@ def wide(command: "Command", source: str) -> tuple[str, ...]:
 
 def canonical(command: "Command") -> "tuple[Value, ...]":
     """Return the words of a command without options that change nothing (`git --no-pager log`)."""
-    return getattr(command, "canonical", ())
+    return command.canonical
 
 
 def _rows(words: "Sequence[Value]") -> "Iterable[list[str]]":

@@ -290,7 +290,7 @@ class PathRules:
         return None
 
     def below(self, folder: str, files: "Files") -> "tuple[str, ToolRule | None] | None":
-        """Find something below a folder that a rule means. `("", None)`: there is too much to look through."""
+        """Find what a rule means below a folder. `("", None)`: there is too much to look through."""
         left = MOST_ENTRIES
         todo = [folder]
         while todo:

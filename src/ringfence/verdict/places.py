@@ -52,7 +52,7 @@ SYSTEM = (
 DEVICES = frozenset({
     "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/zero", "/dev/full", "/dev/random",
     "/dev/urandom",
-    *(f"{folder}/{number}" for folder in ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd") for number in range(3)),
+    *(f"/dev/fd/{number}" for number in range(3)), *(f"/proc/self/fd/{number}" for number in range(3)),
 })  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def sensitive(path: str, parts: "list[str] | tuple[str, ...]", home: str | None)
     found = next((one for one in SENSITIVE_SYSTEM if path == one or path.startswith(one + "/")), "")
     if found:
         return found
-    if any(pair in SENSITIVE_PAIRS for pair in zip(parts, parts[1:], strict=False)):
+    if any(tuple(parts[at : at + 2]) in SENSITIVE_PAIRS for at in range(len(parts))):
         return path
     if home is not None and path.startswith(home + "/"):
         name = path[len(home) + 1 :].partition("/")[0].lower()
