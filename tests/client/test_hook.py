@@ -61,9 +61,7 @@ def settings_of(world: World) -> str:
 
 @pytest.mark.parametrize("words", [(), ("--dangerously-skip-permissions",)])
 def test_its_answers_count(world: World, api: FakeAPI, words: tuple[str, ...]) -> None:
-    done = session(
-        world, api, "touch denied", "touch asked", "touch unnamed", "touch allowed", words=words
-    )
+    done = session(world, api, "touch denied", "touch asked", "touch unnamed", "touch allowed", words=words)
     assert [name for name in ("denied", "asked", "unnamed", "allowed") if made(world, name)] == ["allowed"]
     bodies = api.record.sent_to("/v1/messages")[-1].body.decode()
     assert "ringfence: " in bodies, done.told()

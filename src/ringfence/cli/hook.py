@@ -9,15 +9,12 @@ home: the environment of a hook can be set by a project's settings.
 """
 
 import os
-import signal
 import sys
 
 from ringfence.errors import RingfenceError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ringfence.host.model import Host
     from ringfence.integrations.clients import Around, Reply
 
@@ -71,8 +68,7 @@ def _given(arguments: list[str]) -> dict[str, str]:
 
 
 def _answered(given: dict[str, str]) -> "Reply":
-    import json
-
+    from ringfence import strict
     from ringfence.integrations.clients import NAMES, client
     from ringfence.integrations.permissions import Permissions
 
@@ -80,7 +76,7 @@ def _answered(given: dict[str, str]) -> "Reply":
     if name not in NAMES:
         raise UsageError(f"there is no client {name!r}", hint="one of " + ", ".join(NAMES))
     one = client(name)
-    data = json.loads(_input(), object_pairs_hook=_once, parse_constant=_no_constant)
+    data = strict.loads(_input())
     if not isinstance(data, dict):
         raise UsageError("the input is no JSON object")
     asked = one.asked(data, _around())
@@ -100,17 +96,6 @@ def _input() -> str:
             raise UsageError("the input is larger than 16 MiB")
         pieces.append(piece)
     return b"".join(pieces).decode("utf-8")
-
-
-def _once(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice in one object: the client may read the other one")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"JSON has no {name}")
 
 
 def host(given: dict[str, str]) -> "Host":
@@ -186,6 +171,7 @@ def _told(error: BaseException) -> str:
 
 def _arm(seconds: float) -> None:
     """End this process in time: by a signal, and where the interpreter is stuck, without it."""
+    import _signal as signal  # type: ignore[import-not-found] # `signal` itself imports enum: 3 ms
     import faulthandler
 
     signal.signal(signal.SIGALRM, _too_late)

@@ -5,13 +5,13 @@ call: it names the digest of everything that was shown, the first one counts, an
 Silence is no.
 """
 
-import json
 import os
 import select
 import socket
 import struct
 import time
 
+from ringfence import strict
 from ringfence.approval import CALLS, DENY, LARGEST, ONCE, SOCKET, CallQuestion, Place
 from ringfence.canonical import encode
 from ringfence.errors import HostError
@@ -147,7 +147,7 @@ def _conversation(peer: socket.socket, asked: CallQuestion, deadline: float) -> 
         with peer.makefile("rb") as lines:
             while line := lines.readline(LARGEST):
                 reply, answer = _reply(line, asked)
-                peer.sendall(json.dumps(reply).encode() + b"\n")
+                peer.sendall(encode(reply).encode() + b"\n")
                 if answer:
                     return answer
     except (OSError, ValueError, RecursionError):
@@ -156,7 +156,7 @@ def _conversation(peer: socket.socket, asked: CallQuestion, deadline: float) -> 
 
 
 def _reply(line: bytes, asked: CallQuestion) -> "tuple[dict[str, Any], str]":
-    message = json.loads(line)
+    message = strict.loads(line.decode())
     said = message.get("do") if isinstance(message, dict) else ""
     if said == "list":
         return {"questions": [{**plain(asked), "seal": asked.seal}]}, ""

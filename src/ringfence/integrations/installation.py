@@ -7,6 +7,7 @@ missing interpreter, a signal or a fault at import have to become status 2 as we
 import os
 import sys
 
+from ringfence import strict
 from ringfence.errors import HostError, UsageError
 from ringfence.integrations.clients import MANAGED, PROJECT, Client
 
@@ -110,8 +111,6 @@ def place(client: Client, scope: str, *, home: str, project: str, claude: str) -
 
 def read(path: str, scope: str) -> "tuple[Settings, bytes]":
     """Return a settings file's content and bytes; empty where there is none."""
-    import json
-
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if scope == PROJECT else 0)
     try:
         descriptor = os.open(path, flags)
@@ -122,18 +121,12 @@ def read(path: str, scope: str) -> "tuple[Settings, bytes]":
     with open(descriptor, "rb") as file:
         data = file.read(LARGEST + 1)
     try:
-        found = json.loads(data.decode("utf-8") or "{}", object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
+        found = strict.loads(data.decode("utf-8") or "{}")
+    except ValueError as error:
         raise UsageError(f"{path} is not JSON: {error}", hint="mend it first: nothing was changed") from None
     if not isinstance(found, dict) or len(data) > LARGEST:
         raise UsageError(f"{path} holds no settings", hint="mend it first: nothing was changed")
     return found, data
-
-
-def _once(pairs: "list[tuple[str, Any]]") -> "Settings":
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return dict(pairs)
 
 
 def _unchanged(path: str, scope: str, before: bytes) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ringfence.host.model import Host
     from ringfence.policy.importers.claude_code import InForce
     from ringfence.policy.toolrules import ToolRule
+    from ringfence.verdict.tool import Rulebook
 
 LEAVE = "leave"  # no answer: the client's own rules decide
 STRICTNESS = (LEAVE, ALLOW, ASK, DENY)
@@ -58,6 +59,7 @@ class Permissions:
         self._claude = claude or f"{host.home}/.claude"
         self.policy: Policy = load.effective(host, root, overrides=Overrides(policy_file=policy_file))
         self.settings: InForce | None = self._settings()
+        self._books: dict[tuple[str, str, bool], Rulebook] = {}
         self._narrow = ruletext.narrow(self.policy)
         self.rules = (
             *_own(host),
@@ -89,27 +91,40 @@ class Permissions:
         return max(rulings, key=lambda one: STRICTNESS.index(one.effect))
 
     def _ruling(self, call: ToolCall, mode: str) -> Ruling:
-        rules = (*self.rules, *self._by_mode(mode))
-        found = self._decided(call, rules)
+        from ringfence.host.files import Files
+        from ringfence.verdict.tool import decide
+
+        found = decide(call, self.book(call.cwd, mode), Files())
         if found.effect == ASK and self.policy.commands.default == DENY:
-            found = self._by_default(call, rules, found)
+            found = self._by_default(call, mode, found)
         if found.effect == ALLOW and not within(call.cwd, self._root):
             reason = f"the working directory {call.cwd} lies outside of the project {self._root}"
             found = replace(found, effect=ASK, rule=None, reason=reason)
         return found
 
-    def _decided(self, call: ToolCall, rules: "tuple[ToolRule, ...]") -> Ruling:
+    def book(self, cwd: str, mode: str = "default", *, narrow: bool = True) -> "Rulebook":
+        """Return the rules as they hold in a working directory; `narrow`: also those that only narrow."""
+        from ringfence.verdict.tool import Rulebook
+
+        key = (cwd, mode, narrow)
+        if key not in self._books:
+            rules = (*self.rules, *self._by_mode(mode))
+            directories = self.settings.directories if self.settings else ()
+            self._books[key] = Rulebook(
+                anchored([one for one in rules if narrow or one not in self._narrow], cwd, self._root),
+                readonly=self.policy.commands.readonly,
+                home=self._host.home,
+                folders=(self._root, *(_absolute(one, self._root, self._host.home) for one in directories)),
+            )
+        return self._books[key]
+
+    def _by_default(self, call: ToolCall, mode: str, found: Ruling) -> Ruling:
+        """Deny what no rule names; a file that may only narrow makes no question of it."""
         from ringfence.host.files import Files
         from ringfence.verdict.tool import decide
 
-        found: Ruling = decide(call, rules, Files())
-        return found
-
-    def _by_default(self, call: ToolCall, rules: "tuple[ToolRule, ...]", found: Ruling) -> Ruling:
-        """Deny what no rule names; a file that may only narrow makes no question of it."""
-        named = found.rule
-        if named is not None and named in self._narrow:
-            rest = self._decided(call, tuple(rule for rule in rules if rule not in self._narrow))
+        if found.rule is not None and self._narrow:
+            rest = decide(call, self.book(call.cwd, mode, narrow=False), Files())
             if rest.effect != ASK or rest.rule is not None:
                 return found
             found = rest
@@ -119,7 +134,7 @@ class Permissions:
 
     def _by_mode(self, mode: str) -> "tuple[ToolRule, ...]":
         """Return what a mode allows where the client's own settings count as well."""
-        if mode != "acceptEdits" or self.settings is None or not _is_open(self.policy):
+        if mode != "acceptEdits" or self.settings is None or self.policy.commands.default == DENY:
             return ()
         return (
             toolrules.one(ALLOW, "Edit(/**)", scope="session", origin="mode acceptEdits", base=self._root),
@@ -167,8 +182,37 @@ def within(path: str, folder: str) -> bool:
     return real == top or real.startswith(top.rstrip("/") + "/")
 
 
-def _is_open(policy: Policy) -> bool:
-    return policy.commands.default != DENY
+def anchored(rules: "Iterable[ToolRule]", cwd: str, root: str) -> "list[ToolRule]":
+    """Return path rules so that a session that has moved to another folder meets the same ones.
+
+    What a path without an anchor allows, it allows from the project; what it denies, from both.
+    """
+    found: list[ToolRule] = []
+    for rule in rules:
+        path = rule.specifier
+        if rule.tool not in {"Read", "Edit"} or path is None or path[:1] == "~" or path[:2] == "//":
+            found.append(rule)
+        elif path[:1] == "/":
+            found.append(rule if rule.base else replace(rule, base=root))
+        elif cwd == root:
+            found.append(rule)
+        else:
+            found += [rule] if rule.effect != ALLOW else []
+            found.append(replace(rule, specifier=_from_root(path, rule.effect), base=root))
+    return found
+
+
+def _from_root(path: str, effect: str) -> str:
+    inner = path.removeprefix("./")
+    bare = "/" not in inner.rstrip("/") and not (effect == ALLOW and path[:2] == "./")
+    below = effect != ALLOW and inner.endswith("/**") and inner.count("/") == 1
+    return f"/**/{inner}" if bare or below else f"/{inner}"
+
+
+def _absolute(path: str, root: str, home: str) -> str:
+    if path == "~" or path.startswith("~/"):
+        return home + path[1:]
+    return os.path.normpath(os.path.join(root, path))
 
 
 def _own(host: "Host") -> "tuple[ToolRule, ...]":

@@ -5,6 +5,7 @@ An answer of `allow` skips the client's question but none of its own deny and as
 is declared with `onFailure: "block"`, which older versions do not know.
 """
 
+from ringfence.canonical import encode
 from ringfence.integrations.clients import (
     MANAGED,
     PROJECT,
@@ -50,8 +51,6 @@ def asked(data: "dict[str, Any]", around: Around) -> Asked:
 
 def reply(event: str, answer: Answer) -> Reply:
     """Return what the client reads."""
-    import json
-
     if answer.effect == LEAVE:
         return Reply()
     if event == REQUEST:
@@ -60,7 +59,7 @@ def reply(event: str, answer: Answer) -> Reply:
         said = {"permissionDecision": answer.effect, "permissionDecisionReason": reason(answer)}
     if not said:
         return Reply()
-    return Reply(output=json.dumps({"hookSpecificOutput": {"hookEventName": event, **said}}))
+    return Reply(output=encode({"hookSpecificOutput": {"hookEventName": event, **said}}))
 
 
 def _requested(answer: Answer) -> "dict[str, Any]":

@@ -6,6 +6,7 @@ person has to answer is refused, unless the policy has `ringfence approve` ask. 
 standard error.
 """
 
+from ringfence.canonical import encode
 from ringfence.integrations.clients import (
     PROJECT,
     USER,
@@ -73,8 +74,6 @@ def _patched(patch: str) -> tuple[str, ...]:
 
 def reply(event: str, answer: Answer) -> Reply:
     """Return what Codex reads: no is no, everything else is its own to decide."""
-    import json
-
     person = answer.effect == ALLOW and answer.ruling.effect == ASK
     if event == REQUEST:
         if answer.effect == DENY:
@@ -88,7 +87,7 @@ def reply(event: str, answer: Answer) -> Reply:
         said = {"permissionDecision": "deny", "permissionDecisionReason": why}
     else:
         return Reply()
-    return Reply(output=json.dumps({"hookSpecificOutput": {"hookEventName": event, **said}}))
+    return Reply(output=encode({"hookSpecificOutput": {"hookEventName": event, **said}}))
 
 
 CLIENT = Client(

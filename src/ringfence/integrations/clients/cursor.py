@@ -4,6 +4,8 @@ It reads `permission`: allow, ask or deny, and blocks on status 2. A hook that f
 go on, unless it is declared with `failClosed`. Its editing tool has no hook that could stop it.
 """
 
+from ringfence import strict
+from ringfence.canonical import encode
 from ringfence.integrations.clients import (
     MANAGED,
     PROJECT,
@@ -53,11 +55,9 @@ def _shell(data: "dict[str, Any]", top: str, around: Around) -> tuple[ToolCall, 
 
 
 def _server(data: "dict[str, Any]", top: str, _around: Around) -> tuple[ToolCall, ...]:
-    import json
-
     given = data.get("tool_input")
     if isinstance(given, str):
-        given = json.loads(given or "{}")
+        given = strict.loads(given or "{}")
     if not isinstance(given, dict):
         raise BadInputError("`tool_input` is not an object")
     return (ToolCall(tool=_named(text(data, "tool_name"), data), input=given, cwd=top),)
@@ -78,13 +78,11 @@ def _file(data: "dict[str, Any]", top: str, _around: Around) -> tuple[ToolCall, 
 
 def reply(event: str, answer: Answer) -> Reply:
     """Return what Cursor reads. It cannot ask about reading a file: that is refused."""
-    import json
-
     if answer.effect == LEAVE:
         return Reply(output="{}")
     effect = DENY if answer.effect == ASK and event == FILE else answer.effect
     why = reason(answer)
-    return Reply(output=json.dumps({"permission": effect, "user_message": why, "agent_message": why}))
+    return Reply(output=encode({"permission": effect, "user_message": why, "agent_message": why}))
 
 
 CLIENT = Client(

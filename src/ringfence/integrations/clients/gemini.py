@@ -7,6 +7,7 @@ do with files and commands is put to the rules as the call of Claude Code's that
 
 import os
 
+from ringfence.canonical import encode
 from ringfence.integrations.clients import (
     MANAGED,
     PROJECT,
@@ -94,12 +95,10 @@ def _fetched(given: "dict[str, Any]", cwd: str) -> tuple[ToolCall, ...]:
 
 def reply(_event: str, answer: Answer) -> Reply:
     """Return what Gemini CLI reads."""
-    import json
-
     if answer.effect not in (DENY, ASK):
         return Reply(output="{}")
     why = reason(answer) if answer.effect == DENY else f"{reason(answer)}; {NOBODY}"
-    return Reply(output=json.dumps({"decision": "deny", "reason": why}))
+    return Reply(output=encode({"decision": "deny", "reason": why}))
 
 
 CLIENT = Client(

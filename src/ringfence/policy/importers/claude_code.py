@@ -13,6 +13,7 @@ not what they deny.
 
 import os
 
+from ringfence import strict
 from ringfence.diagnostic import Diagnostic
 from ringfence.errors import PolicyError
 from ringfence.policy import read, toolrules
@@ -158,18 +159,10 @@ def _read(place: Place, trusted: "Trusted") -> File | None:
 
 
 def _parsed(place: Place, data: bytes) -> "dict[str, Any]":
-    import json
-
-    def once(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise ValueError("a name stands twice in one object")
-        return found
-
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
-        content = json.loads(text, object_pairs_hook=once) if text.strip() else {}
-    except (ValueError, RecursionError) as error:
+        content = strict.loads(text) if text.strip() else {}
+    except ValueError as error:
         raise _unusable(place, f"this is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise _unusable(place, "settings are an object: { … }")
