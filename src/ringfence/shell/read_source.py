@@ -68,7 +68,9 @@ class Source:
         """Return where a continued line joins what does not stand apart anyway."""
         places = self.places or []
         around = ((text[cut - 1 : cut] or " ") + (text[cut : cut + 1] or " ") for cut in self.cuts)
-        return [places[cut] for cut, two in zip(self.cuts, around, strict=True) if not _APART.intersection(two)]
+        return [
+            places[cut] for cut, two in zip(self.cuts, around, strict=True) if not _APART.intersection(two)
+        ]
 
     def child(self, start: int, end: int) -> "Source":
         """Return a source for a piece of this one, read by itself."""
