@@ -58,9 +58,6 @@ def _ended(source: Source, ends: frozenset[str]) -> bool:
     word = source.peek()
     if word in ends and word:
         return True
-    if word in _RESERVED_ELSEWHERE and word != "in" and word != "]]":
-        source.fail(f"`{word}` where it ends nothing")
-        return True
     return False
 
 
@@ -177,8 +174,11 @@ def command(source: Source) -> "Command | None":
         return read_compounds.compound(source, word)
     if word == "coproc":
         return _coprocess(source)
-    if char in BREAK and not (char in "<>&" and _redirects(source)):
-        source.fail("a command is missing" if char in "\n\0" else f"`{char}` where a command should begin")
+    if word in _RESERVED_ELSEWHERE:
+        source.fail(f"`{word}` where it ends nothing")
+        return None
+    if (char in BREAK or char == "#") and not (char in "<>&" and _redirects(source)):
+        source.fail("a command is missing" if char in "\n\0#" else f"`{char}` where a command should begin")
         return None
     return simple(source)
 
@@ -306,8 +306,8 @@ def assignment(source: Source) -> Assignment | None:
 
 def _check_subscript(source: Source, at: int, end: int) -> None:
     """Bash reads `name[…` as one word up to its bracket, blanks and all, where an assignment may stand."""
-    inside = source.text[at:end] if end else ""
-    if BREAK.intersection(inside) or any(char in "'\"`$\\" for char in inside):
+    inside = source.text[at:end]
+    if not end or BREAK.intersection(inside) or any(char in "'\"`$\\" for char in inside):
         source.problem(at, end + 1, "a subscript where a command begins")
 
 

@@ -66,9 +66,8 @@ def parenthesis(source: Source) -> Compound | None:
     """Read `(…)` or `((…))`."""
     start = source.at
     if source.text[start + 1] == "(":
-        end = arithmetic_end(source, start + 2)
+        end = arithmetic_end(source, start + 2) if source.shell != "sh" else 0
         if end:
-            source.only("bash zsh", start, start + 2, "`((`")
             inner = expression(source, start + 2, end)
             source.at = end + 2 if not source.stuck else source.at
             return made(source, start, "arithmetic", words=inner, text=source.text[start + 2 : end])

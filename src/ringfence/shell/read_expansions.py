@@ -56,7 +56,8 @@ def double(source: Source, pieces: Pieces) -> None:
     """Read `"…"`."""
     start = source.at
     source.at = start + 1
-    pieces.text(start, start + 1, "", quoted=True)
+    if source.text[start + 1] == '"':
+        pieces.text(start, start + 2, "", quoted=True)
     if quoted(source, pieces, '"'):
         source.at += 1
     else:
@@ -87,7 +88,7 @@ def quoted(source: Source, pieces: Pieces, closer: str) -> bool:
             pieces.text(at, at + 1, char, quoted=True)
         else:
             _quoted_escape(source, pieces, closer)
-    return True
+    return False
 
 
 def _quoted_escape(source: Source, pieces: Pieces, closer: str) -> None:
@@ -300,8 +301,8 @@ def expression(source: Source, start: int, end: int) -> tuple[Word, ...]:
     quoted(inner, pieces, "")
     source.depth -= 1
     for at, char in enumerate(text):
-        if char in "'\"\\":
-            source.problem(start + at, start + at + 1, "a quote in arithmetic", DIALECT)
+        if char in "'\"\\;{}":
+            source.problem(start + at, start + at + 1, "a quote or another such thing in arithmetic", DIALECT)
             break
     if inner.stuck:
         source.stuck, source.broke, source.at = True, start + inner.broke, source.end

@@ -107,6 +107,8 @@ def _target(source: Source) -> Word | None:
         source.fail("a redirection without a target")
         return None
     target = read_words.word(source)
+    if source.text[source.at] in "<>" and source.original[target.span[0] : target.span[1]].isdigit():
+        source.fail("a descriptor where a target should stand")
     if any(isinstance(part, Brace) for part in target.parts):
         source.problem(start, source.at, "braces as the target of a redirection", DIALECT)
     return target
