@@ -13,12 +13,14 @@ from ringfence.shell.syntax import Problem, Reading
 from ringfence.shell.walk import Walk
 
 
-def analyse(text: str, *, shell: str = "bash", folder: str | None = None, home: str | None = None) -> Analysis:
+def analyse(
+    text: str, *, shell: str = "bash", folder: str | None = None, home: str | None = None
+) -> Analysis:
     """Return everything that a text would do; `folder` and `home` are absolute where they are known."""
     try:
         reading = read(text, shell)
     except Exception as error:  # noqa: BLE001 - no text may make a decision fail: what raises is not understood
-        problem = Problem(span=(0, len(text)), reason=_reason(error), risk="unreadable")
+        problem = Problem(span=(0, len(text)), reason=_reason(error), risk="syntax")
         reading = Reading(text=text, shell=shell, script=None, problems=(problem,))
     return facts(reading, folder=folder, home=home)
 
@@ -31,7 +33,7 @@ def facts(reading: Reading, *, folder: str | None = None, home: str | None = Non
     try:
         walk.script(reading.script, state)
     except Exception as error:  # noqa: BLE001 - as above
-        risk = "too-deep" if isinstance(error, RecursionError) else "unreadable"
+        risk = "size" if isinstance(error, RecursionError) else "syntax"
         walk.find(risk, (0, len(reading.text)), _reason(error))
     commands: list[Command] = sorted(walk.commands, key=_place)
     findings: list[Finding] = sorted(walk.findings.values(), key=_place)

@@ -14,7 +14,9 @@ HARMLESS_OPTIONS = frozenset({
     "errexit", "nounset", "noglob", "xtrace", "verbose", "pipefail", "noclobber", "noexec", "errtrace",
     "functrace", "monitor", "notify", "hashall",
 })  # fmt: skip
-HARMLESS_SHOPT = frozenset({"nullglob", "failglob", "checkwinsize", "inherit_errexit", "checkjobs", "huponexit"})
+HARMLESS_SHOPT = frozenset(
+    {"nullglob", "failglob", "checkwinsize", "inherit_errexit", "checkjobs", "huponexit"}
+)
 
 
 def command(call: "Call") -> None:
@@ -65,7 +67,9 @@ def execute(call: "Call") -> None:
         if text.endswith("a"):
             skipped += 1
         if set(text[1:]) - set("cl"):
-            call.find("evaluation", "exec gives the program another name than its own.", arguments[skipped - 1])
+            call.find(
+                "evaluation", "exec gives the program another name than its own.", arguments[skipped - 1]
+            )
     call.start(arguments[skipped:], "exec")
 
 
@@ -128,7 +132,10 @@ def hashed(call: "Call") -> None:
     """`hash -p path name`: the name is another program from here on."""
     arguments = call.arguments()
     if any(value.certainty != KNOWN for value in arguments):
-        call.find("uncertain-argument", "What is not known may be the option -p, which makes a name another program.")
+        call.find(
+            "uncertain-argument",
+            "What is not known may be the option -p, which makes a name another program.",
+        )
     for number, value in enumerate(arguments):
         if value.text.startswith("-") and "p" in value.text:
             call.find("function-shadow", "hash -p makes a name another program.", value)
@@ -140,7 +147,9 @@ def hashed(call: "Call") -> None:
 def enable(call: "Call") -> None:
     """`enable -f file name` loads code into the shell, `-n` makes a builtin's name a program's."""
     if any(value.text[:1] == "-" and value.text not in {"-a", "-p", "-s"} for value in call.arguments()):
-        call.find("function-shadow", "enable changes what a builtin's name stands for, or loads one from a file.")
+        call.find(
+            "function-shadow", "enable changes what a builtin's name stands for, or loads one from a file."
+        )
 
 
 def jobs(call: "Call") -> None:
@@ -161,7 +170,9 @@ def shopt(call: "Call") -> None:
     allowed = HARMLESS_OPTIONS if "o" in flags else HARMLESS_SHOPT
     for value in names:
         if value.certainty != KNOWN or value.text not in allowed:
-            call.find("shell-option", f"The option {value.text} changes how the shell reads what follows.", value)
+            call.find(
+                "shell-option", f"The option {value.text} changes how the shell reads what follows.", value
+            )
 
 
 def options(call: "Call") -> None:

@@ -28,9 +28,15 @@ def printf(call: "Call") -> None:
         _set(call, name if known else "", arguments[0])
         return
     if arguments and arguments[0].certainty == UNKNOWN and not arguments[0].start:
-        call.find("uncertain-argument", "What is not known may be the option -v, which sets a variable.", arguments[0])
+        call.find(
+            "uncertain-argument",
+            "What is not known may be the option -v, which sets a variable.",
+            arguments[0],
+        )
     if call.walk.shell == "zsh" and not _textual(arguments):
-        call.find("evaluated-name", "zsh takes numbers that it prints for arithmetic, which can run commands.")
+        call.find(
+            "evaluated-name", "zsh takes numbers that it prints for arithmetic, which can run commands."
+        )
 
 
 def _textual(arguments: tuple[Value, ...]) -> bool:

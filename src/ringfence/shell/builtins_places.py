@@ -57,7 +57,9 @@ def _options(call: "Call") -> tuple[str, list[Value]]:
         text = value.text
         if not ended and value.certainty == KNOWN and text == "--":
             ended = True
-        elif not ended and value.certainty == KNOWN and len(text) > 1 and text[0] == "-" and text[1:].isalpha():
+        elif (
+            not ended and value.certainty == KNOWN and len(text) > 1 and text[0] == "-" and text[1:].isalpha()
+        ):
             flags += text[1:]
         else:
             operands.append(value)

@@ -127,7 +127,9 @@ def _any_of(values: list[Value]) -> Variable:
     """Return a variable that holds any of these."""
     if len(values) == 1 and values[0].certainty == PATTERN:
         return Variable((), certain=False, pattern=values[0].text)
-    texts = [text for value in values for text in ((value.text,) if value.certainty == KNOWN else value.candidates)]
+    texts = [
+        text for value in values for text in ((value.text,) if value.certainty == KNOWN else value.candidates)
+    ]
     integers = bool(values) and all(value.certainty == KNOWN and whole(value.text) for value in values)
     return Variable(tuple(texts[:CANDIDATES]), certain=False, integer=integers)
 
@@ -147,7 +149,9 @@ def _loop(
         inner.move((None, *inner.folders[:3]))
     for name, variable in entry.items():
         if variable.certain and inner.variables.get(name) is not variable and name != node.name:
-            walk.find("uncertain-argument", node.span, f"A turn of this loop changes {name} for the next one.")
+            walk.find(
+                "uncertain-argument", node.span, f"A turn of this loop changes {name} for the next one."
+            )
     state.join([inner])
 
 
@@ -244,7 +248,7 @@ def _arithmetic(walk: "Walk", node: Compound, state: "State", where: "Where") ->
 
 def _other(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
     """A kind that is not followed: all of it is walked, nothing of it is certain."""
-    walk.find("unreadable", node.span, f"A command of the kind {node.kind!r} is not followed.")
+    walk.find("syntax", node.span, f"A command of the kind {node.kind!r} is not followed.")
     _loop(walk, node, state, where, lambda inner: _in_turn(walk, node, inner, where))
 
 

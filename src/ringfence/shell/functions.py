@@ -26,7 +26,9 @@ class Function:
 
     __slots__ = ("folders", "moves", "variables")
 
-    def __init__(self, folders: tuple[str | None, ...], variables: dict[str, Variable], *, moves: bool) -> None:
+    def __init__(
+        self, folders: tuple[str | None, ...], variables: dict[str, Variable], *, moves: bool
+    ) -> None:
         self.folders = folders  # where the shell was when it was defined
         self.variables = variables
         self.moves = moves  # it leaves the shell in another folder
@@ -62,7 +64,9 @@ def called(call: "Call") -> bool:
             state.maybe(name, variable.values)
         here = set(state.folders) | set(state.failed)
         if function.moves or here != set(function.folders):
-            call.find("uncertain-folder", "The function runs in another folder than the one it was defined in.")
+            call.find(
+                "uncertain-folder", "The function runs in another folder than the one it was defined in."
+            )
             state.move((None, *state.folders[:3]))
     return True
 

@@ -3,7 +3,9 @@
 from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.words import PIPE
 
-SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "rbash", "csh", "tcsh", "yash", "busybox"})
+SHELLS = frozenset(
+    {"sh", "bash", "dash", "zsh", "ksh", "mksh", "ash", "fish", "rbash", "csh", "tcsh", "yash", "busybox"}
+)
 # Without an operand, or with one that means standard input, they run what they read.
 INTERPRETERS = SHELLS | frozenset({
     "python", "python2", "python3", "pypy", "pypy3", "perl", "ruby", "irb", "node", "nodejs", "deno", "bun", "php", "lua",

@@ -19,7 +19,9 @@ NUMBER = Variable((), certain=False, integer=True)
 WHOLE = frozenset({"[@]", "[*]"})
 
 
-def resolve(part: "Parameter", state: "State", home: str | None, text: "Callable[[Word], tuple[str, ...]]") -> Variable:
+def resolve(
+    part: "Parameter", state: "State", home: str | None, text: "Callable[[Word], tuple[str, ...]]"
+) -> Variable:
     """Return the values that a reference may have; `text` says what the words within it may come to."""
     if part.length:
         return NUMBER
@@ -73,7 +75,9 @@ def operated(base: Variable, operation: str, inner: tuple[str, ...]) -> Variable
 def _folder(state: "State") -> Variable:
     """Return $PWD: certain where the shell surely is in one absolute folder."""
     known = tuple(folder for folder in state.folders if folder is not None)
-    certain = len(state.folders) == 1 and state.folders == state.failed and known[:1] != () and known[0][:1] == "/"
+    certain = (
+        len(state.folders) == 1 and state.folders == state.failed and known[:1] != () and known[0][:1] == "/"
+    )
     return Variable(known, certain=certain)
 
 

@@ -117,13 +117,15 @@ def _counted(node: "Assignment", state: "State") -> bool:
     only = parts[0]
     if isinstance(only, Arithmetic):
         return harmless(only.text, state.integer)
-    return isinstance(only, Parameter) and (only.length or (only.name in {"?", "#", "$", "!"} and not only.operation))
+    return isinstance(only, Parameter) and (
+        only.length or (only.name in {"?", "#", "$", "!"} and not only.operation)
+    )
 
 
 def run(call: Call, source: str = "") -> Command:
     """Work out what a command does and return the facts."""
     if call.depth > WRAPPERS or call.walk.budget.commands <= 0:
-        call.find("too-deep", "Programs that start programs go deeper than is looked at.")
+        call.find("size", "Programs that start programs go deeper than is looked at.")
         return call.command(source)
     if not call.words:
         return call.command(source)
@@ -186,7 +188,11 @@ def _started(call: Call, effects: "Effects", name: str) -> None:
         state.move((effects.folder,))
     for variable, value in effects.assignments:
         if dangerous(variable):
-            call.find("environment", f"{variable} changes what {name} starts.", value if value.span != (0, 0) else None)
+            call.find(
+                "environment",
+                f"{variable} changes what {name} starts.",
+                value if value.span != (0, 0) else None,
+            )
     call.assignments += effects.assignments
     for words in effects.runs:
         call.start(words, "wrapper", state.copy())
@@ -199,7 +205,9 @@ def _folders(call: Call) -> None:
     if not elsewhere(call):
         return
     if call.name.rsplit("/", 1)[-1] == "git":
-        call.find("cd-git", "git obeys the settings of the repository it runs in, and this is another folder.")
+        call.find(
+            "cd-git", "git obeys the settings of the repository it runs in, and this is another folder."
+        )
     if not outside(call):
         return
     if any(access.kind in {WRITE, DELETE} and relative(access.path) for access in call.accesses):

@@ -59,7 +59,9 @@ class Walk:
 
     __slots__ = ("at", "budget", "commands", "findings", "home", "shell", "start", "text")
 
-    def __init__(self, text: str, shell: str, start: str, home: str | None, outer: "Walk | None" = None) -> None:
+    def __init__(
+        self, text: str, shell: str, start: str, home: str | None, outer: "Walk | None" = None
+    ) -> None:
         self.text = text
         self.shell = shell
         self.start = start  # the folder in which the whole text starts; "." where nobody said
@@ -194,10 +196,10 @@ class Walk:
         """Return the commands of a text that an argument holds."""
         budget = self.budget
         if budget.texts <= 0 or budget.depth <= 0:
-            self.find("too-deep", text.span, "Texts within texts go deeper than is looked at.")
+            self.find("size", text.span, "Texts within texts go deeper than is looked at.")
             return ()
         if budget.code < len(text.text):
-            self.find("too-large", text.span, "The texts within this text are longer than is looked at.")
+            self.find("size", text.span, "The texts within this text are longer than is looked at.")
             return ()
         budget.code -= len(text.text)
         reading = read(text.text, shell or self.shell)
@@ -215,9 +217,9 @@ class Walk:
     def _stop(self, script: "Script") -> None:
         """Note that a limit was reached."""
         if self.budget.depth <= 0:
-            self.find("too-deep", script.span, "Commands stand deeper within each other than is looked at.")
+            self.find("size", script.span, "Commands stand deeper within each other than is looked at.")
         else:
-            self.find("too-large", script.span, "There are more commands than are looked at.")
+            self.find("size", script.span, "There are more commands than are looked at.")
 
 
 def printed(commands: list[Command]) -> Value | None:

@@ -53,7 +53,7 @@ def _part(walk: "Walk", part: "Part", scope: "Scope") -> None:
         for word in part.inner:
             scan(walk, word, scope)
         if not part.inner and _long(part.text):
-            walk.find("range-bomb", part.span, "This range makes more words than are looked at.")
+            walk.find("size", part.span, "This range makes more words than are looked at.")
 
 
 def _substitution(walk: "Walk", part: Substitution, scope: "Scope") -> None:

@@ -29,7 +29,9 @@ class Scope:
 
     __slots__ = ("at", "home", "outputs", "shell", "state", "text")
 
-    def __init__(self, text: str, state: "State", home: str | None, shell: str, at: "Span | None" = None) -> None:
+    def __init__(
+        self, text: str, state: "State", home: str | None, shell: str, at: "Span | None" = None
+    ) -> None:
         self.text = text
         self.state = state
         self.home = home
