@@ -37,13 +37,24 @@ def loads(text: str) -> "Any":
     start = len(text) - len(text.lstrip(_BLANK))
     try:
         value, end = _scanner()(text, start)
-    except StopIteration:
-        raise ValueError("this is not JSON: a value is missing") from None
+    except (StopIteration, SystemError):  # without `json.decoder` the scanner cannot make its own error
+        raise ValueError(f"this is not JSON{_where(text)}") from None
     except RecursionError:
         raise ValueError("this JSON is nested beyond reason") from None
     if text[end:].strip(_BLANK):
         raise ValueError("something stands behind the JSON value")
     return value
+
+
+def _where(text: str) -> str:
+    """Return where a text stops being JSON: the slow way, for a message only."""
+    import json
+
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f": {error}"
+    return ""
 
 
 def _scanner() -> "Any":

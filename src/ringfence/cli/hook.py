@@ -70,7 +70,7 @@ def _given(arguments: list[str]) -> dict[str, str]:
 def _answered(given: dict[str, str]) -> "Reply":
     from ringfence import strict
     from ringfence.integrations.clients import NAMES, client
-    from ringfence.integrations.permissions import Permissions
+    from ringfence.integrations.permissions import LONGEST_WAIT, Permissions
 
     name = given.get("client", "claude")
     if name not in NAMES:
@@ -84,7 +84,7 @@ def _answered(given: dict[str, str]) -> "Reply":
     permissions = Permissions(
         machine, asked.root, claude=given.get("claude", ""), policy_file=given.get("policy", "")
     )
-    _arm(TIME + permissions.policy.commands.prompt_timeout)
+    _arm(TIME + min(permissions.policy.commands.prompt_timeout, LONGEST_WAIT))
     return one.reply(str(data.get("hook_event_name", "")), permissions.answer(asked))
 
 

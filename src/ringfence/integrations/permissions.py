@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ringfence.verdict.tool import Rulebook
 
 LEAVE = "leave"  # no answer: the client's own rules decide
+LONGEST_WAIT = 580.0  # seconds for a person: a client gives its hooks ten minutes, and then goes on
 STRICTNESS = (LEAVE, ALLOW, ASK, DENY)
 # Commands by which an agent would answer for a person. What they say in Python is the same.
 OWN_COMMANDS = ("approve", "trust", "hook", "policy install", "import", "apply", "discard", "undo")
@@ -159,7 +160,8 @@ class Permissions:
         from ringfence.integrations import asking
 
         question = asking.question(asked, found, self.policy)
-        allowed, why = asking.ask(self._host.state_dir, question, self.policy.commands.prompt_timeout)
+        patience = min(self.policy.commands.prompt_timeout, LONGEST_WAIT)
+        allowed, why = asking.ask(self._host.state_dir, question, patience)
         return (ALLOW if allowed else DENY), why, why
 
     def _record(self, asked: Asked, found: Ruling, *, effect: str, reason: str, person: str) -> None:
