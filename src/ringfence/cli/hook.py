@@ -113,20 +113,12 @@ def host(given: dict[str, str]) -> "Host":
 
 def _around() -> "Around":
     from ringfence.host import probe
+    from ringfence.integrations import clients
     from ringfence.integrations.clients import Around
 
-    told = probe.settings(("CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CLAUDE_CODE_SHELL", "SHELL"))
+    told = probe.settings(("CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR"))
     project = told.get("CLAUDE_PROJECT_DIR") or told.get("GEMINI_PROJECT_DIR") or ""
-    shell = os.path.basename(told.get("CLAUDE_CODE_SHELL") or told.get("SHELL") or "")
-    return Around(project=project, shells=_shells(shell))
-
-
-def _shells(name: str) -> tuple[str, ...]:
-    """Return the shells that a client may run commands with: its own choice is bash or zsh."""
-    if name in {"bash", "zsh"}:
-        return (name,)
-    zsh = any(os.access(f"{folder}/zsh", os.X_OK) for folder in ("/bin", "/usr/bin", "/usr/local/bin"))
-    return ("bash", "zsh") if zsh else ("bash",)
+    return Around(project=project, shells=clients.shells())
 
 
 # --- telling

@@ -56,7 +56,7 @@ class Permissions:
     def __init__(self, host: "Host", root: str, *, claude: str = "", policy_file: str = "") -> None:
         """Read policy and settings; `claude` is the user's folder for Claude Code."""
         self._host = host
-        self._root = root
+        self.root = root
         self._claude = claude or f"{host.home}/.claude"
         self.policy: Policy = load.effective(host, root, overrides=Overrides(policy_file=policy_file))
         self.settings: InForce | None = self._settings()
@@ -74,7 +74,7 @@ class Permissions:
         from ringfence.policy import trust
         from ringfence.policy.importers import claude_code
 
-        state, where = self._host.state_dir, claude_code.places(project=self._root, config=self._claude)
+        state, where = self._host.state_dir, claude_code.places(project=self.root, config=self._claude)
         return claude_code.in_force(where, lambda path, digest: trust.trusted(state, path, digest))
 
     @property
@@ -98,8 +98,8 @@ class Permissions:
         found = decide(call, self.book(call.cwd, mode), Files())
         if found.effect == ASK and self.policy.commands.default == DENY:
             found = self._by_default(call, mode, found)
-        if found.effect == ALLOW and not within(call.cwd, self._root):
-            reason = f"the working directory {call.cwd} lies outside of the project {self._root}"
+        if found.effect == ALLOW and not within(call.cwd, self.root):
+            reason = f"the working directory {call.cwd} lies outside of the project {self.root}"
             found = replace(found, effect=ASK, rule=None, reason=reason)
         return found
 
@@ -112,10 +112,10 @@ class Permissions:
             rules = (*self.rules, *self._by_mode(mode))
             directories = self.settings.directories if self.settings else ()
             self._books[key] = Rulebook(
-                anchored([one for one in rules if narrow or one not in self._narrow], cwd, self._root),
+                anchored([one for one in rules if narrow or one not in self._narrow], cwd, self.root),
                 readonly=self.policy.commands.readonly,
                 home=self._host.home,
-                folders=(self._root, *(_absolute(one, self._root, self._host.home) for one in directories)),
+                folders=(self.root, *(_absolute(one, self.root, self._host.home) for one in directories)),
             )
         return self._books[key]
 
@@ -138,7 +138,7 @@ class Permissions:
         if mode != "acceptEdits" or self.settings is None or self.policy.commands.default == DENY:
             return ()
         return (
-            toolrules.one(ALLOW, "Edit(/**)", scope="session", origin="mode acceptEdits", base=self._root),
+            toolrules.one(ALLOW, "Edit(/**)", scope="session", origin="mode acceptEdits", base=self.root),
         )
 
     # --- answering
@@ -153,8 +153,9 @@ class Permissions:
             effect, reason, person = self._ask(asked, found)
         elif effect == ALLOW and asked.mode == "plan":
             effect = LEAVE
-        self._record(asked, found, effect=effect, reason=reason, person=person)
-        return Answer(effect=effect, reason=reason, ruling=found)
+        answer = Answer(effect=effect, reason=reason, ruling=found)
+        self.record(asked, answer, person=person)
+        return answer
 
     def _ask(self, asked: Asked, found: Ruling) -> tuple[str, str, str]:
         from ringfence.integrations import asking
@@ -164,18 +165,11 @@ class Permissions:
         allowed, why = asking.ask(self._host.state_dir, question, patience)
         return (ALLOW if allowed else DENY), why, why
 
-    def _record(self, asked: Asked, found: Ruling, *, effect: str, reason: str, person: str) -> None:
+    def record(self, asked: Asked, answer: Answer, *, person: str = "") -> None:
+        """Write an answer down; `person`: what came of asking. Raises AuditError where that is impossible."""
         from ringfence.integrations import record
 
-        record.decision(
-            self._host.state_dir,
-            asked,
-            found,
-            effect=effect,
-            reason=reason,
-            person=person,
-            policy=self.policy.digest,
-        )
+        record.decision(self._host.state_dir, asked, answer, person=person, policy=self.policy.digest)
 
 
 def within(path: str, folder: str) -> bool:

@@ -11,8 +11,7 @@ from ringfence.value import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ringfence.integrations.permissions import Asked
-    from ringfence.verdict.ruling import Ruling
+    from ringfence.integrations.permissions import Answer, Asked
 
 FOLDER = "tools"
 PATIENCE = 3.0  # seconds: calls of one turn are decided side by side, each record takes a millisecond
@@ -42,10 +41,9 @@ class _Lock(Struct):
         os.close(self.descriptor)
 
 
-def decision(
-    state_dir: str, asked: "Asked", found: "Ruling", *, effect: str, reason: str, person: str, policy: str
-) -> None:
+def decision(state_dir: str, asked: "Asked", answer: "Answer", *, person: str, policy: str) -> None:
     """Write what was decided on a call. Raises AuditError where that is impossible."""
+    found = answer.ruling
     call = asked.calls[0] if asked.calls else None
     given = [one.input for one in asked.calls]
     fields: dict[str, object] = {
@@ -56,9 +54,9 @@ def decision(
         "cwd": call.cwd if call else "",
         "root": asked.root,
         "mode": asked.mode,
-        "effect": effect,
+        "effect": answer.effect,
         "ruling": found.effect,
-        "reason": reason,
+        "reason": answer.reason,
         "policy_digest": policy,
     }
     if found.rule is not None:

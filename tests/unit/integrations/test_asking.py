@@ -103,7 +103,7 @@ def test_an_answer_to_something_else_is_none(wait, wrong):
 
 
 @pytest.mark.guarantee("H2")
-def test_an_answer_serves_one_call(desk, wait):
+def test_an_answer_serves_one_call(wait):
     """The same call once more is another question, and the answer to the first is none to it."""
     first = wait("make push")
     one = first.question()

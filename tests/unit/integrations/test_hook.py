@@ -90,7 +90,7 @@ def test_a_command_line_that_is_wrong_is_refused(desk, words):
 
 
 @pytest.mark.guarantee("H1")
-def test_what_takes_too_long_is_refused(desk, tmp_path):
+def test_what_takes_too_long_is_refused(desk):
     desk.policy(RULES)
     program = desk.words()[3].replace(
         "from ringfence.cli import main",

@@ -4,6 +4,8 @@ A client's module has a CLIENT, whose `asked` turns its JSON into calls and whos
 what it reads.
 """
 
+import os
+
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -57,6 +59,18 @@ def client(name: str) -> Client:
     module: Any = __import__(f"ringfence.integrations.clients.{name}", fromlist=["CLIENT"])
     found: Client = module.CLIENT
     return found
+
+
+def shells() -> tuple[str, ...]:
+    """Return the shells that a client's command tool may use: its own choice is bash or zsh."""
+    from ringfence.host import probe
+
+    told = probe.settings(("CLAUDE_CODE_SHELL", "SHELL"))
+    name = os.path.basename(told.get("CLAUDE_CODE_SHELL") or told.get("SHELL") or "")
+    if name in {"bash", "zsh"}:
+        return (name,)
+    zsh = any(os.access(f"{place}/zsh", os.X_OK) for place in ("/bin", "/usr/bin", "/usr/local/bin"))
+    return ("bash", "zsh") if zsh else ("bash",)
 
 
 # --- reading what a client sends
