@@ -63,7 +63,6 @@ class Guard:
         """Return the value of its `hooks`."""
         from claude_agent_sdk import HookMatcher
 
-
         callbacks: list[Any] = [self.before_tool]
         return {"PreToolUse": [HookMatcher(hooks=callbacks, timeout=LONGEST_WAIT + 20)]}
 
