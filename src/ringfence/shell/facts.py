@@ -19,6 +19,9 @@ class Value(Struct):
     text: str  # known: exactly this; pattern: with its globs, literal characters escaped; unknown: as written
     certainty: str = KNOWN  # known | pattern | unknown
     span: Span = (0, 0)
+    start: str = ""  # of an unknown one: what it surely begins with ("" where that is not known either)
+    single: bool = True  # it is one word, whatever comes of it; else it may be none or several
+    candidates: tuple[str, ...] = ()  # of an unknown one: what it may well be; only for rules that deny
 
 
 class Access(Struct):
@@ -52,6 +55,8 @@ class Command(Struct):
     transparent: bool = False  # a wrapper of the fixed list, all its options understood: only `runs` counts
     runner: bool = False  # runs what its arguments say: a rule with a wildcard never allows it
     variables: tuple[tuple[str, Value], ...] = ()  # set by what came before it in this text
+    canonical: tuple[Value, ...] = ()  # `Effects.canonical`: other words that rules match as well
+    literal: int = 0  # `Effects.literal`: how many words a wildcard rule has to spell to allow a runner
 
 
 class Finding(Struct):

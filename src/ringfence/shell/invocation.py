@@ -13,6 +13,7 @@ class Invocation(Struct):
     input: Value | None = None  # its standard input, where the text itself holds it
     span: tuple[int, int] = (0, 0)
     assignments: tuple[tuple[str, Value], ...] = ()  # of its environment, where the text itself says so
+    home: str | None = None  # the home folder; None: not known
 
 
 class Effects(Struct):
@@ -29,4 +30,11 @@ class Effects(Struct):
     folder: str | None = None  # where it starts them, if it changes that (`env -C`); None: as it is
     transparent: bool = False  # it only runs `runs`, and every option was understood (timeout, nice, …)
     runner: bool = False  # it runs what its arguments say: no rule with a wildcard allows it
-    complete: bool = False  # every argument was understood
+    complete: bool = False  # every argument was understood; what is not known of them is a finding then
+    canonical: tuple[
+        Value, ...
+    ] = ()  # the same without its global options: `git push` for `git --no-pager push`; () where it is the same
+    literal: int = (
+        0  # of a runner: a wildcard rule may allow it all the same, `runs` included, where it spells
+    )
+    # so many words out before its first wildcard (`npx tsc *`: 2); 0: none may
