@@ -1,8 +1,7 @@
 """Reads redirections: before, between and behind a command's words, and behind compound commands."""
 
 from ringfence.shell import read_heredocs, read_words
-from ringfence.shell.read_expansions import NAME, NAME_START
-from ringfence.shell.read_source import BREAK, DIALECT, Source
+from ringfence.shell.read_source import BREAK, DIALECT, NAME, NAME_START, Source
 from ringfence.shell.syntax import Brace, Redirect, Text, Word
 from ringfence.value import build
 

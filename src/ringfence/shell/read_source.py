@@ -32,6 +32,9 @@ _NOTHING: frozenset[str] = frozenset()
 BLANK = frozenset(" \t")
 BREAK = frozenset(" \t\n;&|<>()\0")  # ends a token; `<` and `>` do not where `(` follows
 
+NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+NAME = NAME_START | frozenset("0123456789")
+
 SYNTAX, SIZE, DIALECT, CONTINUATION = "syntax", "size", "dialect", "continuation"
 
 

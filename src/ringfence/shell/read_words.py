@@ -5,9 +5,9 @@ is read in one run; everything else piece by piece, each piece one part of the w
 """
 
 from ringfence.shell import characters, read_braces, read_expansions
-from ringfence.shell.read_expansions import NAME, NAME_START, closing_bracket
+from ringfence.shell.read_ahead import closing_bracket
 from ringfence.shell.read_pieces import Pieces, text_part
-from ringfence.shell.read_source import BREAK, DIALECT, Source
+from ringfence.shell.read_source import BREAK, DIALECT, NAME, NAME_START, Source
 from ringfence.shell.syntax import Glob, Tilde, Word
 from ringfence.value import build
 

@@ -4,11 +4,9 @@ from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.options import Table
 from ringfence.shell.programs.draft import OPTION, Draft
 
-_SETTERS = frozenset("-o +o -O +O --rcfile --init-file".split())
+_SETTERS = frozenset(["-o", "+o", "-O", "+O", "--rcfile", "--init-file"])
 _LONG = frozenset(
-    """--login --norc --noprofile --noediting --posix --restricted --verbose --version --help --debugger
-    --dump-po-strings --dump-strings --debug --no-config --private --interactive --no-rcs --emulate
-    --no-globalrcs --no-execute --command --init-command --profile --features --print-rusage-self""".split()
+    ["--login", "--norc", "--noprofile", "--noediting", "--posix", "--restricted", "--verbose", "--version", "--help", "--debugger", "--dump-po-strings", "--dump-strings", "--debug", "--no-config", "--private", "--interactive", "--no-rcs", "--emulate", "--no-globalrcs", "--no-execute", "--command", "--init-command", "--profile", "--features", "--print-rusage-self"]
 )
 
 
@@ -216,7 +214,7 @@ def _history(draft: Draft) -> None:
 
 PROGRAMS = {
     **dict.fromkeys(
-        "sh bash zsh dash ksh mksh pdksh yash ash rbash rzsh fish csh tcsh posh oksh lksh hush".split(),
+        ["sh", "bash", "zsh", "dash", "ksh", "mksh", "pdksh", "yash", "ash", "rbash", "rzsh", "fish", "csh", "tcsh", "posh", "oksh", "lksh", "hush"],
         _shell,
     ),
     **dict.fromkeys(("busybox", "toybox", "coreutils"), _multicall),
