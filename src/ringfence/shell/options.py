@@ -59,7 +59,7 @@ class Table:
         "_long", "_roles", "_short", "closed", "numbers", "operands", "permute", "risky", "single", "tree",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - a declaration, read by name
         self,
         roles: "Mapping[str, str] | None" = None,
         *,

@@ -71,7 +71,7 @@ def files(walk: "Walk", redirects: "tuple[Redirect, ...]", scope: "Scope") -> Fi
 def placed(kind: str, value: Value, state: "State", origin: str, *, tree: bool = False) -> list[Access]:
     """Return the accesses that one path means in every folder where the shell may be."""
     text = value.text
-    if text[:1] in {"/", "~"} or (len(state.folders) == 1 and state.folders == state.failed):
+    if text[:1] in {"/", "~"} or len(state.folders) == 1 and state.folders == state.failed:
         return [_access(kind, value, state.folders[0], origin, tree)]
     folders = dict.fromkeys(state.folders + state.failed)
     return [_access(kind, value, folder, origin, tree) for folder in folders]
@@ -142,7 +142,7 @@ def _target(
     if value.certainty == KNOWN:
         if operator in COPIES and _descriptor(value.text):
             return
-        if value.text in FREE or (value.text.startswith("/dev/fd/") and value.text[8:].isdigit()):
+        if value.text in FREE or value.text.startswith("/dev/fd/") and value.text[8:].isdigit():
             return
     if value.text.startswith(NETWORK) or value.start.startswith(NETWORK):
         walk.find("network-device", at, f"The shell itself connects to {value.text[5:]!r}.")

@@ -1,6 +1,5 @@
 """Simple commands: what is assigned, what is run, and what that starts in turn."""
 
-from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.builtins import builtin
 from ringfence.shell.builtins_places import elsewhere, outside
 from ringfence.shell.call import Call
@@ -9,6 +8,7 @@ from ringfence.shell.facts import DELETE, KNOWN, UNKNOWN, WRITE, Command, Value
 from ringfence.shell.functions import called
 from ringfence.shell.interpreters import interprets, shell_of
 from ringfence.shell.invocation import Invocation
+from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.redirects import UNTOUCHED, files, placed, relative
 from ringfence.shell.state import Variable
 from ringfence.shell.syntax import Text

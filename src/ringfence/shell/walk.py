@@ -13,7 +13,7 @@ from ringfence.shell.compounds import compound
 from ringfence.shell.environment import dangerous, plain
 from ringfence.shell.facts import KNOWN, Command, Finding, Value
 from ringfence.shell.read import read
-from ringfence.shell.redirects import NOTHING, PIPED, Input
+from ringfence.shell.redirects import NOTHING, PIPED, Input, files
 from ringfence.shell.simple import run, simple
 from ringfence.shell.state import SHOWN, State, Variable
 from ringfence.shell.syntax import Simple

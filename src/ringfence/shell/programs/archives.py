@@ -53,7 +53,7 @@ def _tar(draft: Draft) -> None:
         if not value.text.startswith(("dot", ".", "echo", "bell", "ttyout", "sleep", "totals", "wait")):
             draft.finding("archive-action", "runs something at checkpoints", value)
             draft.scripts.append(known(value.text.partition("=")[2], value))
-    if any(name == "TAPE" or name == "TAR_OPTIONS" for name, _ in draft.invocation.assignments):
+    if any("TAPE" == name or name == "TAR_OPTIONS" for name, _ in draft.invocation.assignments):
         draft.finding("archive-action", "is given options by its environment")
     if "absolute" in roles and "extract" in roles:
         draft.finding("archive-action", "writes wherever the archive says")
@@ -288,7 +288,7 @@ PROGRAMS = {
     **dict.fromkeys(("7z", "7za", "7zr", "7zz", "rar", "unrar", "arj", "lha", "unar"), _seven),
     "cpio": _cpio,
     **dict.fromkeys(
-        ["gzip", "gunzip", "bzip2", "bunzip2", "xz", "unxz", "lzma", "unlzma", "zstd", "unzstd", "lz4", "unlz4", "brotli", "compress", "uncompress", "pigz", "lzop"],
+        "gzip gunzip bzip2 bunzip2 xz unxz lzma unlzma zstd unzstd lz4 unlz4 brotli compress uncompress pigz lzop".split(),
         _compress,
     ),
     **dict.fromkeys(("ar", "ranlib", "dpkg-deb"), _ar),

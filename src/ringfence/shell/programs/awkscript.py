@@ -22,8 +22,8 @@ _EXPRESSION = re.compile(r"/(?:[^\\/\n\[]|\\.|\[\^?\]?(?:[^\]\\\n]|\\.)*\])*/", 
 _PLAIN_EXPRESSION = re.compile(r"/(?:[^\\/\n]|\\.)*/", re.DOTALL)
 _DANGER = re.compile(r"\bsystem\b|\bgetline\b|\|(?!\|)|@|>|\bENVIRON\b|/inet")
 _PRINTS = frozenset({"print", "printf"})
-_WORDS = frozenset(["print", "printf", "return", "in", "case", "getline", "else", "do"])  # behind which a value begins
-_STRANGE = frozenset(["@", "|&"])
+_WORDS = frozenset("print printf return in case getline else do".split())  # behind which a value begins
+_STRANGE = frozenset("@ |& ".split())
 _OPEN, _CLOSE = frozenset("(["), frozenset(")]")
 
 

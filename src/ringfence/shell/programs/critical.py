@@ -56,7 +56,7 @@ def _pattern(text: str, folder: str | None, home: str | None) -> bool:
         return _known(held, folder, home)
     # `/u*`, `/home/*`: children of the root, or homes
     path = lexical(held, folder)
-    return (len(rest) == 1 and path in {"/", *_HOMES}) or (rest[:1] == ["*"] and path == "/")
+    return len(rest) == 1 and path in {"/", *_HOMES} or (rest[:1] == ["*"] and path == "/")
 
 
 def _unknown(text: str) -> bool:

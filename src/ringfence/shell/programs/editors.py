@@ -172,18 +172,18 @@ def _open(draft: Draft) -> None:
 
 PROGRAMS = {
     **dict.fromkeys(
-        ["vim", "vi", "nvim", "ex", "view", "gvim", "rvim", "rview", "vimdiff", "vimtutor", "evim", "eview", "nvi", "elvis", "vis"], _vim
+        "vim vi nvim ex view gvim rvim rview vimdiff vimtutor evim eview nvi elvis vis".split(), _vim
     ),
     **dict.fromkeys(("ed", "red"), _ed),
     **dict.fromkeys(("emacs", "emacsclient", "mg", "jmacs"), _emacs),
     **dict.fromkeys(
-        ["nano", "pico", "micro", "joe", "kak", "helix", "hx", "ne", "gedit", "kate", "code", "codium", "cursor", "windsurf", "subl", "zed", "atom", "idea", "pycharm"],
+        "nano pico micro joe kak helix hx ne gedit kate code codium cursor windsurf subl zed atom idea pycharm".split(),
         _editor,
     ),
     **dict.fromkeys(("less", "more", "most", "pg", "zless", "zmore"), _less),
     **dict.fromkeys(("man", "info", "pinfo", "apropos-x", "tldr-x", "help-x"), _man),
     **dict.fromkeys(
-        ["xdg-open", "open", "start", "gio-open", "gnome-open", "kde-open", "exo-open", "wslview", "explorer", "cygstart", "see", "run-mailcap", "mimeopen", "sensible-browser", "x-www-browser", "www-browser", "firefox", "chromium", "google-chrome", "chrome", "safari", "gtk-launch", "dex", "xdg-email"],
+        "xdg-open open start gio-open gnome-open kde-open exo-open wslview explorer cygstart see run-mailcap mimeopen sensible-browser x-www-browser www-browser firefox chromium google-chrome chrome safari gtk-launch dex xdg-email".split(),
         _open,
     ),
 }

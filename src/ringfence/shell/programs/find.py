@@ -6,15 +6,20 @@ from ringfence.shell.programs.critical import guard
 from ringfence.shell.programs.draft import NOWHERE, OPTION, Draft
 
 _BARE = frozenset(
-    ["-true", "-false", "-empty", "-readable", "-writable", "-executable", "-nouser", "-nogroup", "-print", "-print0", "-ls", "-prune", "-quit", "-depth", "-d", "-xdev", "-mount", "-x", "-daystart", "-follow", "-noleaf", "-ignore_readdir_race", "-noignore_readdir_race", "-warn", "-nowarn", "-help", "--help", "-version", "--version", "-not", "-a", "-and", "-o", "-or", "!", "(", ")", ",", "-H", "-L", "-P", "-X", "-E", "-s", "-x", "-O0", "-O1", "-O2", "-O3", "-show-control-chars", "-delete"]
+    """-true -false -empty -readable -writable -executable -nouser -nogroup -print -print0 -ls -prune -quit
+    -depth -d -xdev -mount -x -daystart -follow -noleaf -ignore_readdir_race -noignore_readdir_race -warn
+    -nowarn -help --help -version --version -not -a -and -o -or ! ( ) , -H -L -P -X -E -s -x -O0 -O1 -O2 -O3
+    -show-control-chars -delete""".split()
 )
 _VALUE = frozenset(
-    ["-name", "-iname", "-path", "-ipath", "-wholename", "-iwholename", "-regex", "-iregex", "-lname", "-ilname", "-type", "-xtype", "-size", "-amin", "-atime", "-cmin", "-ctime", "-mmin", "-mtime", "-uid", "-gid", "-user", "-group", "-perm", "-links", "-inum", "-fstype", "-maxdepth", "-mindepth", "-regextype", "-printf", "-used", "-context", "-D", "-flags", "-Bmin", "-Btime", "-Bnewer", "-acl", "-sparse"]
+    """-name -iname -path -ipath -wholename -iwholename -regex -iregex -lname -ilname -type -xtype -size -amin
+    -atime -cmin -ctime -mmin -mtime -uid -gid -user -group -perm -links -inum -fstype -maxdepth -mindepth
+    -regextype -printf -used -context -D -flags -Bmin -Btime -Bnewer -acl -sparse""".split()
 )
-_FILE = frozenset(["-newer", "-anewer", "-cnewer", "-samefile", "-mnewer"])
-_WRITES = frozenset(["-fprint", "-fprint0", "-fls"])
-_RUNS = frozenset(["-exec", "-execdir", "-ok", "-okdir"])
-_STARTERS = frozenset(["-H", "-L", "-P"])
+_FILE = frozenset("-newer -anewer -cnewer -samefile -mnewer".split())
+_WRITES = frozenset("-fprint -fprint0 -fls".split())
+_RUNS = frozenset("-exec -execdir -ok -okdir".split())
+_STARTERS = frozenset("-H -L -P".split())
 _BEFORE_EXPRESSION = ("-", "(", "!", ",")
 
 

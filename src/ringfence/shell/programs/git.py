@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HARMLESS = frozenset(
-    ["--no-pager", "-P", "--no-optional-locks", "--no-replace-objects", "--no-advice", "--no-lazy-fetch", "--literal-pathspecs", "--glob-pathspecs", "--noglob-pathspecs", "--icase-pathspecs"]
+    """--no-pager -P --no-optional-locks --no-replace-objects --no-advice --no-lazy-fetch --literal-pathspecs
+    --glob-pathspecs --noglob-pathspecs --icase-pathspecs""".split()
 )
-_INFORMS = frozenset(["--version", "-v", "--html-path", "--man-path", "--info-path", "--exec-path"])
-_OTHER = frozenset(["--git-dir", "--work-tree", "--namespace", "--super-prefix", "--attr-source", "--shallow-file"])
+_INFORMS = frozenset("--version -v --html-path --man-path --info-path --exec-path".split())
+_OTHER = frozenset("--git-dir --work-tree --namespace --super-prefix --attr-source --shallow-file".split())
 _SAFE_KEYS = (
     "color.",
     "advice.",
@@ -30,7 +31,12 @@ _SAFE_KEYS = (
     "init.defaultbranch=",
 )
 _SAFE_SETTINGS = frozenset(
-    ["core.quotepath", "core.autocrlf", "core.longpaths", "commit.gpgsign", "tag.gpgsign", "diff.renames", "diff.renamelimit", "merge.renames", "core.abbrev", "core.ignorecase", "diff.context", "diff.noprefix", "diff.mnemonicprefix", "status.short", "status.branch", "status.showuntrackedfiles", "fetch.prune", "pull.rebase", "pull.ff", "merge.ff", "rebase.autostash", "rebase.autosquash", "push.default", "push.autosetupremote", "http.postbuffer", "pack.threads", "core.commentchar", "gc.auto", "maintenance.auto", "http.version", "core.fsmonitor=false", "core.pager=cat", "core.pager=", "pager.log=false", "submodule.recurse=false", "grep.linenumber", "blame.date"]
+    """core.quotepath core.autocrlf core.longpaths commit.gpgsign tag.gpgsign diff.renames diff.renamelimit
+    merge.renames core.abbrev core.ignorecase diff.context diff.noprefix diff.mnemonicprefix status.short
+    status.branch status.showuntrackedfiles fetch.prune pull.rebase pull.ff merge.ff rebase.autostash
+    rebase.autosquash push.default push.autosetupremote http.postbuffer pack.threads core.commentchar
+    gc.auto maintenance.auto http.version core.fsmonitor=false core.pager=cat core.pager= pager.log=false
+    submodule.recurse=false grep.linenumber blame.date""".split()
 )
 _EMPTY_SETTINGS = frozenset({"core.pager", "core.fsmonitor", "credential.helper", "core.sshcommand"})
 

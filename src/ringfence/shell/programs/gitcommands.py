@@ -16,7 +16,10 @@ _REMOTE_HELPER = "::"  # `ext::sh -c …`: a transport that runs a program
 
 # Commands without a table that change nothing but their own standard output
 READS_ONLY = frozenset(
-    ["cat-file", "check-attr", "check-ignore", "check-mailmap", "check-ref-format", "cherry", "count-objects", "column", "describe", "for-each-ref", "fsck", "ls-files", "ls-tree", "merge-base", "merge-tree", "name-rev", "patch-id", "range-diff", "rev-parse", "show-branch", "show-ref", "verify-commit", "verify-pack", "verify-tag", "version", "stripspace", "mailinfo", "fmt-merge-msg", "var", "get-tar-commit-id", "show-index", "hash-object", "diff-pairs", "last-modified"]
+    """cat-file check-attr check-ignore check-mailmap check-ref-format cherry count-objects column describe
+    for-each-ref fsck ls-files ls-tree merge-base merge-tree name-rev patch-id range-diff rev-parse show-branch
+    show-ref verify-commit verify-pack verify-tag version stripspace mailinfo fmt-merge-msg var
+    get-tar-commit-id show-index hash-object diff-pairs last-modified""".split()
 )
 # Commands that run something of their own accord, and why each is a risk
 WRITES = {
@@ -66,7 +69,13 @@ WRITES = {
     "annex": "runs another program",
 }
 PLUMBING = READS_ONLY | frozenset(
-    ["commit-graph", "commit-tree", "fast-export", "fetch-pack", "fsck-objects", "gc", "http-fetch", "index-pack", "interpret-trailers", "mailsplit", "merge-file", "merge-octopus", "merge-one-file", "merge-ours", "merge-recursive", "merge-resolve", "merge-subtree", "mktag", "mktree", "multi-pack-index", "pack-objects", "pack-redundant", "pack-refs", "prune", "prune-packed", "read-tree", "remote-http", "remote-https", "repack", "replace", "request-pull", "rerere", "send-pack", "sparse-checkout", "subtree", "unpack-file", "unpack-objects", "update-index", "update-server-info", "write-tree", "symbolic-ref", "update-ref", "notes", "bisect--helper", "backfill", "replay", "refs", "repo", "pickaxe", "add--interactive", "cherry-pick-x", "checkout-index", "init-db-x", "rev-list-x"]
+    """commit-graph commit-tree fast-export fetch-pack fsck-objects gc http-fetch index-pack
+    interpret-trailers mailsplit merge-file merge-octopus merge-one-file merge-ours merge-recursive
+    merge-resolve merge-subtree mktag mktree multi-pack-index pack-objects pack-redundant pack-refs prune
+    prune-packed read-tree remote-http remote-https repack replace request-pull rerere send-pack
+    sparse-checkout subtree unpack-file unpack-objects update-index update-server-info write-tree
+    symbolic-ref update-ref notes bisect--helper backfill replay refs repo pickaxe add--interactive
+    cherry-pick-x checkout-index init-db-x rev-list-x""".split()
 ).union(WRITES)
 
 

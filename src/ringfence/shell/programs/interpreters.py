@@ -335,7 +335,7 @@ PROGRAMS = {
     **dict.fromkeys(("Rscript", "R"), _interpreter("R", _R)),
     **dict.fromkeys(("java", "javaw"), _interpreter("Java", _JAVA)),
     **dict.fromkeys(
-        ["swift", "groovy", "scala", "kotlin", "clojure", "clj", "julia", "elixir", "iex", "erl", "escript", "ghc", "runghc", "runhaskell", "ocaml", "racket", "guile", "sbcl", "clisp", "tclsh", "wish", "expect", "osascript", "pwsh", "powershell", "jshell", "gnuplot", "octave", "maxima", "bc-x", "dc-x", "qjs", "d8", "rhino", "mongo", "mongosh", "redis-cli-x", "raku", "nim", "crystal", "gst", "pike", "janet", "nu", "elvish", "xonsh", "cmd", "cscript", "wscript"],
+        "swift groovy scala kotlin clojure clj julia elixir iex erl escript ghc runghc runhaskell ocaml racket guile sbcl clisp tclsh wish expect osascript pwsh powershell jshell gnuplot octave maxima bc-x dc-x qjs d8 rhino mongo mongosh redis-cli-x raku nim crystal gst pike janet nu elvish xonsh cmd cscript wscript".split(),
         _swift,
     ),
     **dict.fromkeys(("gdb", "lldb", "cgdb"), _gdb),

@@ -24,7 +24,11 @@ _SCP = {
     "batch=": "b",
 }
 _SAFE = frozenset(
-    ["batchmode", "connecttimeout", "stricthostkeychecking", "serveraliveinterval", "serveralivecountmax", "loglevel", "port", "user", "compression", "connectionattempts", "tcpkeepalive", "ipqos", "addressfamily", "ciphers", "macs", "kexalgorithms", "hostkeyalgorithms", "pubkeyacceptedalgorithms", "preferredauthentications", "passwordauthentication", "pubkeyauthentication", "identitiesonly", "requesttty", "numberofpasswordprompts", "gssapiauthentication", "visualhostkey", "checkhostip", "updatehostkeys", "hostkeyalias", "escapechar", "exitonforwardfailure", "forwardagent", "forwardx11", "clearallforwardings"]
+    """batchmode connecttimeout stricthostkeychecking serveraliveinterval serveralivecountmax loglevel port user
+    compression connectionattempts tcpkeepalive ipqos addressfamily ciphers macs kexalgorithms
+    hostkeyalgorithms pubkeyacceptedalgorithms preferredauthentications passwordauthentication
+    pubkeyauthentication identitiesonly requesttty numberofpasswordprompts gssapiauthentication visualhostkey
+    checkhostip updatehostkeys hostkeyalias escapechar exitonforwardfailure forwardagent forwardx11 clearallforwardings""".split()
 )
 _RSYNC = Table(
     {
@@ -85,10 +89,12 @@ _PING = Table(
 _HOSTS = Table({"data=": "p t T c W w m q f s i z g port type timeout"}, operands="host", risky=False)
 _OPENSSL_FILES = {
     "read": frozenset(
-        ["in", "inkey", "key", "cert", "certs", "CAfile", "CApath", "CAkey", "CA", "certfile", "keyfile", "signature", "verify", "prverify", "config", "inform-x", "kfile", "rand", "untrusted", "trusted", "crl", "content", "peerkey", "data", "chain", "cert_chain", "cafile", "dcert", "dkey", "signkey", "signer", "recip", "passin-x", "extfile", "oid", "queryfile"]
+        """in inkey key cert certs CAfile CApath CAkey CA certfile keyfile signature verify prverify config
+        inform-x kfile rand untrusted trusted crl content peerkey data chain cert_chain cafile dcert dkey
+        signkey signer recip passin-x extfile oid queryfile""".split()
     ),
     "write": frozenset(
-        ["out", "keyout", "writerand", "sigout", "outdir", "signout", "sigfile", "sess_out", "keylogfile", "msgfile", "certout"]
+        "out keyout writerand sigout outdir signout sigfile sess_out keylogfile msgfile certout".split()
     ),
 }
 

@@ -4,9 +4,11 @@ from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.options import Table
 from ringfence.shell.programs.draft import OPTION, Draft
 
-_SETTERS = frozenset(["-o", "+o", "-O", "+O", "--rcfile", "--init-file"])
+_SETTERS = frozenset("-o +o -O +O --rcfile --init-file".split())
 _LONG = frozenset(
-    ["--login", "--norc", "--noprofile", "--noediting", "--posix", "--restricted", "--verbose", "--version", "--help", "--debugger", "--dump-po-strings", "--dump-strings", "--debug", "--no-config", "--private", "--interactive", "--no-rcs", "--emulate", "--no-globalrcs", "--no-execute", "--command", "--init-command", "--profile", "--features", "--print-rusage-self"]
+    """--login --norc --noprofile --noediting --posix --restricted --verbose --version --help --debugger
+    --dump-po-strings --dump-strings --debug --no-config --private --interactive --no-rcs --emulate
+    --no-globalrcs --no-execute --command --init-command --profile --features --print-rusage-self""".split()
 )
 
 
@@ -214,7 +216,7 @@ def _history(draft: Draft) -> None:
 
 PROGRAMS = {
     **dict.fromkeys(
-        ["sh", "bash", "zsh", "dash", "ksh", "mksh", "pdksh", "yash", "ash", "rbash", "rzsh", "fish", "csh", "tcsh", "posh", "oksh", "lksh", "hush"],
+        "sh bash zsh dash ksh mksh pdksh yash ash rbash rzsh fish csh tcsh posh oksh lksh hush".split(),
         _shell,
     ),
     **dict.fromkeys(("busybox", "toybox", "coreutils"), _multicall),

@@ -92,7 +92,8 @@ def _at(draft: Draft) -> None:
 
 
 _QUIET_SYSTEMCTL = frozenset(
-    ["status", "is-active", "is-enabled", "is-failed", "list-units", "list-unit-files", "list-timers", "list-sockets", "show", "cat", "list-dependencies", "get-default", "list-jobs", "show-environment", "help", "list-machines", "is-system-running"]
+    """status is-active is-enabled is-failed list-units list-unit-files list-timers list-sockets show cat
+    list-dependencies get-default list-jobs show-environment help list-machines is-system-running""".split()
 )
 
 
@@ -129,7 +130,9 @@ def _asks(quiet: str, reason: str) -> "object":
         for word in words:
             if word.certainty != KNOWN:
                 draft.uncertain(word)
-        if (words and not any(word.text in silent for word in words)) or (not words and "" not in silent):
+        if words and not any(word.text in silent for word in words):
+            draft.finding("system-change", reason)
+        elif not words and "" not in silent:
             draft.finding("system-change", reason)
 
     return look
