@@ -38,6 +38,8 @@ def read(text: str, shell: str = "bash") -> Reading:
     seen = _crude(" ".join(unread)) if unread else ()
     if script is not None:
         again = _again(text, script, certain=not problems)
+        if again.problems and problems:
+            seen += _crude(text)
         problems += again.problems
         seen += again.seen
     return Reading(text=text, shell=shell, script=script, problems=tuple(problems), seen=seen)

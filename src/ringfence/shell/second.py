@@ -9,6 +9,8 @@ that differs is a problem, and the words that only the second reading takes for 
 rules that deny.
 """
 
+import time
+
 from ringfence.shell.syntax import (
     Arithmetic,
     Assignment,
@@ -29,14 +31,14 @@ from ringfence.value import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tree_sitter import Node
+    from tree_sitter import Language, Node
 
     from ringfence.shell.syntax import Span
 
 RISK = "disagreement"
 LONGEST = 10_000  # of what is read a second time: what is longer is asked about anyway
-_LONGEST_DOUBTFUL = 2_000  # where the first reading has problems: the grammar's parser is slow with errors
-_SLOW = 300  # times that it reports progress, each 100 of its steps or so, before it is stopped
+_SHORT = 500  # characters that take no time whatever they are
+_PATIENCE = 0.03  # seconds of this thread's own time: the grammar's parser is slow where it finds errors
 
 _SUBSTITUTIONS = frozenset(["command_substitution", "process_substitution"])
 _COMMANDS = frozenset(["command", "declaration_command", "unset_command"])
@@ -85,13 +87,14 @@ class Second(Struct):
 
 def compare(text: str, script: Script, *, certain: bool) -> Second:
     """Read a text again. Where the first reading is not certain anyway, only to see what it may have missed."""
-    if len(text) > (LONGEST if certain else _LONGEST_DOUBTFUL):
+    if len(text) > LONGEST:
         return Second()
     try:
         root = _parsed(text)
     except ImportError:
-        reason = "tree-sitter and tree-sitter-bash are not installed: there is no second reading"
-        return Second(problems=(Problem(span=(0, len(text)), reason=reason, risk=RISK),))
+        return _none(text, "tree-sitter and tree-sitter-bash are not installed: there is no second reading")
+    except ValueError:  # what the parser says when it is stopped
+        return _none(text, "the second reading takes too long")
     theirs = _Theirs(text)
     theirs.walk(root)
     ours = Skeleton()
@@ -100,17 +103,26 @@ def compare(text: str, script: Script, *, certain: bool) -> Second:
     return Second(problems=found, seen=_unseen(text, ours, theirs) if found or not certain else ())
 
 
+def _none(text: str, reason: str) -> Second:
+    return Second(problems=(Problem(span=(0, len(text)), reason=reason, risk=RISK),))
+
+
 def _parsed(text: str) -> "Node":
     import tree_sitter
     import tree_sitter_bash
 
     if not _language:
         _language.append(tree_sitter.Language(tree_sitter_bash.language()))
-    source = text.encode("utf-8", "replace") if not text.isascii() else text.encode()
-    return tree_sitter.Parser(_language[0]).parse(source).root_node
+    source = text.encode("utf-8", "replace")
+    parser = tree_sitter.Parser(_language[0])
+    if len(source) <= _SHORT:
+        return parser.parse(source).root_node
+    end = time.thread_time() + _PATIENCE
+    tree = parser.parse(lambda at, _: source[at:], progress_callback=lambda *_: time.thread_time() > end)
+    return tree.root_node
 
 
-_language: list[object] = []
+_language: "list[Language]" = []
 
 
 # --- our own reading
