@@ -19,6 +19,9 @@ class Value(Struct):
     text: str  # known: exactly this; pattern: with its globs, literal characters escaped; unknown: as written
     certainty: str = KNOWN  # known | pattern | unknown
     span: Span = (0, 0)
+    start: str = ""  # of an unknown one: what it surely begins with ("" where that is not known either)
+    single: bool = True  # it is one word, whatever comes of it; else it may be none or several
+    candidates: tuple[str, ...] = ()  # of an unknown one: what it may well be; only for rules that deny
 
 
 class Access(Struct):

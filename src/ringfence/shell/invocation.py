@@ -34,5 +34,7 @@ class Effects(Struct):
     canonical: tuple[
         Value, ...
     ] = ()  # the same without its global options: `git push` for `git --no-pager push`; () where it is the same
-    literal: int = 0  # of a runner: a wildcard rule may allow it all the same, `runs` included, where it spells
+    literal: int = (
+        0  # of a runner: a wildcard rule may allow it all the same, `runs` included, where it spells
+    )
     # so many words out before its first wildcard (`npx tsc *`: 2); 0: none may

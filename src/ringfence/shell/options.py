@@ -160,9 +160,7 @@ def known(text: str, like: Value) -> Value:
 
 def part(value: Value, start: int) -> Value:
     """Return what follows in a word, no more certain than the word."""
-    return build(
-        Value, {"text": value.text[start:], "certainty": value.certainty, "span": value.span}
-    )
+    return build(Value, {"text": value.text[start:], "certainty": value.certainty, "span": value.span})
 
 
 def prefix(value: Value) -> str:
@@ -226,7 +224,11 @@ def _long(table: Table, parsed: Parsed, arguments: "Sequence[Value]", at: int) -
     if equals:
         parsed.given.append(Given(option, word, part(word, dashes + len(name) + 1)))
         return at
-    return _separate(option, parsed, arguments, at) if option.arity == REQUIRED else _bare(option, parsed, word, at)
+    return (
+        _separate(option, parsed, arguments, at)
+        if option.arity == REQUIRED
+        else _bare(option, parsed, word, at)
+    )
 
 
 def _bare(option: Option, parsed: Parsed, word: Value, at: int) -> int:
@@ -264,7 +266,11 @@ def _cluster(table: Table, parsed: Parsed, arguments: "Sequence[Value]", at: int
         if index + 1 < len(text):
             parsed.given.append(Given(option, word, part(word, index + 1)))
             return at
-        return _separate(option, parsed, arguments, at) if option.arity == REQUIRED else _bare(option, parsed, word, at)
+        return (
+            _separate(option, parsed, arguments, at)
+            if option.arity == REQUIRED
+            else _bare(option, parsed, word, at)
+        )
     return at
 
 

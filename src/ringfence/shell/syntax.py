@@ -142,7 +142,7 @@ class Step(Struct):
     """A pipeline of a list, and the operator behind it."""
 
     pipeline: Pipeline
-    operator: str = ""  # && | || | ; | & | newline | "" at the end
+    operator: str = ""  # "&&" "||" ";" "&" "newline", or "" at the end
 
 
 class Script(Struct):
@@ -167,3 +167,4 @@ class Reading(Struct):
     shell: str  # bash | sh | zsh
     script: Script | None
     problems: tuple[Problem, ...] = ()
+    seen: tuple[str, ...] = ()  # what a second reading takes for words of commands, and this one does not

@@ -55,7 +55,9 @@ _RM = Table(
 _RMDIR = Table({"": "ignore-fail-on-non-empty p parents v verbose help version"}, operands="delete")
 
 _MKDIR = Table(
-    {"": "p parents v verbose Z help version", "data=": "m mode", "data?=": "context"}, operands="out", risky=False
+    {"": "p parents v verbose Z help version", "data=": "m mode", "data?=": "context"},
+    operands="out",
+    risky=False,
 )
 
 _MKTEMP = Table(

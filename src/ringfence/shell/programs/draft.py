@@ -5,7 +5,19 @@ output, a write that is no surprise), `list`, `delete`, `run` (a command to star
 `risk:NAME` for a finding of that name. What a table leaves to its module stays in what was parsed.
 """
 
-from ringfence.shell.facts import DELETE, KNOWN, LIST, PATTERN, READ, UNKNOWN, WRITE, Access, Endpoint, Finding, Value
+from ringfence.shell.facts import (
+    DELETE,
+    KNOWN,
+    LIST,
+    PATTERN,
+    READ,
+    UNKNOWN,
+    WRITE,
+    Access,
+    Endpoint,
+    Finding,
+    Value,
+)
 from ringfence.shell.invocation import Effects, Invocation
 from ringfence.shell.options import HARMLESS, Parsed, Table, read, single
 from ringfence.value import build
@@ -127,9 +139,7 @@ class Draft:
         """Note a risk."""
         span = at.span if at is not None and at.span != (0, 0) else self.invocation.span
         told = f"`{self.program}` {reason or REASONS[risk]}"
-        self.findings.append(
-            build(Finding, {"risk": risk, "span": span, "reason": told, "exact": exact})
-        )
+        self.findings.append(build(Finding, {"risk": risk, "span": span, "reason": told, "exact": exact}))
 
     def uncertain(self, value: Value) -> None:
         """Note a word that matters and is not known before it runs."""

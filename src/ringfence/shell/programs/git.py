@@ -20,7 +20,16 @@ _HARMLESS = frozenset(
 )
 _INFORMS = frozenset("--version -v --html-path --man-path --info-path --exec-path".split())
 _OTHER = frozenset("--git-dir --work-tree --namespace --super-prefix --attr-source --shallow-file".split())
-_SAFE_KEYS = ("color.", "advice.", "column.", "user.name=", "user.email=", "i18n.", "log.", "init.defaultbranch=")
+_SAFE_KEYS = (
+    "color.",
+    "advice.",
+    "column.",
+    "user.name=",
+    "user.email=",
+    "i18n.",
+    "log.",
+    "init.defaultbranch=",
+)
 _SAFE_SETTINGS = frozenset(
     """core.quotepath core.autocrlf core.longpaths commit.gpgsign tag.gpgsign diff.renames diff.renamelimit
     merge.renames core.abbrev core.ignorecase diff.context diff.noprefix diff.mnemonicprefix status.short

@@ -186,7 +186,9 @@ def remote(draft: Draft, value: Value) -> None:
         if kind == "ext":
             draft.scripts.append(part(value, len(kind) + 2))
         return
-    if "://" in text or (":" in text and "/" not in text.partition(":")[0] and not text.startswith(("/", "."))):
+    if "://" in text or (
+        ":" in text and "/" not in text.partition(":")[0] and not text.startswith(("/", "."))
+    ):
         draft.endpoint(value)
     elif text.startswith(("/", ".")) and text != ".":
         draft.finding("git-other-repository", "talks to another repository on this machine", value)
@@ -225,7 +227,13 @@ def _clone(draft: Draft, words: "Words") -> None:
 
 def _remote(draft: Draft, words: "Words") -> None:
     parsed = draft.apply(
-        Table({"": "v verbose f n dry-run p prune push add delete d a all tags no-tags", "data=": "t m", "data?=": "mirror"}),
+        Table(
+            {
+                "": "v verbose f n dry-run p prune push add delete d a all tags no-tags",
+                "data=": "t m",
+                "data?=": "mirror",
+            }
+        ),
         words,
     )
     _doubt(draft, parsed)
@@ -450,7 +458,17 @@ COMMANDS: "dict[str, Handler]" = {
     "help": _help,
     **dict.fromkeys(("init", "init-db"), _init),
     **dict.fromkeys(
-        ("rev-parse", "describe", "ls-files", "ls-tree", "cat-file", "show-ref", "for-each-ref", "merge-base"), _mild
+        (
+            "rev-parse",
+            "describe",
+            "ls-files",
+            "ls-tree",
+            "cat-file",
+            "show-ref",
+            "for-each-ref",
+            "merge-base",
+        ),
+        _mild,
     ),
 }
 COMMANDS = {name: _careful(handler) for name, handler in COMMANDS.items()}

@@ -19,26 +19,32 @@ _DATE = Table(
 )
 
 _TR = Table(
-    {"": "c C complement d delete s squeeze-repeats t truncate-set1 u help version"}, operands="data", risky=False
+    {"": "c C complement d delete s squeeze-repeats t truncate-set1 u help version"},
+    operands="data",
+    risky=False,
 )
 
 _SEQ = Table(
-    {"": "w equal-width help version", "data=": "f format s separator t terminator"}, operands="data", numbers=True
+    {"": "w equal-width help version", "data=": "f format s separator t terminator"},
+    operands="data",
+    numbers=True,
 )
 
-_NAMES = Table(
-    {"": "a multiple z zero help version L P", "data=": "s suffix"}, operands="data"
-)
+_NAMES = Table({"": "a multiple z zero help version L P", "data=": "s suffix"}, operands="data")
 
 _WHO = Table(
-    {"": "a b d l p q r s t T u w H m all boot dead heading login lookup mesg count process users writable message runlevel short time help version"},
+    {
+        "": "a b d l p q r s t T u w H m all boot dead heading login lookup mesg count process users writable message runlevel short time help version"
+    },
     operands="read",
 )
 
 _PS = Table({}, operands="data")
 _NUMFMT = Table({}, operands="data")
 
-_HOSTNAME = Table({"": "a A d f i I s y alias fqdn help version all-fqdns ip-address short domain long", "read=": "F file"})
+_HOSTNAME = Table(
+    {"": "a A d f i I s y alias fqdn help version all-fqdns ip-address short domain long", "read=": "F file"}
+)
 
 # Programs with no option that reads, writes or runs anything
 _PLAIN = """echo true false : sleep usleep yes nproc arch uname uptime pwd whoami id groups logname users tty

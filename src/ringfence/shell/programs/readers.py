@@ -37,7 +37,11 @@ _TAIL = Table(
 )
 
 _WC = Table(
-    {"": "c bytes m chars l lines L max-line-length w words help version debug", "data=": "total", "read=": "files0-from"},
+    {
+        "": "c bytes m chars l lines L max-line-length w words help version debug",
+        "data=": "total",
+        "read=": "files0-from",
+    },
     operands="read",
 )
 
@@ -125,7 +129,10 @@ _COMM = Table(
 )
 
 _JOIN = Table(
-    {"": "i ignore-case check-order nocheck-order header z zero-terminated help version", "data=": "a e j o t v 1 2"},
+    {
+        "": "i ignore-case check-order nocheck-order header z zero-terminated help version",
+        "data=": "a e j o t v 1 2",
+    },
     operands="read",
 )
 
@@ -202,7 +209,9 @@ _PR = Table(
     numbers=True,
 )
 
-_EXPAND = Table({"": "i initial a all first-only help version", "data=": "t tabs"}, operands="read", numbers=True)
+_EXPAND = Table(
+    {"": "i initial a all first-only help version", "data=": "t tabs"}, operands="read", numbers=True
+)
 
 _TAC = Table({"": "b before r regex help version", "data=": "s separator"}, operands="read")
 
@@ -345,7 +354,10 @@ _SORT = Table(
 
 _TSORT = Table({"": "help version"}, operands="read")
 _MANY_ZIPPED = Table(
-    {"": "f force l list q quiet t test v verbose c stdout k keep r h help V version d n name L license", "data=": "S suffix"},
+    {
+        "": "f force l list q quiet t test v verbose c stdout k keep r h help V version d n name L license",
+        "data=": "S suffix",
+    },
     operands="read",
 )
 _BAT = Table(
@@ -438,7 +450,10 @@ def _jq_program(draft: Draft, program: "object") -> None:
 
 
 PROGRAMS = {
-    **dict.fromkeys("md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum b3sum cksum sum shasum md5 crc32".split(), _SUM),
+    **dict.fromkeys(
+        "md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum b3sum cksum sum shasum md5 crc32".split(),
+        _SUM,
+    ),
     **dict.fromkeys("cat tac rev".split(), _CAT),
     "tac": _TAC,
     "head": _HEAD,

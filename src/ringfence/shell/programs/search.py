@@ -160,7 +160,9 @@ def _fd(draft: Draft) -> None:
     """Read `fd`: all that follows `-x` or `-X` is a command."""
     words = draft.arguments
     for at, word in enumerate(words):
-        if word.text in {"-x", "-X", "--exec", "--exec-batch"} or word.text.startswith(("--exec=", "--exec-batch=")):
+        if word.text in {"-x", "-X", "--exec", "--exec-batch"} or word.text.startswith(
+            ("--exec=", "--exec-batch=")
+        ):
             draft.finding("find-action", "runs a command for what it finds", word)
             draft.runner = True
             draft.run(words[at + 1 :])

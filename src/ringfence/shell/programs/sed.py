@@ -25,7 +25,9 @@ def _sed(draft: Draft) -> None:
     scripts = parsed.values("script")
     for value in parsed.values("script-file"):
         draft.read(value, OPTION)
-        draft.finding("sed-script", "takes its script from a file, which may write files and run programs", value)
+        draft.finding(
+            "sed-script", "takes its script from a file, which may write files and run programs", value
+        )
     if not scripts and not parsed.values("script-file"):
         scripts, operands = operands[:1], operands[1:]
     _scripts(draft, scripts)

@@ -20,7 +20,9 @@ def _table(roles: dict[str, str], *, numbers: bool = False) -> Table:
     return Table(roles, permute=False, numbers=numbers, risky=True)
 
 
-_TIMEOUT = _table({"": "preserve-status foreground v verbose help version f p", "data=": "k kill-after s signal"})
+_TIMEOUT = _table(
+    {"": "preserve-status foreground v verbose help version f p", "data=": "k kill-after s signal"}
+)
 _NICE = _table({"": "help version", "data=": "n adjustment"}, numbers=True)
 _NOHUP = _table({"": "help version p"})
 _STDBUF = _table({"": "help version", "data=": "i input o output e error"})
@@ -196,7 +198,10 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
     "aa-exec": (_table({"": "i immediate v verbose d debug h help", "data=": "p profile n namespace"}), 0),
     "nocorrect": (_PLAIN, 0),
     "exec-line": (_PLAIN, 0),
-    "torsocks": (_table({"": "i isolate d debug q quiet h help version", "data=": "u user p pass a address P port"}), 0),
+    "torsocks": (
+        _table({"": "i isolate d debug q quiet h help version", "data=": "u user p pass a address P port"}),
+        0,
+    ),
     "proxychains": (_table({"": "q", "data=": "f"}), 0),
     "proxychains4": (_table({"": "q", "data=": "f"}), 0),
     "tsocks": (_PLAIN, 0),
