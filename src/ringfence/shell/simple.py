@@ -1,5 +1,6 @@
 """Simple commands: what is assigned, what is run, and what that starts in turn."""
 
+from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.builtins import builtin
 from ringfence.shell.builtins_places import elsewhere, outside
 from ringfence.shell.call import Call
@@ -8,7 +9,6 @@ from ringfence.shell.facts import DELETE, KNOWN, UNKNOWN, WRITE, Command, Value
 from ringfence.shell.functions import called
 from ringfence.shell.interpreters import interprets, shell_of
 from ringfence.shell.invocation import Invocation
-from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.redirects import UNTOUCHED, files, placed, relative
 from ringfence.shell.state import Variable
 from ringfence.shell.syntax import Text
@@ -29,11 +29,12 @@ GUESSES = 4  # ways in which words that are not known are filled in, for rules t
 def simple(walk: "Walk", node: "Simple", state: "State", where: "Where") -> None:
     """Walk a simple command."""
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
+    at = len(walk.commands)
     assignments = tuple(_assignment(walk, each, scope) for each in node.assignments)
     values: list[Value] = []
     for word in node.words:
         parts = word.parts
-        if len(parts) == 1 and type(parts[0]) is Text:
+        if len(parts) == 1 and type(parts[0]) is Text and walk.shell != "zsh":
             values.append(known(parts[0].value, walk.at or word.span))
             continue
         walk.scan(word, scope)
@@ -52,10 +53,7 @@ def simple(walk: "Walk", node: "Simple", state: "State", where: "Where") -> None
     for name, _ in assignments if node.words else ():
         if dangerous(name):
             call.find("environment", f"{name} changes what this command runs, loads, reads or asks.")
-    at = len(walk.commands)
-    command = run(call, _source(walk, node))
-    walk.budget.commands -= 1
-    walk.commands.insert(at, command) if node.redirects or node.assignments else walk.commands.append(command)
+    walk.add(run(call, _source(walk, node)), at)
 
 
 def _source(walk: "Walk", node: "Simple") -> str:
