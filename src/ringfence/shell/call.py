@@ -20,7 +20,7 @@ class Call:
     """What is known of one command, filled in as it is understood."""
 
     __slots__ = (
-        "accesses", "assignments", "canonical", "depth", "endpoints", "folder", "input", "literal", "name",
+        "accesses", "assignments", "canonical", "depth", "doubtful", "endpoints", "folder", "input", "literal", "name",
         "reached", "runner", "runs", "span", "state", "transparent", "variables", "walk", "words",
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class Call:
         self.endpoints: list[Endpoint] = []
         self.runs: list[Command] = []
         self.canonical: tuple[Value, ...] = ()
+        self.doubtful = False  # something was found here
         self.transparent = False
         self.runner = False
         self.literal = 0
@@ -53,6 +54,7 @@ class Call:
 
     def find(self, risk: str, reason: str, value: Value | None = None, *, exact: bool = False) -> None:
         """Note a finding at this command, or at one of its words."""
+        self.doubtful = True
         self.walk.find(risk, value.span if value else self.span, reason, exact=exact)
 
     def access(self, kind: str, value: Value, *, tree: bool = False) -> None:

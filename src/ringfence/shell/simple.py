@@ -127,7 +127,6 @@ def run(call: Call, source: str = "") -> Command:
         return call.command(source)
     if not call.words:
         return call.command(source)
-    before = len(call.walk.findings)
     first = call.words[0]
     if first.certainty != KNOWN:
         call.find("uncertain-command", "Which program this is is known only when it runs.", first)
@@ -136,7 +135,7 @@ def run(call: Call, source: str = "") -> Command:
     else:
         _program(call)
     _folders(call)
-    if len(call.walk.findings) > before and any(value.certainty == UNKNOWN for value in call.words):
+    if call.doubtful and any(value.certainty == UNKNOWN for value in call.words):
         _guess(call)
     return call.command(source or " ".join(value.text for value in call.words))
 
@@ -167,6 +166,7 @@ def _program(call: Call) -> None:
     for finding in effects.findings:
         span = call.span if finding.span == (0, 0) else finding.span
         call.walk.find(finding.risk, span, finding.reason, exact=finding.exact)
+        call.doubtful = True
     _started(call, effects, name)
     if call.input.piped and interprets(name, call.arguments()):
         call.find("piped-code", f"{name} runs what it reads as code.")
