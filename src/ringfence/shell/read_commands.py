@@ -58,9 +58,6 @@ def _ended(source: Source, ends: frozenset[str]) -> bool:
     word = source.peek()
     if word in ends and word:
         return True
-    if word in _RESERVED_ELSEWHERE and word != "in" and word != "]]":
-        source.fail(f"`{word}` where it ends nothing")
-        return True
     return False
 
 
@@ -88,11 +85,7 @@ def _operator(source: Source, ends: frozenset[str]) -> str:
         return ";"
     if char == "&":
         return _background(source)
-    if (
-        char != "\0"
-        and not (char == ")" and ")" in ends)
-        and (source.peek() not in ends or not source.peek())
-    ):
+    if char != "\0" and not (char == ")" and ")" in ends) and (source.peek() not in ends or not source.peek()):
         source.fail(f"`{char}` cannot stand here")
     return ""
 
@@ -159,9 +152,7 @@ def _time_options(source: Source) -> None:
         source.at = at + 2
         source.blanks()
     if source.text[source.at] == "-":
-        source.problem(
-            source.at, source.at + 2, "an option of `time` that shells take in different ways", DIALECT
-        )
+        source.problem(source.at, source.at + 2, "an option of `time` that shells take in different ways", DIALECT)
         if text.startswith("--", source.at) and text[source.at + 2] in BREAK:
             source.at += 2
             source.blanks()
@@ -177,8 +168,11 @@ def command(source: Source) -> "Command | None":
         return read_compounds.compound(source, word)
     if word == "coproc":
         return _coprocess(source)
-    if char in BREAK and not (char in "<>&" and _redirects(source)):
-        source.fail("a command is missing" if char in "\n\0" else f"`{char}` where a command should begin")
+    if word in _RESERVED_ELSEWHERE:
+        source.fail(f"`{word}` where it ends nothing")
+        return None
+    if (char in BREAK or char == "#") and not (char in "<>&" and _redirects(source)):
+        source.fail("a command is missing" if char in "\n\0#" else f"`{char}` where a command should begin")
         return None
     return simple(source)
 
@@ -201,7 +195,7 @@ def _coprocess(source: Source) -> "Command | None":
     behind = source.at + len(word)
     while source.text[behind] in " \t":
         behind += 1
-    if word and word not in _RESERVED and source.text[behind] in "({":
+    if word and word not in _RESERVED and source.text[behind] in "({" :
         name, source.at = word, behind
     body = command(source)
     source.depth -= 1
@@ -306,8 +300,8 @@ def assignment(source: Source) -> Assignment | None:
 
 def _check_subscript(source: Source, at: int, end: int) -> None:
     """Bash reads `name[…` as one word up to its bracket, blanks and all, where an assignment may stand."""
-    inside = source.text[at:end] if end else ""
-    if BREAK.intersection(inside) or any(char in "'\"`$\\" for char in inside):
+    inside = source.text[at:end]
+    if not end or BREAK.intersection(inside) or any(char in "'\"`$\\" for char in inside):
         source.problem(at, end + 1, "a subscript where a command begins")
 
 

@@ -66,9 +66,8 @@ def parenthesis(source: Source) -> Compound | None:
     """Read `(…)` or `((…))`."""
     start = source.at
     if source.text[start + 1] == "(":
-        end = arithmetic_end(source, start + 2)
+        end = arithmetic_end(source, start + 2) if source.shell != "sh" else 0
         if end:
-            source.only("bash zsh", start, start + 2, "`((`")
             inner = expression(source, start + 2, end)
             source.at = end + 2 if not source.stuck else source.at
             return made(source, start, "arithmetic", words=inner, text=source.text[start + 2 : end])
@@ -307,9 +306,7 @@ def function(source: Source, start: int, name: Word) -> Compound:
 def _defined(source: Source, start: int, name: Word) -> Compound:
     read_heredocs.lines(source)
     only = name.parts[0] if len(name.parts) == 1 else None
-    plain = (
-        isinstance(only, Text) and not only.quoted and all(char in _NAME_CHARACTERS for char in only.value)
-    )
+    plain = isinstance(only, Text) and not only.quoted and all(char in _NAME_CHARACTERS for char in only.value)
     if not plain:
         source.problem(start, source.at, "the name of a function is not plain")
     called = "".join(part.value for part in name.parts if isinstance(part, Text))

@@ -22,7 +22,6 @@ _TRANSFORMS = frozenset("UuLQEPAKak")
 _ARITHMETIC = NAME | frozenset(" \t\n+-*/%<>=!&|^~?:,()[]#@.")
 _CLOSERS = frozenset(")")
 
-
 def single(source: Source, pieces: Pieces) -> None:
     """Read `'…'`: nothing in it is special."""
     start = source.at
@@ -56,7 +55,8 @@ def double(source: Source, pieces: Pieces) -> None:
     """Read `"…"`."""
     start = source.at
     source.at = start + 1
-    pieces.text(start, start + 1, "", quoted=True)
+    if source.text[start + 1] == '"':
+        pieces.text(start, start + 2, "", quoted=True)
     if quoted(source, pieces, '"'):
         source.at += 1
     else:
@@ -87,7 +87,7 @@ def quoted(source: Source, pieces: Pieces, closer: str) -> bool:
             pieces.text(at, at + 1, char, quoted=True)
         else:
             _quoted_escape(source, pieces, closer)
-    return True
+    return False
 
 
 def _quoted_escape(source: Source, pieces: Pieces, closer: str) -> None:
@@ -216,9 +216,7 @@ def _plain_name(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: 
 def _check_special(source: Source, at: int, char: str) -> None:
     behind = source.text[at + 2]
     if behind.isdigit() and char.isdigit():
-        source.problem(
-            at, at + 3, f"`${char}` ends before the next digit in one shell and not in another", DIALECT
-        )
+        source.problem(at, at + 3, f"`${char}` ends before the next digit in one shell and not in another", DIALECT)
     elif source.shell == "zsh" and (behind in "[:" or (char == "#" and behind in NAME)):
         source.problem(at, at + 3, "a subscript, a modifier or a name behind it", DIALECT)
 
@@ -300,8 +298,8 @@ def expression(source: Source, start: int, end: int) -> tuple[Word, ...]:
     quoted(inner, pieces, "")
     source.depth -= 1
     for at, char in enumerate(text):
-        if char in "'\"\\":
-            source.problem(start + at, start + at + 1, "a quote in arithmetic", DIALECT)
+        if char in "'\"\\;{}":
+            source.problem(start + at, start + at + 1, "a quote or another such thing in arithmetic", DIALECT)
             break
     if inner.stuck:
         source.stuck, source.broke, source.at = True, start + inner.broke, source.end
@@ -518,7 +516,7 @@ def _quoted_operand(source: Source, pieces: Pieces) -> None:
 def _operand_escape(source: Source, pieces: Pieces) -> None:
     at = source.at
     char = source.text[at + 1]
-    if char == "}":
+    if char == "}" :
         source.at = at + 2
         pieces.text(at, at + 2, char, quoted=True)
         return

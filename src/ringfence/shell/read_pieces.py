@@ -37,13 +37,16 @@ class Pieces:
         if self._text:
             value = "".join(self._text)
             self._text = []
-            if value:
+            if value or self._quoted:
                 self.parts.append(text_part(self.source.span(self._start, self._end), value, self._quoted))
 
     def word(self, start: int, end: int) -> Word:
         """Return the word."""
         self._flush()
-        return build(Word, {"span": self.source.span(start, end), "parts": tuple(self.parts)})
+        parts = self.parts
+        if len(parts) == 1 and isinstance(parts[0], Text) and not parts[0].value:
+            parts = []
+        return build(Word, {"span": self.source.span(start, end), "parts": tuple(parts)})
 
 
 def text_part(span: tuple[int, int], value: str, quoted: bool) -> Text:  # noqa: FBT001 - called for every word

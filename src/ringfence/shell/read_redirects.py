@@ -90,12 +90,7 @@ def _operator(source: Source, at: int) -> str:
     if source.shell == "zsh":
         for operator in _ZSH_OPERATORS:
             if text.startswith(operator, at):
-                source.problem(
-                    at,
-                    at + len(operator),
-                    f"`{operator}` overwrites in zsh, and is another thing elsewhere",
-                    DIALECT,
-                )
+                source.problem(at, at + len(operator), f"`{operator}` overwrites in zsh, and is another thing elsewhere", DIALECT)
                 return operator
     return next(one for one in _OPERATORS if text.startswith(one, at))
 
@@ -107,6 +102,8 @@ def _target(source: Source) -> Word | None:
         source.fail("a redirection without a target")
         return None
     target = read_words.word(source)
+    if source.text[source.at] in "<>" and source.original[target.span[0] : target.span[1]].isdigit():
+        source.fail("a descriptor where a target should stand")
     if any(isinstance(part, Brace) for part in target.parts):
         source.problem(start, source.at, "braces as the target of a redirection", DIALECT)
     return target

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 DEEPEST = 50  # nested structures of any kind; ten frames each stay far below Python's own limit
 _END = "\0\0\0\0"  # behind the text, so that nobody has to look whether there is a next character
 
-_APART = frozenset(" \t\n;|&()")  # next to one of these a continued line joins nothing
 _ANEW = frozenset("\n;&|(){}`\"'")
 _NOTHING: frozenset[str] = frozenset()
 
@@ -67,10 +66,7 @@ class Source:
     def _doubtful(self, text: str) -> list[int]:
         """Return where a continued line joins what does not stand apart anyway."""
         places = self.places or []
-        around = ((text[cut - 1 : cut] or " ") + (text[cut : cut + 1] or " ") for cut in self.cuts)
-        return [
-            places[cut] for cut, two in zip(self.cuts, around, strict=True) if not _APART.intersection(two)
-        ]
+        return [places[cut] for cut in self.cuts if not _apart(text[cut - 1 : cut], text[cut : cut + 1])]
 
     def child(self, start: int, end: int) -> "Source":
         """Return a source for a piece of this one, read by itself."""
@@ -102,6 +98,7 @@ class Source:
 
     def span(self, start: int, end: int) -> "Span":
         """Return a span of the text as written."""
+        start, end = min(start, self.end), min(end, self.end)
         if not self.places:
             return (self.base + start, self.base + end)
         return (self.places[start], self.places[end - 1] + 1 if end > start else self.places[start])
@@ -167,6 +164,8 @@ class Source:
         while True:
             steps += self.script(self, _NOTHING).steps
             if not self.stuck:
+                if self.pending:
+                    self.problem(self.end - 1, self.end, "a here-document without its lines")
                 break
             at = self.broke + 1
             while at < self.end and self.text[at] not in _ANEW:
@@ -198,6 +197,13 @@ class Source:
 
 
 _NOT_RESERVED = frozenset(" \t\n;&|<>()\0'\"`$\\*?~#/-=:.,+@")
+
+
+def _apart(before: str, behind: str) -> bool:
+    """Say whether two characters would be two tokens anyway."""
+    if before in " \t\n" or behind in " \t\n":  # or there is none
+        return True
+    return (before in ";|&({" and behind not in ";|&<>(") or (behind in ";|&)" and before not in ";|&<>$(")
 
 
 def _folded(text: str) -> tuple[str, list[int], list[int]]:

@@ -5,7 +5,7 @@ is read in one run; everything else piece by piece, each piece one part of the w
 """
 
 from ringfence.shell import characters, read_braces, read_expansions
-from ringfence.shell.read_expansions import NAME, NAME_START
+from ringfence.shell.read_expansions import NAME, NAME_START, closing_bracket
 from ringfence.shell.read_pieces import Pieces, text_part
 from ringfence.shell.read_source import BREAK, DIALECT, Source
 from ringfence.shell.syntax import Glob, Tilde, Word
@@ -79,6 +79,9 @@ def _tilde_places(source: Source, kind: str) -> set[int]:
     if text[start] in NAME_START:
         while text[end] in NAME:
             end += 1
+    if end > start and text[end] == "[":
+        end = closing_bracket(source, end) + 1
+    end += text[end] == "+"
     return {start, end + 1, _COLONS} if text[end] == "=" and end > start else {start}
 
 
