@@ -39,6 +39,7 @@ KINDS = {
     "apply": "changes of a session's copy were taken over into the project, or into a commit",
     "undo": "the last taking over was taken back",
     "discard": "changes of a session's copy were thrown away",
+    "program": "a program was kept from running inside by a deny rule",
     "note": "something the operator should know",
     "gap": "records of refusals left out because there were too many, with their number",
     END: "the session is over: exit status, duration",

@@ -17,6 +17,10 @@ from ringfence.boundary.tiers.sandbox import Invocation
 from ringfence.errors import BoundaryError
 from ringfence.value import Struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.boundary.warden import Denied
+
 _SOCK_SEQPACKET, _CLOEXEC = 5, 0o2000000
 
 
@@ -201,6 +205,30 @@ def start_egress(handover: int, passed: tuple[int, ...], errors: str) -> int:
         os.execve(sys.executable, argv, environment)  # noqa: S606 - no shell, that is the point
     finally:
         os._exit(125)
+
+
+def start_warden(listener: int, denied: "Denied", file: str) -> int:
+    """Start the process that decides on programs inside; return its pid. It ends with the launcher.
+
+    A fork and no new program: the first program inside waits for it already.
+    """
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        if os.getppid() != parent:
+            os._exit(125)
+        os.setsid()
+        os.dup2(listener, 3)
+        os.closerange(4, 1 << 16)
+        _own_streams("/dev/null")
+        from ringfence.boundary.warden import Records, Warden
+
+        Warden(3, denied, Records(file)).run()
+    finally:
+        os._exit(0)
 
 
 def kill(pid: int) -> None:

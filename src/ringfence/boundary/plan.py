@@ -12,6 +12,7 @@ from ringfence.handover import Canary, Publication
 from ringfence.host import toolchains
 from ringfence.host.model import Host
 from ringfence.policy.model import Credential, Policy
+from ringfence.verdict.execution import denied
 from ringfence.workspace.tables import CREDENTIAL_FOLDERS
 
 NOBODY = 65534
@@ -102,9 +103,12 @@ def plan(
         wire=wire,
         publish=publish,
         policy=policy,
-        guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
+        guarantees=guarantees.assess(
+            policy, workspace, limit_plans, wire, landlock=survey.landlock, programs=survey.programs
+        ),
         notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
         canaries=canaries,
+        programs=() if survey.programs else denied(policy),
     )
 
 
@@ -156,6 +160,11 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
             "this kernel has no Landlock (guarantee P9)",
             hint="boot with `lsm=landlock,…` in the kernel's command line, "
             'or accept the loss: `accept = ["no-landlock"]`',
+        )
+    if survey.programs and "no-program-rules" not in policy.accept:
+        raise HostError(
+            f"deny rules cannot be held when programs start (guarantee P11): {survey.programs}",
+            hint='take them out of the policy, or accept the loss: `accept = ["no-program-rules"]`',
         )
     if wire.kind == "none":
         raise HostError(

@@ -1,4 +1,4 @@
-"""The shapes in which rules about tools are asked and answered. `tool` decides; `policy.toolrules` reads rules.
+"""The shapes in which rules about tools are asked and answered: `tool` decides, `policy.toolrules` reads.
 
 A rule is written `Tool` or `Tool(specifier)`, as Claude Code writes them. Deny beats ask beats allow, from
 whichever scope; how specific a rule is never matters.

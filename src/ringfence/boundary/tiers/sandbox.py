@@ -9,7 +9,7 @@ container's filter), bubblewrap makes the mounts too, from the same list, as opt
 
 import struct
 
-from ringfence.boundary import landlock, limits, seccomp, stub
+from ringfence.boundary import landlock, limits, notify, seccomp, stub
 from ringfence.boundary.model import Mount, Plan
 from ringfence.boundary.plan import ENTRY
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER
@@ -41,7 +41,7 @@ class Invocation(Struct):
 def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
     """Turn a plan into an invocation."""
     private = plan.wire.kind == "private"
-    entry = stub.assemble(arch, _entry_steps(plan, abi=abi))
+    entry = stub.assemble(arch, _entry_steps(plan, arch, abi=abi))
     common = Invocation(
         bwrap=bwrap,
         options=(),
@@ -156,9 +156,10 @@ if TYPE_CHECKING:
 # --- the entry program ---------------------------------------------------------------------------
 
 
-def _entry_steps(plan: Plan, *, abi: int) -> tuple[Step, ...]:
+def _entry_steps(plan: Plan, arch: str, *, abi: int) -> tuple[Step, ...]:
     return (
         *_listen_inside(plan),
+        *(notify.steps(arch, _READY_FD) if plan.programs else ()),
         *_say_ready(),
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
         *(_limit(resource, value) for resource, value in limits.resource_limits(_limits(plan))),
