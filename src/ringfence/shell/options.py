@@ -59,7 +59,7 @@ class Table:
         "_long", "_roles", "_short", "closed", "numbers", "operands", "permute", "risky", "single", "tree",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0917 - a declaration, read by name
+    def __init__(
         self,
         roles: "Mapping[str, str] | None" = None,
         *,
@@ -155,7 +155,14 @@ class Parsed:
 
 def value_of(text: str, span: "tuple[int, int]", certainty: str = KNOWN) -> Value:
     """Return a value; faster than `Value(…)`."""
-    fields = {"text": text, "certainty": certainty, "span": span, "start": "", "single": True, "candidates": ()}
+    fields = {
+        "text": text,
+        "certainty": certainty,
+        "span": span,
+        "start": "",
+        "single": True,
+        "candidates": (),
+    }
     return build(Value, fields)
 
 

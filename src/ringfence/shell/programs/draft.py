@@ -9,7 +9,6 @@ from ringfence.shell.facts import (
     DELETE,
     KNOWN,
     LIST,
-    PATTERN,
     READ,
     UNKNOWN,
     WRITE,
@@ -227,4 +226,3 @@ class Draft:
         self.finding("interpreter-code", f"runs {language} that stands in its arguments", value or word)
         if value is not None and value.certainty != KNOWN:
             self.uncertain(value)
-

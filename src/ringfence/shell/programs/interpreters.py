@@ -44,7 +44,8 @@ _RUBY = Table(
 )
 _NODE = Table(
     {
-        "": """v version h help i interactive c check abort-on-uncaught-exception no-warnings watch trace-warnings
+        "": """v version h help i interactive c check abort-on-uncaught-exception no-warnings watch
+        trace-warnings
         enable-source-maps experimental-strip-types experimental-transform-types preserve-symlinks test
         throw-deprecation no-deprecation trace-deprecation expose-gc experimental-vm-modules
         experimental-modules experimental-specifier-resolution test-only trace-uncaught use-system-ca
@@ -55,7 +56,8 @@ _NODE = Table(
         "data?=": "test-isolation test-shard inspect inspect-brk inspect-wait inspect-port test-coverage",
         "code=": "e eval p print pe r require import loader experimental-loader",
         "read=": "env-file env-file-if-exists",
-        "write=": """test-reporter-destination heapsnapshot-signal cpu-prof-dir diagnostic-dir redirect-warnings
+        "write=": """test-reporter-destination heapsnapshot-signal cpu-prof-dir diagnostic-dir
+        redirect-warnings
         report-dir report-directory trace-event-file-pattern heap-prof-dir build-snapshot-config""",
         "run=": "run",
         "risk:option-writes": "cpu-prof heap-prof prof build-snapshot",
@@ -78,7 +80,8 @@ _PHP = Table(
 _LUA = Table({"": "i v E W", "code=": "e l"}, permute=False, risky=True)
 _R = Table(
     {
-        "": "vanilla verbose version help no-save no-environ no-site-file no-init-file no-restore slave quiet",
+        "": """vanilla verbose version help no-save no-environ no-site-file no-init-file no-restore slave
+        quiet""",
         "data=": "encoding default-packages arch",
         "code=": "e",
     },
@@ -87,7 +90,8 @@ _R = Table(
 )
 _JAVA = Table(
     {
-        "": """server client version fullversion showversion help X ea enableassertions da disableassertions esa
+        "": """server client version fullversion showversion help X ea enableassertions da
+        disableassertions esa
         enablesystemassertions dsa verbose""",
         "data=": """add-modules add-opens add-exports add-reads limit-modules D cp classpath class-path p
         module-path upgrade-module-path source""",
@@ -192,7 +196,9 @@ def _deno(draft: Draft) -> None:
     for word in words:
         if word.certainty != KNOWN:
             draft.uncertain(word)
-    if any(word.text in {"-e", "--eval", "-p", "--print"} or word.text.startswith("--eval=") for word in words):
+    if any(
+        word.text in {"-e", "--eval", "-p", "--print"} or word.text.startswith("--eval=") for word in words
+    ):
         draft.finding("interpreter-code", "runs JavaScript that stands in its arguments")
         return
     if verb is None:
@@ -249,13 +255,14 @@ def _gdb(draft: Draft) -> None:
 
 
 def _database(draft: Draft) -> None:
-    """Read a database client: its language has an escape to the shell (`\\!`, `.shell`)."""
+    """Read a database client: its language has an escape to the shell, such as `.shell`."""
     table = Table(
         {
             "data=": "h host p port U username d dbname u user D database P L v separator newline nullvalue",
             "code=": "c command e execute cmd",
             "files=": "f file init init-command o output",
-            "": "t A q b s w x X 1 l json csv header noheader batch bail version help readonly tuples-only no-align quiet W N B raw html line list echo",
+            "": """t A q b s w x X 1 l json csv header noheader batch bail version help readonly
+            tuples-only no-align quiet W N B raw html line list echo""",
         },
         single=draft.program.startswith("sqlite"),
         risky=True,
@@ -278,23 +285,65 @@ def _database(draft: Draft) -> None:
 
 def _escapes(text: str) -> bool:
     lower = text.lower()
-    signs = (".shell", ".system", "\\!", "\\copy", "copy ", ".output", ".once", ".import", ".load", "load_extension", "readfile(", "writefile(", "edit(", "attach", "\\o", "\\g", "outfile", "dumpfile", "load data", "system ", "pg_read", "lo_import", "lo_export", ".read", ".open", ".backup", ".save", ".clone", ".excel", ".log", ".dump x", "into ", "program")
+    signs = (
+        ".shell",
+        ".system",
+        "\\!",
+        "\\copy",
+        "copy ",
+        ".output",
+        ".once",
+        ".import",
+        ".load",
+        "load_extension",
+        "readfile(",
+        "writefile(",
+        "edit(",
+        "attach",
+        "\\o",
+        "\\g",
+        "outfile",
+        "dumpfile",
+        "load data",
+        "system ",
+        "pg_read",
+        "lo_import",
+        "lo_export",
+        ".read",
+        ".open",
+        ".backup",
+        ".save",
+        ".clone",
+        ".excel",
+        ".log",
+        ".dump x",
+        "into ",
+        "program",
+    )
     return any(sign in lower for sign in signs)
 
 
 PROGRAMS = {
-    **dict.fromkeys(("python", "pypy", "ipython", "jython", "micropython", "python3", "python2", "pypy3"), _interpreter("Python", _PYTHON)),
+    **dict.fromkeys(
+        ("python", "pypy", "ipython", "jython", "micropython", "python3", "python2", "pypy3"),
+        _interpreter("Python", _PYTHON),
+    ),
     **dict.fromkeys(("perl",), _interpreter("Perl", _PERL)),
     **dict.fromkeys(("ruby", "jruby", "irb"), _interpreter("Ruby", _RUBY)),
     **dict.fromkeys(("node", "nodejs"), _interpreter("JavaScript", _NODE)),
-    **dict.fromkeys(("tsx", "ts-node", "ts-node-esm", "esno", "babel-node", "coffee"), _interpreter("code", _NODE)),
+    **dict.fromkeys(
+        ("tsx", "ts-node", "ts-node-esm", "esno", "babel-node", "coffee"), _interpreter("code", _NODE)
+    ),
     **dict.fromkeys(("deno", "bun"), _deno),
     "php": _interpreter("PHP", _PHP),
     **dict.fromkeys(("lua", "luajit", "texlua"), _interpreter("Lua", _LUA)),
     **dict.fromkeys(("Rscript", "R"), _interpreter("R", _R)),
     **dict.fromkeys(("java", "javaw"), _interpreter("Java", _JAVA)),
     **dict.fromkeys(
-        "swift groovy scala kotlin clojure clj julia elixir iex erl escript ghc runghc runhaskell ocaml racket guile sbcl clisp tclsh wish expect osascript pwsh powershell jshell gnuplot octave maxima bc-x dc-x qjs d8 rhino mongo mongosh redis-cli-x raku nim crystal gst pike janet nu elvish xonsh cmd cscript wscript".split(),
+        """swift groovy scala kotlin clojure clj julia elixir iex erl escript ghc runghc runhaskell ocaml
+        racket guile sbcl clisp tclsh wish expect osascript pwsh powershell jshell gnuplot octave maxima
+        bc-x dc-x qjs d8 rhino mongo mongosh redis-cli-x raku nim crystal gst pike janet nu elvish xonsh
+        cmd cscript wscript""".split(),
         _swift,
     ),
     **dict.fromkeys(("gdb", "lldb", "cgdb"), _gdb),

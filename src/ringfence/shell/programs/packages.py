@@ -7,7 +7,9 @@ another folder or another configuration into it, and a runner such as `npx` that
 
 from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.programs.draft import OPTION, Draft
-from ringfence.shell.programs.packagedata import BUILDERS, MANAGERS, Manager
+from ringfence.shell.programs.managers import Manager
+from ringfence.shell.programs.packagedata import MANAGERS
+from ringfence.shell.programs.tooldata import TOOLS
 from ringfence.shell.programs.wrappers import INPUT
 
 TYPE_CHECKING = False
@@ -26,7 +28,7 @@ def _manager(draft: Draft, manager: Manager) -> None:
     """Read a program whose first operand is a verb, with options anywhere."""
     words = draft.arguments
     verb, at = _verb(words, manager)
-    end = _options(draft, words, manager, runs=verb is not None and verb.text in manager.runs)
+    end = _options(draft, words, manager)
     if verb is None:
         return
     if at > 0:
@@ -39,10 +41,6 @@ def _manager(draft: Draft, manager: Manager) -> None:
         draft.finding(risk, reason, verb)
     if verb.text in manager.runs:
         _runs(draft, words, at, manager)
-    elif verb.text in manager.reads:
-        draft.each([word for word in words[at + 1 : end] if not word.text.startswith("-")], "read")
-    elif verb.text in manager.writes:
-        draft.each([word for word in words[at + 1 : end] if not word.text.startswith("-")], "out")
     for word in words[at + 1 : end]:
         if word.certainty == KNOWN and "://" in word.text and not word.text.startswith("-"):
             draft.endpoint(word)
@@ -58,7 +56,7 @@ def _verb(words: "Sequence[Value]", manager: Manager) -> tuple[Value | None, int
     return None, at
 
 
-def _options(draft: Draft, words: "Sequence[Value]", manager: Manager, *, runs: bool) -> int:
+def _options(draft: Draft, words: "Sequence[Value]", manager: Manager) -> int:
     """Note options that matter, wherever they stand before `--`; return where they end."""
     at = 0
     while at < len(words):
@@ -69,8 +67,6 @@ def _options(draft: Draft, words: "Sequence[Value]", manager: Manager, *, runs: 
                 draft.uncertain(word)
             continue
         text = word.text
-        if text == "--" and not runs:
-            return at - 1
         if text == "--":
             return at - 1
         name, equals, _ = text.partition("=")
@@ -91,8 +87,10 @@ def _runs(draft: Draft, words: "Sequence[Value]", at: int, manager: Manager) -> 
     """Note what a runner runs: its first operand and all that follows; `-c` is a text for a shell."""
     verb = words[at]
     place = at + 1
-    if verb.text in manager.direct:  # the verb itself is the command: `npx tsc`
-        place = at
+    if verb.text == "tool":  # `uv tool run x`
+        if place >= len(words) or words[place].text != "run":
+            return
+        place += 1
     while place < len(words) and words[place].text.startswith("-") and words[place].certainty == KNOWN:
         text = words[place].text
         name, equals, _ = text.partition("=")
@@ -108,6 +106,7 @@ def _runs(draft: Draft, words: "Sequence[Value]", at: int, manager: Manager) -> 
         if text == "--":
             break
     draft.runner = True
+    place += manager.skips
     if place < len(words):
         draft.literal = place + 2
         draft.run(words[place:])
@@ -118,7 +117,7 @@ def _direct(manager: Manager) -> "object":
 
     def look(draft: Draft) -> None:
         words = draft.arguments
-        _options(draft, words[: _first(words, manager) + 1], manager, runs=True)
+        _options(draft, words[: _first(words, manager) + 1], manager)
         place = _first(words, manager)
         for at, word in enumerate(words[:place]):
             name, equals, _ = word.text.partition("=")
@@ -144,4 +143,8 @@ def _first(words: "Sequence[Value]", manager: Manager) -> int:
     return at
 
 
-PROGRAMS = {name: (_direct(one) if one.alone else _look(one)) for names, one in (*MANAGERS, *BUILDERS) for name in names.split()}
+PROGRAMS = {
+    name: (_direct(one) if one.alone else _look(one))
+    for names, one in (*MANAGERS, *TOOLS)
+    for name in names.split()
+}

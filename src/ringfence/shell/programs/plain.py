@@ -1,4 +1,4 @@
-"""Programs whose arguments are data: they print, compare, compute or wait, and touch no file that they name."""
+"""Programs whose arguments are data: they print, compare, compute or wait, and name no files."""
 
 from ringfence.shell.facts import KNOWN, READ
 from ringfence.shell.options import Table
@@ -34,7 +34,8 @@ _NAMES = Table({"": "a multiple z zero help version L P", "data=": "s suffix"}, 
 
 _WHO = Table(
     {
-        "": "a b d l p q r s t T u w H m all boot dead heading login lookup mesg count process users writable message runlevel short time help version"
+        "": """a b d l p q r s t T u w H m all boot dead heading login lookup mesg count process users
+        writable message runlevel short time help version"""
     },
     operands="read",
 )

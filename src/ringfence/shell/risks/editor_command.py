@@ -1,6 +1,7 @@
 """An editor is given commands to run.
 
-Editors have commands that start programs: `vim -c ':!x'`, `+!x`, `ed` reading `!x`, `emacs --eval` (GTFOBins).
+Editors have commands that start programs: `vim -c ':!x'`, `+!x`, `ed` reading `!x`, `emacs --eval`
+(GTFOBins).
 """
 
 NAME = "editor-command"

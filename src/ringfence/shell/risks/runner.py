@@ -1,7 +1,7 @@
 """Another program decides what is run.
 
-What runs is decided by another program's own rules for words (`env -S`, terminals, splitting), not by the shell's
-(OpenClaw: wrappers before commands).
+What runs is decided by another program's own rules for words (`env -S`, terminals, splitting), not by the
+shell's (OpenClaw: wrappers before commands).
 """
 
 NAME = "runner"
