@@ -334,7 +334,7 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
                 "names a program that it starts": "-exec -toolexec -vettool --exec --toolexec --vettool",
                 ELSEWHERE: "-C --C",
                 "takes sources from other files": "-overlay -modfile --overlay --modfile",
-                "gives options to the tools that it starts": "-ldflags -gcflags -gccgoflags -asmflags --ldflags",
+                "gives options to tools that it starts": "-ldflags -gcflags -gccgoflags -asmflags --ldflags",
             },
             findings={
                 ("option-runs-program", "runs commands that sources name"): "generate",
