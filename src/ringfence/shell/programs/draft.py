@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-OPERAND, OPTION = "operand", "option"
+OPERAND, OPTION, IN_PLACE = "operand", "option", "in-place"
 NOWHERE = frozenset({"-", "/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/full"})
 _KINDS = {"read": READ, "write": WRITE, "out": WRITE, "list": LIST, "delete": DELETE}
 

@@ -82,12 +82,9 @@ def _vim(draft: Draft) -> None:
             draft.read(one.value, OPTION)
             draft.finding("editor-command", "runs the commands of a file", one.value)
     _edits(draft, parsed.operands)
-    if (
-        draft.invocation.input is not None
-        or parsed.has("e", "E", "s", "x")
-        or draft.program in {"ex", "ed", "red"}
-    ):
-        draft.finding("editor-command", "runs commands that it reads from its input", draft.invocation.input)
+    if parsed.has("version", "help", "h"):
+        return
+    draft.finding("editor-command", "can start any program, as its input tells it", draft.invocation.input)
 
 
 def _edits(draft: Draft, operands: "list[Value]") -> None:

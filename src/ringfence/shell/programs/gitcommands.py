@@ -53,6 +53,7 @@ def _format_patch(draft: Draft, words: "Words") -> None:
     parsed = draft.apply(options.FORMAT_PATCH, words)
     _doubt(draft, parsed)
     if not parsed.has("stdout", "o", "output-directory"):
+        draft.finding("option-writes", "writes a file for each commit")
         draft.here(WRITE)
 
 
@@ -80,6 +81,9 @@ def _mild(draft: Draft, words: "Words") -> None:
     draft.complete = True
     for word in parsed.unsure:
         draft.uncertain(word)
+    for word in parsed.strange:
+        if word.text.startswith(("--textc", "--filte")):
+            draft.finding("git-runs", "", word)
     _files(draft, parsed.operands)
 
 
@@ -108,6 +112,9 @@ def _commit(draft: Draft, words: "Words") -> None:
     parsed = draft.apply(options.COMMIT, words)
     for word in parsed.unsure:
         draft.uncertain(word)
+    for one in parsed.given:
+        if one.name in {"e", "edit"}:
+            draft.finding("git-runs", "starts the editor that the configuration names", one.word)
     _files(draft, parsed.operands)
 
 
@@ -246,6 +253,7 @@ def _apply(draft: Draft, words: "Words") -> None:
         return
     if parsed.has("unsafe-paths"):
         draft.finding("option-writes", "lets a patch write outside the working tree")
+    draft.finding("unseen-instructions", "changes the files that a patch names")
     draft.here(WRITE, tree=True)
 
 
@@ -277,7 +285,12 @@ def _submodule(draft: Draft, words: "Words") -> None:
         for value in names[1:2]:
             remote(draft, value)
         draft.each(names[2:3], "out")
-    elif verb in {"update", "init", "sync", "set-url", "deinit", "set-branch", "absorbgitdirs"}:
+    elif verb == "update":
+        draft.finding(
+            "git-runs", "fetches other repositories, and may run what the configuration says", names[0]
+        )
+        draft.here(WRITE, tree=True)
+    elif verb in {"init", "sync", "set-url", "deinit", "set-branch", "absorbgitdirs"}:
         draft.here(WRITE, tree=True)
 
 

@@ -53,6 +53,7 @@ WRITES = {
     "checkout--worker": "is internal",
     "env--helper": "is internal",
     "lfs": "runs another program",
+    "request-pull": "asks another repository",
     "annex": "runs another program",
 }
 PLUMBING = READS_ONLY | frozenset(

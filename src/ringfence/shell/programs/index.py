@@ -24,11 +24,11 @@ _FAMILIES = {
     "git": "git",
     "interpreters": """python pypy ipython jython micropython python3 python2 pypy3 perl ruby jruby irb node
     nodejs tsx ts-node ts-node-esm esno babel-node coffee deno bun php lua luajit texlua
-    Rscript R java javaw swift groovy scala kotlin clojure clj julia elixir iex erl escript
-    ghc runghc runhaskell ocaml racket guile sbcl clisp tclsh wish expect osascript pwsh
-    powershell jshell gnuplot octave maxima bc-x dc-x qjs d8 rhino mongo mongosh redis-cli-x
-    raku nim crystal gst pike janet nu elvish xonsh cmd cscript wscript gdb lldb cgdb psql
-    mysql mariadb sqlite3 sqlite duckdb""",
+    Rscript R java javaw m4 dc swift groovy scala kotlin clojure clj julia elixir iex erl
+    escript ghc runghc runhaskell ocaml racket guile sbcl clisp tclsh wish expect osascript
+    pwsh powershell jshell gnuplot octave maxima bc-x dc-x qjs d8 rhino mongo mongosh
+    redis-cli-x raku nim crystal gst pike janet nu elvish xonsh cmd cscript wscript gdb lldb
+    cgdb psql mysql mariadb sqlite3 sqlite duckdb""",
     "packages": """npm cnpm pnpm yarn yarnpkg npx pnpx bunx uvx pipx pip pip3 uv poetry pdm hatch pipenv
     rye twine flit conda mamba micromamba bundle bundler gem composer cargo go rustup dotnet
     nuget brew port apt apt-get aptitude dpkg rpm dnf yum zypper pacman apk emerge
@@ -75,6 +75,10 @@ _FAMILIES = {
     pmap blkid findmnt mountpoint namei getcap getfacl getfattr lsattr nm objdump readelf
     size ldd c++filt addr2line""",
     "textual": """expand unexpand column comm cut fmt fold iconv join jq nl paste pr shuf sort tsort uniq""",
+    "toolchain": """gcc cc g++ c++ clang clang++ ld gold lld ld.lld ld.gold as cpp gfortran tcc icc emcc
+    rustc tcpdump tshark dumpcap nmap masscan start-stop-daemon pandoc tex latex pdftex
+    pdflatex xelatex lualatex luatex latexmk ffmpeg convert magick mogrify composite montage
+    identify gs ps2pdf""",
     "web": """curl wget wget2 http https httpie xh xhs lynx w3m links elinks aria2c axel yt-dlp
     youtube-dl curlie grpcurl websocat wscat ab wrk hey""",
     "wrappers": """timeout gtimeout nice nohup stdbuf time gtime command builtin noglob env genv xargs
@@ -83,7 +87,8 @@ _FAMILIES = {
     bwrap firejail dbus-run-session xvfb-run systemd-run systemd-inhibit caffeinate unbuffer
     rlwrap chpst softlimit setpriv capsh aa-exec nocorrect exec-line torsocks proxychains
     proxychains4 tsocks retry hyperfine entr dotenv envdir with-contenv tini dumb-init gosu
-    su-exec ld.so""",
+    su-exec ld.so ld-linux.so.2 ld-linux-x86-64.so.2 ld-linux-aarch64.so.1
+    ld-musl-x86_64.so.1""",
 }
 _OF: dict[str, str] = {}
 

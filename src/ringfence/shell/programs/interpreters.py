@@ -6,7 +6,7 @@ is about that file, `Bash(python *)` is about anything that anybody wrote.
 
 from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.options import Parsed, Table
-from ringfence.shell.programs.draft import OPTION, Draft
+from ringfence.shell.programs.draft import IN_PLACE, OPTION, Draft
 
 _PYTHON = Table(
     {
@@ -134,7 +134,7 @@ def _run(draft: Draft, parsed: Parsed, language: str) -> None:
             in_arguments = True
         elif one.role == "in-place":
             for value in parsed.operands:
-                draft.write(value)
+                draft.write(value, IN_PLACE)
         elif one.role == "folder" and one.value is not None:
             draft.finding("interpreter-code", "loads code from another folder", one.word)
     if in_arguments:
@@ -340,7 +340,8 @@ PROGRAMS = {
     **dict.fromkeys(("Rscript", "R"), _interpreter("R", _R)),
     **dict.fromkeys(("java", "javaw"), _interpreter("Java", _JAVA)),
     **dict.fromkeys(
-        """swift groovy scala kotlin clojure clj julia elixir iex erl escript ghc runghc runhaskell ocaml
+        """m4 dc swift groovy scala kotlin clojure clj julia elixir iex erl escript ghc runghc runhaskell
+        ocaml
         racket guile sbcl clisp tclsh wish expect osascript pwsh powershell jshell gnuplot octave maxima
         bc-x dc-x qjs d8 rhino mongo mongosh redis-cli-x raku nim crystal gst pike janet nu elvish xonsh
         cmd cscript wscript""".split(),

@@ -6,6 +6,7 @@ class Manager:
 
     __slots__ = (
         "alone",
+        "assigns",
         "clusters",
         "files",
         "findings",
@@ -29,6 +30,7 @@ class Manager:
         findings: "dict[tuple[str, str], str] | None" = None,
         alone: bool = False,
         skips: int = 0,
+        assigns: bool = False,
         risk: str = "option-runs-program",
     ) -> None:
         """Take words for each field.
@@ -37,7 +39,8 @@ class Manager:
         letter
         that may have their value attached; `files`: options whose value is a file; `runs`: verbs that run
         what follows; `scripts`: options of these whose value is a text for a shell; `findings`: verbs that
-        are a risk; `alone`: there is no verb; `skips`: operands of its own before what it runs.
+        are a risk; `alone`: there is no verb; `skips`: operands of its own before what it runs;
+        `assigns`: `NAME=value` among the operands sets a variable.
         """
         self.values = frozenset(values.split())
         self.risky = {word: reason for reason, words in (risky or {}).items() for word in words.split()}
@@ -48,6 +51,7 @@ class Manager:
         self.findings = {word: risk for risk, words in (findings or {}).items() for word in words.split()}
         self.alone = alone
         self.skips = skips
+        self.assigns = assigns
         self.risk = risk
 
 

@@ -6,6 +6,7 @@ another folder or another configuration into it, and a runner such as `npx` that
 """
 
 from ringfence.shell.facts import KNOWN, Value
+from ringfence.shell.options import part
 from ringfence.shell.programs.draft import OPTION, Draft
 from ringfence.shell.programs.managers import Manager
 from ringfence.shell.programs.packagedata import MANAGERS
@@ -41,9 +42,30 @@ def _manager(draft: Draft, manager: Manager) -> None:
         draft.finding(risk, reason, verb)
     if verb.text in manager.runs:
         _runs(draft, words, at, manager)
+    for word in words[at:end] if manager.assigns else ():
+        _assigned(draft, word)
     for word in words[at + 1 : end]:
         if word.certainty == KNOWN and "://" in word.text and not word.text.startswith("-"):
             draft.endpoint(word)
+
+
+_PROGRAMS = frozenset(
+    """SHELL .SHELLFLAGS MAKE MAKEFLAGS GNUMAKEFLAGS MAKEFILES CC CXX CPP LD AR AS NM RANLIB STRIP FC LEX
+    YACC PYTHON
+    PERL INSTALL RM CARGO GO NODE NPM MAKESHELL MFLAGS OBJCOPY PKG_CONFIG""".split()
+)
+
+
+def _assigned(draft: Draft, word: Value) -> None:
+    """Note a variable of make's that names a program, or that make is to evaluate."""
+    name, equals, value = word.text.partition("=")
+    if not equals or word.text.startswith("-"):
+        return
+    if name.rstrip(":+?!") in _PROGRAMS:
+        draft.finding("option-runs-program", "", word)
+        draft.scripts.append(part(word, len(name) + 1))
+    elif name.endswith("!") or "$(" in value or "${" in value:
+        draft.finding("interpreter-code", "evaluates what a variable is set to", word)
 
 
 def _verb(words: "Sequence[Value]", manager: Manager) -> tuple[Value | None, int]:

@@ -40,7 +40,7 @@ _WC = Table(
     {
         "": "c bytes m chars l lines L max-line-length w words help version debug",
         "data=": "total",
-        "read=": "files0-from",
+        "risk:unseen-instructions=": "files0-from",
     },
     operands="read",
 )
@@ -170,7 +170,8 @@ _DU = Table(
         help version""",
         "data=": "B block-size d max-depth t threshold time-style exclude I",
         "data?=": "time",
-        "read=": "files0-from X exclude-from",
+        "read=": "X exclude-from",
+        "risk:unseen-instructions=": "files0-from",
     },
     operands="list",
     tree=True,

@@ -165,6 +165,7 @@ TOOLS: tuple[tuple[str, Manager], ...] = (
     (
         "make gmake bmake mk remake",
         Manager(
+            assigns=True,
             values="""--directory --eval --file --include-dir --makefile --old-file --what-if -C -E -I -W
                 -f -o""",
             risky={

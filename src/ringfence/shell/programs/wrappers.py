@@ -226,7 +226,10 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
     "dumb-init": (_table({"": "c v"}), 0),
     "gosu": (_PLAIN, 1),
     "su-exec": (_PLAIN, 1),
-    "ld.so": (_PLAIN, 0),
+    **dict.fromkeys(
+        ("ld.so", "ld-linux.so.2", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1", "ld-musl-x86_64.so.1"),
+        (_table({"": "list verify help version", "data=": "library-path preload argv0 audit"}), 0),
+    ),
 }
 _PRIVILEGED = frozenset({"unshare", "nsenter", "chroot", "gosu", "su-exec", "setpriv", "capsh", "chpst"})
 
