@@ -1,7 +1,7 @@
 """Programs that pack, unpack and compress."""
 
 from ringfence.shell.facts import KNOWN, LIST, READ, WRITE, Value
-from ringfence.shell.options import Parsed, Table, known, read
+from ringfence.shell.options import Parsed, Table, known
 from ringfence.shell.programs.draft import OPTION, Draft
 
 _TAR = Table(
@@ -279,8 +279,7 @@ def _ar(draft: Draft) -> None:
 
 
 def _zipinfo(draft: Draft) -> None:
-    parsed = read(_UNZIP, draft.arguments)
-    for value in parsed.operands[:1]:
+    for value in draft.apply(_UNZIP).operands[:1]:
         draft.touch(LIST, value)
 
 

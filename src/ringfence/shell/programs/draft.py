@@ -173,7 +173,7 @@ class Draft:
                 self._option(one.role, one.word, one.value, tree=tree)
         if table.operands:
             self.each(parsed.operands, table.operands, tree=tree)
-        if parsed.strange:
+        if parsed.strange and (table.risky or table.operands != "data"):
             self.complete = False
             if table.closed:
                 for word in parsed.strange:

@@ -40,10 +40,10 @@ _FAMILIES = {
     "plain": """echo true false : sleep usleep yes nproc arch uname uptime pwd whoami id groups logname
     users tty who w expr factor which whereis type tput cal ncal free vmstat lscpu lsblk
     lsusb lspci getconf locale kill pkill killall pgrep pidof ps sync clear reset test [
-    printf basename dirname numfmt pathchk mesg printenv nl-langinfo tsort-none ulimit umask
-    wait jobs exit return break continue shift times logout fg bg disown suspend dirs
-    cksum-none hash-none lsb_release sw_vers getent hostid runlevel last lastlog stty ipcs
-    lsns figlet cowsay banner fortune toe units uuidgen pwgen date gdate tr seq hostname""",
+    printf basename dirname numfmt pathchk mesg printenv nl-langinfo ulimit umask wait jobs
+    exit return break continue shift times logout fg bg disown suspend dirs lsb_release
+    sw_vers getent hostid runlevel last lastlog stty ipcs lsns figlet cowsay banner fortune
+    toe units uuidgen pwgen date gdate tr seq hostname""",
     "readers": """md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum b3sum cksum sum shasum md5
     crc32 cat tac rev head tail wc od hexdump hd xxd strings base64 base32 basenc diff
     colordiff cmp diff3 sdiff file stat du df readlink realpath ls dir vdir gls tree zcat
