@@ -232,6 +232,8 @@ def _long(table: Table, parsed: Parsed, arguments: "Sequence[Value]", at: int) -
     word = arguments[at - 1]
     dashes = 2 if word.text.startswith("--") else 1
     name, equals, _ = word.text[dashes:].partition("=")
+    if table.single and not equals and ":" in name:  # `-javaagent:x`
+        name, equals, _ = name.partition(":")
     option = table.long(name) or (table.letters().get(name) if table.single else None)
     if option is None and table.single and dashes == 1:
         return _cluster(table, parsed, arguments, at)

@@ -34,8 +34,8 @@ _FAMILIES = {
     nuget brew port apt apt-get aptitude dpkg rpm dnf yum zypper pacman apk emerge
     xbps-install nix-env slackpkg mise rtx asdf direnv devbox nix nix-shell nix-build
     nix-instantiate rbenv pyenv nodenv jenv goenv tfenv nvm fnm volta n lerna nx turbo rush
-    pre-commit lefthook husky make gmake bmake mk remake just task rake mage invoke inv fab
-    doit nox tox scons waf gulp grunt jake ant cmake ctest cpack ninja samu meson bazel
+    pre-commit lefthook husky make gmake bmake mk remake just nox tox doit task rake mage
+    invoke inv fab scons waf gulp grunt jake ant cmake ctest cpack ninja samu meson bazel
     bazelisk buck buck2 gradle gradlew mvn mvnw mvnd sbt lein mill""",
     "plain": """echo true false : sleep usleep yes nproc arch uname uptime pwd whoami id groups logname
     users tty who w expr factor which whereis type tput cal ncal free vmstat lscpu lsblk

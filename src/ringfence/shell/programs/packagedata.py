@@ -349,6 +349,7 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
         "rustup",
         Manager(
             runs="run",
+            skips=1,
             findings={
                 ("opener", "opens a browser"): "doc",
                 SETS: "override set self",

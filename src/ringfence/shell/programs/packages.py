@@ -106,32 +106,35 @@ def _options(draft: Draft, words: "Sequence[Value]", manager: Manager) -> int:
 
 
 def _runs(draft: Draft, words: "Sequence[Value]", at: int, manager: Manager) -> None:
-    """Note what a runner runs: its first operand and all that follows; `-c` is a text for a shell."""
-    verb = words[at]
+    """Note what a runner runs: what stands behind `--`, behind `-c`, or from its first operand on."""
     place = at + 1
-    if verb.text == "tool":  # `uv tool run x`
+    if words[at].text == "tool":  # `uv tool run x`
         if place >= len(words) or words[place].text != "run":
             return
         place += 1
-    while place < len(words) and words[place].text.startswith("-") and words[place].certainty == KNOWN:
-        text = words[place].text
-        name, equals, _ = text.partition("=")
-        if name in manager.scripts:
-            value = Value(text=text[len(name) + 1 :], span=words[place].span) if equals else None
-            if value is None and place + 1 < len(words):
-                value = words[place + 1]
-            if value is not None:
-                draft.script(value)
-            draft.runner = True
-            return
-        place += 2 if text in manager.values else 1
-        if text == "--":
-            break
     draft.runner = True
-    place += manager.skips
+    ends = next((here for here in range(place, len(words)) if words[here].text == "--"), -1)
+    texts = _scripts(draft, words[place : ends if ends >= 0 else len(words)], manager)
+    place = _first(words, manager, place) + manager.skips if ends < 0 else ends + 1
     if place < len(words):
-        draft.literal = place + 2
+        draft.literal = 0 if texts else place + 2
         draft.run(words[place:])
+
+
+def _scripts(draft: Draft, words: "Sequence[Value]", manager: Manager) -> bool:
+    """Note texts for a shell behind options such as `-c`, and say whether there are any."""
+    found = False
+    for at, word in enumerate(words):
+        name, equals, text = word.text.partition("=")
+        if name not in manager.scripts:
+            continue
+        found = draft.runner = True
+        if equals:
+            draft.script(part(word, len(word.text) - len(text)))
+        elif at + 1 < len(words):
+            draft.script(words[at + 1])
+            draft.run(words[at + 1 :] if len(words) > at + 2 else ())
+    return found
 
 
 def _direct(manager: Manager) -> "object":
@@ -141,23 +144,17 @@ def _direct(manager: Manager) -> "object":
         words = draft.arguments
         _options(draft, words[: _first(words, manager) + 1], manager)
         place = _first(words, manager)
-        for at, word in enumerate(words[:place]):
-            name, equals, _ = word.text.partition("=")
-            if name in manager.scripts:
-                value = Value(text=word.text[len(name) + 1 :], span=word.span) if equals else None
-                value = value or (words[at + 1] if at + 1 < len(words) else None)
-                if value is not None:
-                    draft.script(value)
+        texts = _scripts(draft, words[:place], manager)
         if place < len(words):
             draft.runner = True
-            draft.literal = place + 2
+            draft.literal = 0 if texts else place + 2
             draft.run(words[place:])
 
     return look
 
 
-def _first(words: "Sequence[Value]", manager: Manager) -> int:
-    at = 0
+def _first(words: "Sequence[Value]", manager: Manager, at: int = 0) -> int:
+    """Return the place of the first operand."""
     while at < len(words) and words[at].text.startswith("-") and words[at].certainty == KNOWN:
         if words[at].text == "--":
             return at + 1

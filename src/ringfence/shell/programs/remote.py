@@ -166,6 +166,7 @@ def _scp(draft: Draft) -> None:
     parsed = draft.apply(Table({**_SCP}, risky=True))
     _options(draft, parsed)
     for value in parsed.values("batch"):
+        draft.read(value, OPTION)
         draft.finding("unseen-instructions", "", value)
     if draft.program == "sftp":
         for value in parsed.operands[:1]:

@@ -193,7 +193,17 @@ TOOLS: tuple[tuple[str, Manager], ...] = (
         ),
     ),
     (
-        """task rake mage invoke inv fab doit nox tox scons waf gulp grunt jake ant""",
+        "nox tox doit",
+        Manager(
+            values="-e -s -k -t -f -c -p -d --dir --workdir",
+            risky={
+                "takes its tasks from another place": "-f --noxfile -c --conf --workdir --dir --cwd --root -x --override"
+            },
+            clusters="-f -c",
+        ),
+    ),
+    (
+        "task rake mage invoke inv fab scons waf gulp grunt jake ant",
         Manager(
             values="""--collection --dir --rakefile --search-root --taskfile -C -c -d -e -f -r -t""",
             risky={

@@ -1,7 +1,7 @@
 """Programs that fetch from and send to the web."""
 
 from ringfence.shell.facts import KNOWN, WRITE, Value
-from ringfence.shell.options import Parsed, Table, known, part
+from ringfence.shell.options import Parsed, Table, known, part, prefix
 from ringfence.shell.programs.draft import NOWHERE, OPTION, Draft
 
 _CURL = Table(
@@ -136,7 +136,9 @@ def _curl_option(draft: Draft, role: str, name: str, value: Value) -> None:
 
 def _body(draft: Draft, name: str, value: Value) -> None:
     """Note the files that a body, header or format is taken from: `@file`, `name=@file`."""
-    if value.certainty != KNOWN and not value.text.startswith('"'):
+    if value.certainty != KNOWN and (
+        prefix(value)[:1] in {"", "@"} or name in {"F", "form", "data-urlencode"}
+    ):
         draft.uncertain(value)
     text = value.text
     if name in {"F", "form", "data-urlencode", "url-query", "variable"}:

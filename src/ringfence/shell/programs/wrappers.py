@@ -173,7 +173,7 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
         ),
         0,
     ),
-    "perf": (_table({"": "v version"}), 0),
+    "perf": (_table({"": "v version"}), 1),
     "valgrind": (_table({}), 0),
     "catchsegv": (_PLAIN, 0),
     "fakeroot": (
@@ -278,6 +278,7 @@ def _env(draft: Draft) -> None:
         draft.list(value, OPTION)
     for value in parsed.values("path"):
         draft.finding("option-runs-program", "looks for the program in another place", value)
+    words = words[1:] if words[:1] and words[0].text == "-" else words
     while words:
         name, equals, _ = words[0].text.partition("=")
         if not equals or not name:
