@@ -7,5 +7,5 @@ shell's (OpenClaw: wrappers before commands).
 NAME = "runner"
 TITLE = "Another program decides what is run"
 ADVICE = "Run the command by itself."
-EXAMPLE = "env -S 'ls -l'"
+EXAMPLE = "env -S 'ls ${DIR}'"
 HARMLESS = "env -u X ls"
