@@ -6,7 +6,7 @@ from ringfence.shell.programs.draft import OPTION, Draft
 
 _TAR = Table(
     {
-        "": """d diff compare delete A catenate concatenate check-device G incremental ignore-failed-read
+        "": """d diff compare check-device G incremental ignore-failed-read
         no-check-device n seek no-seek S sparse exclude-backups exclude-caches exclude-caches-all exclude-vcs
         exclude-vcs-ignores no-null no-recursion no-unquote no-verbatim-files-from null recursion unquote
         verbatim-files-from anchored ignore-case no-anchored no-ignore-case no-wildcards
@@ -20,7 +20,7 @@ _TAR = Table(
         uncompress hard-dereference h dereference one-file-system absolute-paths full-time l check-links R
         block-number show-defaults show-omitted-dirs show-snapshot-field-ranges show-transformed-names
         show-stored-names utc v verbose w interactive confirmation o ? help usage version options-x""",
-        "create": "c create r append u update",
+        "create": "c create r append u update A catenate concatenate delete",
         "extract": "x extract get",
         "list-names": "t list test-label",
         "removes": "remove-files",
@@ -231,6 +231,16 @@ def _cpio(draft: Draft) -> None:
         draft.finding("unseen-instructions", "copies the files that its input names")
 
 
+_SUFFIXES = {
+    "gzip": ".gz",
+    "pigz": ".gz",
+    "bzip2": ".bz2",
+    "xz": ".xz",
+    "lzma": ".lzma",
+    "zstd": ".zst",
+    "lz4": ".lz4",
+}
+_SUFFIXES |= {"brotli": ".br", "compress": ".Z", "lzop": ".lzo"}
 _COMPRESS = Table(
     {
         "": """d decompress f force h help H long-help k keep l list L license n no-name N name q quiet r
@@ -239,7 +249,8 @@ _COMPRESS = Table(
         19 ultra rm no-sparse sparse single-stream no-progress progress no-check check no-content-size D-x 11
         asyncronous x ignore-check no-adjust no-warn quiet-x robot""",
         "stdout": "c stdout to-stdout",
-        "data=": """S suffix T threads F format C check memlimit M memory memlimit-compress
+        "suffix=": "S suffix",
+        "data=": """T threads F format C check memlimit M memory memlimit-compress
         memlimit-decompress block-size filters block-list flush-timeout p lzma1 lzma2 x86 delta""",
         "data?=": "synchronous long adapt auto-threads",
         "read=": "D files files0 patch-from",
@@ -259,6 +270,9 @@ def _compress(draft: Draft) -> None:
         return
     for value in parsed.operands:
         draft.write(value)
+        suffix = next((one.text for one in parsed.values("suffix")), _SUFFIXES.get(draft.program, ""))
+        if suffix and value.certainty == KNOWN:
+            draft.write(known(value.text + suffix, value))
         ends = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z", ".lzma", ".br")
         if value.certainty == KNOWN and value.text.endswith(ends):
             draft.write(known(value.text.rpartition(".")[0], value))

@@ -197,7 +197,7 @@ TOOLS: tuple[tuple[str, Manager], ...] = (
         Manager(
             values="-e -s -k -t -f -c -p -d --dir --workdir",
             risky={
-                "takes its tasks from another place": "-f --noxfile -c --conf --workdir --dir --cwd --root -x --override"
+                "takes its tasks from another place": "-f --noxfile -c --conf --workdir --dir --root -x --override"
             },
             clusters="-f -c",
         ),
