@@ -7,7 +7,7 @@ from ringfence.shell.programs.draft import OPTION, Draft
 _TAR = Table(
     {
         "": """d diff compare check-device G incremental ignore-failed-read
-        no-check-device n seek no-seek S sparse exclude-backups exclude-caches exclude-caches-all exclude-vcs
+        no-check-device n seek no-seek S sparse exclude-backups exclude-caches exclude-caches-all exclude-caches-under ignore-command-error exclude-vcs
         exclude-vcs-ignores no-null no-recursion no-unquote no-verbatim-files-from null recursion unquote
         verbatim-files-from anchored ignore-case no-anchored no-ignore-case no-wildcards
         no-wildcards-match-slash wildcards wildcards-match-slash keep-directory-symlink keep-newer-files k
@@ -26,7 +26,7 @@ _TAR = Table(
         "removes": "remove-files",
         "absolute": "P absolute-names",
         "data=": """hole-detection level sparse-version exclude exclude-ignore exclude-ignore-recursive
-        exclude-tag exclude-tag-all exclude-tag-under exclude-caches-under group mode mtime owner sort
+        exclude-tag exclude-tag-all exclude-tag-under group mode mtime owner sort
         xattrs-exclude xattrs-include L tape-length b blocking-factor record-size H format pax-option V
         label K starting-file newer-mtime N newer after-date suffix strip-components transform xform warning
         no-quote-chars quote-chars quoting-style set-mtime-format restrict-x options uid gid uname gname""",
@@ -240,6 +240,7 @@ _SUFFIXES = {
     "zstd": ".zst",
     "lz4": ".lz4",
 }
+_ZSTDS = frozenset("zstd unzstd zstdcat zstdmt pzstd".split())
 _SUFFIXES |= {"brotli": ".br", "compress": ".Z", "lzop": ".lzo"}
 _COMPRESS = Table(
     {
@@ -262,11 +263,30 @@ _COMPRESS = Table(
 )
 
 
+_ZSTD = Table(
+    {
+        "": """d decompress f force h help H k keep l list q quiet r recursive rsyncable t test v verbose V version
+        1 2 3 4 5 6 7 8 9 0 z compress ultra rm no-sparse sparse no-progress progress no-check check
+        no-content-size single-thread exclude-compressed no-dictID no-asyncio asyncio m pass-through
+        content-size train no-name n N no S row-match-finder no-row-match-finder mmap-dict C""",
+        "stdout": "c stdout",
+        "data?=": """T M B b e i fast long adapt train-cover train-fastcover train-legacy memory memlimit
+        memlimit-decompress auto-threads""",
+        "data=": """threads format stream-size size-hint target-compressed-block-size maxdict dictID priority
+        block-size zstd""",
+        "read=": "D patch-from filelist",
+        "write=": "o output-dir-flat output-dir-mirror trace",
+    },
+    risky=True,
+)
+
+
 def _compress(draft: Draft) -> None:
     """Read `gzip` and its kin, which put a file in the place of the one they are given."""
-    parsed = draft.apply(_COMPRESS)
+    program = draft.program
+    parsed = draft.apply(_ZSTD if program in _ZSTDS else _COMPRESS)
     draft.each(parsed.operands, "read")
-    if "stdout" in parsed.roles() or parsed.has("t", "test", "l", "list"):
+    if program.endswith("cat") or "stdout" in parsed.roles() or parsed.has("t", "test", "l", "list"):
         return
     for value in parsed.operands:
         draft.write(value)
@@ -306,7 +326,7 @@ PROGRAMS = {
     "cpio": _cpio,
     **dict.fromkeys(
         """gzip gunzip bzip2 bunzip2 xz unxz lzma unlzma zstd unzstd lz4 unlz4 brotli compress uncompress
-        pigz lzop""".split(),
+        pigz lzop zcat gzcat bzcat xzcat zstdcat lzcat lz4cat zstdmt""".split(),
         _compress,
     ),
     **dict.fromkeys(("ar", "ranlib", "dpkg-deb"), _ar),

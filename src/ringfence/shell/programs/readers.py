@@ -6,7 +6,7 @@ from ringfence.shell.programs.draft import Draft
 
 _SUM = Table(
     {
-        "": "b binary c check tag t text z zero ignore-missing quiet status strict w warn help version",
+        "": "b binary c check tag untagged debug r sysv t text z zero ignore-missing quiet status strict w warn help version",
         "data=": "l length a algorithm",
     },
     operands="read",
@@ -290,6 +290,6 @@ PROGRAMS = {
     **dict.fromkeys("readlink realpath".split(), _READLINK),
     **dict.fromkeys("ls dir vdir gls".split(), ls),
     "tree": _TREE,
-    **dict.fromkeys("zcat gzcat bzcat xzcat zstdcat lzcat zcmp zdiff".split(), _MANY_ZIPPED),
+    **dict.fromkeys("zcmp zdiff bzdiff xzdiff".split(), _MANY_ZIPPED),
     **dict.fromkeys("bat batcat".split(), _BAT),
 }
