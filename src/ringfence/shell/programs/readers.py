@@ -6,7 +6,8 @@ from ringfence.shell.programs.draft import Draft
 
 _SUM = Table(
     {
-        "": "b binary c check tag untagged debug r sysv t text z zero ignore-missing quiet status strict w warn help version",
+        "": """b binary c check tag untagged debug r sysv t text z zero ignore-missing quiet status strict
+        w warn help version""",
         "data=": "l length a algorithm",
     },
     operands="read",
