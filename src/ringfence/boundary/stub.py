@@ -91,6 +91,7 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "setresuid": (117, 147),
     "setresgid": (119, 149),
     "close": (3, 57),
+    "rt_sigaction": (13, 134),
     "socket": (41, 198),
     "sendmsg": (46, 211),
     "bind": (49, 200),

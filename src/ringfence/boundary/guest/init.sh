@@ -27,8 +27,9 @@ exec 9>/dev/rf.say
 mount -t virtiofs -o nosuid,nodev root /new || off "the shared root could not be mounted"
 mount -t proc -o nosuid,nodev,noexec proc /new/proc
 mount -t tmpfs -o nosuid,noexec,mode=0755,size=1m dev /new/dev
-for name in null zero full random urandom tty; do
-  mknod -m 666 "/new/dev/$name" c $(stat -c '0x%t 0x%T' "/dev/$name")
+for device in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5 0"; do
+  set -- $device
+  mknod -m 666 "/new/dev/$1" c "$2" "$3"
 done
 mkdir -p /new/dev/pts /new/dev/shm
 mount -t devpts -o nosuid,noexec,mode=620,ptmxmode=666,newinstance devpts /new/dev/pts
@@ -40,10 +41,12 @@ ln -s /proc/self/fd/2 /new/dev/stderr
 mount -t tmpfs -o "nosuid,nodev,mode=1777${scratch:+,size=$scratch}" shm /new/dev/shm
 mount -o remount,ro,nosuid,noexec /new/dev
 for covered in keys key-users timer_list kallsyms kcore sched_debug slabinfo latency_stats sysrq-trigger; do
-  [ -e "/new/proc/$covered" ] && mount --bind /dev/null "/new/proc/$covered"
+  [ -e "/new/proc/$covered" ] && mount --bind /dev/null "/new/proc/$covered" &&
+    mount -o remount,bind,ro,nodev,nosuid,noexec "/new/proc/$covered"
 done
 mount --bind /new/proc/sys /new/proc/sys && mount -o remount,ro,bind /new/proc/sys
 
+ip link del dummy0 2>/dev/null
 ip link set lo up
 ip addr add "$own4/30" dev eth0
 ip -6 addr add "$own6/64" dev eth0 nodad 2>/dev/null || ip -6 addr add "$own6/64" dev eth0
@@ -55,7 +58,6 @@ ulimit -c 0
 
 if [ -n "$tty" ]; then
   chown "$uid" /dev/hvc0
-  mknod -m 600 /dev/held c 1 3
   exec 5<>/dev/hvc0 6>&5 7>&5
 else
   exec 5</dev/rf.in 6>/dev/rf.out 7>/dev/rf.err

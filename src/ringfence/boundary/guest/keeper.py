@@ -12,9 +12,11 @@ import fcntl
 import os
 import select
 import struct
+import termios
 
 SAY, TELL, IN, OUT, ERR = range(5)
-_TIOCGWINSZ = 0x5413
+_TIOCGWINSZ, _SIOCOUTQ = 0x5413, 0x5411
+_MOMENT = 2  # milliseconds
 _FORWARDED = (1, 2, 10, 12, 15)
 _SIGWINCH, _SIGCHLD, _SIGPIPE = 28, 17, 13
 _PIECE = 1 << 16
@@ -32,6 +34,7 @@ class Keeper:
         self._said = b""
         self._status: int | None = None
         self._poll = select.poll()
+        self._ending = False  # nothing more will come for the command's standard input
         self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> int:
@@ -44,7 +47,9 @@ class Keeper:
         for fd in open_ports:
             self._poll.register(fd, select.POLLIN)
         while open_ports:
-            for fd, _events in self._poll.poll():
+            if self._ending:
+                self._end_input()
+            for fd, _events in self._poll.poll(_MOMENT if self._ending else None):
                 if fd == self._wakeup[0]:
                     self._signals()
                 elif fd == 0:
@@ -94,6 +99,7 @@ class Keeper:
 
     def _begin(self) -> None:
         if self._terminal:
+            _leave_lines_alone()
             self._tell_size()
         else:
             self._poll.register(0, select.POLLIN)
@@ -106,6 +112,13 @@ class Keeper:
             data = b""
         if not data or not _write(self._ports[IN], data):
             self._poll.unregister(0)
+            self._ending = True
+
+    def _end_input(self) -> None:
+        """Close the port once QEMU has taken everything: what it has not would be lost with it."""
+        left = fcntl.ioctl(self._ports[IN], _SIOCOUTQ, bytes(4))
+        if left == bytes(4):
+            self._ending = False
             os.close(self._ports[IN])  # the guest reads an end of file
 
     def _tell_size(self) -> None:
@@ -119,6 +132,13 @@ class Keeper:
 
     def _tell(self, text: str) -> None:
         _write(self._ports[TELL], text.encode() + b"\n")
+
+
+def _leave_lines_alone() -> None:
+    """Have the terminal print what comes as it is: the guest's own terminal has ended the lines already."""
+    attributes = termios.tcgetattr(0)
+    attributes[1] &= ~termios.OPOST
+    termios.tcsetattr(0, termios.TCSANOW, attributes)
 
 
 def _write(fd: int, data: bytes) -> bool:
