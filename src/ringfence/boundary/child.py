@@ -67,7 +67,14 @@ class _At:
 
 
 def run(
-    channel: Channel, ready: int, *, parent: int, owner: int, networked: bool, several: bool = False, tap: bool = False
+    channel: Channel,
+    ready: int,
+    *,
+    parent: int,
+    owner: int,
+    networked: bool,
+    several: bool = False,
+    tap: bool = False,
 ) -> None:
     """Be the child. Never returns. `owner` is the uid to become when started as root.
 

@@ -1,4 +1,7 @@
-"""An initial RAM file system: a cpio archive in the "newc" format (kernel, driver-api/early-userspace/buffer-format)."""
+"""An initial RAM file system: a cpio archive in the "newc" format.
+
+Source: the kernel's documentation, driver-api/early-userspace/buffer-format.
+"""
 
 import os
 

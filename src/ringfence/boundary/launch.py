@@ -141,8 +141,7 @@ def _refused(message: dict[str, object]) -> Refused:
     )
 
 
-def begin(*, owner: int, networked: bool, identities: tuple[int, ...] = (), tap: bool = False
-) -> Child:
+def begin(*, owner: int, networked: bool, identities: tuple[int, ...] = (), tap: bool = False) -> Child:
     """Fork the child. `owner` is the unprivileged uid that root's agent gets (ignored for others).
 
     `identities`: two uids subordinate to an ordinary user, who then has three in the child's namespace: 0,
@@ -158,7 +157,9 @@ def begin(*, owner: int, networked: bool, identities: tuple[int, ...] = (), tap:
         os.close(up[0])
         os.close(down[0])
         several = bool(identities)
-        run(Channel(up[1]), down[1], parent=parent, owner=owner, networked=networked, several=several, tap=tap)
+        run(
+            Channel(up[1]), down[1], parent=parent, owner=owner, networked=networked, several=several, tap=tap
+        )
         os._exit(125)
     os.close(up[1])
     os.close(down[1])

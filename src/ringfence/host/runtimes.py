@@ -70,7 +70,9 @@ def gvisor(host: Host, workspace: str) -> Runtime:
 
 
 def _subordinates_mend(host: Host) -> str:
-    return f"apt-get install uidmap; usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {host.user}"
+    return (
+        f"apt-get install uidmap; usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {host.user}"
+    )
 
 
 _OLDEST_RUNSC = 20240301
@@ -109,9 +111,13 @@ def _ranges(file: str, host: Host) -> list[tuple[int, int]]:
 
 def microvm(host: Host, workspace: str) -> Runtime:
     """Return the QEMU of this machine, with the kernel and the programs that a virtual machine takes."""
-    path = find("qemu-system-x86_64" if host.arch == "x86_64" else f"qemu-system-{host.arch}", host, workspace)
+    path = find(
+        "qemu-system-x86_64" if host.arch == "x86_64" else f"qemu-system-{host.arch}", host, workspace
+    )
     if not path:
-        return Runtime(refused="QEMU was not found", mend="apt-get install qemu-system-x86 qemu-system-common")
+        return Runtime(
+            refused="QEMU was not found", mend="apt-get install qemu-system-x86 qemu-system-common"
+        )
     tools = {
         "busybox": find("busybox", host, workspace),
         "virtiofsd": _first("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd"),
@@ -125,7 +131,9 @@ def microvm(host: Host, workspace: str) -> Runtime:
         return Runtime(path=path, refused="/dev/net/tun cannot be opened", mend="chmod 0666 /dev/net/tun")
     identities = subordinate(host) if host.uid else (NOBODY - 1, NOBODY - 2)
     if not identities:
-        return Runtime(path=path, refused=f"{host.user} has no subordinate uids", mend=_subordinates_mend(host))
+        return Runtime(
+            path=path, refused=f"{host.user} has no subordinate uids", mend=_subordinates_mend(host)
+        )
     return Runtime(path=path, version="kvm" if _kvm() else "tcg", tools=tools, identities=identities)
 
 

@@ -1,1 +1,1 @@
-"""What runs beside the command in a virtual machine: the guest's first program, and its keeper on the host."""
+"""What runs beside the command of a virtual machine: the guest's first program, and its keeper outside."""

@@ -8,8 +8,8 @@ namespace, so the guest's only interface leads to the gate. The guest is a kerne
 QEMU and the file server run in a jail of bubblewrap's: in process, network and mount namespaces of their own,
 as an unprivileged identity, seeing the new root, the system's libraries and nothing else.
 
-With KVM the guest runs at the machine's speed; without it QEMU translates every instruction (TCG), which costs
-a factor of ten and more in computing, and a second at the start. The plan says which.
+With KVM the guest runs at the machine's speed; without it QEMU translates every instruction (TCG), which
+costs a factor of ten and more in computing, and a second at the start. The plan says which.
 """
 
 import os
@@ -39,7 +39,13 @@ def render(plan: Plan, *, arch: str, bwrap: str, runtime: Runtime, terminal: boo
         hidden=tuple(one.path for one in plan.workspace.hidden),
         cpus=0,
         texts=(),
-        command=("/machine/busybox", "sh", "/machine/jail", _server(runtime), *_qemu(plan, runtime, terminal=terminal)),
+        command=(
+            "/machine/busybox",
+            "sh",
+            "/machine/jail",
+            _server(runtime),
+            *_qemu(plan, runtime, terminal=terminal),
+        ),
         files=(("initrd", _initrd(runtime)), ("jail", _script("jail.sh"))),
         brought=tuple((name, runtime.tools[name]) for name in ("busybox", "kernel")),
         ports=len(PORTS),
@@ -62,7 +68,11 @@ def _entry_steps(plan: Plan, arch: str) -> tuple[Step, ...]:
     uid, gid = plan.uid, plan.gid
     failure = "the guest could not give up root"
     return (
-        Call(name="chdir", arguments=(Data(content=os.fsencode(plan.cwd) + b"\0"),), failure="no working directory"),
+        Call(
+            name="chdir",
+            arguments=(Data(content=os.fsencode(plan.cwd) + b"\0"),),
+            failure="no working directory",
+        ),
         *(sandbox.limit(kind, value) for kind, value in limits.resource_limits(sandbox.limits_of(plan))),
         # the guest's shell starts what it waits for with these ignored
         *(Call(name="rt_sigaction", arguments=(number, Data(content=bytes(32)), 0, 8)) for number in (2, 3)),
@@ -112,11 +122,13 @@ def _qemu(plan: Plan, runtime: Runtime, *, terminal: bool) -> tuple[str, ...]:
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
         "-kernel", "/machine/kernel", "-initrd", "/machine/initrd", "-append", _append(plan, terminal=terminal),
-        "-chardev", "socket,id=files,path=/run/fs.sock", "-device", "vhost-user-fs-device,chardev=files,tag=root",
+        "-chardev", "socket,id=files,path=/run/fs.sock",
+        "-device", "vhost-user-fs-device,chardev=files,tag=root",
         "-device", "virtio-serial-device",
         "-chardev", console, "-device", "virtconsole,chardev=console",
         *(word for number, name in enumerate(PORTS) for word in _port(number, name)),
-        "-netdev", f"tap,id=wire,fd={TAP}", "-device", f"virtio-net-device,netdev=wire,mac={wire.INSIDE_MAC_TEXT}",
+        "-netdev", f"tap,id=wire,fd={TAP}",
+        "-device", f"virtio-net-device,netdev=wire,mac={wire.INSIDE_MAC_TEXT}",
         "-device", "virtio-rng-device",
     )  # fmt: skip
 
@@ -130,7 +142,8 @@ def _append(plan: Plan, *, terminal: bool) -> str:
     scratch = plan.policy.limits.scratch
     return " ".join(
         (
-            "console=hvc0 quiet loglevel=1 reboot=t panic=-1 mitigations=off random.trust_cpu=on lsm=landlock",
+            "console=hvc0 quiet loglevel=1 reboot=t panic=-1 mitigations=off random.trust_cpu=on",
+            "lsm=landlock",
             f"rf.gate4={wire.GATE4} rf.own4={wire.INSIDE4} rf.gate6={wire.GATE6} rf.own6={wire.INSIDE6}",
             f"rf.uid={plan.uid} rf.enter={ENTRY}",
             *((f"rf.scratch={scratch}",) if scratch else ()),
