@@ -1,23 +1,14 @@
-"""The shapes in which rules about tools are asked and answered. `tool` decides; `policy.toolrules` reads rules.
+"""The shapes in which rules about tools are asked and answered; `tool` decides.
 
-A rule is written `Tool` or `Tool(specifier)`, as Claude Code writes them. Deny beats ask beats allow, from
+`policy.toolrules` reads rules, written as Claude Code writes them. Deny beats ask beats allow, from
 whichever scope; how specific a rule is never matters.
 """
 
+from ringfence.policy.toolrules import ToolRule
 from ringfence.shell.facts import Analysis, Finding
 from ringfence.value import Struct
 
-
-class ToolRule(Struct):
-    """One rule. Its text is the operator's own, so that a verdict can quote it."""
-
-    effect: str  # allow | ask | deny
-    text: str  # as written: "Bash(npm run *)"
-    tool: str  # the name, or a glob of names
-    specifier: str | None = None  # None: the bare tool
-    scope: str = "policy"  # managed | command line | local | project | user | policy | session
-    origin: str = ""  # file and place
-    base: str = ""  # folder that `/path` specifiers start from; "": the working directory
+__all__ = ["Ruling", "ToolCall", "ToolRule"]
 
 
 class ToolCall(Struct):
