@@ -1,7 +1,7 @@
 """Programs that pack, unpack and compress."""
 
 from ringfence.shell.facts import KNOWN, LIST, READ, WRITE, Value
-from ringfence.shell.options import Parsed, Table, known, read
+from ringfence.shell.options import Parsed, Table, known
 from ringfence.shell.programs.draft import OPTION, Draft
 
 _TAR = Table(
@@ -53,7 +53,7 @@ def _tar(draft: Draft) -> None:
         if not value.text.startswith(("dot", ".", "echo", "bell", "ttyout", "sleep", "totals", "wait")):
             draft.finding("archive-action", "runs something at checkpoints", value)
             draft.scripts.append(known(value.text.partition("=")[2], value))
-    if any("TAPE" == name or name == "TAR_OPTIONS" for name, _ in draft.invocation.assignments):
+    if any(name in {"TAPE", "TAR_OPTIONS"} for name, _ in draft.invocation.assignments):
         draft.finding("archive-action", "is given options by its environment")
     if "absolute" in roles and "extract" in roles:
         draft.finding("archive-action", "writes wherever the archive says")
@@ -117,7 +117,8 @@ _ZIP = Table(
         to-crlf c entry-comments z archive-comment e encrypt x-none D no-dir-entries S X no-extra y symlinks o
         latest-time A adjust-sfx J junk-sfx d delete F fix FF T test-x g grow h help L license sf show-files
         DF difference-archive FS filesync @ k p w V""",
-        "data=": "x exclude i include n suffixes t from-date tt before-date P password s split-size ws sp sc so Z lf-x",
+        "data=": """x exclude i include n suffixes t from-date tt before-date P password s split-size ws sp
+        sc so Z lf-x""",
         "list-of=": "O output-file out lf logfile-path b temp-path",
         "run=": "TT unzip-command",
         "risk:archive-action": "T test",
@@ -195,7 +196,8 @@ def _seven(draft: Draft) -> None:
 
 _CPIO = Table(
     {
-        "": """0 null a reset-access-time A append b swap B c d make-directories f nonmatching k l link L dereference
+        "": """0 null a reset-access-time A append b swap B c d make-directories f nonmatching k l link L
+        dereference
         m preserve-modification-time n numeric-uid-gid r rename s swap-bytes S swap-halfwords u unconditional
         v verbose V dot quiet force-local no-preserve-owner only-verify-crc sparse to-stdout help version
         device-independent renumber-inodes ignore-devno ignore-dirnlink""",
@@ -232,11 +234,13 @@ def _cpio(draft: Draft) -> None:
 _COMPRESS = Table(
     {
         "": """d decompress f force h help H long-help k keep l list L license n no-name N name q quiet r
-        recursive rsyncable t test v verbose V version 1 2 3 4 5 6 7 8 9 0 fast best z compress e extreme s small i m c-x
+        recursive rsyncable t test v verbose V version 1 2 3 4 5 6 7 8 9 0 fast best z compress e extreme
+        s small i m c-x
         19 ultra rm no-sparse sparse single-stream no-progress progress no-check check no-content-size D-x 11
         asyncronous x ignore-check no-adjust no-warn quiet-x robot""",
         "stdout": "c stdout to-stdout",
-        "data=": "S suffix T threads F format C check memlimit M memory memlimit-compress memlimit-decompress block-size filters block-list flush-timeout p lzma1 lzma2 x86 delta",
+        "data=": """S suffix T threads F format C check memlimit M memory memlimit-compress
+        memlimit-decompress block-size filters block-list flush-timeout p lzma1 lzma2 x86 delta""",
         "data?=": "synchronous long adapt auto-threads",
         "read=": "D files files0 patch-from",
         "write=": "o output-dir-flat output-dir-mirror output",
@@ -275,8 +279,7 @@ def _ar(draft: Draft) -> None:
 
 
 def _zipinfo(draft: Draft) -> None:
-    parsed = read(_UNZIP, draft.arguments)
-    for value in parsed.operands[:1]:
+    for value in draft.apply(_UNZIP).operands[:1]:
         draft.touch(LIST, value)
 
 
@@ -288,7 +291,8 @@ PROGRAMS = {
     **dict.fromkeys(("7z", "7za", "7zr", "7zz", "rar", "unrar", "arj", "lha", "unar"), _seven),
     "cpio": _cpio,
     **dict.fromkeys(
-        "gzip gunzip bzip2 bunzip2 xz unxz lzma unlzma zstd unzstd lz4 unlz4 brotli compress uncompress pigz lzop".split(),
+        """gzip gunzip bzip2 bunzip2 xz unxz lzma unlzma zstd unzstd lz4 unlz4 brotli compress uncompress
+        pigz lzop""".split(),
         _compress,
     ),
     **dict.fromkeys(("ar", "ranlib", "dpkg-deb"), _ar),
