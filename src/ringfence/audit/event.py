@@ -35,6 +35,7 @@ KINDS = {
     "publish": "a port inside was made reachable on this machine, or used",
     "set-aside": "a file that the host would obey appeared, and was moved out of the workspace",
     "approval": "a request that waited for a person was answered, or the time was over",
+    "tool": "an agent's tool call was decided: tool, input, effect, rule, reason, a person's answer",
     "alarm": "a value that must not go out was found on its way out",
     "apply": "changes of a session's copy were taken over into the project, or into a commit",
     "undo": "the last taking over was taken back",

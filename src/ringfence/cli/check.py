@@ -8,6 +8,7 @@ from ringfence.errors import RingfenceError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ringfence.integrations.permissions import Permissions
     from ringfence.policy.toolrules import Rules
     from ringfence.verdict.ruling import Ruling
     from ringfence.verdict.tool import Rulebook
@@ -78,9 +79,16 @@ def _one(tool: str, call_input: dict[str, object], given: options.Given, cwd: st
     from ringfence.verdict.ruling import ToolCall
     from ringfence.verdict.tool import decide
 
-    book, notes = rulebook(given, cwd)
     call = ToolCall(tool=tool, input=call_input, cwd=cwd, shell=shell)
-    ruling = decide(call, book, Files())
+    if _names_rules(given):
+        book, notes = rulebook(given, cwd)
+        ruling = decide(call, book, Files())
+    else:
+        from ringfence.integrations.permissions import Asked
+
+        policy = _permissions(cwd)
+        notes = policy.notes
+        ruling = policy.ruling(Asked(calls=(call,), root=policy.root, client="check"))
     if "--json" in given.switches:
         import json
 
@@ -114,10 +122,10 @@ def rulebook(given: options.Given, cwd: str) -> "tuple[Rulebook, tuple[str, ...]
     from ringfence.verdict.tool import Rulebook
 
     host = probe.host()
+    if not _names_rules(given):
+        return in_force(cwd)
     named = [given.all(f"--{effect}") for effect in EFFECTS]
     files = given.all("--rules")
-    if not files and not any(named):
-        return in_force(cwd)
     from ringfence.policy import toolrules
 
     sets = [_of_file(file) for file in files]
@@ -127,12 +135,23 @@ def rulebook(given: options.Given, cwd: str) -> "tuple[Rulebook, tuple[str, ...]
     return Rulebook(rules, home=host.home), notes
 
 
-def in_force(_cwd: str) -> "tuple[Rulebook, tuple[str, ...]]":
-    """Return the rules of the policy that holds in a folder."""
-    from ringfence.host import probe
-    from ringfence.verdict.tool import Rulebook
+def _names_rules(given: options.Given) -> bool:
+    return bool(given.all("--rules")) or any(given.all(f"--{effect}") for effect in EFFECTS)
 
-    return Rulebook((), home=probe.host().home), ()
+
+def in_force(cwd: str) -> "tuple[Rulebook, tuple[str, ...]]":
+    """Return the rules of the policy that holds in a folder."""
+    policy = _permissions(cwd)
+    return policy.book(cwd), policy.notes
+
+
+def _permissions(cwd: str) -> "Permissions":
+    from ringfence.host import probe
+    from ringfence.integrations.permissions import Permissions
+    from ringfence.preparation import workspace_of
+
+    host = probe.host()
+    return Permissions(host, workspace_of(os.path.realpath(cwd), host.home))
 
 
 def _of_file(path: str) -> "Rules":
