@@ -202,6 +202,10 @@ def _folders(call: Call) -> None:
     """Look at what a command does in a folder that is not the one the text started in."""
     if not elsewhere(call):
         return
+    unknown = None in call.state.folders or None in call.state.failed
+    if unknown and not call.walk.budget.lost:
+        # Invariant: where a folder cannot be told, somebody is asked, however it got lost.
+        call.walk.find("uncertain-folder", call.walk.whole(), "The folder of a command here cannot be told.")
     if call.name.rsplit("/", 1)[-1] == "git":
         call.find(
             "cd-git", "git obeys the settings of the repository it runs in, and this is another folder."

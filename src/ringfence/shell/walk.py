@@ -47,7 +47,7 @@ TOP = Where()
 class Budget:
     """What is left of the limits, for a text and everything within it."""
 
-    __slots__ = ("code", "commands", "depth", "texts", "turns")
+    __slots__ = ("code", "commands", "depth", "lost", "texts", "turns")
 
     def __init__(self) -> None:
         self.depth = DEPTH
@@ -55,6 +55,7 @@ class Budget:
         self.code = CODE
         self.commands = COMMANDS
         self.turns = TURNS
+        self.lost = False  # whether a folder that cannot be told has been noted
 
 
 class Walk:
@@ -79,8 +80,13 @@ class Walk:
     def find(self, risk: str, span: "Span", reason: str, *, exact: bool = False) -> None:
         """Note a finding; of several of one kind at one place the first stays."""
         where = self.at or span
+        self.budget.lost = self.budget.lost or risk == "uncertain-folder"
         if (risk, where) not in self.findings:
             self.findings[risk, where] = Finding(risk=risk, span=where, reason=reason, exact=exact)
+
+    def whole(self) -> "Span":
+        """Return the place of the text as a whole."""
+        return (0, len(self.text))
 
     def add(self, command: Command, at: int | None = None) -> None:
         """Note a command; with a place, before those that it holds."""
@@ -142,6 +148,7 @@ class Walk:
             if base is None and operator:
                 base = state.copy()
             if operator == "||":
+                _soften(state, base or state)  # what failed may be any step before it
                 self._either(step, state, where)
             else:
                 failed = state.failed
