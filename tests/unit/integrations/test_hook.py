@@ -278,7 +278,23 @@ def test_answers_side_by_side_are_all_recorded(desk):
     ended = [one.communicate(data, timeout=60) and one.returncode for one in running]
     assert ended == [0] * 8
     records = desk.records()
-    assert [one["seq"] for one in records] == list(range(8))
+    assert [one["seq"] for one in records] == list(range(1, 9))
+
+
+@pytest.mark.guarantee("A2")
+def test_the_record_is_read_and_checked_like_any_other(desk, capsys, monkeypatch):
+    from ringfence.cli import log
+
+    desk.policy(RULES)
+    for command in ("curl x", "make x"):
+        desk.hook(desk.call(command))
+    monkeypatch.setenv("RINGFENCE_STATE_DIR", str(desk.state))
+    assert log.main(["claude-s1", "--verdict", "deny"]) == 0
+    assert "curl x" in capsys.readouterr().out
+    assert log.main(["--verify"]) == 0
+    path = desk.state / "tools" / "claude-s1.jsonl"
+    path.write_text(path.read_text().replace("curl x", "curl y"))
+    assert log.main(["--verify"]) == 1
 
 
 @pytest.mark.parametrize("name", ["../../x", "", "a" * 300, "a/b", "."])
