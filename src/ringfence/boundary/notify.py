@@ -39,6 +39,16 @@ def _op(code: int, k: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("=HBBI", code, if_true, if_false, k)
 
 
+def install(code: bytes) -> tuple[Step, ...]:
+    """Return the entry program's calls that put it, and all it starts, under a filter."""
+    program = Pointers(words=(len(code) // 8, Data(content=code)))
+    failure = "the system-call filter could not be installed"
+    return (
+        Call(name="prctl", arguments=(38, 1, 0, 0, 0), failure=failure),  # PR_SET_NO_NEW_PRIVS
+        Call(name="seccomp", arguments=(_SET_FILTER, 0, program), failure=failure),
+    )
+
+
 def steps(arch: str, channel: int) -> tuple[Step, ...]:
     """Return the entry program's calls: install the filter, pass its listener to `channel`, forget it."""
     code = assemble(arch)

@@ -41,7 +41,9 @@ def _characters(text: str, problems: list[Problem]) -> None:
         reason = f"longer than {CERTAIN:,} characters"
         problems.append(Problem(span=(CERTAIN, len(text)), reason=reason, risk=SIZE))
     if text[:1] in ("-", "+"):
-        problems.append(Problem(span=(0, 1), reason="a shell would take this for its own option", risk=SYNTAX))
+        problems.append(
+            Problem(span=(0, 1), reason="a shell would take this for its own option", risk=SYNTAX)
+        )
     for start, end, reason in characters.refused(text[:LONGEST])[:20]:
         problems.append(Problem(span=(start, end), reason=reason, risk="characters"))
 

@@ -78,7 +78,11 @@ def _vim(draft: Draft) -> None:
                 draft.read(one.value, OPTION)
                 draft.finding("editor-command", "runs the commands of a file", one.value)
     _edits(draft, parsed.operands)
-    if draft.invocation.input is not None or parsed.has("e", "E", "s", "x") or draft.program in {"ex", "ed", "red"}:
+    if (
+        draft.invocation.input is not None
+        or parsed.has("e", "E", "s", "x")
+        or draft.program in {"ex", "ed", "red"}
+    ):
         draft.finding("editor-command", "runs commands that it reads from its input", draft.invocation.input)
 
 
@@ -90,7 +94,9 @@ def _edits(draft: Draft, operands: "list[object]") -> None:
 
 def _ed(draft: Draft) -> None:
     """Read `ed`: its input is a script, in which `!` starts programs and `w` writes files."""
-    parsed = draft.apply(Table({"": "E G l r s v h V silent quiet verbose restricted", "data=": "p prompt"}, risky=True))
+    parsed = draft.apply(
+        Table({"": "E G l r s v h V silent quiet verbose restricted", "data=": "p prompt"}, risky=True)
+    )
     _edits(draft, list(parsed.operands))
     draft.finding("editor-command", "runs commands that it reads from its input", draft.invocation.input)
     text = draft.invocation.input
@@ -119,7 +125,9 @@ def _editor(draft: Draft) -> None:
     draft.complete = False
     _edits(draft, list(parsed.operands))
     for word in parsed.strange:
-        if word.text.startswith(("--install-ext", "--exec", "--command", "-e", "--wait-cmd", "--user-data", "--extensions")):
+        if word.text.startswith(
+            ("--install-ext", "--exec", "--command", "-e", "--wait-cmd", "--user-data", "--extensions")
+        ):
             draft.finding("editor-command", "is given an option that may run something", word)
 
 
@@ -163,10 +171,15 @@ def _open(draft: Draft) -> None:
 
 
 PROGRAMS = {
-    **dict.fromkeys("vim vi nvim ex view gvim rvim rview vimdiff vimtutor evim eview nvi elvis vis".split(), _vim),
+    **dict.fromkeys(
+        "vim vi nvim ex view gvim rvim rview vimdiff vimtutor evim eview nvi elvis vis".split(), _vim
+    ),
     **dict.fromkeys(("ed", "red"), _ed),
     **dict.fromkeys(("emacs", "emacsclient", "mg", "jmacs"), _emacs),
-    **dict.fromkeys("nano pico micro joe kak helix hx ne gedit kate code codium cursor windsurf subl zed atom idea pycharm".split(), _editor),
+    **dict.fromkeys(
+        "nano pico micro joe kak helix hx ne gedit kate code codium cursor windsurf subl zed atom idea pycharm".split(),
+        _editor,
+    ),
     **dict.fromkeys(("less", "more", "most", "pg", "zless", "zmore"), _less),
     **dict.fromkeys(("man", "info", "pinfo", "apropos-x", "tldr-x", "help-x"), _man),
     **dict.fromkeys(

@@ -192,7 +192,9 @@ def _deno(draft: Draft) -> None:
     for word in words:
         if word.certainty != KNOWN:
             draft.uncertain(word)
-    if any(word.text in {"-e", "--eval", "-p", "--print"} or word.text.startswith("--eval=") for word in words):
+    if any(
+        word.text in {"-e", "--eval", "-p", "--print"} or word.text.startswith("--eval=") for word in words
+    ):
         draft.finding("interpreter-code", "runs JavaScript that stands in its arguments")
         return
     if verb is None:
@@ -278,16 +280,55 @@ def _database(draft: Draft) -> None:
 
 def _escapes(text: str) -> bool:
     lower = text.lower()
-    signs = (".shell", ".system", "\\!", "\\copy", "copy ", ".output", ".once", ".import", ".load", "load_extension", "readfile(", "writefile(", "edit(", "attach", "\\o", "\\g", "outfile", "dumpfile", "load data", "system ", "pg_read", "lo_import", "lo_export", ".read", ".open", ".backup", ".save", ".clone", ".excel", ".log", ".dump x", "into ", "program")
+    signs = (
+        ".shell",
+        ".system",
+        "\\!",
+        "\\copy",
+        "copy ",
+        ".output",
+        ".once",
+        ".import",
+        ".load",
+        "load_extension",
+        "readfile(",
+        "writefile(",
+        "edit(",
+        "attach",
+        "\\o",
+        "\\g",
+        "outfile",
+        "dumpfile",
+        "load data",
+        "system ",
+        "pg_read",
+        "lo_import",
+        "lo_export",
+        ".read",
+        ".open",
+        ".backup",
+        ".save",
+        ".clone",
+        ".excel",
+        ".log",
+        ".dump x",
+        "into ",
+        "program",
+    )
     return any(sign in lower for sign in signs)
 
 
 PROGRAMS = {
-    **dict.fromkeys(("python", "pypy", "ipython", "jython", "micropython", "python3", "python2", "pypy3"), _interpreter("Python", _PYTHON)),
+    **dict.fromkeys(
+        ("python", "pypy", "ipython", "jython", "micropython", "python3", "python2", "pypy3"),
+        _interpreter("Python", _PYTHON),
+    ),
     **dict.fromkeys(("perl",), _interpreter("Perl", _PERL)),
     **dict.fromkeys(("ruby", "jruby", "irb"), _interpreter("Ruby", _RUBY)),
     **dict.fromkeys(("node", "nodejs"), _interpreter("JavaScript", _NODE)),
-    **dict.fromkeys(("tsx", "ts-node", "ts-node-esm", "esno", "babel-node", "coffee"), _interpreter("code", _NODE)),
+    **dict.fromkeys(
+        ("tsx", "ts-node", "ts-node-esm", "esno", "babel-node", "coffee"), _interpreter("code", _NODE)
+    ),
     **dict.fromkeys(("deno", "bun"), _deno),
     "php": _interpreter("PHP", _PHP),
     **dict.fromkeys(("lua", "luajit", "texlua"), _interpreter("Lua", _LUA)),

@@ -93,7 +93,9 @@ _OPENSSL_FILES = {
         inform-x kfile rand untrusted trusted crl content peerkey data chain cert_chain cafile dcert dkey
         signkey signer recip passin-x extfile oid queryfile""".split()
     ),
-    "write": frozenset("out keyout writerand sigout outdir signout sigfile sess_out keylogfile msgfile certout".split()),
+    "write": frozenset(
+        "out keyout writerand sigout outdir signout sigfile sess_out keylogfile msgfile certout".split()
+    ),
 }
 
 
@@ -104,7 +106,9 @@ def _options(draft: Draft, parsed: Parsed) -> None:
         if value.certainty != KNOWN:
             draft.uncertain(value)
         if name not in _SAFE:
-            draft.finding("option-runs-program", f"is given the setting {name!r}, which may run programs", value)
+            draft.finding(
+                "option-runs-program", f"is given the setting {name!r}, which may run programs", value
+            )
             draft.scripts.append(part(value, min(len(name) + 1, len(value.text))))
     for value in parsed.values("config"):
         if value.text not in {"/dev/null", "none"}:
@@ -199,7 +203,17 @@ def _socat(draft: Draft) -> None:
             draft.scripts.append(part(word, len(kind) + 1))
         elif not colon:
             continue
-        elif upper in {"FILE", "OPEN", "GOPEN", "CREATE", "CREAT", "PIPE", "UNIX-CONNECT", "UNIX-LISTEN", "UNIX"}:
+        elif upper in {
+            "FILE",
+            "OPEN",
+            "GOPEN",
+            "CREATE",
+            "CREAT",
+            "PIPE",
+            "UNIX-CONNECT",
+            "UNIX-LISTEN",
+            "UNIX",
+        }:
             path = Value(text=rest.partition(",")[0], certainty=word.certainty, span=word.span)
             draft.read(path)
             draft.write(path)
@@ -211,7 +225,9 @@ def _dig(draft: Draft) -> None:
     parsed = draft.apply(_DIG)
     for value in parsed.operands:
         if not value.text.startswith("+"):
-            draft.endpoint(Value(text=value.text.removeprefix("@"), certainty=value.certainty, span=value.span))
+            draft.endpoint(
+                Value(text=value.text.removeprefix("@"), certainty=value.certainty, span=value.span)
+            )
 
 
 def _openssl(draft: Draft) -> None:
@@ -240,11 +256,25 @@ def _openssl(draft: Draft) -> None:
         elif name in {"kfile"}:
             draft.read(value, OPTION)
     verb = words[0].text if words else ""
-    if verb in {"dgst", "sha256", "md5", "sha1", "sha512", "rehash", "c_rehash", "storeutl", "verify", "asn1parse", "errstr"}:
+    if verb in {
+        "dgst",
+        "sha256",
+        "md5",
+        "sha1",
+        "sha512",
+        "rehash",
+        "c_rehash",
+        "storeutl",
+        "verify",
+        "asn1parse",
+        "errstr",
+    }:
         for word in words[1:]:
             if not word.text.startswith("-"):
                 draft.read(word)
-    if verb in {"s_server", "ocsp"} and any(word.text in {"-WWW", "-HTTP", "-www", "-port"} for word in words):
+    if verb in {"s_server", "ocsp"} and any(
+        word.text in {"-WWW", "-HTTP", "-www", "-port"} for word in words
+    ):
         draft.finding("interpreter-code", "serves files to the network")
 
 
@@ -257,7 +287,9 @@ def _ftp(draft: Draft) -> None:
     for value in parsed.values("code"):
         draft.finding("interpreter-code", "runs commands, which can start programs", value)
     if draft.invocation.input is not None:
-        draft.finding("interpreter-code", "runs commands that it reads from its input", draft.invocation.input)
+        draft.finding(
+            "interpreter-code", "runs commands that it reads from its input", draft.invocation.input
+        )
 
 
 def _mail(draft: Draft) -> None:
@@ -280,7 +312,9 @@ PROGRAMS = {
     "socat": _socat,
     **dict.fromkeys(("dig", "drill", "kdig", "delv"), _dig),
     **dict.fromkeys(("ping", "ping6", "fping", "arping"), _PING),
-    **dict.fromkeys(("host", "nslookup", "traceroute", "tracepath", "mtr", "whois", "finger", "resolvectl"), _HOSTS),
+    **dict.fromkeys(
+        ("host", "nslookup", "traceroute", "tracepath", "mtr", "whois", "finger", "resolvectl"), _HOSTS
+    ),
     "openssl": _openssl,
     **dict.fromkeys(("ftp", "lftp", "tftp", "telnet", "ncftp", "smbclient"), _ftp),
     **dict.fromkeys(("mail", "mailx", "sendmail", "mutt", "msmtp", "swaks"), _mail),

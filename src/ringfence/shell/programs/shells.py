@@ -90,7 +90,9 @@ def _multicall(draft: Draft) -> None:
 
 def _eval(draft: Draft) -> None:
     """Read `eval`: the shell joins its words with blanks and reads them anew."""
-    words = draft.arguments[1:] if draft.arguments[:1] and draft.arguments[0].text == "--" else draft.arguments
+    words = (
+        draft.arguments[1:] if draft.arguments[:1] and draft.arguments[0].text == "--" else draft.arguments
+    )
     draft.runner = True
     if all(word.certainty == KNOWN for word in words) and words:
         draft.script(Value(text=" ".join(word.text for word in words), span=words[0].span))
@@ -102,7 +104,9 @@ def _eval(draft: Draft) -> None:
 
 def _source(draft: Draft) -> None:
     """Read `source` and `.`: a file is run in this very shell."""
-    words = draft.arguments[1:] if draft.arguments[:1] and draft.arguments[0].text == "--" else draft.arguments
+    words = (
+        draft.arguments[1:] if draft.arguments[:1] and draft.arguments[0].text == "--" else draft.arguments
+    )
     draft.runner = True
     for value in words[:1]:
         draft.read(value)
@@ -142,7 +146,19 @@ def _script(draft: Draft) -> None:
 def _terminal(draft: Draft) -> None:
     """Read `tmux` and `screen`: what runs in their windows is out of sight."""
     draft.complete = False
-    verbs = {"ls", "list-sessions", "-V", "-v", "-ls", "-list", "has-session", "list-windows", "list-panes", "display-message", "info"}
+    verbs = {
+        "ls",
+        "list-sessions",
+        "-V",
+        "-v",
+        "-ls",
+        "-list",
+        "has-session",
+        "list-windows",
+        "list-panes",
+        "display-message",
+        "info",
+    }
     words = [word.text for word in draft.arguments]
     if words and words[0] in verbs:
         return
@@ -178,7 +194,9 @@ def _parallel(draft: Draft) -> None:
     draft.each(parsed.values("files"), "read")
     if parsed.operands:
         draft.run([*parsed.operands, Value(text="{}", certainty="unknown", span=draft.invocation.span)])
-        draft.scripts.append(Value(text=" ".join(word.text for word in parsed.operands), span=parsed.operands[0].span))
+        draft.scripts.append(
+            Value(text=" ".join(word.text for word in parsed.operands), span=parsed.operands[0].span)
+        )
     else:
         draft.scripts.extend(words[cut + 1 :])
         draft.finding("interpreter-code", "runs what it reads as commands")
@@ -197,7 +215,10 @@ def _history(draft: Draft) -> None:
 
 
 PROGRAMS = {
-    **dict.fromkeys("sh bash zsh dash ksh mksh pdksh yash ash rbash rzsh fish csh tcsh posh oksh lksh hush".split(), _shell),
+    **dict.fromkeys(
+        "sh bash zsh dash ksh mksh pdksh yash ash rbash rzsh fish csh tcsh posh oksh lksh hush".split(),
+        _shell,
+    ),
     **dict.fromkeys(("busybox", "toybox", "coreutils"), _multicall),
     "eval": _eval,
     **dict.fromkeys(("source", "."), _source),

@@ -132,7 +132,9 @@ def _body(draft: Draft, name: str, value: Value) -> None:
         draft.uncertain(value)
     text = value.text
     if name in {"F", "form", "data-urlencode", "url-query", "variable"}:
-        at = min((place for place in (text.find("=@"), text.find("=<"), text.find("@")) if place >= 0), default=-1)
+        at = min(
+            (place for place in (text.find("=@"), text.find("=<"), text.find("@")) if place >= 0), default=-1
+        )
         if at < 0:
             return
         start = at + (2 if text[at] == "=" else 1)
@@ -156,7 +158,9 @@ def _output(draft: Draft, value: Value) -> None:
 def _named(draft: Draft, value: Value, parsed: Parsed) -> None:
     """Note the file that a URL names."""
     name = value.text.partition("?")[0].rstrip("/").rpartition("/")[2]
-    draft.finding("option-writes", "writes what it fetches into a file that the URL or the server names", value)
+    draft.finding(
+        "option-writes", "writes what it fetches into a file that the URL or the server names", value
+    )
     if name:
         folder = next((one.text for one in parsed.values("out")), "")
         draft.write(known(f"{folder}/{name}" if folder else name, value), OPTION)
@@ -209,11 +213,15 @@ def _browser(draft: Draft) -> None:
     for value in draft.arguments:
         if value.certainty != KNOWN:
             draft.uncertain(value)
-        elif "://" in value.text or ("." in value.text and "/" not in value.text and not value.text.startswith("-")):
+        elif "://" in value.text or (
+            "." in value.text and "/" not in value.text and not value.text.startswith("-")
+        ):
             draft.endpoint(value)
         elif not value.text.startswith("-"):
             draft.read(value)
-        elif value.text.startswith(("-cmd", "--on-", "-e", "-eval", "--exec", "-config", "-o", "-out", "--out", "--dir")):
+        elif value.text.startswith(
+            ("-cmd", "--on-", "-e", "-eval", "--exec", "-config", "-o", "-out", "--out", "--dir")
+        ):
             draft.finding("option-runs-program", "is given an option that may run or write something", value)
 
 
@@ -221,5 +229,24 @@ PROGRAMS = {
     "curl": _curl,
     **dict.fromkeys(("wget", "wget2"), _wget),
     **dict.fromkeys(("http", "https", "httpie", "xh", "xhs"), _httpie),
-    **dict.fromkeys(("lynx", "w3m", "links", "elinks", "aria2c", "axel", "yt-dlp", "youtube-dl", "curlie", "grpcurl", "websocat", "wscat", "ab", "wrk", "hey"), _browser),
+    **dict.fromkeys(
+        (
+            "lynx",
+            "w3m",
+            "links",
+            "elinks",
+            "aria2c",
+            "axel",
+            "yt-dlp",
+            "youtube-dl",
+            "curlie",
+            "grpcurl",
+            "websocat",
+            "wscat",
+            "ab",
+            "wrk",
+            "hey",
+        ),
+        _browser,
+    ),
 }
