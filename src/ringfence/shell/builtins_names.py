@@ -1,4 +1,4 @@
-"""Builtins that set, read or evaluate variables. Where they take a name, only a plain identifier is harmless."""
+"""Builtins that set, read or evaluate variables: where they take a name, only a plain one is harmless."""
 
 from ringfence.shell.arithmetic import expression, harmless, whole
 from ringfence.shell.environment import dangerous, plain, safe
@@ -25,7 +25,11 @@ def printf(call: "Call") -> None:
     if arguments and arguments[0].text[:2] == "-v" and call.walk.shell != "sh":
         name = arguments[0].text[2:] or (arguments[1].text if len(arguments) > 1 else "")
         known = arguments[0].certainty == KNOWN and all(value.certainty == KNOWN for value in arguments[1:2])
-        _set(call, name if known else "", arguments[0])
+        _set(
+            call,
+            name if known else "",
+            arguments[1] if len(arguments[0].text) == 2 and name else arguments[0],
+        )
         return
     if arguments and arguments[0].certainty == UNKNOWN and not arguments[0].start:
         call.find(
@@ -123,6 +127,7 @@ def test(call: "Call") -> None:
             for name in arguments[number + 1 : number + 2]:
                 if name.certainty != KNOWN or not plain(name.text):
                     call.find("evaluated-name", f"{value.text} evaluates the name that it is given.", name)
+                    call.walk.evaluated(name.text, name.span, call.state)
     if call.walk.shell == "zsh" and any(value.text in ARITHMETIC for value in arguments):
         numbers = [value for value in arguments if not value.text.startswith("-") and value.text != "]"]
         if unknown or not all(whole(value.text) for value in numbers):
@@ -143,6 +148,7 @@ def arithmetic(call: "Call", value: Value) -> None:
     """Note what one arithmetic argument sets, and whether it may run something."""
     if value.certainty != KNOWN or not harmless(value.text, call.state.integer):
         call.find("arithmetic", "Arithmetic evaluates what its names hold, which can run commands.", value)
+        call.walk.evaluated(value.text, value.span, call.state)
         return
     for name in expression(value.text).sets:
         call.walk.assigned(name, call.state, value.span)
@@ -198,6 +204,7 @@ def _set(call: "Call", name: str, value: Value) -> None:
     """Note that a variable gets a value that is not known."""
     if not plain(name):
         call.find("evaluated-name", f"{call.name} evaluates the name that it is given.", value)
+        call.walk.evaluated(value.text, value.span, call.state)
         return
     call.walk.assigned(name, call.state, value.span)
     call.state.set(name, Variable((), certain=False))

@@ -22,7 +22,6 @@ _TRANSFORMS = frozenset("UuLQEPAKak")
 _ARITHMETIC = NAME | frozenset(" \t\n+-*/%<>=!&|^~?:,()[]#@.")
 _CLOSERS = frozenset(")")
 
-
 def single(source: Source, pieces: Pieces) -> None:
     """Read `'…'`: nothing in it is special."""
     start = source.at
@@ -217,9 +216,7 @@ def _plain_name(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: 
 def _check_special(source: Source, at: int, char: str) -> None:
     behind = source.text[at + 2]
     if behind.isdigit() and char.isdigit():
-        source.problem(
-            at, at + 3, f"`${char}` ends before the next digit in one shell and not in another", DIALECT
-        )
+        source.problem(at, at + 3, f"`${char}` ends before the next digit in one shell and not in another", DIALECT)
     elif source.shell == "zsh" and (behind in "[:" or (char == "#" and behind in NAME)):
         source.problem(at, at + 3, "a subscript, a modifier or a name behind it", DIALECT)
 
@@ -519,7 +516,7 @@ def _quoted_operand(source: Source, pieces: Pieces) -> None:
 def _operand_escape(source: Source, pieces: Pieces) -> None:
     at = source.at
     char = source.text[at + 1]
-    if char == "}":
+    if char == "}" :
         source.at = at + 2
         pieces.text(at, at + 2, char, quoted=True)
         return

@@ -13,6 +13,11 @@ _FAMILIES = {
     xdg-open open start gio-open gnome-open kde-open exo-open wslview explorer cygstart see
     run-mailcap mimeopen sensible-browser x-www-browser www-browser firefox chromium google-chrome
     chrome safari gtk-launch dex xdg-email""",
+    "engines": """docker podman nerdctl docker-compose podman-compose buildah finch kubectl oc helm k3s k9s
+    kustomize minikube kind k3d argocd istioctl aws gcloud gsutil bq az gh glab hub tea doctl heroku
+    fly flyctl vercel netlify wrangler firebase ibmcloud oci linode-cli hcloud rclone s3cmd mc vault
+    op bw pass gopass gpg gpg2 age sops ssh-keygen ssh-add ssh-agent ssh-copy-id keyring secret-tool
+    terraform tofu terragrunt pulumi ansible ansible-playbook packer vagrant chef puppet salt""",
     "find": "find gfind",
     "git": "git",
     "interpreters": """python pypy ipython jython micropython python3 python2 pypy3 perl ruby jruby irb node nodejs tsx
@@ -21,6 +26,13 @@ _FAMILIES = {
     racket guile sbcl clisp tclsh wish expect osascript pwsh powershell jshell gnuplot octave maxima
     bc-x dc-x qjs d8 rhino mongo mongosh redis-cli-x raku nim crystal gst pike janet nu elvish xonsh
     cmd cscript wscript gdb lldb cgdb psql mysql mariadb sqlite3 sqlite duckdb""",
+    "packages": """npm cnpm pnpm yarn yarnpkg npx pnpx bunx uvx pipx pip pip3 uv poetry pdm hatch pipenv rye twine
+    flit conda mamba micromamba bundle bundler gem composer cargo go brew port apt apt-get aptitude
+    dpkg rpm dnf yum zypper pacman apk emerge xbps-install nix-env slackpkg mise rtx asdf direnv
+    devbox nix nix-shell nix-build nix-instantiate rbenv pyenv nodenv jenv goenv tfenv nvm fnm volta
+    n rustup dotnet nuget lerna nx turbo rush pre-commit lefthook husky make gmake bmake mk remake
+    just task rake mage invoke inv fab doit nox tox scons waf gulp grunt jake ant cmake ctest cpack
+    ninja samu meson bazel bazelisk buck buck2 gradle gradlew mvn mvnw mvnd sbt lein mill""",
     "plain": """echo true false : sleep usleep yes nproc arch uname uptime pwd whoami id groups logname users
     tty who w expr factor which whereis type tput cal ncal free vmstat lscpu lsblk lsusb lspci
     getconf locale kill pkill killall pgrep pidof ps sync clear reset test [ printf basename dirname
