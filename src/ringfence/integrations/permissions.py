@@ -40,6 +40,7 @@ class Asked(Struct):
     mode: str = "default"  # its permission mode
     name: str = ""  # its name for the call
     shown: str = ""  # the tool, as the client calls it
+    inner: bool = False  # it touches nothing but by further calls: without a rule the client decides
 
 
 class Answer(Struct):
@@ -147,7 +148,9 @@ class Permissions:
         """Decide, ask a person where the policy has one asked here, and record it."""
         found = self.ruling(asked)
         effect, reason, person = found.effect, found.reason, ""
-        if effect == ASK and asked.mode == "dontAsk":
+        if asked.inner and found.rule is None and found.unmatched and not found.findings:
+            effect, reason = LEAVE, "the tool touches nothing by itself"
+        elif effect == ASK and asked.mode == "dontAsk":
             effect, reason = DENY, f"{reason} (nobody may be asked in this mode)"
         elif effect == ASK and self.policy.commands.prompt == APPROVE:
             effect, reason, person = self._ask(asked, found)

@@ -238,6 +238,26 @@ def test_without_the_read_only_set_looking_needs_a_rule_too(desk):
     assert desk.hook(desk.call("ls")).verdict == "ask"
 
 
+@pytest.mark.parametrize("tool", ["TodoWrite", "Task", "ToolSearch", "ExitPlanMode"])
+@pytest.mark.parametrize("default", ["ask", "deny"])
+def test_tools_that_touch_nothing_are_left_to_the_client_until_a_rule_names_them(desk, tool, default):
+    desk.policy(f'[commands]\ndefault = "{default}"\n')
+    call = desk.call(tool_name=tool, tool_input={"subagent_type": "x"})
+    told = desk.hook(call)
+    assert (told.status, told.out) == (0, "")
+    assert desk.records()[-1]["effect"] == "leave"
+    desk.policy(f'[commands]\ndeny = ["{tool}"]\n')
+    assert desk.hook(call).verdict == "deny"
+
+
+@pytest.mark.parametrize(
+    "tool", ["mcp__a__b", "WebSearch", "Skill", "CronCreate", "SomethingNew", "todowrite"]
+)
+def test_tools_that_nobody_knows_are_asked_about(desk, tool):
+    desk.policy(RULES)
+    assert desk.hook(desk.call(tool_name=tool, tool_input={})).verdict == "ask"
+
+
 # --- the second event
 
 

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 BEFORE, REQUEST = "PreToolUse", "PermissionRequest"
 _COMMANDS = ("Bash", "Monitor")
+# Tools that act on the client alone, or only through calls that are asked about themselves.
+INNER = frozenset((
+    *("TodoWrite", "TodoRead", "ToolSearch", "ExitPlanMode", "EnterPlanMode", "AskUserQuestion"),
+    *("Task", "Agent", "ListAgents", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate", "TaskOutput", "TaskStop"),
+    *("BashOutput", "KillShell", "KillBash", "CronList", "ReportFindings", "EndConversation"),
+))  # fmt: skip
 
 
 def asked(data: "dict[str, Any]", around: Around) -> Asked:
@@ -46,6 +52,7 @@ def asked(data: "dict[str, Any]", around: Around) -> Asked:
         mode=text(data, "permission_mode", "default"),
         name=text(data, "tool_use_id", ""),
         shown=tool,
+        inner=tool in INNER,
     )
 
 
