@@ -62,7 +62,7 @@ class Permissions:
         self.policy: Policy = load.effective(host, root, overrides=Overrides(policy_file=policy_file))
         self.settings: InForce | None = self._settings()
         self._books: dict[tuple[str, str, bool], Rulebook] = {}
-        self._narrow = ruletext.narrow(self.policy)
+        self._narrow = ruletext.narrow(self.policy) | set(self.settings.narrow if self.settings else ())
         self.rules = (
             *_own(host),
             *ruletext.rules(self.policy),
@@ -76,7 +76,11 @@ class Permissions:
         from ringfence.policy.importers import claude_code
 
         state, where = self._host.state_dir, claude_code.places(project=self.root, config=self._claude)
-        return claude_code.in_force(where, lambda path, digest: trust.trusted(state, path, digest))
+        return claude_code.in_force(
+            where,
+            lambda path, digest: trust.trusted(state, path, digest),
+            closed=self.policy.commands.closed,
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -136,7 +140,8 @@ class Permissions:
 
     def _by_mode(self, mode: str) -> "tuple[ToolRule, ...]":
         """Return what a mode allows where the client's own settings count as well."""
-        if mode != "acceptEdits" or self.settings is None or self.policy.commands.default == DENY:
+        commands = self.policy.commands
+        if mode != "acceptEdits" or self.settings is None or commands.closed or commands.default == DENY:
             return ()
         return (
             toolrules.one(ALLOW, "Edit(/**)", scope="session", origin="mode acceptEdits", base=self.root),

@@ -216,6 +216,8 @@ def _combined(
     state = layers.combine(state, line, "command line", locks)
     notes.extend(_note("command line", state.ignored, "the managed policy does not permit it"))
     state.layer["use"] = tuple(name for name, _ in used)
+    if "commands" in locks:
+        state.layer["commands"] = {**state.layer.get("commands", {}), "closed": True}
     return state, notes
 
 
