@@ -57,9 +57,9 @@ class Permissions:
     def __init__(self, host: "Host", root: str, *, claude: str = "", policy_file: str = "") -> None:
         """Read policy and settings; `claude` is the user's folder for Claude Code."""
         self._host = host
-        self.root = root
+        self.root = os.path.realpath(root)  # links to a project are the project
         self._claude = claude or f"{host.home}/.claude"
-        self.policy: Policy = load.effective(host, root, overrides=Overrides(policy_file=policy_file))
+        self.policy: Policy = load.effective(host, self.root, overrides=Overrides(policy_file=policy_file))
         self.settings: InForce | None = self._settings()
         self._books: dict[tuple[str, str, bool], Rulebook] = {}
         self._narrow = ruletext.narrow(self.policy) | set(self.settings.narrow if self.settings else ())
@@ -198,7 +198,7 @@ def anchored(rules: "Iterable[ToolRule]", cwd: str, root: str) -> "list[ToolRule
             found.append(rule)
         elif path[:1] == "/":
             found.append(rule if rule.base else replace(rule, base=root))
-        elif cwd == root:
+        elif os.path.realpath(cwd) == root:
             found.append(rule)
         else:
             found += [rule] if rule.effect != ALLOW else []

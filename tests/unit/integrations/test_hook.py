@@ -181,6 +181,19 @@ def test_rules_about_files_hold_where_a_session_has_moved_to(desk, path, verdict
     assert desk.hook(call).verdict == verdict
 
 
+@pytest.mark.parametrize("start", ["real", "link"])
+def test_a_project_reached_by_a_link_is_the_project(desk, start):
+    desk.policy('[commands]\nallow = ["Edit(src/**)"]\n')
+    places = {"real": desk.project, "link": desk.home / "link"}
+    places["link"].symlink_to(desk.project)
+    (desk.project / "src").mkdir()
+    for path in ("src/x", str(desk.project / "src/x")):
+        given = {"file_path": path, "content": ""}
+        call = desk.call(tool_name="Write", tool_input=given, cwd=str(desk.project))
+        told = desk.hook(call, environment={"CLAUDE_PROJECT_DIR": str(places[start])})
+        assert told.verdict == "allow", told.why
+
+
 def test_what_is_allowed_without_an_anchor_is_not_allowed_from_elsewhere(desk):
     desk.policy('[commands]\nallow = ["Edit(src/**)"]\n')
     (desk.project / "sub" / "src").mkdir(parents=True)
