@@ -208,6 +208,7 @@ class Commands(Struct):
     settings: str = ""  # "claude": the rules in Claude Code's settings files count as well, as they stand
     prompt: str = CLIENT  # who puts a question to a person: the agent's own client, or `ringfence approve`
     prompt_timeout: float = 120.0  # seconds until a question to `ringfence approve` is answered with no
+    closed: bool = False  # only managed rules allow: settings of the client's own only deny and ask
 
 
 class Tools(Struct):
