@@ -9,6 +9,7 @@ hard links, no devices.
 
 import os
 import stat
+import time
 
 from ringfence.errors import HostError
 from ringfence.value import Struct, replace
@@ -17,12 +18,14 @@ from ringfence.workspace.journal import Journal
 from ringfence.workspace.layers import ADDED, DELETED, DIRECTORY, FILE, LINK, MODE, RENAMED, Change, Layers
 from ringfence.workspace.seen import Seen
 from ringfence.workspace.source import Source, write
-from ringfence.workspace.steps import ADD, PUT, TAKE, Mark, Site, Step, mark, moved, show
+from ringfence.workspace.steps import ADD, PUT, TAKE, Facts, Mark, Site, Step, facts, mark, moved, show
 from ringfence.workspace.steps import MODE as CHMOD
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPARE = 16 << 20  # bytes that stay free
 _LARGE = 1 << 20  # from here on it is asked whether a file has holes
+FRESH = 2.0  # seconds that a look at the project counts for
+_PLACE = 100  # slots in one folder of the area
 _ENTER = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to change the names in a folder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ class Stage:
         self._folders: dict[bytes, os.stat_result] = {}  # of the project, whose names will change
         self._owners: dict[bytes, tuple[int, int]] = {}  # of folders that are new
         self._self = (os.geteuid(), os.getegid())
+        self._began = time.monotonic()
         self.slots = 0
         self._source = Source(layers.upper)
         try:
@@ -100,25 +104,27 @@ class Stage:
 
     def _all_steps(self) -> list[Step]:
         """Return all steps in order: what goes first, folders from the top, then what comes."""
-        statuses = self._site.look([change.path for change in self._changes])
-        for change, status in zip(self._changes, statuses, strict=True):
-            self._targets[change.path] = None if status is None else self._target(change, status)
-            if status is None and change.before is not None:
-                raise moved(change.path)
+        rest: list[Change] = []
+        landing: list[Change] = []
+        for change in self._changes:
+            (landing if _is_plain(change) else rest).append(change)
+        for change, status in zip(rest, self._site.look([one.path for one in rest]), strict=True):
+            self._check_target(change, status)
+            self._targets[change.path] = None if status is None else mark(status)
+        plain = len(landing)
         self._check_folders()
         self._check_space()
         going: list[Step] = []
         leaving: list[Step] = []
         coming: list[Change] = []
-        landing: list[Change] = []
         modes: list[Change] = []
-        for change in self._changes:
+        for change in rest:
             old, after = self._targets[change.path], change.after
             was_folder, is_folder = old is not None and old.is_folder, _is(change, DIRECTORY)
             if (was_folder and is_folder) or (change.kind == MODE and not _is_linked(change)):
                 modes.append(change)
                 continue
-            if old is not None and (was_folder or is_folder or after is None):
+            if old is not None:
                 (leaving if was_folder else going).append(Step(TAKE, change.path, self._slot(), old))
             if is_folder:
                 coming.append(change)
@@ -127,7 +133,7 @@ class Stage:
         leaving.sort(key=lambda step: step.path, reverse=True)  # the deepest first
         made = [self._folder_step(change) for change in coming]
         loose, tight = self._modes(modes, made, leaving)
-        return [*loose, *going, *leaving, *made, *self._file_steps(landing), *tight]
+        return [*loose, *going, *leaving, *made, *self._file_steps(landing, plain), *tight]
 
     def _slot(self) -> str:
         self.slots += 1
@@ -135,24 +141,30 @@ class Stage:
 
     # --- the project as it is ----------------------------------------------------------------
 
-    def _target(self, change: Change, status: os.stat_result) -> Mark:
-        """Return what stands at a path now; it must be what the session saw there."""
-        before, mode = change.before, status.st_mode
-        if before is None:
+    def _check_target(self, change: Change, status: os.stat_result | None) -> None:
+        """Refuse what stands at a path now, or does not, if it is not what the session saw there."""
+        before = change.before
+        if status is None or before is None:
+            if status is not before:
+                raise moved(change.path)
+            return
+        kind, mode, seen = before.kind, status.st_mode, before.inode
+        if stat.S_IFMT(mode) != TYPES.get(kind, stat.S_IFMT(mode)):
             raise moved(change.path)
-        kind = stat.S_IFMT(mode)
-        if TYPES.get(before.kind, kind) != kind:
+        if kind != LINK and before.mode != mode & 0o7777:
             raise moved(change.path)
-        if before.kind != LINK and before.mode != stat.S_IMODE(mode):
+        if seen != (status.st_dev, status.st_ino) and seen != (0, 0):
             raise moved(change.path)
-        if before.inode not in {(0, 0), (status.st_dev, status.st_ino)}:
+        if kind != DIRECTORY and not self._seen.knows(change.path, status):
             raise moved(change.path)
-        if before.kind != DIRECTORY and not self._seen.knows(change.path, status):
-            raise moved(change.path)
-        return mark(status)
 
     def _look_again(self) -> None:
-        """Refuse if anything in the project changed while the rest was staged."""
+        """Refuse if anything in the project changed while the rest was staged.
+
+        Only where that took long: each rename looks at what it displaces, and all would be taken back.
+        """
+        if time.monotonic() - self._began < FRESH:
+            return
         self._site.forget()
         for (path, old), status in zip(self._targets.items(), self._site.look(self._targets), strict=True):
             if status is not None if old is None else not old.fits(status):
@@ -253,22 +265,19 @@ class Stage:
 
     # --- what lands --------------------------------------------------------------------------
 
-    def _owner(self, path: bytes) -> tuple[int, int]:
+    def _owner(self, path: bytes, old: os.stat_result | None = None) -> tuple[int, int]:
         """Return whom a new file belongs to: as what it replaces, or as the folder it comes into."""
-        old = self._targets.get(path)
         if old is not None:
-            return old.uid, old.gid
+            return old.st_uid, old.st_gid
         folder = path.rpartition(b"/")[0]
-        if folder in self._owners:
-            return self._owners[folder]
-        status = self._folders[folder]
-        own = os.geteuid() != 0 and not status.st_mode & stat.S_ISGID
-        return status.st_uid, os.getegid() if own else status.st_gid
+        if folder not in self._owners:
+            status = self._folders[folder]
+            own = os.geteuid() != 0 and not status.st_mode & stat.S_ISGID
+            self._owners[folder] = status.st_uid, os.getegid() if own else status.st_gid
+        return self._owners[folder]
 
     def _give(self, fd: int, owner: tuple[int, int]) -> None:
         """Root gives everything to its owner; others can at most keep the group."""
-        if owner == self._self:
-            return
         if self._self[0] == 0:
             os.chown(fd, *owner)
         elif owner[1] != self._self[1]:
@@ -286,37 +295,59 @@ class Stage:
         fd = beneath.open_folder(self._site.area, name)
         try:
             owner = self._owners[change.path] = self._owner(change.path)
-            self._give(fd, owner)
+            if owner != self._self:
+                self._give(fd, owner)
             os.fchmod(fd, permissions(change) | 0o700)
             return Step(ADD, change.path, slot, new=mark(os.fstat(fd)))
         finally:
             os.close(fd)
 
-    def _file_steps(self, landing: list[Change]) -> "Iterator[Step]":
-        """Make all files and links that land, with the help of other processors where they are many."""
-        jobs = [(change, self._slot()) for change in landing]
-        for (change, slot), new in zip(jobs, crew.shared(jobs, self._made), strict=True):
-            old = self._targets[change.path]
-            put = old is not None and not old.is_folder
-            yield Step(PUT if put else ADD, change.path, slot, old if put else None, Mark(*new))
+    def _file_steps(self, landing: list[Change], plain: int) -> "Iterator[Step]":
+        """Make all files and links that land, with the help of other processors where they are many.
 
-    def _made(self, jobs: "Sequence[tuple[Change, str]]") -> list[tuple[int, ...]]:
+        `plain`: how many come where a file or link stood, or nothing; folders stood where the others come.
+        """
+        jobs = [
+            (change, self._place(number) + self._slot(), number < plain)
+            for number, change in enumerate(landing)
+        ]
+        found = crew.shared(jobs, self._made)
+        for (change, slot, _), (old, new) in zip(jobs, found, strict=True):
+            path = change.path
+            before = None if old is None else Mark._make(old)
+            self._targets.setdefault(path, before)
+            yield Step(ADD if before is None else PUT, path, slot, before, Mark._make(new))
+
+    def _place(self, number: int) -> str:
+        """Return the folder of a slot, made for its first: in one of thousands each name is looked for long."""
+        place = f"{number // _PLACE}"
+        if number % _PLACE == 0:
+            os.mkdir(place, 0o700, dir_fd=self._site.area)
+        return f"{place}/"
+
+    def _made(self, jobs: "Sequence[tuple[Change, str, bool]]") -> "list[tuple[Facts | None, Facts]]":
+        """Make some; return each with what it replaces."""
         made = []
-        for change, slot in jobs:
-            record.moment(f"stage {slot}")
-            new = self._link(change, slot) if _is(change, LINK) else self._file(change, slot)
-            made.append(tuple(new))
+        statuses = self._site.look([change.path for change, *_ in jobs])
+        for (change, slot, plain), status in zip(jobs, statuses, strict=True):
+            record.moment("stage " + slot)
+            old = status if plain else None  # a folder will have gone by then
+            if plain:
+                self._check_target(change, old)
+            assert change.after is not None  # noqa: S101 - for the type checker
+            new = (self._link if change.after.kind == LINK else self._file)(change, slot, old)
+            made.append((None if old is None else facts(old), facts(new)))
         return made
 
-    def _link(self, change: Change, slot: str) -> Mark:
+    def _link(self, change: Change, slot: str, old: os.stat_result | None) -> os.stat_result:
         target = self._source.target(change)
         area, at = self._site.area, slot.encode()
         os.symlink(target, at, dir_fd=area)
-        if os.geteuid() == 0:
-            os.chown(at, *self._owner(change.path), dir_fd=area, follow_symlinks=False)
-        return mark(beneath.status(area, at))
+        if self._self[0] == 0:
+            os.chown(at, *self._owner(change.path, old), dir_fd=area, follow_symlinks=False)
+        return beneath.status(area, at)
 
-    def _file(self, change: Change, slot: str) -> Mark:
+    def _file(self, change: Change, slot: str, old: os.stat_result | None) -> os.stat_result:
         mode = permissions(change)
         out = os.open(slot, _NEW, mode, dir_fd=self._site.area)  # an area that nobody else can enter
         try:
@@ -325,12 +356,14 @@ class Stage:
                 self._source.copy(change, out)
             else:
                 write(out, chosen)
-            self._give(out, self._owner(change.path))
+            owner = self._owner(change.path, old)
+            if owner != self._self:
+                self._give(out, owner)
             status = os.fstat(out)
-            if stat.S_IMODE(status.st_mode) != mode:
+            if status.st_mode & 0o7777 != mode:
                 os.fchmod(out, mode)
                 status = os.fstat(out)
-            return mark(status)
+            return status
         finally:
             os.close(out)
 
@@ -350,6 +383,14 @@ def _moves(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 def _is_linked(change: Change) -> bool:
     """Tell whether the project's file has other names, perhaps outside: those keep their permissions."""
     return change.before is not None and change.before.kind == FILE and change.before.links > 1
+
+
+def _is_plain(change: Change) -> bool:
+    """Tell whether a file or link lands where one stood, or nothing."""
+    after, before = change.after, change.before
+    if after is None or after.kind == DIRECTORY or (before is not None and before.kind not in {FILE, LINK}):
+        return False
+    return change.kind != MODE or _is_linked(change)
 
 
 def _is(change: Change, kind: str) -> bool:

@@ -33,6 +33,9 @@ _TYPE = 0o170000  # of a mode
 PUT, ADD, TAKE, MODE = "put", "add", "take", "mode"
 
 
+Facts = tuple[int, int, int, int, int, int, int]  # the values of a Mark
+
+
 class Mark(NamedTuple):
     """By what something is known again: a tuple, since an apply makes tens of thousands."""
 
@@ -78,8 +81,13 @@ class Moved(BoundaryError):  # noqa: N818 - it says what happened
 
 def mark(status: os.stat_result) -> Mark:
     """Return by what this is known again."""
+    return Mark._make(facts(status))
+
+
+def facts(status: os.stat_result) -> Facts:
+    """Return a mark's values as a mere tuple, which a process can hand to another."""
     mode, inode, device, _, uid, gid, size = status[:7]
-    return Mark(device, inode, mode, size, status.st_mtime_ns, uid, gid)
+    return device, inode, mode, size, status.st_mtime_ns, uid, gid
 
 
 def inverse(step: Step) -> Step:
