@@ -54,15 +54,12 @@ class Mark(NamedTuple):
 
     def fits(self, status: "os.stat_result | None") -> bool:
         """Tell whether this is what stands there, unchanged."""
-        if status is None or status.st_ino != self.inode or status.st_dev != self.device:
+        device, inode, mode, size, modified, *_ = self
+        if status is None or status.st_ino != inode or status.st_dev != device:
             return False
-        if self.mode & _TYPE == stat.S_IFDIR:
+        if mode & _TYPE == stat.S_IFDIR:
             return stat.S_ISDIR(status.st_mode)
-        return (
-            status.st_mode == self.mode
-            and status.st_mtime_ns == self.modified
-            and status.st_size == self.size
-        )
+        return status.st_mode == mode and status.st_mtime_ns == modified and status.st_size == size
 
 
 class Step(NamedTuple):
@@ -202,8 +199,8 @@ def perform(site: Site, step: Step) -> None:
 
 def move(site: Site, step: Step) -> None:
     """Do one step without looking first; what proves to be something else goes back: Moved is raised."""
-    record.moment(f"{step.act} {step.slot}")
     act, path, number, old, new = step
+    record.moment(f"{act} {number}")
     if act == MODE:
         _change_mode(site, step)
         return
