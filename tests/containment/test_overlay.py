@@ -11,43 +11,11 @@ import time
 
 import pytest
 from field import SECRET, Field, eventually
-from person import Person, snapshot
+from person import snapshot
 
 pytestmark = pytest.mark.timeout(100)
-WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
+POLICY = '[workspace]\nmode = "overlay"\n'
 GIT = "git -c user.name=a -c user.email=a@example.test"
-
-
-@pytest.fixture(scope="module")
-def people(ordinary_ids):
-    """Everyone who types commands here, once for the module."""
-    import pwd
-
-    ids = {"user": ordinary_ids}
-    if os.geteuid() == 0:
-        ids["root"] = (0, 0, pwd.getpwuid(0).pw_name)
-    made = {name: Person(*one) for name, one in ids.items()}
-    yield made
-    for one in made.values():
-        one.close()
-
-
-@pytest.fixture(params=WHO)
-def field(request, people):
-    """A fresh home and project of each identity's, in overlay mode."""
-    one = Field(people[request.param])
-    one.policy('[workspace]\nmode = "overlay"\n')
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def users(people):
-    """One of an ordinary user's."""
-    one = Field(people["user"])
-    one.policy('[workspace]\nmode = "overlay"\n')
-    yield one
-    one.close()
 
 
 def layers(field):
@@ -221,6 +189,41 @@ def repository(field):
     field.put("file", "one\n")
     field.bare("sh", "-c", f"git init -q . && git add . && {GIT} commit -qm first")
     return field
+
+
+class TestFolders:
+    """A folder of the project's cannot be renamed in an overlay; who copies instead gets along."""
+
+    def test_the_kernel_still_refuses_what_would_let_folders_be_renamed(self, users):
+        """With `userxattr`, without which nobody but root mounts an overlay, `redirect_dir=on` is an error."""
+        places = [f"{users.folder}/{name}" for name in ("below", "upper", "work", "merged")]
+        for place in places:
+            os.makedirs(place)
+        below, upper, work, merged = places
+        users.own()
+        options = f"userxattr,redirect_dir=on,lowerdir={below},upperdir={upper},workdir={work}"
+        script = f"mount -t overlay overlay -o {options} {merged} || echo refused"
+        assert users.bare("unshare", "-Urm", "sh", "-c", script) == "refused\n"
+
+    def test_mv_copies_and_git_mv_says_why_it_cannot(self, repository):
+        repository.put("dir/sub/one", "1\n")
+        repository.bare("sh", "-c", f"git add -A && {GIT} commit -qm folder")
+        done = repository.sh(
+            "git mv dir other; echo $?; mv dir other && git add -A && git status --short; "
+            "mkdir -p new/deep; echo x > new/deep/file; mv new newer && ls newer/deep"
+        )
+        assert "Invalid cross-device link" in done.err
+        assert done.out == "128\nR  dir/sub/one -> other/sub/one\nfile\n"
+
+    def test_programs_that_rename_and_then_copy_get_along(self, field):
+        field.put("package/inner/file", "text\n")
+        done = field.python(
+            "import errno, os, shutil\n"
+            "try: os.rename('package', 'moved')\n"
+            "except OSError as error: print(errno.errorcode[error.errno])\n"
+            "shutil.move('package', 'moved'); print(os.listdir('moved'), os.path.exists('package'))"
+        )
+        assert done.out == "EXDEV\n['inner'] False\n"
 
 
 class TestGit:
