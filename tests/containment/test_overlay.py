@@ -779,3 +779,17 @@ class TestPlaces:
         for number in range(200):
             users.put(f"d{number}/x")
         assert users.sh("ls | wc -l").out.strip() == "200"
+
+
+def test_records_that_are_old_go_when_a_session_ends_and_copies_stay(users):
+    users.sh("echo changed > file")
+    users.sh("true")
+    kept, gone = (os.path.basename(one) for one in users.sessions())
+    for path in glob.glob(f"{users.state}/sessions/*/*"):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    os.unlink(f"{users.state}/pruned")
+    assert users.sh("true").code == 0
+    assert [os.path.basename(one) for one in users.sessions()][:-1] == [kept]
+    done = users.run("log", "--verify")
+    assert (done.code, gone in done.out, "1 pruned" in done.out) == (0, False, True), done
+    assert users.run("sessions", "remove", kept).code == 0

@@ -157,7 +157,9 @@ def _step(row: list[object]) -> Step:
     act, path, slot, old, new = row
     if act not in {PUT, ADD, TAKE, MODE} or not _is_slot(slot):
         raise ValueError
-    return Step(act=str(act), path=record.raw(str(path)), slot=str(slot), old=_unmarked(old), new=_unmarked(new))
+    return Step(
+        act=str(act), path=record.raw(str(path)), slot=str(slot), old=_unmarked(old), new=_unmarked(new)
+    )
 
 
 def _is_slot(slot: object) -> bool:

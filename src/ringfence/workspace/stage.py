@@ -145,7 +145,7 @@ class Stage:
         """Refuse what stands at a path now, or does not, if it is not what the session saw there."""
         before = change.before
         if status is None or before is None:
-            if status is not before:
+            if status is not None or before is not None:
                 raise moved(change.path)
             return
         kind, mode, seen = before.kind, status.st_mode, before.inode
@@ -153,7 +153,7 @@ class Stage:
             raise moved(change.path)
         if kind != LINK and before.mode != mode & 0o7777:
             raise moved(change.path)
-        if seen != (status.st_dev, status.st_ino) and seen != (0, 0):
+        if seen not in ((status.st_dev, status.st_ino), (0, 0)):
             raise moved(change.path)
         if kind != DIRECTORY and not self._seen.knows(change.path, status):
             raise moved(change.path)
@@ -319,7 +319,7 @@ class Stage:
             yield Step(ADD if before is None else PUT, path, slot, before, Mark._make(new))
 
     def _place(self, number: int) -> str:
-        """Return the folder of a slot, made for its first: in one of thousands each name is looked for long."""
+        """Return the folder of a slot, made for its first: among thousands names are found slowly."""
         place = f"{number // _PLACE}"
         if number % _PLACE == 0:
             os.mkdir(place, 0o700, dir_fd=self._site.area)
