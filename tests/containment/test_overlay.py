@@ -581,6 +581,21 @@ class TestQuota:
         assert "more than the quota of 20971520" in done.err
         assert done.seconds < 20
 
+    @pytest.mark.guarantee("L4")
+    @pytest.mark.parametrize("how", ["os.write(fd, bytes(16 << 20))", "os.posix_fallocate(fd, 0, 16 << 20)"])
+    def test_who_takes_space_as_fast_as_can_be_is_ended_before_the_disk_is_full(self, users, how):
+        users.policy('[workspace]\nmode = "overlay"\nquota = "20M"\n')
+        script = f"import os\nfor number in range(10**6):\n fd = os.open(str(number), os.O_WRONLY | os.O_CREAT)\n {how}\n os.close(fd)"
+        done = users.python(script)
+        assert (done.code, "more than the quota" in done.err) == (137, True), done
+        (copy,) = listed(users)
+        assert copy["size"] < 1 << 30
+
+    def test_what_takes_any_space_at_once_is_refused(self, users):
+        users.policy('[workspace]\nmode = "overlay"\nquota = "20M"\n')
+        done = users.sh("fallocate -l 1000000 one || echo refused")
+        assert done.out == "refused\n"
+
     def test_many_small_files_count_too(self, users):
         users.policy('[workspace]\nmode = "overlay"\nquota = "4M"\n')
         done = users.sh("i=0; while :; do : > f$i; i=$((i+1)); done")
