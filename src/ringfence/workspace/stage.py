@@ -307,23 +307,23 @@ class Stage:
 
         `plain`: how many come where a file or link stood, or nothing; folders stood where the others come.
         """
+        first = self.slots + 1
+        self.slots += len(landing)
+        self._make_places(first)
         jobs = [
-            (change, self._place(number) + self._slot(), number < plain)
-            for number, change in enumerate(landing)
+            (change, f"{number // _PLACE}/{number:07d}", number < first + plain)
+            for number, change in enumerate(landing, first)
         ]
         found = crew.shared(jobs, self._made)
         for (change, slot, _), (old, new) in zip(jobs, found, strict=True):
-            path = change.path
             before = None if old is None else Mark._make(old)
-            self._targets.setdefault(path, before)
-            yield Step(ADD if before is None else PUT, path, slot, before, Mark._make(new))
+            self._targets.setdefault(change.path, before)
+            yield Step(ADD if before is None else PUT, change.path, slot, before, Mark._make(new))
 
-    def _place(self, number: int) -> str:
-        """Return the folder of a slot, made for its first: among thousands names are found slowly."""
-        place = f"{number // _PLACE}"
-        if number % _PLACE == 0:
-            os.mkdir(place, 0o700, dir_fd=self._site.area)
-        return f"{place}/"
+    def _make_places(self, first: int) -> None:
+        """Make the folders of the slots that follow: in one folder of thousands, names are found slowly."""
+        for place in range(first // _PLACE, self.slots // _PLACE + 1):
+            os.mkdir(f"{place}", 0o700, dir_fd=self._site.area)
 
     def _made(self, jobs: "Sequence[tuple[Change, str, bool]]") -> "list[tuple[Facts | None, Facts]]":
         """Make some; return each with what it replaces."""
