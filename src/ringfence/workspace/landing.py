@@ -5,6 +5,8 @@ they are many, processes share them; each looks at once how what it moved stands
 fails, all processes have come to an end before the error is raised: who takes it all back is alone.
 """
 
+import os
+
 from ringfence.workspace import crew, settled, steps
 from ringfence.workspace.steps import ADD, PUT, Site, Step
 
@@ -41,8 +43,9 @@ def _has_folder(step: Step) -> bool:
 
 
 def _landed(site: Site, step: Step) -> "Row | None":
-    steps.move(site, step)  # `stage` has looked just now
-    status = site.at(step.path)
-    if status is None or step.new is None or not step.new.fits(status):
+    folder, name = steps.move_file(site, step)  # `stage` has looked just now
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
         return None
-    return settled.row(status)
+    return settled.row(status) if step.new is not None and step.new.fits(status) else None

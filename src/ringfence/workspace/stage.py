@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
+Job = tuple[Change, str, bool]  # what is to land, its slot, whether a file, a link or nothing stands there
 TYPES = {FILE: stat.S_IFREG, DIRECTORY: stat.S_IFDIR, LINK: stat.S_IFLNK}
 
 
@@ -48,7 +49,9 @@ def permissions(change: Change) -> int:
     Never a set-id or sticky bit that was not there before, nor new writing by everybody.
     """
     assert change.after is not None  # noqa: S101 - for the type checker
-    before = change.before.mode if change.before is not None else 0
+    if change.before is None:
+        return change.after.mode & 0o775
+    before = change.before.mode
     kept = 0o7000 if change.after.kind == DIRECTORY else 0  # a file with new content is a new file
     allowed = 0o775 | (before & (kept | 0o002))
     if change.kind == MODE:
@@ -73,9 +76,13 @@ class Stage:
         self._self = (os.geteuid(), os.getegid())
         self._began = time.monotonic()
         self.slots = 0
+        self._first: list[Step] = []
+        self._last: list[Step] = []
+        self._jobs: list[Job] = []  # the files and links that land between them
+        self._found: list[tuple[Facts | None, Facts]] = []  # of each, what it replaces and what it is
         self._source = Source(layers.upper)
         try:
-            self._steps = self._all_steps()
+            self._stage()
         except BaseException:
             self._source.close()
             raise
@@ -87,7 +94,8 @@ class Stage:
         self._source.close()
 
     def journal(self, area: str) -> Journal:
-        """Look again, then return what is to be done."""
+        """Look again, then return what is to be done: once, and best while the disk is waited for."""
+        steps = (*self._first, *self._file_steps(), *self._last)
         self._look_again()
         status = os.fstat(self._site.root)
         return Journal(
@@ -95,15 +103,15 @@ class Stage:
             workspace=self._layers.workspace,
             root=(status.st_dev, status.st_ino),
             area=area,
-            steps=tuple(self._steps),
+            steps=steps,
             whole=tuple(one.path for one in self._chosen.changes if one.path not in self._chosen.contents),
             folders=self._clean_folders(),
         )
 
     # --- the order of things -----------------------------------------------------------------
 
-    def _all_steps(self) -> list[Step]:
-        """Return all steps in order: what goes first, folders from the top, then what comes."""
+    def _stage(self) -> None:
+        """Make all that lands; put in order what goes first, folders from the top, then what comes."""
         rest: list[Change] = []
         landing: list[Change] = []
         for change in self._changes:
@@ -132,8 +140,10 @@ class Stage:
                 landing.append(change)
         leaving.sort(key=lambda step: step.path, reverse=True)  # the deepest first
         made = [self._folder_step(change) for change in coming]
-        loose, tight = self._modes(modes, made, leaving)
-        return [*loose, *going, *leaving, *made, *self._file_steps(landing, plain), *tight]
+        loose, self._last = self._modes(modes, made, leaving)
+        self._first = [*loose, *going, *leaving, *made]
+        self._jobs = self._jobs_of(landing, plain)
+        self._found = crew.shared(self._jobs, self._made)
 
     def _slot(self) -> str:
         self.slots += 1
@@ -302,20 +312,21 @@ class Stage:
         finally:
             os.close(fd)
 
-    def _file_steps(self, landing: list[Change], plain: int) -> "Iterator[Step]":
-        """Make all files and links that land, with the help of other processors where they are many.
+    def _jobs_of(self, landing: list[Change], plain: int) -> list[Job]:
+        """Return what is to be made of files and links, each with its slot.
 
         `plain`: how many come where a file or link stood, or nothing; folders stood where the others come.
         """
         first = self.slots + 1
         self.slots += len(landing)
         self._make_places(first)
-        jobs = [
+        return [
             (change, f"{number // _PLACE}/{number:07d}", number < first + plain)
             for number, change in enumerate(landing, first)
         ]
-        found = crew.shared(jobs, self._made)
-        for (change, slot, _), (old, new) in zip(jobs, found, strict=True):
+
+    def _file_steps(self) -> "Iterator[Step]":
+        for (change, slot, _), (old, new) in zip(self._jobs, self._found, strict=True):
             before = None if old is None else Mark._make(old)
             self._targets.setdefault(change.path, before)
             yield Step(ADD if before is None else PUT, change.path, slot, before, Mark._make(new))
@@ -325,7 +336,7 @@ class Stage:
         for place in range(first // _PLACE, self.slots // _PLACE + 1):
             os.mkdir(f"{place}", 0o700, dir_fd=self._site.area)
 
-    def _made(self, jobs: "Sequence[tuple[Change, str, bool]]") -> "list[tuple[Facts | None, Facts]]":
+    def _made(self, jobs: "Sequence[Job]") -> "list[tuple[Facts | None, Facts]]":
         """Make some; return each with what it replaces."""
         made = []
         statuses = self._site.look([change.path for change, *_ in jobs])

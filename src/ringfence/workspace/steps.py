@@ -200,34 +200,54 @@ def perform(site: Site, step: Step) -> None:
 def move(site: Site, step: Step) -> None:
     """Do one step without looking first; what proves to be something else goes back: Moved is raised."""
     act, path, number, old, new = step
+    if act != MODE and not _is_folder(old) and not _is_folder(new):
+        move_file(site, step)
+        return
     record.moment(f"{act} {number}")
     if act == MODE:
         _change_mode(site, step)
         return
-    slot = number.encode()
-    is_folder = (old is not None and old.is_folder) or (new is not None and new.is_folder)
-    if is_folder:
-        site.forget()  # folders are about to move
+    site.forget()  # folders are about to move
     folder, name = site.parent(path)
+    _exchange(site, step, folder, name)
+    if old is not None and old.is_folder and not _is_empty(site, number.encode()):
+        _BACK[act](site.area, number.encode(), folder, name)  # it was filled in that very moment
+        raise moved(path)
+
+
+def move_file(site: Site, step: Step) -> tuple[int, bytes]:
+    """Do one step of a file or a link, as `move` does; return the open folder and the name there."""
+    record.moment(f"{step[0]} {step[2]}")
+    folder, name = site.parent(step[1])
+    _exchange(site, step, folder, name)
+    return folder, name
+
+
+def _exchange(site: Site, step: Step, folder: int, name: bytes) -> None:
+    """Rename as the step says; what was displaced and is not what was meant goes back."""
+    act, path, number, old, _ = step
+    slot = number.encode()
     if act == ADD:
-        _add(site, step, folder, name)
+        try:
+            beneath.move(site.area, slot, folder, name)
+        except FileExistsError:
+            raise moved(path) from None
         return
     assert old is not None  # noqa: S101 - for the type checker: PUT and TAKE have one
     if act == PUT:
         beneath.exchange(folder, name, site.area, slot)
     else:
         beneath.move(folder, name, site.area, slot)
-    if not old.fits(site.slot(number)) or (is_folder and old.is_folder and not _is_empty(site, slot)):
-        back = beneath.exchange if act == PUT else beneath.move
-        back(site.area, slot, folder, name)  # it changed in that very moment
+    if not old.fits(site.slot(number)):
+        _BACK[act](site.area, slot, folder, name)  # it changed in that very moment
         raise moved(path)
 
 
-def _add(site: Site, step: Step, folder: int, name: bytes) -> None:
-    try:
-        beneath.move(site.area, step.slot.encode(), folder, name)
-    except FileExistsError:
-        raise moved(step.path) from None
+_BACK = {PUT: beneath.exchange, TAKE: beneath.move}
+
+
+def _is_folder(one: Mark | None) -> bool:
+    return one is not None and one[2] & _TYPE == stat.S_IFDIR
 
 
 def _change_mode(site: Site, step: Step) -> None:
