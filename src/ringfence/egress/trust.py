@@ -12,15 +12,18 @@ import ssl
 
 from ringfence.errors import HostError
 
+# That an authority is missing (x509_vfy.h): no issuer here or at all, a certificate that vouches for itself
+_MISSING = frozenset({2, 18, 19, 20, 21})
+
 
 class Verifying(ssl.SSLContext):
     """A context for upstreams, which always verifies."""
 
     partial = False  # whether some of the system's authorities have not been read
 
-    def complete(self) -> bool:
-        """Read what has not been read; False where nothing was left."""
-        if not self.partial:
+    def complete(self, error: ssl.SSLCertVerificationError) -> bool:
+        """Read what has not been read; False where that cannot change what a certificate did not verify for."""
+        if not self.partial or error.verify_code not in _MISSING:
             return False
         self.partial = False
         self.load_default_certs()

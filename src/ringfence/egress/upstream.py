@@ -172,7 +172,7 @@ class Upstreams:
             await stream.handshake()
         except ssl.SSLCertVerificationError as error:
             raw.close()
-            if context.complete():
+            if context.complete(error):
                 return await self._connect(scheme, host, port, context)
             raise self._untrusted(host, port, error.verify_message) from error
         except (ssl.SSLError, PeerError) as error:
