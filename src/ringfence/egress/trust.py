@@ -22,7 +22,7 @@ class Verifying(ssl.SSLContext):
     partial = False  # whether some of the system's authorities have not been read
 
     def complete(self, error: ssl.SSLCertVerificationError) -> bool:
-        """Read what has not been read; False where that cannot change what a certificate did not verify for."""
+        """Read what has not been read; False where that cannot change why it did not verify."""
         if not self.partial or error.verify_code not in _MISSING:
             return False
         self.partial = False
