@@ -60,14 +60,19 @@ class _At:
     name = "start"
     what = ""
     idmap: int | None = None
+    several = False
 
 
-def run(channel: Channel, ready: int, *, parent: int, owner: int, networked: bool) -> None:
+def run(
+    channel: Channel, ready: int, *, parent: int, owner: int, networked: bool, several: bool = False
+) -> None:
     """Be the child. Never returns. `owner` is the uid to become when started as root.
 
-    `networked` False: leave namespaces alone, bubblewrap makes them all (the fallback).
+    `networked` False: leave namespaces alone, bubblewrap makes them all (the fallback). `several`: the
+    launcher maps more identities than our own.
     """
     status = 125
+    _At.several = several
     umask = os.umask(0o022)  # what is built must be reachable for the agent, whatever the operator's umask
     owner = owner if os.geteuid() == 0 else 0  # from here on: 0 means that there is nothing to give up
     try:
@@ -119,7 +124,7 @@ def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
         uid, gid = os.geteuid(), os.getegid()
         syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
         _At.name = "uid_map"
-        _map_to_root(uid, gid)
+        _be_mapped(channel) if _At.several else _map_to_root(uid, gid)
     else:
         _At.name = "mountns"
         syscalls.unshare(syscalls.CLONE_NEWNS)
@@ -180,6 +185,17 @@ def _map_to_root(uid: int, gid: int) -> None:
             os.close(fd)
 
 
+def _be_mapped(channel: Channel) -> None:
+    syscalls.prctl(
+        syscalls.PR_SET_DUMPABLE, 1
+    )  # else /proc/self belongs to root and nobody may write the maps
+    channel.send({"identify": 1})
+    answer, _fds = channel.receive()
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+    if "identified" not in answer:
+        raise OSError(1, f"{answer.get('refused', 'the launcher')} refused")
+
+
 def _become(
     fds: tuple[int, ...],
     ready: int,
@@ -200,9 +216,14 @@ def _become(
     if order["cpus"]:
         _At.name = "cpus"
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cpus"]])
-    if owner:
+    if owner and not order["keeps_root"]:
         _At.name = "uid"
         _drop(owner, networked=networked)
+        _follow(parent)
+    if _At.several:
+        _At.name = "uid"
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
         _follow(parent)
     _At.name = "terminal"
     os.setsid()
@@ -217,13 +238,14 @@ def _mount_all(order: dict[str, object], owner: int) -> None:
     _At.name = "mounts"
     builder = Builder(
         str(order["staging"]),
-        owner=owner,
+        owner=os.geteuid() if _At.several else owner,
         idmap=_idmap(owner),
         workspace=str(order["workspace"]),
     )
     if owner:
         order["bwrap"] = builder.reach(str(order["bwrap"]))
     builder.write(str(order["entry_path"]), order["entry"], 0o555)  # type: ignore[arg-type]
+    builder.lay(order["files"])  # type: ignore[arg-type]
     hidden = order["hidden"]
     for values in order["mounts"]:  # type: ignore[attr-defined]
         mount = Mount(**values)
@@ -293,15 +315,26 @@ def _exec(order: dict[str, object], ready: int) -> None:
     folder of the host would lead out.
     """
     _close_on_exec_all()
+    if order["command"]:
+        _leave_keys_to_runtime()
     texts = [syscalls.memfd("text", content) for content in order["texts"]]  # type: ignore[attr-defined]
     filter_fd = syscalls.memfd("filter", order["filter"])  # type: ignore[arg-type]
     names = {"{root}": f"{order['staging']}/root", "{seccomp}": str(filter_fd)}
+    names["{files}"] = f"{order['staging']}/files"
     names.update({f"{{text:{number}}}": str(fd) for number, fd in enumerate(texts)})
     options = [names.get(option, option) for option in order["options"]]  # type: ignore[attr-defined]
     arguments = syscalls.memfd("options", b"".join(os.fsencode(option) + b"\0" for option in options))
     os.dup2(ready, READY_FD)
-    argv = ["bwrap", "--args", str(arguments), "--", str(order["entry_path"])]
+    argv = ["bwrap", "--args", str(arguments), "--", *(order["command"] or (str(order["entry_path"]),))]  # type: ignore[misc]
     os.execve(str(order["bwrap"]), argv, {})  # noqa: S606 - no shell, that is the point
+
+
+def _leave_keys_to_runtime() -> None:
+    """Ignore what the terminal's keys send: the runtime passes it on inside, while bubblewrap would end."""
+    import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
+
+    for number in (2, 3, 20, 21, 22):  # SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU
+        _signal.signal(number, _signal.SIG_IGN)
 
 
 def _close_on_exec_all() -> None:

@@ -72,6 +72,14 @@ class Builder:
         else:
             self._bind(mount)
 
+    def lay(self, files: tuple[tuple[str, bytes], ...]) -> None:
+        """Write files that the new root does not show: a runtime's, which works with it from outside."""
+        if files:
+            os.mkdir(f"{self._staging}/files", 0o755)
+        for name, content in files:
+            with open(f"{self._staging}/files/{name}", "xb") as file:
+                file.write(content)
+
     def reach(self, program: str) -> str:
         """Return a path by which an unprivileged user reaches a program that lies in a folder of root's.
 

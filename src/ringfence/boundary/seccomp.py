@@ -128,7 +128,7 @@ _MODES: dict[str, tuple[int | None, int | None, int, int | None]] = {
 }
 _SET_ID = 0o6000
 _MAKES_A_FILE = 0o100 | 0o20000000  # O_CREAT, O_TMPFILE: without them `mode` is left over from earlier
-_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
@@ -166,7 +166,7 @@ def assemble(arch: str, options: Options = _STRICT) -> bytes:
     """Return the filter for one architecture, ready for bubblewrap's `--seccomp`."""
     code = [
         _op(_LD_WORD, 4),
-        _op(_JEQ, _AUDIT_ARCH[arch], 1, 0),
+        _op(_JEQ, AUDIT_ARCH[arch], 1, 0),
         _op(_RET, _KILL),
         _op(_LD_WORD, 0),
     ]

@@ -97,6 +97,7 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "exit_group": (231, 94),
     "openat": (257, 56),
     "prlimit64": (302, 261),
+    "seccomp": (317, 277),
     "close_range": (436, 436),
     "landlock_create_ruleset": (444, 444),
     "landlock_add_rule": (445, 445),

@@ -57,6 +57,33 @@ def settings(names: "Iterable[str]") -> dict[str, str]:
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 
+# Variables that change what a command does: part of what an approval is bound to.
+MATTERING = (
+    *("PATH", "HOME", "SHELL", "IFS", "ENV", "BASH_ENV", "CDPATH", "PS4", "PROMPT_COMMAND", "ZDOTDIR"),
+    *("EDITOR", "VISUAL", "PAGER", "LESSOPEN", "LESSCLOSE", "MANPAGER", "BROWSER", "SUDO_ASKPASS"),
+)
+MATTERING_PREFIXES = (
+    *("LD_", "DYLD_", "GIT_", "SSH_", "PYTHON", "NODE_", "NPM_", "npm_", "RUBY", "PERL", "JAVA_", "_JAVA_"),
+    *("BASH_FUNC_", "GLIBC_", "GCONV_", "MAKE", "PIP_", "UV_", "CARGO_", "DOCKER_", "KUBE", "XDG_"),
+)
+
+
+def fingerprint() -> tuple[tuple[str, str], ...]:
+    """Return the variables that change what a command does: names, and digests of their values."""
+    from ringfence.canonical import sha256
+
+    return tuple(
+        (name, sha256(os.fsencode(value)))
+        for name, value in sorted(os.environ.items())
+        if name in MATTERING or name.startswith(MATTERING_PREFIXES)
+    )
+
+
+def account_home() -> str:
+    """Return the account's home, whatever the environment says."""
+    return _account(os.getuid())[1].rstrip("/") or "/"
+
+
 def _harmless(variables: "Iterable[tuple[str, str]]") -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, value)

@@ -48,14 +48,14 @@ def decode(data: "dict[str, Any]", kind: str) -> "tuple[dict[str, Any], list[Pro
 
 
 def shape(annotation: object) -> "tuple[str, Any]":
-    """Return how a field is written (list, rules, table, named, pairs, maybe, one), and of what."""
+    """Return how a field is written (list, rules, texts, table, named, pairs, maybe, one), and of what."""
     origin = getattr(annotation, "__origin__", None)
     if origin is tuple:
         item = annotation.__args__[0]  # type: ignore[attr-defined]
         if getattr(item, "__origin__", None) is tuple:
             return "pairs", str
         if isinstance(item, type) and issubclass(item, Struct):
-            return ("rules" if item is model.EgressRule else "named"), item
+            return {model.EgressRule: "rules", model.RuleText: "texts"}.get(item, "named"), item
         return "list", item
     if isinstance(annotation, type):
         return ("table" if issubclass(annotation, Struct) else "one"), annotation
@@ -98,6 +98,9 @@ def _field(cls: type[Struct], value: object, path: "Key", problems: list[Problem
     form = forms.FORMS[cls][name]
     if how == "list":
         return _list(form, value, path, problems)
+    if how == "texts":
+        found = _list(form, value, path, problems)
+        return _BAD if found is _BAD else tuple({"text": text} for text in found)
     if how == "pairs":
         return _pairs(forms.NAMES[cls, name], form, value, path, problems)
     if how == "maybe" and value == forms.UNLIMITED:

@@ -119,12 +119,29 @@ def _files(host: "_Host", workspace: str, overrides: Overrides) -> tuple[_File, 
                 layer, wrong = read.layer(source, cache.usable(host.cache_dir, workspace))
                 problems.extend(sorted((*wrong, *unknown_presets(source, layer)), key=read.place))
                 free = kind == "managed" or _may_widen(host, workspace, source)
-                found.append(_File(source=source, layer=layer, free=free))
+                found.append(_File(source=source, layer=_based(layer, path), free=free))
         except read.Failure as failure:
             problems.append(failure.diagnostic)
     if problems:
         raise PolicyError("the policy cannot be used", diagnostics=tuple(problems))
     return tuple(found)
+
+
+def _based(layer: "Layer", path: str) -> "Layer":
+    """Write into rules about tool calls from which folder their `/path` starts."""
+    folder = os.path.dirname(os.path.abspath(path))
+    return {
+        section: {
+            name: tuple({**one, "base": folder} for one in value) if name in _EFFECTS else value
+            for name, value in content.items()
+        }
+        if section in {"commands", "tools"}
+        else content
+        for section, content in layer.items()
+    }
+
+
+_EFFECTS = (model.ALLOW, model.ASK, model.DENY)
 
 
 def _user_file(host: "_Host") -> str:

@@ -29,6 +29,7 @@ _DECODERS = tuple(
     os.path.join(_FOLDER, name)
     for name in (
         *("conditions.py", "decode.py", "forms.py", "model.py", "parameters.py", "read.py"),
+        *("ruletext.py", "toolrules.py"),
         "../subject.py",
     )
 )

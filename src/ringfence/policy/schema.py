@@ -74,7 +74,7 @@ def _field(
     if how == "named":
         return _named(forms.NAMES[cls, name], _table(item, comments))
     form = forms.FORMS[cls][name].schema
-    if how == "list":
+    if how in {"list", "texts"}:
         return _many(form)
     if how == "pairs":
         return _named(forms.NAMES[cls, name], form)
