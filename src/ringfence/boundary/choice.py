@@ -6,6 +6,7 @@ from ringfence.policy.model import Policy
 from ringfence.value import Struct
 
 SANDBOX, GVISOR, MICROVM = "sandbox", "gvisor", "microvm"
+OTHERS = (GVISOR, MICROVM)  # that need more of a machine than its kernel
 
 
 class Choice(Struct):
