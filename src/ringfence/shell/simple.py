@@ -222,7 +222,7 @@ def _guess(call: Call) -> None:
     seen = {call.words}
     for turn in range(min(GUESSES, max(1, width))):
         words = _filled(call.words, turn)
-        if not words or words in seen:
+        if not words or words in seen or (words == call.words[:1] and not call.input.piped):
             continue
         seen.add(words)
         inner = call.state.copy()
