@@ -1,8 +1,9 @@
 """Reads compound commands: groups, loops, conditions, cases, tests, functions."""
 
 from ringfence.shell import read_heredocs, read_redirects, read_tests, read_words
-from ringfence.shell.read_expansions import NAME, NAME_START, arithmetic_end, expression
-from ringfence.shell.read_source import BREAK, DIALECT, Source
+from ringfence.shell.read_ahead import arithmetic_end
+from ringfence.shell.read_expansions import expression
+from ringfence.shell.read_source import BREAK, DIALECT, NAME, NAME_START, Source
 from ringfence.shell.syntax import Compound, Script, Text, Word
 from ringfence.value import build
 
@@ -306,7 +307,9 @@ def function(source: Source, start: int, name: Word) -> Compound:
 def _defined(source: Source, start: int, name: Word) -> Compound:
     read_heredocs.lines(source)
     only = name.parts[0] if len(name.parts) == 1 else None
-    plain = isinstance(only, Text) and not only.quoted and all(char in _NAME_CHARACTERS for char in only.value)
+    plain = (
+        isinstance(only, Text) and not only.quoted and all(char in _NAME_CHARACTERS for char in only.value)
+    )
     if not plain:
         source.problem(start, source.at, "the name of a function is not plain")
     called = "".join(part.value for part in name.parts if isinstance(part, Text))

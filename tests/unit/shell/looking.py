@@ -1,7 +1,7 @@
 """What tests of programs look with: a command line in shell words, and its effects in short.
 
-`‹x›` stands for one word that is not known, `‹x*›` for any number of them, `⟪*.c⟫` for a pattern; what stands
-before `‹` in a word is known. Words are split as a shell does, so quotes may be used.
+`«x»` stands for one word that is not known, `«x*»` for any number of them, `⟪*.c⟫` for a pattern; what stands
+before `«` in a word is known. Words are split as a shell does, so quotes may be used.
 """
 
 import shlex
@@ -12,15 +12,17 @@ from ringfence.shell.programs import look
 
 
 def word(text: str) -> Value:
-    front, mark, inner = text.partition("‹")
+    front, mark, inner = text.partition("«")
     if mark:
-        return Value(text=text, certainty=UNKNOWN, start=front, single=not inner.endswith("*›"))
+        return Value(text=text, certainty=UNKNOWN, start=front, single=not inner.endswith("*»"))
     if text.startswith("⟪"):
         return Value(text=text.strip("⟪⟫"), certainty=PATTERN)
     return Value(text=text, certainty=KNOWN)
 
 
-def look_at(line: str, *, folder: str | None = "/w", home: str | None = "/home/u", given: str | None = None) -> Effects:
+def look_at(
+    line: str, *, folder: str | None = "/w", home: str | None = "/home/u", given: str | None = None
+) -> Effects:
     words = shlex.split(line)
     return look(
         Invocation(

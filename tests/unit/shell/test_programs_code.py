@@ -32,7 +32,35 @@ def test_files_and_questions_are_clean(line):
     assert risks(line) == []
 
 
-@pytest.mark.parametrize("line", ["python3 .env", "perl .env", "ruby .env", "node .env", "bash .env", "sh -x .env", "source .env", ". .env", "php -f .env", "lua .env", "java -jar .env", "deno run .env", "vim .env", "vim -S .env", "nano .env", "ed .env", "emacs .env", "less .env", "view .env", "gdb -x .env", "bash --rcfile .env", "bash --rcfile .env -i", "psql -f .env", "node --env-file=.env x"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python3 .env",
+        "perl .env",
+        "ruby .env",
+        "node .env",
+        "bash .env",
+        "sh -x .env",
+        "source .env",
+        ". .env",
+        "php -f .env",
+        "lua .env",
+        "java -jar .env",
+        "deno run .env",
+        "vim .env",
+        "vim -S .env",
+        "nano .env",
+        "ed .env",
+        "emacs .env",
+        "less .env",
+        "view .env",
+        "gdb -x .env",
+        "bash --rcfile .env",
+        "bash --rcfile .env -i",
+        "psql -f .env",
+        "node --env-file=.env x",
+    ],
+)
 def test_files_that_are_run_or_opened_are_read(line):
     assert ".env" in reads(line)
 
@@ -77,5 +105,16 @@ def test_files_are_edited_where_they_are():
 
 
 def test_unknown_words_are_found():
-    for line in ("python3 ‹x›", "python3 -c ‹x›", "bash -c ‹x›", "bash ‹x›", "bash -‹x›", "vim ‹x›", "python3 -m ‹x›", "eval ‹x›", "node ‹x*›", "man ‹x›"):
+    for line in (
+        "python3 «x»",
+        "python3 -c «x»",
+        "bash -c «x»",
+        "bash «x»",
+        "bash -«x»",
+        "vim «x»",
+        "python3 -m «x»",
+        "eval «x»",
+        "node «x*»",
+        "man «x»",
+    ):
         assert "uncertain-argument" in risks(line), line

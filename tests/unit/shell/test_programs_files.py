@@ -26,7 +26,23 @@ def test_what_much_depends_on_is_never_for_rules(line):
     assert [one.exact for one in findings if one.risk == "critical-removal"][:1] == [False]
 
 
-@pytest.mark.parametrize("text", ['"$DIR"/', '"$DIR"/*', "$DIR/", "$DIR/*", "${DIR}/", '"${DIR}"/*', "$HOME", '"$HOME"', "$HOME/", "~/", "$(x)/", "`x`/*"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"$DIR"/',
+        '"$DIR"/*',
+        "$DIR/",
+        "$DIR/*",
+        "${DIR}/",
+        '"${DIR}"/*',
+        "$HOME",
+        '"$HOME"',
+        "$HOME/",
+        "~/",
+        "$(x)/",
+        "`x`/*",
+    ],
+)
 def test_an_empty_variable_may_make_it_the_root(text):
     from ringfence.shell.facts import UNKNOWN, Value
     from ringfence.shell.invocation import Invocation
@@ -91,15 +107,22 @@ def test_options_that_run_and_devices_are_found():
     assert "system-change" in risks("mknod x c 1 3")
     assert "editor-command" in risks("patch -e a p")
     assert "interpreter-code" in risks("rename s/a/b/ x")
-    assert "uncertain-argument" in risks("rm ‹x›")
-    assert "uncertain-argument" in risks("dd if=‹x›")
-    assert "uncertain-argument" in risks("cp a ‹x›")
-    assert "uncertain-argument" in risks("mkdir ‹x*›")
+    assert "uncertain-argument" in risks("rm «x»")
+    assert "uncertain-argument" in risks("dd if=«x»")
+    assert "uncertain-argument" in risks("cp a «x»")
+    assert "uncertain-argument" in risks("mkdir «x*»")
 
 
 @pytest.mark.parametrize(
     ("text", "folder", "path"),
-    [("a/../b", "/w", "/w/b"), ("/a//b/.", None, "/a/b"), ("../x", None, "../x"), ("/..", None, "/"), ("", "/w", "/w"), ("../../..", "/w", "/")],
+    [
+        ("a/../b", "/w", "/w/b"),
+        ("/a//b/.", None, "/a/b"),
+        ("../x", None, "../x"),
+        ("/..", None, "/"),
+        ("", "/w", "/w"),
+        ("../../..", "/w", "/"),
+    ],
 )
 def test_paths_are_resolved_by_their_spelling(text, folder, path):
     assert lexical(text, folder) == path

@@ -6,13 +6,13 @@ from looking import files, look_at, reads, risks, runs, writes
 CLEAN = [
     "find", "find .", "find . -name '*.py'", "find src -type f -name x", "find . -maxdepth 2 -not -path './.git/*' -print",
     "find . \\( -name a -o -name b \\) -print0", "find . -newer a -mtime -1", "find . -size +1M -ls", "find -L . -empty", "find . -regex '.*x'",
-    "find . ! -user root", "find a b c -iname x", "find . -printf '%p\\n'", "find -O3 . -name x", "find . -perm -u+x", "find . -name ‹x›",
+    "find . ! -user root", "find a b c -iname x", "find . -printf '%p\\n'", "find -O3 . -name x", "find . -perm -u+x", "find . -name «x»",
     "find . -newermt 2020-01-01", "find . -type f , -name x", "find . -prune -o -print", "find -H -P . -name x", "find ./⟪*⟫ -name x",
 ]  # fmt: skip
 RISKY = [
     "find . -exec touch x ;", "find . -exec touch x {} +", "find . -execdir x ;", "find . -ok x ;", "find . -okdir x ;", "find . -delete",
     "find . -name x -delete", "find . -fprint x", "find . -fprint0 x", "find . -fprintf x %p", "find . -fls x", "find . -files0-from x",
-    "find -files0-from x", "find . ‹x*› touch x ;", "find ‹x›", "find . -name ‹x*›", "find . -frobnicate", "find ⟪*⟫", "find . -name ⟪*.py⟫ -print ⟪*⟫",
+    "find -files0-from x", "find . «x*» touch x ;", "find «x»", "find . -name «x*»", "find . -frobnicate", "find ⟪*⟫", "find . -name ⟪*.py⟫ -print ⟪*⟫",
     "find . ⟪-*⟫", "find . -maxdepth 0 -exec", "find . -name a -exec a ; -exec b ;",
 ]  # fmt: skip
 

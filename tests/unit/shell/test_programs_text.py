@@ -28,8 +28,8 @@ RISKY = [
     ("ack --pager=x a", "option-runs-program"), ("fd -x rm", "find-action"), ("fd x --exec-batch rm", "find-action"),
     ("bat --pager=x a", "option-runs-program"), ("date -s x", "system-change"), ("date 010203042026", "system-change"),
     ("hostname x", "system-change"), ("base64 -o x a", "option-writes"), ("jq -f x a", None), ("split --filter=sh a", "option-runs-program"),
-    ("jq 'import \"x\" as x; .' a", "unseen-instructions"), ("cat ‹x›", "uncertain-argument"), ("grep ‹x› a", "uncertain-argument"),
-    ("sort -k ‹x*› a", "uncertain-argument"),
+    ("jq 'import \"x\" as x; .' a", "unseen-instructions"), ("cat «x»", "uncertain-argument"), ("grep «x» a", "uncertain-argument"),
+    ("sort -k «x*» a", "uncertain-argument"),
 ]  # fmt: skip
 
 
@@ -112,8 +112,8 @@ def test_programs_in_options_are_commands_too():
 
 
 def test_a_quoted_value_of_data_may_be_anything():
-    assert risks("grep -e ‹x› a") == []
-    assert risks("grep --regexp=‹x› a") == []
-    assert risks("cut -d‹x› a") == []
-    assert risks("echo ‹x*›") == []
-    assert risks("printf ‹x› ‹y*›") == []
+    assert risks("grep -e «x» a") == []
+    assert risks("grep --regexp=«x» a") == []
+    assert risks("cut -d«x» a") == []
+    assert risks("echo «x*»") == []
+    assert risks("printf «x» «y*»") == []

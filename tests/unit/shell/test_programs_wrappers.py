@@ -54,10 +54,23 @@ def test_runners_name_what_they_run_and_are_no_matter_of_wildcards(line, inner):
     assert not effects.transparent
     assert effects.runner or effects.findings
     if inner is not None:
-        assert any(one == inner or one.startswith(inner + " ⟨") or one.startswith(inner) for one in runs(line))
+        assert any(one.startswith(inner) for one in runs(line))
 
 
-@pytest.mark.parametrize("line", ["timeout --frob 5 x", "nice ‹x*› y", "nohup --frob x", "timeout ‹x› y", "stdbuf ‹x› y", "command -x y", "time -o f x", "xargs ‹x*›", "xargs --frob x"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "timeout --frob 5 x",
+        "nice «x*» y",
+        "nohup --frob x",
+        "timeout «x» y",
+        "stdbuf «x» y",
+        "command -x y",
+        "time -o f x",
+        "xargs «x*»",
+        "xargs --frob x",
+    ],
+)
 def test_a_wrapper_that_is_not_understood_is_a_runner(line):
     assert not look_at(line).transparent
 
@@ -97,7 +110,26 @@ def test_wrappers_that_change_more_say_so():
     assert reads("xargs -a .env x") == [".env"]
 
 
-@pytest.mark.parametrize(("line", "count"), [("npx tsc x", 2), ("npx -y tsc x", 3), ("uv run pytest", 3), ("poetry run a b", 3), ("docker exec a b c", 4), ("docker run --rm a b", 5), ("env a b", 0), ("sudo a", 0), ("watch a", 0), ("xargs -n1 a", 0), ("python x.py a", 2), ("python -m a b", 3), ("bash x.sh a", 2), ("bash -c x", 0), ("node a.js", 2)])
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("npx tsc x", 2),
+        ("npx -y tsc x", 3),
+        ("uv run pytest", 3),
+        ("poetry run a b", 3),
+        ("docker exec a b c", 4),
+        ("docker run --rm a b", 5),
+        ("env a b", 0),
+        ("sudo a", 0),
+        ("watch a", 0),
+        ("xargs -n1 a", 0),
+        ("python x.py a", 2),
+        ("python -m a b", 3),
+        ("bash x.sh a", 2),
+        ("bash -c x", 0),
+        ("node a.js", 2),
+    ],
+)
 def test_how_much_of_a_runner_a_rule_has_to_spell(line, count):
     assert look_at(line).literal == count
     assert look_at(line).runner

@@ -102,7 +102,7 @@ class Draft:
         """Note that a file or folder is touched; one that is not known is a finding as well."""
         if path.certainty == UNKNOWN:
             self.uncertain(path)
-        elif path.text == "-" and kind != LIST:
+        elif path.text == "-" and kind == READ:
             return
         self.accesses.append(
             build(

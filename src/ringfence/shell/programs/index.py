@@ -3,7 +3,8 @@
 _FAMILIES = {
     "archives": """tar bsdtar gtar star zip zipcloak zipnote unzip zipinfo 7z 7za 7zr 7zz rar unrar arj lha
     unar cpio gzip gunzip bzip2 bunzip2 xz unxz lzma unlzma zstd unzstd lz4 unlz4 brotli
-    compress uncompress pigz lzop ar ranlib dpkg-deb""",
+    compress uncompress pigz lzop zcat gzcat bzcat xzcat zstdcat lzcat lz4cat zstdmt ar
+    ranlib dpkg-deb""",
     "awk": "awk gawk mawk nawk original-awk goawk igawk",
     "changers": """cp gcp mv ln install rm grm rmdir trash trash-put srm unlink link mkdir mktemp mkfifo
     mknod touch truncate shred tee sponge chmod chown chgrp dd split csplit patch rename
@@ -46,8 +47,8 @@ _FAMILIES = {
     toe units uuidgen pwgen date gdate tr seq hostname""",
     "readers": """md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum b3sum cksum sum shasum md5
     crc32 cat tac rev head tail wc od hexdump hd xxd strings base64 base32 basenc diff
-    colordiff cmp diff3 sdiff file stat du df readlink realpath ls dir vdir gls tree zcat
-    gzcat bzcat xzcat zstdcat lzcat zcmp zdiff bat batcat""",
+    colordiff cmp diff3 sdiff file stat du df readlink realpath ls dir vdir gls tree zcmp
+    zdiff bzdiff xzdiff bat batcat""",
     "remote": """ssh autossh mosh dbclient scp sftp pscp rsync nc ncat netcat socat dig drill kdig delv
     ping ping6 fping arping host nslookup traceroute tracepath mtr whois finger resolvectl
     openssl ftp lftp tftp telnet ncftp smbclient mail mailx sendmail mutt msmtp swaks""",

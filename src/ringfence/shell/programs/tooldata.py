@@ -196,9 +196,7 @@ TOOLS: tuple[tuple[str, Manager], ...] = (
         "nox tox doit",
         Manager(
             values="-e -s -k -t -f -c -p -d --dir --workdir",
-            risky={
-                "takes its tasks from another place": "-f --noxfile -c --conf --workdir --dir --cwd --root -x --override"
-            },
+            risky={"takes its tasks from elsewhere": "-f --noxfile -c --conf --workdir --dir --root -x"},
             clusters="-f -c",
         ),
     ),

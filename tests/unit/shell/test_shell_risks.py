@@ -19,7 +19,10 @@ def found(text, shell):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.xfail(reason="no second reading yet")) if name in LATER else name for name in NAMES],
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason="no second reading yet")) if name in LATER else name
+        for name in NAMES
+    ],
 )
 def test_the_example_has_the_risk_and_its_twin_has_not(name):
     risk = risks.risk(name)
@@ -46,6 +49,12 @@ def test_every_risk_that_programs_name_has_a_file():
         if file.endswith(".py"):
             with open(os.path.join(PROGRAMS, file), encoding="utf-8") as source:
                 text = source.read()
-            named |= set(re.findall(r'"risk:([a-z-]+)', text)) | set(re.findall(r'finding\(\s*"([a-z-]+)"', text))
-            named |= set(re.findall(r'^\s*\("([a-z]+-[a-z]+|opener|pager|scheduler|publishes|runner)", "[a-z]+ ', text, re.M))
+            named |= set(re.findall(r'"risk:([a-z-]+)', text)) | set(
+                re.findall(r'finding\(\s*"([a-z-]+)"', text)
+            )
+            named |= set(
+                re.findall(
+                    r'^\s*\("([a-z]+-[a-z]+|opener|pager|scheduler|publishes|runner)", "[a-z]+ ', text, re.MULTILINE
+                )
+            )
     assert named - set(NAMES) == set()

@@ -68,17 +68,17 @@ def test_long_names_may_have_one_dash():
     assert given("-in", "x", "-out=y", "-oz", table=table)[0] == [("in", "x"), ("out", "y"), ("o", "z")]
 
 
-@pytest.mark.parametrize("text", ["‹x›", "‹x*›", "-‹x›", "--‹x›", "--output‹x›", "a‹x*›", "-a‹x›"])
+@pytest.mark.parametrize("text", ["«x»", "«x*»", "-«x»", "--«x»", "--output«x»", "a«x*»", "-a«x»"])
 def test_an_unknown_word_that_may_be_an_option_is_unsure(text):
     assert read(TABLE, (word(text),)).unsure
 
 
-@pytest.mark.parametrize("words", [["--number=‹x›"], ["-n‹x›"], ["-n", "‹x›"], ["a‹x›"], ["--", "‹x›"]])
+@pytest.mark.parametrize("words", [["--number=«x»"], ["-n«x»"], ["-n", "«x»"], ["a«x»"], ["--", "«x»"]])
 def test_an_unknown_word_that_cannot_be_an_option_is_not(words):
     assert not read(TABLE, tuple(map(word, words))).unsure
 
 
-@pytest.mark.parametrize("words", [["-n", "‹x*›"], ["--number=‹x*›"], ["-n", "⟪*⟫"]])
+@pytest.mark.parametrize("words", [["-n", "«x*»"], ["--number=«x*»"], ["-n", "⟪*⟫"]])
 def test_a_value_that_may_be_several_words_is_unsure(words):
     assert read(TABLE, tuple(map(word, words))).unsure
 
