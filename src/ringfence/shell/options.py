@@ -59,7 +59,7 @@ class Table:
         "_long", "_roles", "_short", "closed", "numbers", "operands", "permute", "risky", "single", "tree",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0917 - a declaration, read by name
+    def __init__(
         self,
         roles: "Mapping[str, str] | None" = None,
         *,
@@ -155,7 +155,14 @@ class Parsed:
 
 def value_of(text: str, span: "tuple[int, int]", certainty: str = KNOWN) -> Value:
     """Return a value; faster than `Value(…)`."""
-    fields = {"text": text, "certainty": certainty, "span": span, "start": "", "single": True, "candidates": ()}
+    fields = {
+        "text": text,
+        "certainty": certainty,
+        "span": span,
+        "start": "",
+        "single": True,
+        "candidates": (),
+    }
     return build(Value, fields)
 
 
@@ -225,6 +232,8 @@ def _long(table: Table, parsed: Parsed, arguments: "Sequence[Value]", at: int) -
     word = arguments[at - 1]
     dashes = 2 if word.text.startswith("--") else 1
     name, equals, _ = word.text[dashes:].partition("=")
+    if table.single and not equals and ":" in name:  # `-javaagent:x`
+        name, equals, _ = name.partition(":")
     option = table.long(name) or (table.letters().get(name) if table.single else None)
     if option is None and table.single and dashes == 1:
         return _cluster(table, parsed, arguments, at)

@@ -7,7 +7,7 @@ given by what began it: `then`, `fi`, `)`, … Whatever cannot stand where it st
 from ringfence.shell import read_compounds, read_heredocs, read_redirects, read_words
 from ringfence.shell.read_expansions import NAME, NAME_START, closing_bracket
 from ringfence.shell.read_source import BREAK, DIALECT, Source
-from ringfence.shell.syntax import Assignment, Compound, Pipeline, Script, Simple, Step, Text, Word
+from ringfence.shell.syntax import Assignment, Compound, Pipeline, Script, Simple, Step, Word
 from ringfence.value import build
 
 TYPE_CHECKING = False

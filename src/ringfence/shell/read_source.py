@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ringfence.shell.syntax import Redirect, Span
+    from ringfence.shell.syntax import Span
 
 DEEPEST = 50  # nested structures of any kind; ten frames each stay far below Python's own limit
 _END = "\0\0\0\0"  # behind the text, so that nobody has to look whether there is a next character

@@ -9,7 +9,6 @@ from ringfence.shell.facts import (
     DELETE,
     KNOWN,
     LIST,
-    PATTERN,
     READ,
     UNKNOWN,
     WRITE,
@@ -26,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-OPERAND, OPTION = "operand", "option"
+OPERAND, OPTION, IN_PLACE = "operand", "option", "in-place"
 NOWHERE = frozenset({"-", "/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/full"})
 _KINDS = {"read": READ, "write": WRITE, "out": WRITE, "list": LIST, "delete": DELETE}
 
@@ -103,7 +102,7 @@ class Draft:
         """Note that a file or folder is touched; one that is not known is a finding as well."""
         if path.certainty == UNKNOWN:
             self.uncertain(path)
-        elif path.text == "-" and kind != LIST:
+        elif path.text == "-" and kind == READ:
             return
         self.accesses.append(
             build(
@@ -174,7 +173,7 @@ class Draft:
                 self._option(one.role, one.word, one.value, tree=tree)
         if table.operands:
             self.each(parsed.operands, table.operands, tree=tree)
-        if parsed.strange:
+        if parsed.strange and (table.risky or table.operands != "data"):
             self.complete = False
             if table.closed:
                 for word in parsed.strange:
@@ -227,4 +226,3 @@ class Draft:
         self.finding("interpreter-code", f"runs {language} that stands in its arguments", value or word)
         if value is not None and value.certainty != KNOWN:
             self.uncertain(value)
-

@@ -1,19 +1,24 @@
-"""Container engines, clusters, clouds and code forges: their command lines act somewhere else.
+"""Container engines and clusters: their command lines act somewhere else.
 
 What they do there is for rules to say (`kubectl get *`); what is found here is what reaches back into this
-machine or to another one: mounts, other sockets and contexts, commands run in containers, keys.
+machine or to another one: mounts, other sockets and contexts, commands run in containers.
 """
 
 from ringfence.shell.facts import KNOWN, READ, WRITE, Value
 from ringfence.shell.options import Parsed, Table, part
 from ringfence.shell.programs.draft import OPTION, Draft
 
-_GLOBAL = "-H --host -c --context --config -l --log-level --tlscacert --tlscert --tlskey --url --connection --identity -n --namespace --root --runroot"
-_DOCKER_ELSEWHERE = frozenset("-H --host -c --context --config --url --connection --identity --tlscacert --tlscert --tlskey --root --runroot --storage-opt --hooks-dir --conmon --runtime -r --remote".split())
+_GLOBAL = """-H --host -c --context --config -l --log-level --tlscacert --tlscert --tlskey --url
+--connection --identity -n --namespace --root --runroot"""
+_DOCKER_ELSEWHERE = frozenset(
+    """-H --host -c --context --config --url --connection --identity --tlscacert --tlscert --tlskey --root
+    --runroot --storage-opt --hooks-dir --conmon --runtime -r --remote""".split()
+)
 _RUN = Table(
     {
         "": """d detach i interactive t tty rm init P publish-all read-only no-healthcheck sig-proxy
-        disable-content-trust oom-kill-disable q quiet it no-deps T build service-ports use-aliases remove-orphans
+        disable-content-trust oom-kill-disable q quiet it no-deps T build service-ports use-aliases
+        remove-orphans
         replace tls-verify rmi no-hosts""",
         "data=": """name e env w workdir u user p publish network net h hostname entrypoint l label m memory c
         cpus cpu-shares cpu-period cpu-quota cpuset-cpus memory-swap restart stop-signal stop-timeout platform
@@ -46,7 +51,8 @@ _BUILD = Table(
 )
 _DOCKER_QUIET = frozenset(
     """ps images info version inspect logs stats top port diff history search events df ls list config
-    wait help image container volume network system context compose buildx manifest pod machine scout""".split()
+    wait help image container volume network system context compose buildx manifest pod machine
+    scout""".split()
 )
 
 
@@ -57,7 +63,9 @@ def _docker(draft: Draft) -> None:
     while 0 <= at < len(words) and words[at].text.startswith("-") and words[at].certainty == KNOWN:
         name, equals, _ = words[at].text.partition("=")
         if name in _DOCKER_ELSEWHERE or words[at].text[:2] == "-H":
-            draft.finding("container-engine", "commands another engine, or this one by other settings", words[at])
+            draft.finding(
+                "container-engine", "commands another engine, or this one by other settings", words[at]
+            )
         at += 2 if name in _GLOBAL.split() and not equals else 1
     if at >= len(words):
         return
@@ -92,7 +100,16 @@ def _inner(draft: Draft, words: tuple[Value, ...], at: int) -> tuple[int, str]:
     while place < len(words) and words[place].text.startswith("-"):
         text = words[place].text
         name, equals, _ = text.partition("=")
-        takes = name in {"-f", "--file", "-p", "--project-name", "--env-file", "--profile", "--project-directory", "--builder"}
+        takes = name in {
+            "-f",
+            "--file",
+            "-p",
+            "--project-name",
+            "--env-file",
+            "--profile",
+            "--project-directory",
+            "--builder",
+        }
         if name in {"-f", "--file", "--env-file"}:
             value = part(words[place], len(name) + 1) if equals else None
             value = value or (words[place + 1] if place + 1 < len(words) else None)
@@ -142,7 +159,20 @@ def _mount(draft: Draft, value: Value) -> None:
         return  # a named volume
     path = Value(text=source, span=value.span)
     draft.touch(READ if readonly else WRITE, path, OPTION, tree=True)
-    if source.rstrip("/") in {"", "/var/run", "/run", "/etc", "/proc", "/sys", "/dev", "/root", "/home", "/boot", "/usr", "/var"} or source.endswith(".sock"):
+    if source.rstrip("/") in {
+        "",
+        "/var/run",
+        "/run",
+        "/etc",
+        "/proc",
+        "/sys",
+        "/dev",
+        "/root",
+        "/home",
+        "/boot",
+        "/usr",
+        "/var",
+    } or source.endswith(".sock"):
         draft.finding("container-engine", "mounts a part of this machine that is more than a project", value)
 
 
@@ -161,7 +191,26 @@ def _other(draft: Draft, verb: str, word: Value, rest: tuple[Value, ...]) -> Non
     for value in rest:
         if value.certainty != KNOWN:
             draft.uncertain(value)
-    if verb in {"push", "login", "logout", "tag", "commit", "swarm", "stack", "service", "node", "plugin", "secret", "trust", "import", "load", "update", "rename", "unshare", "machine"}:
+    if verb in {
+        "push",
+        "login",
+        "logout",
+        "tag",
+        "commit",
+        "swarm",
+        "stack",
+        "service",
+        "node",
+        "plugin",
+        "secret",
+        "trust",
+        "import",
+        "load",
+        "update",
+        "rename",
+        "unshare",
+        "machine",
+    }:
         draft.finding("container-engine", "changes something outside this boundary", word)
     if verb in {"save", "export"}:
         for at, value in enumerate(rest):
@@ -173,9 +222,13 @@ def _other(draft: Draft, verb: str, word: Value, rest: tuple[Value, ...]) -> Non
 
 _KUBE = Table(
     {
-        "": "A all-namespaces w watch R recursive i stdin t tty o-x all force it previous p f-follow show-labels no-headers follow h help quiet",
-        "data=": "n namespace l selector o output field-selector c container since tail replicas timeout for sort-by image port type target-port v template chunk-size limit user cluster as as-group field-manager dry-run request-timeout grace-period",
-        "elsewhere=": "kubeconfig context s server token certificate-authority client-key client-certificate tls-server-name password username cache-dir",
+        "": """A all-namespaces w watch R recursive i stdin t tty o-x all force it previous p f-follow
+        show-labels no-headers follow h help quiet""",
+        "data=": """n namespace l selector o output field-selector c container since tail replicas timeout
+        for sort-by image port type target-port v template chunk-size limit user cluster as as-group
+        field-manager dry-run request-timeout grace-period""",
+        "elsewhere=": """kubeconfig context s server token certificate-authority client-key
+        client-certificate tls-server-name password username cache-dir""",
         "elsewhere": "insecure-skip-tls-verify",
         "file=": "f filename k kustomize from-file values patch-file set-file from-env-file",
     },
@@ -213,90 +266,23 @@ def _kubectl(draft: Draft) -> None:
         draft.finding("container-engine", "opens the cluster to this machine")
     elif verb in {"edit", "plugin", "krew"}:
         draft.finding("opener", "opens an editor or runs another program")
-    elif verb == "config" and len(parsed.operands) > 1 and parsed.operands[1].text not in {"view", "get-contexts", "current-context", "get-clusters", "get-users"}:
+    elif (
+        verb == "config"
+        and len(parsed.operands) > 1
+        and parsed.operands[1].text
+        not in {"view", "get-contexts", "current-context", "get-clusters", "get-users"}
+    ):
         draft.finding("container-engine", "changes which cluster is commanded")
     elif verb == "cp":
         _copies(draft, tuple(parsed.operands[1:]))
 
 
-_CLOUD_ELSEWHERE = ("--endpoint-url", "--profile-file", "--ca-bundle", "--cli-input-json", "--cli-input-yaml", "--config", "--configuration", "--flags-file", "--impersonate-service-account", "--access-token-file", "--hostname", "--no-verify-ssl")
-_KEYRINGS = frozenset("vault op bw pass gopass gpg gpg2 age sops ssh-keygen ssh-add ssh-agent ssh-copy-id keyring secret-tool".split())
-_KEYS = frozenset("login logout token auth get-login-password get-session-token print-access-token print-identity-token configure configure-docker secrets get-secret-value get-credentials credential access-token assume-role export-credentials setup-git".split())
-
-
-def _cloud(draft: Draft) -> None:
-    """Read command lines of clouds and forges: files named with `file://` or `@`, keys, other endpoints."""
-    for at, word in enumerate(draft.arguments):
-        text = word.text
-        if word.certainty != KNOWN:
-            draft.uncertain(word)
-        elif text.startswith(_CLOUD_ELSEWHERE):
-            draft.finding("container-engine", "commands another service, or by other settings", word)
-        elif text.startswith(("file://", "fileb://")):
-            draft.read(part(word, text.index("//") + 2))
-        elif text.startswith("@") and len(text) > 1 and "/" not in text[:2]:
-            draft.read(part(word, 1))
-        elif "=@" in text:
-            draft.read(part(word, text.index("=@") + 2))
-        elif "://" in text:
-            draft.endpoint(word)
-        elif text.startswith(("./", "../", "/", "~")) and at > 0:
-            draft.read(word)
-        elif draft.program in _KEYRINGS and not text.startswith("-"):
-            draft.read(word)
-    _keys(draft)
-    _forge(draft)
-
-
-def _keys(draft: Draft) -> None:
-    operands = [word for word in draft.arguments if not word.text.startswith("-")]
-    if draft.program in _KEYRINGS and not any(word.text in {"--version", "--help"} for word in draft.arguments):
-        draft.finding("publishes", "deals with keys")
-        return
-    for word in operands[:3]:
-        if word.text in _KEYS:
-            draft.finding("publishes", "deals with the keys of an account", word)
-            return
-
-
-def _forge(draft: Draft) -> None:
-    """Note what `gh` and `glab` run or open: aliases, extensions, a browser, an editor, any API call."""
-    verbs = [word for word in draft.arguments if not word.text.startswith("-")]
-    if draft.program not in {"gh", "glab", "hub", "tea"} or not verbs:
-        return
-    head = verbs[0].text
-    if head in {"alias", "extension", "ext", "extensions", "config"}:
-        quiet = len(verbs) > 1 and verbs[1].text in {"list", "get", "ls", "search"}
-        if not quiet:
-            draft.finding("package-settings", "changes what its own commands run", verbs[0])
-    elif head in {"browse"} or any(word.text in {"-w", "--web"} for word in draft.arguments):
-        draft.finding("opener", "opens a browser")
-    elif head in {"codespace", "cs"}:
-        draft.finding("remote-shell", "", verbs[0])
-    elif head == "api":
-        for at, word in enumerate(draft.arguments):
-            if word.text == "--input" and at + 1 < len(draft.arguments):
-                draft.read(draft.arguments[at + 1], OPTION)
-
-
-def _terraform(draft: Draft) -> None:
-    """Read `terraform` and its kin: plugins and provisioners run with what they are given."""
-    draft.complete = False
-    verbs = [word for word in draft.arguments if not word.text.startswith("-")]
-    for word in draft.arguments:
-        if word.certainty != KNOWN:
-            draft.uncertain(word)
-        elif word.text.startswith(("-chdir", "--chdir", "-plugin-dir", "-backend-config", "--vault", "-e=@", "--become-method", "--connection", "-M", "--module-path")):
-            draft.finding("option-runs-program", "takes plugins, settings or its folder from elsewhere", word)
-        elif "/" in word.text and not word.text.startswith("-"):
-            draft.read(word)
-    if verbs and verbs[0].text in {"console", "login", "logout"}:
-        draft.finding("publishes", "deals with the keys of an account", verbs[0])
-
-
 PROGRAMS = {
-    **dict.fromkeys(("docker", "podman", "nerdctl", "docker-compose", "podman-compose", "buildah", "finch"), _docker),
-    **dict.fromkeys(("kubectl", "oc", "helm", "k3s", "k9s", "kustomize", "minikube", "kind", "k3d", "argocd", "istioctl"), _kubectl),
-    **dict.fromkeys(("aws", "gcloud", "gsutil", "bq", "az", "gh", "glab", "hub", "tea", "doctl", "heroku", "fly", "flyctl", "vercel", "netlify", "wrangler", "firebase", "ibmcloud", "oci", "linode-cli", "hcloud", "rclone", "s3cmd", "mc", "vault", "op", "bw", "pass", "gopass", "gpg", "gpg2", "age", "sops", "ssh-keygen", "ssh-add", "ssh-agent", "ssh-copy-id", "keyring", "secret-tool"), _cloud),
-    **dict.fromkeys(("terraform", "tofu", "terragrunt", "pulumi", "ansible", "ansible-playbook", "packer", "vagrant", "chef", "puppet", "salt"), _terraform),
+    **dict.fromkeys(
+        ("docker", "podman", "nerdctl", "docker-compose", "podman-compose", "buildah", "finch"), _docker
+    ),
+    **dict.fromkeys(
+        ("kubectl", "oc", "helm", "k3s", "k9s", "kustomize", "minikube", "kind", "k3d", "argocd", "istioctl"),
+        _kubectl,
+    ),
 }

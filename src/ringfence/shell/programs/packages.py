@@ -6,8 +6,11 @@ another folder or another configuration into it, and a runner such as `npx` that
 """
 
 from ringfence.shell.facts import KNOWN, Value
+from ringfence.shell.options import part
 from ringfence.shell.programs.draft import OPTION, Draft
-from ringfence.shell.programs.packagedata import BUILDERS, MANAGERS, Manager
+from ringfence.shell.programs.managers import Manager
+from ringfence.shell.programs.packagedata import MANAGERS
+from ringfence.shell.programs.tooldata import TOOLS
 from ringfence.shell.programs.wrappers import INPUT
 
 TYPE_CHECKING = False
@@ -26,7 +29,7 @@ def _manager(draft: Draft, manager: Manager) -> None:
     """Read a program whose first operand is a verb, with options anywhere."""
     words = draft.arguments
     verb, at = _verb(words, manager)
-    end = _options(draft, words, manager, runs=verb is not None and verb.text in manager.runs)
+    end = _options(draft, words, manager)
     if verb is None:
         return
     if at > 0:
@@ -39,13 +42,30 @@ def _manager(draft: Draft, manager: Manager) -> None:
         draft.finding(risk, reason, verb)
     if verb.text in manager.runs:
         _runs(draft, words, at, manager)
-    elif verb.text in manager.reads:
-        draft.each([word for word in words[at + 1 : end] if not word.text.startswith("-")], "read")
-    elif verb.text in manager.writes:
-        draft.each([word for word in words[at + 1 : end] if not word.text.startswith("-")], "out")
+    for word in words[at:end] if manager.assigns else ():
+        _assigned(draft, word)
     for word in words[at + 1 : end]:
         if word.certainty == KNOWN and "://" in word.text and not word.text.startswith("-"):
             draft.endpoint(word)
+
+
+_PROGRAMS = frozenset(
+    """SHELL .SHELLFLAGS MAKE MAKEFLAGS GNUMAKEFLAGS MAKEFILES CC CXX CPP LD AR AS NM RANLIB STRIP FC LEX
+    YACC PYTHON
+    PERL INSTALL RM CARGO GO NODE NPM MAKESHELL MFLAGS OBJCOPY PKG_CONFIG""".split()
+)
+
+
+def _assigned(draft: Draft, word: Value) -> None:
+    """Note a variable of make's that names a program, or that make is to evaluate."""
+    name, equals, value = word.text.partition("=")
+    if not equals or word.text.startswith("-"):
+        return
+    if name.rstrip(":+?!") in _PROGRAMS:
+        draft.finding("option-runs-program", "", word)
+        draft.scripts.append(part(word, len(name) + 1))
+    elif name.endswith("!") or "$(" in value or "${" in value:
+        draft.finding("interpreter-code", "evaluates what a variable is set to", word)
 
 
 def _verb(words: "Sequence[Value]", manager: Manager) -> tuple[Value | None, int]:
@@ -58,7 +78,7 @@ def _verb(words: "Sequence[Value]", manager: Manager) -> tuple[Value | None, int
     return None, at
 
 
-def _options(draft: Draft, words: "Sequence[Value]", manager: Manager, *, runs: bool) -> int:
+def _options(draft: Draft, words: "Sequence[Value]", manager: Manager) -> int:
     """Note options that matter, wherever they stand before `--`; return where they end."""
     at = 0
     while at < len(words):
@@ -69,8 +89,6 @@ def _options(draft: Draft, words: "Sequence[Value]", manager: Manager, *, runs: 
                 draft.uncertain(word)
             continue
         text = word.text
-        if text == "--" and not runs:
-            return at - 1
         if text == "--":
             return at - 1
         name, equals, _ = text.partition("=")
@@ -88,29 +106,35 @@ def _options(draft: Draft, words: "Sequence[Value]", manager: Manager, *, runs: 
 
 
 def _runs(draft: Draft, words: "Sequence[Value]", at: int, manager: Manager) -> None:
-    """Note what a runner runs: its first operand and all that follows; `-c` is a text for a shell."""
-    verb = words[at]
+    """Note what a runner runs: what stands behind `--`, behind `-c`, or from its first operand on."""
     place = at + 1
-    if verb.text in manager.direct:  # the verb itself is the command: `npx tsc`
-        place = at
-    while place < len(words) and words[place].text.startswith("-") and words[place].certainty == KNOWN:
-        text = words[place].text
-        name, equals, _ = text.partition("=")
-        if name in manager.scripts:
-            value = Value(text=text[len(name) + 1 :], span=words[place].span) if equals else None
-            if value is None and place + 1 < len(words):
-                value = words[place + 1]
-            if value is not None:
-                draft.script(value)
-            draft.runner = True
+    if words[at].text == "tool":  # `uv tool run x`
+        if place >= len(words) or words[place].text != "run":
             return
-        place += 2 if text in manager.values else 1
-        if text == "--":
-            break
+        place += 1
     draft.runner = True
+    ends = next((here for here in range(place, len(words)) if words[here].text == "--"), -1)
+    texts = _scripts(draft, words[place : ends if ends >= 0 else len(words)], manager)
+    place = _first(words, manager, place) + manager.skips if ends < 0 else ends + 1
     if place < len(words):
-        draft.literal = place + 2
+        draft.literal = 0 if texts else place + 2
         draft.run(words[place:])
+
+
+def _scripts(draft: Draft, words: "Sequence[Value]", manager: Manager) -> bool:
+    """Note texts for a shell behind options such as `-c`, and say whether there are any."""
+    found = False
+    for at, word in enumerate(words):
+        name, equals, text = word.text.partition("=")
+        if name not in manager.scripts:
+            continue
+        found = draft.runner = True
+        if equals:
+            draft.script(part(word, len(word.text) - len(text)))
+        elif at + 1 < len(words):
+            draft.script(words[at + 1])
+            draft.run(words[at + 1 :] if len(words) > at + 2 else ())
+    return found
 
 
 def _direct(manager: Manager) -> "object":
@@ -118,25 +142,19 @@ def _direct(manager: Manager) -> "object":
 
     def look(draft: Draft) -> None:
         words = draft.arguments
-        _options(draft, words[: _first(words, manager) + 1], manager, runs=True)
+        _options(draft, words[: _first(words, manager) + 1], manager)
         place = _first(words, manager)
-        for at, word in enumerate(words[:place]):
-            name, equals, _ = word.text.partition("=")
-            if name in manager.scripts:
-                value = Value(text=word.text[len(name) + 1 :], span=word.span) if equals else None
-                value = value or (words[at + 1] if at + 1 < len(words) else None)
-                if value is not None:
-                    draft.script(value)
+        texts = _scripts(draft, words[:place], manager)
         if place < len(words):
             draft.runner = True
-            draft.literal = place + 2
+            draft.literal = 0 if texts else place + 2
             draft.run(words[place:])
 
     return look
 
 
-def _first(words: "Sequence[Value]", manager: Manager) -> int:
-    at = 0
+def _first(words: "Sequence[Value]", manager: Manager, at: int = 0) -> int:
+    """Return the place of the first operand."""
     while at < len(words) and words[at].text.startswith("-") and words[at].certainty == KNOWN:
         if words[at].text == "--":
             return at + 1
@@ -144,4 +162,8 @@ def _first(words: "Sequence[Value]", manager: Manager) -> int:
     return at
 
 
-PROGRAMS = {name: (_direct(one) if one.alone else _look(one)) for names, one in (*MANAGERS, *BUILDERS) for name in names.split()}
+PROGRAMS = {
+    name: (_direct(one) if one.alone else _look(one))
+    for names, one in (*MANAGERS, *TOOLS)
+    for name in names.split()
+}

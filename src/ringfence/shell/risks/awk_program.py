@@ -1,7 +1,7 @@
 """An awk program does more than print.
 
-`awk` is a programming language: `system()`, pipes, redirections, sockets, extensions. What is not surely harmless is
-not harmless (GTFOBins: awk).
+`awk` is a programming language: `system()`, pipes, redirections, sockets, extensions. What is not surely
+harmless is not harmless (GTFOBins: awk).
 """
 
 NAME = "awk-program"

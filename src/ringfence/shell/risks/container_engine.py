@@ -1,7 +1,7 @@
 """A container engine or cluster acts outside this boundary.
 
-Who commands a container engine commands the machine: mounts of `/`, privileged containers, other sockets and contexts
-(`docker -H`). In a cluster it is somebody else's machine.
+Who commands a container engine commands the machine: mounts of `/`, privileged containers, other sockets
+and contexts (`docker -H`). In a cluster it is somebody else's machine.
 """
 
 NAME = "container-engine"

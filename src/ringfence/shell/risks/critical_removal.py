@@ -1,7 +1,7 @@
 """A folder that much else depends on would go.
 
-The root, what lies directly in it, home folders, the working directory and what holds it are never a matter of rules;
-nor is a path that an empty variable turns into one of them: `rm -rf "$BUILD"/`.
+The root, what lies directly in it, home folders, the working directory and what holds it are never a
+matter of rules; nor is a path that an empty variable turns into one of them: `rm -rf "$BUILD"/`.
 """
 
 NAME = "critical-removal"

@@ -1,7 +1,7 @@
 """find does more than find.
 
-`find` runs (`-exec`, `-execdir`, `-ok`), deletes (`-delete`) and writes (`-fprint`, `-fls`) what its expression says
-(CVE-2026-24887).
+`find` runs (`-exec`, `-execdir`, `-ok`), deletes (`-delete`) and writes (`-fprint`, `-fls`) what its
+expression says (CVE-2026-24887).
 """
 
 NAME = "find-action"

@@ -1,8 +1,8 @@
 """git is given settings, or changes them.
 
-Global options and settings of git's can name programs: `-c core.pager=…`, `-c alias.x='!…'`, `--config-env`,
-`--exec-path`, and `git config` writes the same for good (GHSA-xq4m-mc3c-vvg3). Only options that surely name nothing
-are let pass.
+Global options and settings of git's can name programs: `-c core.pager=…`, `-c alias.x='!…'`,
+`--config-env`, `--exec-path`, and `git config` writes the same for good (GHSA-xq4m-mc3c-vvg3). Only
+options that surely name nothing are let pass.
 """
 
 NAME = "git-option"

@@ -1,7 +1,7 @@
 """git works in another repository.
 
-A repository is code: its configuration names hooks, a file system monitor, filters, a pager. `git -C evil status`
-runs what `evil/.git/config` says (GHSA-ph6w-f82w-28w6 and its kin).
+A repository is code: its configuration names hooks, a file system monitor, filters, a pager. `git -C evil
+status` runs what `evil/.git/config` says (GHSA-ph6w-f82w-28w6 and its kin).
 """
 
 NAME = "git-other-repository"

@@ -1,7 +1,7 @@
 """A pattern may turn into an option.
 
-A pattern becomes the names of files, and a file may be called `--compress-program=sh` or `-exec`. The shell does not
-tell options from names.
+A pattern becomes the names of files, and a file may be called `--compress-program=sh` or `-exec`. The
+shell does not tell options from names.
 """
 
 NAME = "glob-option"

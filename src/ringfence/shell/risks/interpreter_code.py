@@ -1,7 +1,7 @@
 """Code is run that is not read here.
 
-Code of another language stands in the arguments or comes from standard input (`python -c`, `node -e`, `eval`): it can
-do whatever the language can, and nothing here reads it.
+Code of another language stands in the arguments or comes from standard input (`python -c`, `node -e`,
+`eval`): it can do whatever the language can, and nothing here reads it.
 """
 
 NAME = "interpreter-code"

@@ -1,7 +1,7 @@
 """Something is opened with whatever program there is.
 
-`xdg-open`, `open` and their kin start whatever program the desktop has for a file or address, outside of the session
-and of what rules see.
+`xdg-open`, `open` and their kin start whatever program the desktop has for a file or address, outside of
+the session and of what rules see.
 """
 
 NAME = "opener"

@@ -1,7 +1,7 @@
 """A program that reads is told to write.
 
-An option of a program that reads has it write a file: `sort -o`, `curl -o`, `git diff --output`, `history -a`,
-`uniq IN OUT`. Rules for such a program were written for reading.
+An option of a program that reads has it write a file: `sort -o`, `curl -o`, `git diff --output`, `history
+-a`, `uniq IN OUT`. Rules for such a program were written for reading.
 """
 
 NAME = "option-writes"

@@ -1,7 +1,7 @@
 """A package manager is set up differently.
 
-Settings of a package manager name programs and places (`npm config set script-shell`, hooks, `go install`), and stay
-when the session is over.
+Settings of a package manager name programs and places (`npm config set script-shell`, hooks, `go
+install`), and stay when the session is over.
 """
 
 NAME = "package-settings"

@@ -1,7 +1,7 @@
 """A command runs somewhere else.
 
-The command runs on another machine or in a cluster, where no rule of this one holds, or something is sent there to be
-acted on.
+The command runs on another machine or in a cluster, where no rule of this one holds, or something is sent
+there to be acted on.
 """
 
 NAME = "remote-shell"

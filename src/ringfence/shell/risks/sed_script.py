@@ -1,7 +1,7 @@
 """A sed script writes files, runs programs or is out of sight.
 
-The script of `sed` can write files (`w`, `s///w`) and run programs (`e`, `s///e`): CVE-2025-64755. A script in a file
-cannot be read here.
+The script of `sed` can write files (`w`, `s///w`) and run programs (`e`, `s///e`): CVE-2025-64755. A
+script in a file cannot be read here.
 """
 
 NAME = "sed-script"

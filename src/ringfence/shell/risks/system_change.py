@@ -1,6 +1,7 @@
 """The machine itself is changed.
 
-Mounts, kernel settings, accounts, services, installed packages: what changes the machine changes more than a session.
+Mounts, kernel settings, accounts, services, installed packages: what changes the machine changes more
+than a session.
 """
 
 NAME = "system-change"

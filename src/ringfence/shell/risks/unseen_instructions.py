@@ -1,7 +1,7 @@
 """Instructions come from a file.
 
-Instructions come from a file that is no part of the command: `ssh -F`, `curl -K`, `gdb -x`, `file -m`, `source`.
-Whoever wrote the file says what happens.
+Instructions come from a file that is no part of the command: `ssh -F`, `curl -K`, `gdb -x`, `file -m`,
+`source`. Whoever wrote the file says what happens.
 """
 
 NAME = "unseen-instructions"
