@@ -172,24 +172,26 @@ def _declared(call: "Call", value: Value, flags: str) -> None:
     """Note one variable that is declared."""
     known = value.certainty == KNOWN
     name, equals, text = (value.text if known else value.start).partition("=")
-    name = name.removesuffix("+")
+    appended, name = name.endswith("+"), name.removesuffix("+")
     if not plain(name) or (not known and not equals):
         if "f" not in flags and "F" not in flags and "p" not in flags:
             call.find("evaluated-name", f"{call.name} evaluates the name that it is given.", value)
         return
     if "f" in flags or "F" in flags:
         return
-    number = "i" in flags or call.name in {"integer", "float"}
-    if number and not (known and (not equals or harmless(text, call.state.integer))):
-        call.find("arithmetic", f"{call.name} evaluates this value as arithmetic.", value)
+    if "i" in flags or call.name in {"integer", "float"}:
+        call.find("arithmetic", f"What {name} is given from here on is evaluated as arithmetic.", value)
+        call.walk.evaluated(text, value.span, call.state)
     exported = call.name == "export" or "x" in flags
     if equals or exported:
         call.walk.assigned(name, call.state, value.span)
     if equals and exported and not safe(name) and not dangerous(name):
         call.find("environment", f"{name} is set for every program that follows.", value)
     if equals:
-        plainly = known and not flags.strip("xrg") and call.name != "local"
+        plainly = known and not appended and not flags.strip("xrg") and call.name != "local"
         call.state.set(name, _variable(value, text, certain=plainly))
+    if flags.strip("xgaAp") or call.name == "readonly":
+        call.state.shaped |= {name}
 
 
 def _variable(value: Value, text: str, *, certain: bool) -> Variable:

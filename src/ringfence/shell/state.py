@@ -48,20 +48,21 @@ class Variable:
 class State:
     """One shell's state; a subshell works on a copy."""
 
-    __slots__ = ("exported", "failed", "folders", "functions", "previous", "variables")
+    __slots__ = ("exported", "failed", "folders", "functions", "previous", "shaped", "variables")
 
     def __init__(self, folder: str | None) -> None:
         self.folders: Folders = (folder if folder is not None else ".",)
         self.failed: Folders = self.folders  # where it is if the last command failed
         self.previous: str | None = None  # $OLDPWD, where the text sets it
         self.variables: dict[str, Variable] = {}  # "@": the positional parameters
+        self.shaped: frozenset[str] = frozenset()  # variables with attributes
         self.functions: dict[str, Function] = {}  # defined here
 
     def copy(self) -> "State":
         """Return a state of its own that starts as this one is."""
         other = State.__new__(State)
         other.folders, other.failed, other.previous = self.folders, self.failed, self.previous
-        other.variables = self.variables.copy()
+        other.variables, other.shaped = self.variables.copy(), self.shaped
         other.functions = self.functions.copy() if self.functions else {}
         return other
 
@@ -85,7 +86,9 @@ class State:
         self.folders = self.failed = folders
 
     def set(self, name: str, variable: Variable) -> None:
-        """Assign."""
+        """Assign; what an attribute makes of the value (`-i`, `-u`, `readonly`) is not followed."""
+        if name in self.shaped:
+            variable = variable.or_else(self.variables.get(name))
         self.variables[name] = variable
 
     def maybe(self, name: str, values: tuple[str, ...] = ()) -> None:
@@ -113,6 +116,7 @@ class State:
                 if name not in other.variables:
                     self.variables[name] = mine.or_else(None)
             self.functions.update(other.functions)
+            self.shaped |= other.shaped
         self.folders = union(self.folders, self.failed)
         self.failed = self.folders
 

@@ -22,7 +22,7 @@ WORDS = [
 SIMPLE = [
     "x=a", "x=b", "y=$x", 'y="$x/s"', "x=", "x+=c", "v=(a 'b c')", "v=(d)", "v[1]=e", "set -- g 'h i'", "shift", "unset x", "export x=f",
     "declare x=a", "readonly w=1", "cd s", "cd ..", "cd /tmp", "cd nowhere", "cd s && x=k", "cd nowhere || x=l", "cd nowhere && x=m",
-    "cd s/../s", "pushd s > /dev/null", "cd - > /dev/null", "cd", "cd nowhere; cd s", "! cd s", "true", "false", "x=n y=o p q", "x=n true", "(cd s)",
+    "cd s/../s", "pushd s > /dev/null", "cd - > /dev/null", "cd", "cd nowhere; cd s", "! cd s", "true", "false", "x=n y=o p file q", "x=n true", "(cd s)",
     "(x=q)", "x=r | true", "true | x=t", "x=u & wait", ": ${x:=v}", ": ${y:=w}", "read x <<< z", "printf -v x z", "x=$(echo a)", "x=1",
     "((x++))", "x=$((x+1))", "let x=2", "false && x=aa", "true || x=bb", "f", "declare -u x", "declare -i x", "local x=1", "x=$y", "[ -n a ]",
     "exec 3>&1", "x=~", "x=a:~", "break", "continue", "export x", "eval x=ee", "[[ -n $x ]]", "x='a b'", "x='*'", "x=-n",
