@@ -92,7 +92,7 @@ def _chosen(state_dir: str, session: str) -> list[str]:
 
 def _is_session(state_dir: str, name: str) -> bool:
     """Say whether a log is an agent's session, and not of what was done with its copy afterwards."""
-    with open(f"{state_dir}/sessions/{name}/audit.jsonl", "rb") as file:
+    with open(query.path_of(state_dir, name), "rb") as file:
         return b'"tier":' in file.readline(1 << 20)
 
 

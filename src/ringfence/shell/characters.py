@@ -93,6 +93,12 @@ def _after_emoji(text: str, at: int) -> bool:
     before = text[at - 1] if at else ""
     if before == "\ufe0f":
         return text[at] == "\u200d"
-    return bool(before) and (
-        unicodedata.category(before) == "So" or "\U0001f3fb" <= before <= "\U0001f3ff" or before in "#*0123456789"
-    ) and (before not in "#*0123456789" or text[at + 1 : at + 2] == "\u20e3")
+    return (
+        bool(before)
+        and (
+            unicodedata.category(before) == "So"
+            or "\U0001f3fb" <= before <= "\U0001f3ff"
+            or before in "#*0123456789"
+        )
+        and (before not in "#*0123456789" or text[at + 1 : at + 2] == "\u20e3")
+    )

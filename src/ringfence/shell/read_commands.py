@@ -83,7 +83,11 @@ def _operator(source: Source, ends: frozenset[str]) -> str:
         return ";"
     if char == "&":
         return _background(source)
-    if char != "\0" and not (char == ")" and ")" in ends) and (source.peek() not in ends or not source.peek()):
+    if (
+        char != "\0"
+        and not (char == ")" and ")" in ends)
+        and (source.peek() not in ends or not source.peek())
+    ):
         source.fail(f"`{char}` cannot stand here")
     return ""
 
@@ -150,7 +154,9 @@ def _time_options(source: Source) -> None:
         source.at = at + 2
         source.blanks()
     if source.text[source.at] == "-":
-        source.problem(source.at, source.at + 2, "an option of `time` that shells take in different ways", DIALECT)
+        source.problem(
+            source.at, source.at + 2, "an option of `time` that shells take in different ways", DIALECT
+        )
         if text.startswith("--", source.at) and text[source.at + 2] in BREAK:
             source.at += 2
             source.blanks()
@@ -193,7 +199,7 @@ def _coprocess(source: Source) -> "Command | None":
     behind = source.at + len(word)
     while source.text[behind] in " \t":
         behind += 1
-    if word and word not in _RESERVED and source.text[behind] in "({" :
+    if word and word not in _RESERVED and source.text[behind] in "({":
         name, source.at = word, behind
     body = command(source)
     source.depth -= 1

@@ -307,7 +307,9 @@ def function(source: Source, start: int, name: Word) -> Compound:
 def _defined(source: Source, start: int, name: Word) -> Compound:
     read_heredocs.lines(source)
     only = name.parts[0] if len(name.parts) == 1 else None
-    plain = isinstance(only, Text) and not only.quoted and all(char in _NAME_CHARACTERS for char in only.value)
+    plain = (
+        isinstance(only, Text) and not only.quoted and all(char in _NAME_CHARACTERS for char in only.value)
+    )
     if not plain:
         source.problem(start, source.at, "the name of a function is not plain")
     called = "".join(part.value for part in name.parts if isinstance(part, Text))

@@ -20,6 +20,7 @@ _OPERAND_STOP = frozenset("}'\"`$\\*?[\0<>{")
 _ARITHMETIC = NAME | frozenset(" \t\n+-*/%<>=!&|^~?:,()[]#@.")
 _CLOSERS = frozenset(")")
 
+
 def single(source: Source, pieces: Pieces) -> None:
     """Read `'…'`: nothing in it is special."""
     start = source.at
@@ -443,7 +444,7 @@ def _quoted_operand(source: Source, pieces: Pieces) -> None:
 def _operand_escape(source: Source, pieces: Pieces) -> None:
     at = source.at
     char = source.text[at + 1]
-    if char == "}" :
+    if char == "}":
         source.at = at + 2
         pieces.text(at, at + 2, char, quoted=True)
         return

@@ -89,7 +89,12 @@ def _operator(source: Source, at: int) -> str:
     if source.shell == "zsh":
         for operator in _ZSH_OPERATORS:
             if text.startswith(operator, at):
-                source.problem(at, at + len(operator), f"`{operator}` overwrites in zsh, and is another thing elsewhere", DIALECT)
+                source.problem(
+                    at,
+                    at + len(operator),
+                    f"`{operator}` overwrites in zsh, and is another thing elsewhere",
+                    DIALECT,
+                )
                 return operator
     return next(one for one in _OPERATORS if text.startswith(one, at))
 
