@@ -196,12 +196,16 @@ def _verify(state_dir: str, names: list[str], *, everything: bool) -> int:
             print(finding)
     if everything:
         for session in sorted(known.keys() - set(names)):
+            if known[session].pruned:
+                continue
             print(f"warning: {query.path_of(state_dir, session)}: the log of this session is gone")
     broken = [report for report in [heads, *reports] if not report.ok]
     records = sum(report.records for report in reports)
     running = sum(1 for report in reports if report.running)
+    pruned = len({one for one, head in known.items() if head.pruned}.difference(names)) if everything else 0
     print(
-        f"{len(reports)} log{'' if len(reports) == 1 else 's'}, {records} records, {running} running: "
+        f"{len(reports)} log{'' if len(reports) == 1 else 's'}, {records} records, {running} running"
+        + (f", {pruned} pruned: " if pruned else ": ")
         + (f"{len(broken)} broken" if broken else "nothing changed, nothing missing")
     )
     return 1 if broken else 0

@@ -35,6 +35,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.streams: set[Stream] = set()
+        self.pipes = 0  # directions that are carried in bulk
 
     def sweep(self, now: float) -> None:
         """Wake every wait whose deadline has passed."""
@@ -51,7 +52,7 @@ class Stream(asyncio.Protocol):
     """A connected socket. `accepted` is called with a stream that a listener made."""
 
     def __init__(self, registry: Registry, accepted: "Callable[[Stream], None] | None" = None) -> None:
-        self._registry = registry
+        self.registry = registry
         self._accepted = accepted
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None  # asyncio's and uvloop's transports share no type
@@ -76,7 +77,7 @@ class Stream(asyncio.Protocol):
         """Take the transport, and hand an accepted connection to the server."""
         self._transport = transport
         self._transport.set_write_buffer_limits(high=limits.WRITE_BUFFER)
-        self._registry.streams.add(self)
+        self.registry.streams.add(self)
         if self._accepted is not None:
             self._accepted(self)
 
@@ -101,7 +102,7 @@ class Stream(asyncio.Protocol):
         """Take note of the end of the connection and wake everybody."""
         self.reset = self.reset or not self.ended
         self.ended = self.lost = True
-        self._registry.streams.discard(self)
+        self.registry.streams.discard(self)
         _wake(self._reader)
         _wake(self._writer)
         self._tell_gone()
@@ -167,6 +168,24 @@ class Stream(asyncio.Protocol):
             finally:
                 self._writer = None
                 self.write_deadline = NEVER
+
+    # --- for those who carry bytes beneath the transport
+
+    def divert(self) -> None:
+        """Stop reading for good: somebody reads from the socket itself."""
+        if self._reading and not self.lost:
+            self._transport.pause_reading()
+        self._reading = True  # so that taking what is held does not begin it again
+
+    async def flush(self) -> None:
+        """Wait until the kernel has taken all that was written."""
+        self._transport.set_write_buffer_limits(high=0)
+        await self.drain()
+
+    def hand_over(self, **waiters: "asyncio.Future[None] | None") -> None:
+        """Have somebody else's `reader` or `writer` woken by the end of the connection and by deadlines."""
+        self._reader = waiters.get("reader", self._reader)
+        self._writer = waiters.get("writer", self._writer)
 
     @property
     def congested(self) -> bool:

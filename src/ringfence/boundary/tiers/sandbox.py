@@ -48,7 +48,10 @@ def filter_options(plan: Plan) -> seccomp.Options:
     """Return what the policy opens in the system-call filter, and what a limit closes."""
     accepted = plan.policy.accept
     return seccomp.Options(
-        debuggers="debuggers" in accepted, namespaces="namespaces" in accepted, keep_cpus=cpus(plan) > 0
+        debuggers="debuggers" in accepted,
+        namespaces="namespaces" in accepted,
+        keep_cpus=cpus(plan) > 0,
+        keep_quota=any(one.name == "quota" for one in plan.limits),
     )
 
 
