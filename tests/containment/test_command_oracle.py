@@ -5,6 +5,7 @@ they were. Whatever starts has to be a command that the analysis named, whatever
 for writing, and nothing of a file that a rule forbids to read may come out.
 """
 
+import fnmatch
 import json
 import os
 import random
@@ -276,7 +277,9 @@ def _meant(path, known, root):
             if access.kind not in {WRITE, DELETE}:
                 continue
             if access.path.certainty != KNOWN:
-                return True
+                if fnmatch.fnmatchcase(relative, access.path.text.removeprefix("./")):
+                    return True
+                continue
             target = os.path.realpath(lexical(access.path.text, access.folder or root))
             spelled = lexical(access.path.text, access.folder or root)
             folder_itself = os.path.dirname(path)
@@ -284,9 +287,7 @@ def _meant(path, known, root):
                 return True
             if target.startswith(path + "/") or spelled.startswith(path + "/"):  # a folder made on the way
                 return True
-            if folder_itself in {target, spelled} and os.path.basename(path).startswith(
-                ("sed", "tmp.", "xa", "xx")
-            ):
+            if folder_itself in {target, spelled} and os.path.basename(path).startswith(("sed", "tmp.")):
                 return True
     return False
 

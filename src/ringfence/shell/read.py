@@ -6,7 +6,7 @@ own strict reader makes of it (`read_*`), and whether an independent parser find
 raises, whatever the text: a reader that fails would otherwise decide by accident.
 """
 
-from ringfence.shell import characters, read_commands
+from ringfence.shell import characters, read_commands, second
 from ringfence.shell.read_source import CONTINUATION, DIALECT, SIZE, SYNTAX, Source
 from ringfence.shell.syntax import Problem, Reading, Script
 
@@ -36,6 +36,12 @@ def read(text: str, shell: str = "bash") -> Reading:
         reason = f"the reader failed: {type(error).__name__}"
         problems.append(Problem(span=(0, len(text)), reason=reason, risk=SYNTAX))
     seen = _crude(" ".join(unread)) if unread else ()
+    if script is not None:
+        again = _again(text, script, certain=not problems)
+        if again.problems and problems:
+            seen += _crude(text)
+        problems += again.problems
+        seen += again.seen
     return Reading(text=text, shell=shell, script=script, problems=tuple(problems), seen=seen)
 
 
@@ -58,6 +64,15 @@ def _script(text: str, shell: str, problems: list[Problem]) -> tuple[Script, lis
         reason = "a line is continued in the middle of a word or an operator"
         problems.append(Problem(span=(place - 2, place), reason=reason, risk=CONTINUATION))
     return script, [*source.unread, *([text[LONGEST:]] if len(text) > LONGEST else ())]
+
+
+def _again(text: str, script: Script, *, certain: bool) -> second.Second:
+    """Read the text a second time, by another's grammar."""
+    try:
+        return second.compare(text, script, certain=certain)
+    except Exception as error:  # noqa: BLE001 - as above
+        reason = f"the second reader failed: {type(error).__name__}"
+        return second.Second(problems=(Problem(span=(0, len(text)), reason=reason, risk=second.RISK),))
 
 
 def _crude(text: str) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def test_both_ends_are_named():
     assert reads("cp -r . x") == ["./**"]
     assert files("mv .env x", "delete") == [".env/**"]
     assert reads("mv .env x") == [".env/**"]
-    assert writes("mv a .bashrc") == [".bashrc", ".bashrc/a"]
+    assert writes("mv a .bashrc") == [".bashrc/**", ".bashrc/a/**"]
     assert reads("ln -s .env x") == [".env"]
     assert writes("ln .env x") == [".env", "x", "x/.env"]
     assert writes("ln -s /etc/passwd") == ["/etc/passwd", "passwd"]
@@ -93,7 +93,7 @@ def test_both_ends_are_named():
     assert writes("dd of=.git/x") == [".git/x"]
     assert writes("truncate -s 0 .env") == [".env"]
     assert reads("split .env") == [".env"]
-    assert writes("csplit -f x a 1") == ["x"]
+    assert writes("csplit -f x a 1") == ["x*"]
     assert reads("touch -r .env a") == [".env"]
     assert writes("patch -o x a p") == ["x", "a", "./**"]
 

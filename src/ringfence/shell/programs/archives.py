@@ -7,7 +7,8 @@ from ringfence.shell.programs.draft import OPTION, Draft
 _TAR = Table(
     {
         "": """d diff compare check-device G incremental ignore-failed-read
-        no-check-device n seek no-seek S sparse exclude-backups exclude-caches exclude-caches-all exclude-caches-under ignore-command-error exclude-vcs
+        no-check-device n seek no-seek S sparse exclude-backups exclude-caches exclude-caches-all
+        exclude-caches-under ignore-command-error exclude-vcs
         exclude-vcs-ignores no-null no-recursion no-unquote no-verbatim-files-from null recursion unquote
         verbatim-files-from anchored ignore-case no-anchored no-ignore-case no-wildcards
         no-wildcards-match-slash wildcards wildcards-match-slash keep-directory-symlink keep-newer-files k
@@ -265,7 +266,8 @@ _COMPRESS = Table(
 
 _ZSTD = Table(
     {
-        "": """d decompress f force h help H k keep l list q quiet r recursive rsyncable t test v verbose V version
+        "": """d decompress f force h help H k keep l list q quiet r recursive rsyncable t test v verbose
+        V version
         1 2 3 4 5 6 7 8 9 0 z compress ultra rm no-sparse sparse no-progress progress no-check check
         no-content-size single-thread exclude-compressed no-dictID no-asyncio asyncio m pass-through
         content-size train no-name n N no S row-match-finder no-row-match-finder mmap-dict C""",
