@@ -176,6 +176,7 @@ def _declared(call: "Call", value: Value, flags: str) -> None:
     if not plain(name) or (not known and not equals):
         if "f" not in flags and "F" not in flags and "p" not in flags:
             call.find("evaluated-name", f"{call.name} evaluates the name that it is given.", value)
+            call.walk.evaluated(value.text, value.span, call.state)
         return
     if "f" in flags or "F" in flags:
         return

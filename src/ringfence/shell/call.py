@@ -20,8 +20,9 @@ class Call:
     """What is known of one command, filled in as it is understood."""
 
     __slots__ = (
-        "accesses", "assignments", "canonical", "depth", "doubtful", "endpoints", "folder", "input", "literal", "name",
-        "reached", "runner", "runs", "span", "state", "transparent", "variables", "walk", "words",
+        "accesses", "assignments", "canonical", "depth", "doubtful", "endpoints", "folder", "input",
+        "literal", "name", "reached", "runner", "runs", "span", "state", "transparent", "variables",
+        "walk", "words",
     )  # fmt: skip
 
     def __init__(

@@ -1,6 +1,6 @@
 """Compound commands: branches, loops, functions, tests; how their bodies run and what that changes."""
 
-from ringfence.shell.arithmetic import whole
+from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.environment import plain
 from ringfence.shell.facts import KNOWN, PATTERN, Command, Value
 from ringfence.shell.redirects import Files, files
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ringfence.shell.state import State
+    from ringfence.shell.syntax import Span, Word
     from ringfence.shell.walk import Walk, Where
 
 UNROLLED = 8  # turns of a `for` loop over known words that are walked one by one
-COMPARISONS = (" -eq ", " -ne ", " -lt ", " -le ", " -gt ", " -ge ")
-NAMED = ("-v ", "-R ")
+COMPARISONS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
+NAMED = frozenset({"-v", "-R"})
 
 
 def compound(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
@@ -135,7 +136,7 @@ def _loop(walk: "Walk", node: Compound, state: "State", body: "Callable[[State],
     """Walk a loop's body: what a turn changes, the next one starts with."""
     state.settle()
     inner = state.copy()
-    inner.forget(_touched(walk, node, state))
+    inner.forget(_touched(walk, node, state), integers=True)
     entry = dict(inner.variables)
     body(inner)
     inner.settle()
@@ -146,6 +147,12 @@ def _loop(walk: "Walk", node: Compound, state: "State", body: "Callable[[State],
         if variable.certain and inner.variables.get(name) is not variable and name != node.name:
             walk.find(
                 "uncertain-argument", node.span, f"A turn of this loop changes {name} for the next one."
+            )
+    # Invariant: what was an integer before a turn is one after it; else arithmetic in the loop was misjudged.
+    for name, variable in entry.items():
+        if variable.integer and not inner.integer(name):
+            walk.find(
+                "arithmetic", node.span, f"A turn of this loop may make {name} something else than a number."
             )
     state.join([inner])
 
@@ -211,29 +218,43 @@ def _coproc(walk: "Walk", node: Compound, state: "State", where: "Where") -> Non
 
 def _test(walk: "Walk", node: Compound, state: "State", _where: "Where") -> None:
     """`[[ … ]]`: comparisons of numbers are arithmetic, -v evaluates a name."""
-    text = f"{node.text} "
-    numeric = any(each in text for each in COMPARISONS)
-    named = any(text.startswith(each) or f" {each}" in text or f"({each}" in text for each in NAMED)
-    if not numeric and not named:
-        return
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
     for word in node.words:
-        value = one(word, scope)
-        written = walk.text[word.span[0] : word.span[1]].strip('"')
-        if numeric and not named and (whole(value.text) or _number(written, scope)):
+        before, after = _neighbours(walk.text, word.span)
+        if before[-2:] in NAMED:
+            certain = _named_plainly(word, scope)
+        elif before not in COMPARISONS and after not in COMPARISONS:
             continue
-        if value.certainty == KNOWN and plain(value.text) and named and not numeric:
-            continue
-        walk.find("evaluated-name", node.span, "What is compared as a number, or named, is evaluated.")
-        for text in could_be(word, scope):
-            walk.evaluated(text, node.span, scope.state)
-        return
+        else:
+            certain = _number(word, scope)
+        if not certain:
+            walk.find("evaluated-name", node.span, "What is compared as a number, or named, is evaluated.")
+            for text in could_be(word, scope):
+                walk.evaluated(text, node.span, scope.state)
 
 
-def _number(written: str, scope: Scope) -> bool:
-    """Say whether an operand as written is a number whatever it holds."""
-    from ringfence.shell.arithmetic import harmless
+def _neighbours(text: str, span: "Span") -> tuple[str, str]:
+    """Return the three characters before and behind an operand, blanks and continued lines left out."""
+    start, end = span
+    while start > 0 and (text[start - 1] in " \t\n" or text[start - 1 : start + 1] == "\\\n"):
+        start -= 1
+    while end < len(text) and (text[end] in " \t\n" or text[end : end + 2] == "\\\n"):
+        end += 1
+    return text[max(0, start - 3) : start], text[end : end + 3]
 
+
+def _named_plainly(word: "Word", scope: Scope) -> bool:
+    """Say whether an operand of -v is a plain name."""
+    value = one(word, scope)
+    return value.certainty == KNOWN and plain(value.text)
+
+
+def _number(word: "Word", scope: Scope) -> bool:
+    """Say whether an operand is a number whatever it holds."""
+    value = one(word, scope)
+    written = scope.text[word.span[0] : word.span[1]].strip('"')
+    if value.certainty == KNOWN and harmless(value.text, scope.state.integer):
+        return True
     return written.startswith("$") and harmless(written, scope.state.integer)
 
 

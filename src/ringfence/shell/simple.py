@@ -12,14 +12,14 @@ from ringfence.shell.invocation import Invocation
 from ringfence.shell.redirects import UNTOUCHED, files, placed, relative
 from ringfence.shell.state import Variable
 from ringfence.shell.syntax import Text
-from ringfence.shell.words import Scope, expand, fixed, known, one
+from ringfence.shell.words import PIPE, Scope, expand, fixed, known, one
 from ringfence.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.shell.invocation import Effects
     from ringfence.shell.state import State
-    from ringfence.shell.syntax import Assignment, Simple
+    from ringfence.shell.syntax import Assignment, Simple, Word
     from ringfence.shell.walk import Walk, Where
 
 WRAPPERS = 32  # programs that start each other by their arguments
@@ -74,10 +74,19 @@ def _assignment(walk: "Walk", node: "Assignment", scope: Scope) -> tuple[str, Va
             walk.find("evaluated-name", span, "A subscript is evaluated, which can run commands.")
     for item in node.items:
         walk.scan(item, scope)
+        _indexed(walk, item, scope)
     if node.value is None:
         return node.name, Value(text=walk.text[node.span[0] : node.span[1]], certainty=UNKNOWN, span=span)
     walk.scan(node.value, scope)
     return node.name, one(node.value, scope)
+
+
+def _indexed(walk: "Walk", item: "Word", scope: Scope) -> None:
+    """Look at an array's item that is written with its subscript: `[index]=value`."""
+    written = walk.text[item.span[0] : item.span[1]]
+    index, found, _ = written[1:].partition("]")
+    if written.startswith("[") and found and not harmless(index, scope.state.integer):
+        walk.find("evaluated-name", item.span, "A subscript is evaluated, which can run commands.")
 
 
 def _alone(walk: "Walk", node: "Simple", state: "State", assignments: tuple[tuple[str, Value], ...]) -> None:
@@ -85,6 +94,7 @@ def _alone(walk: "Walk", node: "Simple", state: "State", assignments: tuple[tupl
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
     for each, (name, value) in zip(node.assignments, assignments, strict=True):
         old = state.variables.get(name)
+        number = _counted(each, state)
         walk.assigned(name, state, each.span)
         if each.index is not None or each.append or not plain(name):
             state.maybe(name, (value.text,) if value.certainty == KNOWN else value.candidates)
@@ -95,7 +105,6 @@ def _alone(walk: "Walk", node: "Simple", state: "State", assignments: tuple[tupl
             state.set(name, Variable((value.text,), certain=True, integer=whole(value.text)))
         else:
             kept = old.values if old is not None else ()
-            number = _counted(each, state)
             state.set(name, Variable(value.candidates or kept, certain=False, integer=number))
 
 
@@ -168,7 +177,8 @@ def _program(call: Call) -> None:
         call.walk.find(finding.risk, span, finding.reason, exact=finding.exact)
         call.doubtful = True
     _started(call, effects, name)
-    if call.input.piped and interprets(name, call.arguments()):
+    fed = call.input.piped or any(value.text == PIPE for value in call.arguments())
+    if fed and interprets(name, call.arguments()):
         call.find("piped-code", f"{name} runs what it reads as code.")
         if call.input.text is not None and not effects.scripts:
             call.code(call.input.text, shell_of(name), call.state.fresh())
@@ -222,7 +232,7 @@ def _guess(call: Call) -> None:
     seen = {call.words}
     for turn in range(min(GUESSES, max(1, width))):
         words = _filled(call.words, turn)
-        if not words or words in seen:
+        if not words or words in seen or (words == call.words[:1] and not call.input.piped):
             continue
         seen.add(words)
         inner = call.state.copy()

@@ -97,12 +97,13 @@ class State:
         old = self.variables.get(name)
         self.variables[name] = new if old is None else new.or_else(old)
 
-    def forget(self, names: "Iterable[str]") -> None:
-        """Make these variables uncertain."""
+    def forget(self, names: "Iterable[str]", *, integers: bool = False) -> None:
+        """Make these variables uncertain; with `integers` an integer stays some integer."""
         for name in list(names):
             known = self.variables.get(name)
             if known is not None:
-                self.variables[name] = Variable(known.values, certain=False, items=known.items)
+                kept = integers and known.integer
+                self.variables[name] = Variable(known.values, certain=False, items=known.items, integer=kept)
 
     def join(self, others: "list[State]") -> None:
         """Become what any of these branches, or this one, came to."""

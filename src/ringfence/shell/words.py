@@ -188,7 +188,8 @@ def _parameter(part: Parameter, total: _Sum, scope: Scope, split: bool) -> None:
     elif several:
         total.doubt((" ".join(found.items), "") if found.items else (), single=False)
     else:
-        total.doubt(found.values or ("",), single=quoted)
+        whole = found.integer and "IFS" not in scope.state.variables
+        total.doubt(found.values or ("",), single=quoted or whole)
 
 
 def _other(part: "Part", total: _Sum, scope: Scope, split: bool) -> None:  # noqa: FBT001 - private
