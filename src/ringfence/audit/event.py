@@ -45,6 +45,7 @@ KINDS = {
     "gap": "records of refusals left out because there were too many, with their number",
     END: "the session is over: exit status, duration",
 }
+TOOLS = "tools"  # folder of logs of tool calls: each is one client's session, whose end nobody tells
 COMMON = ("seq", "time", "session", "kind", "prev", "hash")
 GENESIS = "0" * 64
 

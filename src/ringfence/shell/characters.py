@@ -65,7 +65,7 @@ def _refusal(char: str, text: str, at: int) -> str:
     category = unicodedata.category(char)
     if char in _EMOJI_JOINERS:
         return "" if _after_emoji(text, at) else "a character that nobody sees"
-    if category == "Cf" or char in _INVISIBLE or "\ufe00" <= char <= "\ufe0f" or "\U000e0000" <= char:
+    if category == "Cf" or char in _INVISIBLE or "\ufe00" <= char <= "\ufe0f" or char >= "\U000e0000":
         return _beyond(char)
     if "\u180b" <= char <= "\u180f" or (ord(char) & 0xFFFE) == 0xFFFE or "\ufdd0" <= char <= "\ufdef":
         return "a character that nobody sees"

@@ -1,13 +1,13 @@
-"""Compound commands: branches, loops, functions, tests. Each kind says how its bodies run and what that changes."""
+"""Compound commands: branches, loops, functions, tests; how their bodies run and what that changes."""
 
 from ringfence.shell.arithmetic import whole
 from ringfence.shell.environment import plain
 from ringfence.shell.facts import KNOWN, PATTERN, Command, Value
-from ringfence.shell.redirects import files
+from ringfence.shell.redirects import Files, files
 from ringfence.shell.state import CANDIDATES, Variable
 from ringfence.shell.syntax import Compound
 from ringfence.shell.within import numbers
-from ringfence.shell.words import Scope, expand, one
+from ringfence.shell.words import Scope, could_be, expand, one
 from ringfence.value import replace
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ def compound(walk: "Walk", node: Compound, state: "State", where: "Where") -> No
     if node.redirects:
         found = files(walk, node.redirects, scope)
         if found.accesses or found.endpoints:
-            walk.add(_redirected(walk, node, found.accesses, found.endpoints, state, where))
+            walk.add(_redirected(walk, node, found, state, where))
         if found.input is not None:
             where = replace(where, input=found.input)
     for word in node.words:
@@ -36,15 +36,15 @@ def compound(walk: "Walk", node: Compound, state: "State", where: "Where") -> No
     KINDS.get(node.kind, _other)(walk, node, state, where)
 
 
-def _redirected(walk: "Walk", node: Compound, accesses, endpoints, state: "State", where: "Where") -> Command:  # noqa: ANN001
+def _redirected(walk: "Walk", node: Compound, found: Files, state: "State", where: "Where") -> Command:
     """Return a command that is nothing but the redirections of a compound."""
     first, last = node.redirects[0].span[0], node.redirects[-1].span[1]
     return Command(
         words=(),
         source=walk.text[first:last],
         span=walk.at or (first, last),
-        accesses=accesses,
-        endpoints=endpoints,
+        accesses=found.accesses,
+        endpoints=found.endpoints,
         folder=state.folder(),
         reached=where.reached,
     )
@@ -87,7 +87,7 @@ def _if(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
 
 def _while(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
     """`while` and `until`: any number of times."""
-    _loop(walk, node, state, where, lambda inner: _in_turn(walk, node, inner, where))
+    _loop(walk, node, state, lambda inner: _in_turn(walk, node, inner, where))
 
 
 def _for(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
@@ -98,11 +98,13 @@ def _for(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
     walk.assigned(node.name, state, span)
     used = f"${node.name}" in walk.text or f"${{{node.name}" in walk.text
     plainly = all(value.certainty == KNOWN for value in values)
-    if node.kind == "for" and used and plainly and 0 < len(values) <= UNROLLED and node.words:
-        _loop(walk, node, state, where, lambda inner: _turns(walk, node, inner, where, values))
+    few = 0 < len(values) <= min(UNROLLED, walk.budget.turns) and bool(node.words)
+    if node.kind == "for" and used and plainly and few:
+        walk.budget.turns -= len(values)
+        _loop(walk, node, state, lambda inner: _turns(walk, node, inner, where, values))
         return
     variable = _any_of(values)
-    _loop(walk, node, state, where, lambda inner: _with(walk, node, inner, where, variable))
+    _loop(walk, node, state, lambda inner: _with(walk, node, inner, where, variable))
 
 
 def _turns(walk: "Walk", node: Compound, state: "State", where: "Where", values: list[Value]) -> None:
@@ -110,11 +112,6 @@ def _turns(walk: "Walk", node: Compound, state: "State", where: "Where", values:
     for value in values:
         state.set(node.name, Variable((value.text,), certain=True, integer=whole(value.text)))
         _in_turn(walk, node, state, where)
-        if walk.budget.depth < UNROLL_DEPTH:
-            break
-
-
-UNROLL_DEPTH = 70  # nested loops are unrolled two or three deep
 
 
 def _with(walk: "Walk", node: Compound, state: "State", where: "Where", variable: Variable) -> None:
@@ -134,9 +131,7 @@ def _any_of(values: list[Value]) -> Variable:
     return Variable(tuple(texts[:CANDIDATES]), certain=False, integer=integers)
 
 
-def _loop(
-    walk: "Walk", node: Compound, state: "State", where: "Where", body: "Callable[[State], None]"
-) -> None:
+def _loop(walk: "Walk", node: Compound, state: "State", body: "Callable[[State], None]") -> None:
     """Walk a loop's body: what a turn changes, the next one starts with."""
     state.settle()
     inner = state.copy()
@@ -186,7 +181,7 @@ def _arithmetic_for(walk: "Walk", node: Compound, state: "State", where: "Where"
     """`for ((…; …; …))`."""
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
     numbers(walk, node.text, scope, node.span)
-    _loop(walk, node, state, where, lambda inner: _in_turn(walk, node, inner, where))
+    _loop(walk, node, state, lambda inner: _in_turn(walk, node, inner, where))
 
 
 def _case(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
@@ -201,7 +196,7 @@ def _case(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
 
 
 def _function(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
-    """A function: walked where it is defined, called or not, with nothing certain."""
+    """Walk a function where it is defined, called or not, with nothing certain."""
     from ringfence.shell.functions import defined
 
     defined(walk, node, state, where)
@@ -214,7 +209,7 @@ def _coproc(walk: "Walk", node: Compound, state: "State", where: "Where") -> Non
     _subshell(walk, node, state, where)
 
 
-def _test(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
+def _test(walk: "Walk", node: Compound, state: "State", _where: "Where") -> None:
     """`[[ … ]]`: comparisons of numbers are arithmetic, -v evaluates a name."""
     text = f"{node.text} "
     numeric = any(each in text for each in COMPARISONS)
@@ -230,6 +225,8 @@ def _test(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
         if value.certainty == KNOWN and plain(value.text) and named and not numeric:
             continue
         walk.find("evaluated-name", node.span, "What is compared as a number, or named, is evaluated.")
+        for text in could_be(word, scope):
+            walk.evaluated(text, node.span, scope.state)
         return
 
 
@@ -240,16 +237,16 @@ def _number(written: str, scope: Scope) -> bool:
     return written.startswith("$") and harmless(written, scope.state.integer)
 
 
-def _arithmetic(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
+def _arithmetic(walk: "Walk", node: Compound, state: "State", _where: "Where") -> None:
     """`(( … ))`."""
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
     numbers(walk, node.text, scope, node.span)
 
 
 def _other(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
-    """A kind that is not followed: all of it is walked, nothing of it is certain."""
+    """Walk all of a kind that is not followed; nothing of it is certain."""
     walk.find("syntax", node.span, f"A command of the kind {node.kind!r} is not followed.")
-    _loop(walk, node, state, where, lambda inner: _in_turn(walk, node, inner, where))
+    _loop(walk, node, state, lambda inner: _in_turn(walk, node, inner, where))
 
 
 KINDS: "dict[str, Callable[[Walk, Compound, State, Where], None]]" = {

@@ -13,6 +13,8 @@ from ringfence.shell.syntax import Problem, Reading, Script
 CERTAIN = 10_000  # characters; what is longer is read, and asked about
 LONGEST = 100_000  # what stands behind is not read at all
 SHELLS = frozenset(["bash", "sh", "zsh"])
+_SPLIT = str.maketrans(dict.fromkeys("\n\t\r\0 ;&|<>()`$\"'{},=", " "))
+_JOINED = str.maketrans(dict.fromkeys("\"'\\", ""))
 _ALIASES = {"dash": "sh", "ash": "sh"}
 
 
@@ -25,15 +27,16 @@ def read(text: str, shell: str = "bash") -> Reading:
         return Reading(text=text, shell=shell, script=None, problems=(problem,))
     problems: list[Problem] = []
     _characters(text, problems)
-    script = None
+    script, unread = None, [text]
     try:
-        script = _script(text, shell, problems)
+        script, unread = _script(text, shell, problems)
     except RecursionError:
         problems.append(Problem(span=(0, len(text)), reason="nested too deeply", risk=SIZE))
     except Exception as error:  # noqa: BLE001 - our own fault must not become a decision
         reason = f"the reader failed: {type(error).__name__}"
         problems.append(Problem(span=(0, len(text)), reason=reason, risk=SYNTAX))
-    return Reading(text=text, shell=shell, script=script, problems=tuple(problems))
+    seen = _crude(" ".join(unread)) if unread else ()
+    return Reading(text=text, shell=shell, script=script, problems=tuple(problems), seen=seen)
 
 
 def _characters(text: str, problems: list[Problem]) -> None:
@@ -48,10 +51,16 @@ def _characters(text: str, problems: list[Problem]) -> None:
         problems.append(Problem(span=(start, end), reason=reason, risk="characters"))
 
 
-def _script(text: str, shell: str, problems: list[Problem]) -> Script:
+def _script(text: str, shell: str, problems: list[Problem]) -> tuple[Script, list[str]]:
     source = Source(text[:LONGEST], shell, problems, read_commands.script)
     script = source.whole()
     for place in source.joined[:20]:
         reason = "a line is continued in the middle of a word or an operator"
         problems.append(Problem(span=(place - 2, place), reason=reason, risk=CONTINUATION))
-    return script
+    return script, [*source.unread, *([text[LONGEST:]] if len(text) > LONGEST else ())]
+
+
+def _crude(text: str) -> tuple[str, ...]:
+    """Return everything that may be a word, of what nobody read: for the rules that deny."""
+    bare = text.translate(_JOINED)
+    return tuple(dict.fromkeys([*text.translate(_SPLIT).split(), *bare.translate(_SPLIT).split()]))

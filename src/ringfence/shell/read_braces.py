@@ -7,12 +7,12 @@ expansions take no part.
 
 from ringfence.shell.read_pieces import text_part
 from ringfence.shell.read_source import DIALECT, SIZE, SYNTAX, Source
-from ringfence.shell.syntax import Brace, Problem, Text, Word
+from ringfence.shell.syntax import Brace, Part, Problem, Text, Word
 from ringfence.value import Struct, build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ringfence.shell.syntax import Part, Span
+    from ringfence.shell.syntax import Span
 
     Parts = tuple[list[Part], int]  # the parts, and how many words they make
 
@@ -25,7 +25,7 @@ class _Item(Struct):
 
     span: tuple[int, int]
     char: str = ""
-    part: object = None
+    part: Part | None = None
 
 
 def expanded(source: Source, word: Word) -> Word:
@@ -176,7 +176,7 @@ def _joined(items: list[_Item]) -> "list[Part]":
         if at > begin:
             span = (items[begin].span[0], items[at - 1].span[1])
             parts.append(text_part(span, "".join(one.char for one in items[begin:at]), False))
-        if item is not None:
-            parts.append(item.part)  # type: ignore[arg-type] - an item without a character has its part
+        if item is not None and item.part is not None:
+            parts.append(item.part)
         begin = at + 1
     return parts

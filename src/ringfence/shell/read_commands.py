@@ -5,9 +5,9 @@ given by what began it: `then`, `fi`, `)`, … Whatever cannot stand where it st
 """
 
 from ringfence.shell import read_compounds, read_heredocs, read_redirects, read_words
-from ringfence.shell.read_expansions import NAME, NAME_START, closing_bracket
-from ringfence.shell.read_source import BREAK, DIALECT, Source
-from ringfence.shell.syntax import Assignment, Compound, Pipeline, Script, Simple, Step, Text, Word
+from ringfence.shell.read_ahead import closing_bracket
+from ringfence.shell.read_source import BREAK, DIALECT, NAME, NAME_START, Source
+from ringfence.shell.syntax import Assignment, Compound, Pipeline, Script, Simple, Step, Word
 from ringfence.value import build
 
 TYPE_CHECKING = False
@@ -56,9 +56,7 @@ def _ended(source: Source, ends: frozenset[str]) -> bool:
         source.fail("`;` with no command before it")
         return True
     word = source.peek()
-    if word in ends and word:
-        return True
-    return False
+    return bool(word) and word in ends
 
 
 def _operator(source: Source, ends: frozenset[str]) -> str:

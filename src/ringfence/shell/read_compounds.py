@@ -1,8 +1,9 @@
 """Reads compound commands: groups, loops, conditions, cases, tests, functions."""
 
 from ringfence.shell import read_heredocs, read_redirects, read_tests, read_words
-from ringfence.shell.read_expansions import NAME, NAME_START, arithmetic_end, expression
-from ringfence.shell.read_source import BREAK, DIALECT, Source
+from ringfence.shell.read_ahead import arithmetic_end
+from ringfence.shell.read_expansions import expression
+from ringfence.shell.read_source import BREAK, DIALECT, NAME, NAME_START, Source
 from ringfence.shell.syntax import Compound, Script, Text, Word
 from ringfence.value import build
 

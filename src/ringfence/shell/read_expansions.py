@@ -1,24 +1,22 @@
-"""Reads quotes, and what begins with a dollar sign or a backquote: the parts of words that hold words.
+r"""Reads quotes, and what begins with a dollar sign or a backquote: the parts of words that hold words.
 
-    "…"  '…'  \\x  $'…'  $"…"  `…`  $name  ${…}  $(…)  $((…))  $[…]
+    "…"  '…'  \x  $'…'  $"…"  `…`  $name  ${…}  $(…)  $((…))  $[…]
 
 One rule for all: what stands inside is read by the rules of the place where it stands, and where bash's
 own rules are known to differ between versions or modes (single quotes within "${…}", `$((` that turns out
 to be no arithmetic), both a reading and a problem come of it.
 """
 
-from ringfence.shell import characters, read_ansi
+from ringfence.shell import characters, read_ansi, read_dialects
+from ringfence.shell.read_ahead import arithmetic_end, closing_bracket
 from ringfence.shell.read_pieces import Pieces
-from ringfence.shell.read_source import CONTINUATION, DIALECT, Source
+from ringfence.shell.read_source import CONTINUATION, DIALECT, NAME, NAME_START, Source
 from ringfence.shell.syntax import Arithmetic, Glob, Parameter, Script, Substitution, Word
 from ringfence.value import build
 
-NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
-NAME = NAME_START | frozenset("0123456789")
 _SPECIAL_NAMES = frozenset("@*#?-$!0123456789")
 _ESCAPED_IN_QUOTES = frozenset('$`"\\')
 _OPERAND_STOP = frozenset("}'\"`$\\*?[\0<>{")
-_TRANSFORMS = frozenset("UuLQEPAKak")
 _ARITHMETIC = NAME | frozenset(" \t\n+-*/%<>=!&|^~?:,()[]#@.")
 _CLOSERS = frozenset(")")
 
@@ -175,7 +173,7 @@ def dollar(source: Source, pieces: Pieces, *, quoted: bool) -> None:
         _parenthesis(source, pieces, quoted)
     elif char in _SPECIAL_NAMES:
         source.at = at + 2
-        _check_special(source, at, char)
+        read_dialects.check_special(source, at, char)
         pieces.add(parameter(source.span(at, at + 2), char, quoted=quoted))
     elif char == "[":
         _old_arithmetic(source, pieces, quoted)
@@ -212,16 +210,6 @@ def _plain_name(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: 
         source.problem(start, at + 1, "a subscript, a modifier or more of the name behind it", DIALECT)
     source.at = at
     pieces.add(parameter(source.span(start, at), text[start + 1 : at], quoted=quoted))
-
-
-def _check_special(source: Source, at: int, char: str) -> None:
-    behind = source.text[at + 2]
-    if behind.isdigit() and char.isdigit():
-        source.problem(
-            at, at + 3, f"`${char}` ends before the next digit in one shell and not in another", DIALECT
-        )
-    elif source.shell == "zsh" and (behind in "[:" or (char == "#" and behind in NAME)):
-        source.problem(at, at + 3, "a subscript, a modifier or a name behind it", DIALECT)
 
 
 def _parenthesis(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: FBT001 - passed on
@@ -266,29 +254,6 @@ def enclosed(source: Source) -> Script:
 # --- arithmetic
 
 
-def arithmetic_end(source: Source, at: int) -> int:
-    """Return where the `))` stands that ends arithmetic, or 0 where it does not pair."""
-    text = source.text
-    depth = 0
-    while True:
-        char = text[at]
-        if char == "(":
-            depth += 1
-        elif char == ")":
-            depth -= 1
-            if depth < 0:
-                return at if text[at + 1] == ")" else 0
-        elif char == "\\":
-            at += 1
-        elif char in "'\"":
-            at = text.find(char, at + 1)
-            if at < 0:
-                return 0
-        if at >= source.end:
-            return 0
-        at += 1
-
-
 def expression(source: Source, start: int, end: int) -> tuple[Word, ...]:
     """Read what is expanded within arithmetic."""
     text = source.text[start:end]
@@ -325,28 +290,6 @@ def _old_arithmetic(source: Source, pieces: Pieces, quoted: bool) -> None:  # no
     pieces.add(build(Arithmetic, given))
 
 
-def closing_bracket(source: Source, at: int) -> int:
-    """Return where the bracket closes that opens here, or 0."""
-    text = source.text
-    depth = 0
-    while at < source.end:
-        char = text[at]
-        if char == "[":
-            depth += 1
-        elif char == "]":
-            depth -= 1
-            if not depth:
-                return at
-        elif char == "\\":
-            at += 1
-        elif char in "'\"":
-            at = text.find(char, at + 1)
-            if at < 0:
-                return 0
-        at += 1
-    return 0
-
-
 # --- ${…}
 
 
@@ -372,7 +315,7 @@ def _braced(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: FBT0
     inner, operation = _operation(source, start, quoted)
     if source.stuck:
         return
-    _check_operation(source, start, name, operation, bare=not (length or indirect))
+    read_dialects.check_operation(source, start, operation, bare=not (length or indirect))
     given = {"span": source.span(start, source.at), "name": name, "operation": operation, "inner": inner}
     pieces.add(build(Parameter, {**given, "quoted": quoted, "indirect": indirect, "length": length}))
 
@@ -407,24 +350,6 @@ def _operation(source: Source, start: int, quoted: bool) -> tuple[tuple[Word, ..
     operation = text[begin : source.at]
     source.at += 1
     return tuple(one for one in words if one.parts), operation
-
-
-def _check_operation(source: Source, start: int, name: str, operation: str, *, bare: bool) -> None:
-    """Note operations that not every shell of this name knows, or that are none."""
-    if not operation:
-        if not bare:
-            source.only("bash zsh", start, source.at, "what `${…}` does here")
-        return
-    kind = operation[operation.index("]") + 1 :] if operation[0] == "[" and "]" in operation else operation
-    known = kind == "" or kind[0] in "-+=?#%" or (kind[0] == ":" and kind[1:2] in tuple("-+=?"))
-    if operation[0] == "[" or not known or not bare:
-        source.only("bash", start, source.at, "what `${…}` does here")
-    if known or kind[0] in ":/^,":
-        return
-    transform = kind[0] == "@" and len(kind) == 2 and kind[1] in _TRANSFORMS
-    prefix = not bare and kind in ("*", "@")
-    if not (transform or prefix):
-        source.problem(start, source.at, f"no operation that is known: `{kind[:20]}`")
 
 
 def operand(source: Source, *, quoted: bool) -> Word:

@@ -12,10 +12,6 @@ from ringfence.shell.read_source import BREAK, Source
 from ringfence.shell.syntax import Word
 from ringfence.value import build
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+:,/%@")
 
 

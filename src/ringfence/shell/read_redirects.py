@@ -1,8 +1,7 @@
 """Reads redirections: before, between and behind a command's words, and behind compound commands."""
 
 from ringfence.shell import read_heredocs, read_words
-from ringfence.shell.read_expansions import NAME, NAME_START
-from ringfence.shell.read_source import BREAK, DIALECT, Source
+from ringfence.shell.read_source import BREAK, DIALECT, NAME, NAME_START, Source
 from ringfence.shell.syntax import Brace, Redirect, Text, Word
 from ringfence.value import build
 
@@ -77,7 +76,7 @@ def _redirect(source: Source, start: int, at: int) -> Redirect | None:
     source.blanks()
     if operator in ("<<", "<<-"):
         return _heredoc(source, start, operator, descriptor)
-    target = _target(source)
+    target = _target(source, read_words.VALUE if operator == "<<<" else read_words.PLAIN)
     if target is None:
         return None
     if operator == ">&" and not _is_descriptor(target):
@@ -100,13 +99,13 @@ def _operator(source: Source, at: int) -> str:
     return next(one for one in _OPERATORS if text.startswith(one, at))
 
 
-def _target(source: Source) -> Word | None:
+def _target(source: Source, kind: str) -> Word | None:
     start = source.at
     char = source.text[start]
     if (char in BREAK and (char not in "<>" or source.text[start + 1] != "(")) or char == "#":
         source.fail("a redirection without a target")
         return None
-    target = read_words.word(source)
+    target = read_words.word(source, kind)
     if source.text[source.at] in "<>" and source.original[target.span[0] : target.span[1]].isdigit():
         source.fail("a descriptor where a target should stand")
     if any(isinstance(part, Brace) for part in target.parts):

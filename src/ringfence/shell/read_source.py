@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ringfence.shell.syntax import Redirect, Span
+    from ringfence.shell.syntax import Span
 
+_AHEAD = 200_000  # characters that may be looked at in advance, in all: keeps the reading linear
+_ANEW_MOST = 300  # times that a reading begins anew behind what it cannot read
 DEEPEST = 50  # nested structures of any kind; ten frames each stay far below Python's own limit
 _END = "\0\0\0\0"  # behind the text, so that nobody has to look whether there is a next character
 
@@ -29,6 +31,9 @@ _NOTHING: frozenset[str] = frozenset()
 
 BLANK = frozenset(" \t")
 BREAK = frozenset(" \t\n;&|<>()\0")  # ends a token; `<` and `>` do not where `(` follows
+
+NAME_START = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+NAME = NAME_START | frozenset("0123456789")
 
 SYNTAX, SIZE, DIALECT, CONTINUATION = "syntax", "size", "dialect", "continuation"
 
@@ -59,8 +64,11 @@ class Source:
         self.problems = problems
         self.script = script
         self.depth = 0
+        self.ahead = [_AHEAD]
+        self.no_bracket = 0  # before here no `]` closes a pattern
         self.stuck = False
         self.broke = 0  # where it got stuck
+        self.unread: list[str] = []  # what was given up
         self.pending: list[tuple[dict[str, Any], bool, str]] = []  # here-documents whose text is to come
 
     def _doubtful(self, text: str) -> list[int]:
@@ -76,6 +84,7 @@ class Source:
         made.places = self.places[start : end + 1] if self.places else None
         made.base = self.base + start
         made.joined = self.joined
+        made.ahead, made.unread = self.ahead, self.unread
         cuts = self.cuts[bisect_left(self.cuts, start) : bisect_right(self.cuts, end)]
         made.cuts = [cut - start for cut in cuts]
         made.depth = self.depth
@@ -89,6 +98,7 @@ class Source:
             made.places = [self.place(one) for one in places]
         else:
             made.places = [self.place(places[one]) for one in made.places]
+        made.ahead, made.unread = self.ahead, self.unread
         made.depth = self.depth
         return made
 
@@ -141,6 +151,17 @@ class Source:
         if self.shell not in shells:
             self.problem(start, end, f"{what} is not the same in every {self.shell}", DIALECT)
 
+    def may_look(self, at: int) -> bool:
+        """Say whether more may be looked at in advance."""
+        if self.ahead[0] > 0:
+            return True
+        self.problem(at, at + 1, "so tangled that it takes too long to read", SIZE)
+        return False
+
+    def looked(self, start: int, end: int) -> None:
+        """Count what was looked at in advance."""
+        self.ahead[0] -= end - start
+
     def deeper(self) -> bool:
         """Enter a nested structure, or say that there are too many."""
         self.depth += 1
@@ -161,7 +182,7 @@ class Source:
         """Read all of it. Behind what cannot be read the reading begins anew, so that nothing goes unseen."""
         steps: list[Step] = []
         begun = self.depth
-        while True:
+        for _ in range(_ANEW_MOST):
             steps += self.script(self, _NOTHING).steps
             if not self.stuck:
                 if self.pending:
@@ -173,6 +194,8 @@ class Source:
             if at >= self.end:
                 break
             self.at, self.stuck, self.depth, self.pending = at + 1, False, begun, []
+        else:
+            self.unread.append(self.text[self.at : self.end])
         return build(Script, {"span": self.span(0, self.end), "steps": tuple(steps)})
 
     def comment(self) -> None:

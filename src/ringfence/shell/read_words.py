@@ -5,9 +5,9 @@ is read in one run; everything else piece by piece, each piece one part of the w
 """
 
 from ringfence.shell import characters, read_braces, read_expansions
-from ringfence.shell.read_expansions import NAME, NAME_START, closing_bracket
+from ringfence.shell.read_ahead import closing_bracket
 from ringfence.shell.read_pieces import Pieces, text_part
-from ringfence.shell.read_source import BREAK, DIALECT, Source
+from ringfence.shell.read_source import BREAK, DIALECT, NAME, NAME_START, Source
 from ringfence.shell.syntax import Glob, Tilde, Word
 from ringfence.value import build
 
@@ -51,7 +51,7 @@ def _pieces(source: Source, kind: str) -> Word:
         if char in _ENDS or (char in "<>(" and not _goes_on(source, char, start)):
             break
         braced = braced or char == "{"
-        _special(source, pieces, char, kind, tilde_at)
+        _special(source, pieces, char, tilde_at)
     made = pieces.word(start, source.at)
     if kind == PLAIN and braced and not source.stuck:
         return read_braces.expanded(source, made)
@@ -81,7 +81,7 @@ def _tilde_places(source: Source, kind: str) -> set[int]:
             end += 1
     if end > start and text[end] == "[":
         end = closing_bracket(source, end) + 1
-    end += text[end] == "+"
+    end += text[end] == "+" and end > start
     return {start, end + 1, _COLONS} if text[end] == "=" and end > start else {start}
 
 
@@ -100,7 +100,7 @@ def _named(text: str) -> bool:
     return bool(name) and name[0] in NAME_START and all(char in NAME for char in name)
 
 
-def _special(source: Source, pieces: Pieces, char: str, kind: str, tilde_at: set[int]) -> None:
+def _special(source: Source, pieces: Pieces, char: str, tilde_at: set[int]) -> None:
     """Read the piece that begins with a special character."""
     at = source.at
     if char == "'":
@@ -150,22 +150,30 @@ def _bracket(source: Source, pieces: Pieces) -> None:
     """Read `[…]` where it is closed within the word; else `[` stands for itself."""
     text, start = source.text, source.at
     at = start + 1
+    if start >= source.no_bracket:
+        at = _bracket_end(source, start)
+        if text[at] == "]":
+            source.at = at + 1
+            pieces.add(build(Glob, {"span": source.span(start, at + 1), "text": text[start : at + 1]}))
+            return
+        if text[at] not in BREAK and _closed_later(source, at):
+            source.problem(start, at, "a bracket pattern with quotes or expansions in it")
+    source.at = start + 1
+    pieces.text(start, start + 1, "[", quoted=False)
+
+
+def _bracket_end(source: Source, start: int) -> int:
+    """Return where the bracket closes, or what is in the way of that."""
+    text, at = source.text, start + 1
     if text[at] in "!^":
         at += 1
     if text[at] == "]":
         at += 1
-    while text[at] != "]":
-        if text[at] in "'\"`$\\" or text[at] in BREAK:
-            break
+    while text[at] != "]" and text[at] not in "'\"`$\\" and text[at] not in BREAK:
         at = _class_end(text, at)
-    if text[at] == "]":
-        source.at = at + 1
-        pieces.add(build(Glob, {"span": source.span(start, at + 1), "text": text[start : at + 1]}))
-        return
-    if text[at] not in BREAK and _closed_later(source, at):
-        source.problem(start, at, "a bracket pattern with quotes or expansions in it")
-    source.at = start + 1
-    pieces.text(start, start + 1, "[", quoted=False)
+    if text[at] in BREAK:
+        source.no_bracket = at
+    return at
 
 
 def _class_end(text: str, at: int) -> int:
@@ -178,12 +186,12 @@ def _class_end(text: str, at: int) -> int:
 
 
 def _closed_later(source: Source, at: int) -> bool:
-    text = source.text
+    text, found = source.text, False
     while text[at] not in " \t\n\0":
-        if text[at] == "]":
-            return True
+        found = found or text[at] == "]"
         at += 1
-    return False
+    source.no_bracket = at
+    return found
 
 
 def _group(source: Source, pieces: Pieces) -> None:
@@ -215,7 +223,7 @@ def _group(source: Source, pieces: Pieces) -> None:
 
 def _group_piece(source: Source, pieces: Pieces, char: str) -> None:
     if char in _STOP:
-        _special(source, pieces, char, PATTERN, set())
+        _special(source, pieces, char, set())
         return
     at = source.at
     while source.text[at] not in _STOP:

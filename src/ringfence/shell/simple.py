@@ -1,5 +1,6 @@
 """Simple commands: what is assigned, what is run, and what that starts in turn."""
 
+from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.builtins import builtin
 from ringfence.shell.builtins_places import elsewhere, outside
 from ringfence.shell.call import Call
@@ -8,7 +9,6 @@ from ringfence.shell.facts import DELETE, KNOWN, UNKNOWN, WRITE, Command, Value
 from ringfence.shell.functions import called
 from ringfence.shell.interpreters import interprets, shell_of
 from ringfence.shell.invocation import Invocation
-from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.redirects import UNTOUCHED, files, placed, relative
 from ringfence.shell.state import Variable
 from ringfence.shell.syntax import Text
@@ -29,11 +29,12 @@ GUESSES = 4  # ways in which words that are not known are filled in, for rules t
 def simple(walk: "Walk", node: "Simple", state: "State", where: "Where") -> None:
     """Walk a simple command."""
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
+    at = len(walk.commands)
     assignments = tuple(_assignment(walk, each, scope) for each in node.assignments)
     values: list[Value] = []
     for word in node.words:
         parts = word.parts
-        if len(parts) == 1 and type(parts[0]) is Text:
+        if len(parts) == 1 and type(parts[0]) is Text and walk.shell != "zsh":
             values.append(known(parts[0].value, walk.at or word.span))
             continue
         walk.scan(word, scope)
@@ -52,10 +53,7 @@ def simple(walk: "Walk", node: "Simple", state: "State", where: "Where") -> None
     for name, _ in assignments if node.words else ():
         if dangerous(name):
             call.find("environment", f"{name} changes what this command runs, loads, reads or asks.")
-    at = len(walk.commands)
-    command = run(call, _source(walk, node))
-    walk.budget.commands -= 1
-    walk.commands.insert(at, command) if node.redirects or node.assignments else walk.commands.append(command)
+    walk.add(run(call, _source(walk, node)), at)
 
 
 def _source(walk: "Walk", node: "Simple") -> str:
@@ -129,7 +127,6 @@ def run(call: Call, source: str = "") -> Command:
         return call.command(source)
     if not call.words:
         return call.command(source)
-    before = len(call.walk.findings)
     first = call.words[0]
     if first.certainty != KNOWN:
         call.find("uncertain-command", "Which program this is is known only when it runs.", first)
@@ -138,7 +135,7 @@ def run(call: Call, source: str = "") -> Command:
     else:
         _program(call)
     _folders(call)
-    if len(call.walk.findings) > before and any(value.certainty == UNKNOWN for value in call.words):
+    if call.doubtful and any(value.certainty == UNKNOWN for value in call.words):
         _guess(call)
     return call.command(source or " ".join(value.text for value in call.words))
 
@@ -169,6 +166,7 @@ def _program(call: Call) -> None:
     for finding in effects.findings:
         span = call.span if finding.span == (0, 0) else finding.span
         call.walk.find(finding.risk, span, finding.reason, exact=finding.exact)
+        call.doubtful = True
     _started(call, effects, name)
     if call.input.piped and interprets(name, call.arguments()):
         call.find("piped-code", f"{name} runs what it reads as code.")
@@ -204,6 +202,10 @@ def _folders(call: Call) -> None:
     """Look at what a command does in a folder that is not the one the text started in."""
     if not elsewhere(call):
         return
+    unknown = None in call.state.folders or None in call.state.failed
+    if unknown and not call.walk.budget.lost:
+        # Invariant: where a folder cannot be told, somebody is asked, however it got lost.
+        call.walk.find("uncertain-folder", call.walk.whole(), "The folder of a command here cannot be told.")
     if call.name.rsplit("/", 1)[-1] == "git":
         call.find(
             "cd-git", "git obeys the settings of the repository it runs in, and this is another folder."

@@ -37,6 +37,8 @@ READERS = frozenset({
     "md5sum", "sha1sum", "sha256sum", "cksum", "nl", "tac", "rev", "cut", "tr", "echo", "printf",
 })  # fmt: skip
 # They change nothing that lasts, so they need no rule.
+# Writes that a rule for the command does not cover: they need one for the file
+EDITS = {"redirection": "by a redirection", "in-place": "in place"}
 STEERING = frozenset({"true", "false", ":", "break", "continue", "return", "exit", "wait"})
 # Risks of a text of which too little was read for rules to be asked command by command
 _UNREAD = frozenset({"too-large", "too-deep", "unreadable"})
@@ -261,13 +263,13 @@ class _Case:
             reason = look.reason or "where this leads cannot be told before it runs"
             self.findings.append(Finding(risk="uncertain-path", span=access.path.span, reason=reason))
             return
-        if look.inside and not (access.origin == "redirection" and access.kind in {WRITE, DELETE}):
+        if look.inside and not (access.origin in EDITS and access.kind in {WRITE, DELETE}):
             return
         spelled = any(start <= command.span[0] and command.span[1] <= end for start, end in self.exact)
         if spelled and access.origin != "redirection":
             return
         tool = "Read" if access.kind in {READ, LIST} else "Edit"
-        where = "outside the workspace" if not look.inside else "by a redirection"
+        where = "outside the workspace" if not look.inside else EDITS[access.origin]
         self.unmatched.append(f"{_verb(access.kind)} {look.end or access.path.text} {where}")
         self.wanted.append(path_rule(tool, look.end or access.path.text, self.sight))
 

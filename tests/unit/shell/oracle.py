@@ -23,7 +23,13 @@ def run(script: str, folder: str) -> list[list[str]] | None:
     log = folder + ".log"
     if os.path.exists(log):
         os.unlink(log)
-    environment = {"PATH": "/nonexistent", "HOME": HOME, "LC_ALL": "C.UTF-8", **VARIABLES, "BASH_ENV": folder + ".prelude"}
+    environment = {
+        "PATH": "/nonexistent",
+        "HOME": HOME,
+        "LC_ALL": "C.UTF-8",
+        **VARIABLES,
+        "BASH_ENV": folder + ".prelude",
+    }
     with open(environment["BASH_ENV"], "w") as file:
         file.write(PRELUDE)
     try:
@@ -33,7 +39,11 @@ def run(script: str, folder: str) -> list[list[str]] | None:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return None
-    if b": syntax error" in done.stderr or b"unexpected EOF" in done.stderr or b"bad substitution" in done.stderr:
+    if (
+        b": syntax error" in done.stderr
+        or b"unexpected EOF" in done.stderr
+        or b"bad substitution" in done.stderr
+    ):
         return None
     if not os.path.exists(log):
         return []
@@ -78,7 +88,13 @@ def _part(part) -> list[tuple[str, bool]] | None:
         return [(HOME, True)] if not part.user else None
     if isinstance(part, Substitution):
         return [("", True)] if part.quoted and part.kind in ("command", "backquote") else None
-    if isinstance(part, Parameter) and part.quoted and not part.operation and not part.indirect and not part.length:
+    if (
+        isinstance(part, Parameter)
+        and part.quoted
+        and not part.operation
+        and not part.indirect
+        and not part.length
+    ):
         return [(VARIABLES[part.name], True)] if part.name in VARIABLES else None
     if isinstance(part, Brace) and part.inner:
         return _brace(part)

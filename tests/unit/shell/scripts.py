@@ -6,7 +6,47 @@ No name in them is a program; a script ends by itself, and writes nowhere but in
 import random
 
 _NAMES = ["a", "b1", "cc", "git", "rm", "x.y", "a-b", "_z", "p", "de"]
-_PLAIN = ["x", "-f", "--o=v", "a=b", "1", "a/b", "a,b", "@", "%", "^", "+", ":", ".", "..", "=", "a:b", "é", "c#d", "]", "!", "in", "do", "if", "}", "fi", "~", "~/x", "a~", "x=~", "x=a:~/b", "{}", "{a", "a}", "{a}", "[", "[[", "]]", "time", "function"]
+_PLAIN = [
+    "x",
+    "-f",
+    "--o=v",
+    "a=b",
+    "1",
+    "a/b",
+    "a,b",
+    "@",
+    "%",
+    "^",
+    "+",
+    ":",
+    ".",
+    "..",
+    "=",
+    "a:b",
+    "é",
+    "c#d",
+    "]",
+    "!",
+    "in",
+    "do",
+    "if",
+    "}",
+    "fi",
+    "~",
+    "~/x",
+    "a~",
+    "x=~",
+    "x=a:~/b",
+    "{}",
+    "{a",
+    "a}",
+    "{a}",
+    "[",
+    "[[",
+    "]]",
+    "time",
+    "function",
+]
 _CHARS = list("ab 1$'\"\\`(){}[]<>|&;#!~*?=,.\t\n-")
 
 
@@ -43,13 +83,18 @@ class Maker:
     def pipeline(self) -> str:
         made = self._random.choice(["", "", "", "", "! "]) + self.command()
         while self._chance(0.25) and not self._heredocs:
-            made += self._random.choice([" | ", "|", " |\n", " && ", "&&", " &&\n\n", " |& ", " && \\\n"]) + self.command()
+            made += (
+                self._random.choice([" | ", "|", " |\n", " && ", "&&", " &&\n\n", " |& ", " && \\\n"])
+                + self.command()
+            )
         return made
 
     def command(self) -> str:
         if self._depth > 4 or self._chance(0.7):
             return self.simple()
-        return self._one(self._group, self._subshell, self._if, self._for, self._case, self._test, self._function)
+        return self._one(
+            self._group, self._subshell, self._if, self._for, self._case, self._test, self._function
+        )
 
     def _inner(self) -> str:
         outer, self._heredocs = self._heredocs, []
@@ -64,20 +109,55 @@ class Maker:
         return "( " + self._inner() + ")" + self._tail()
 
     def _if(self) -> str:
-        return "if " + self._inner() + "then " + self._inner() + self._random.choice(["", "else "+self._inner(), "elif "+self._inner()+"then "+self._inner()]) + "fi" + self._tail()
+        return (
+            "if "
+            + self._inner()
+            + "then "
+            + self._inner()
+            + self._random.choice(
+                ["", "else " + self._inner(), "elif " + self._inner() + "then " + self._inner()]
+            )
+            + "fi"
+            + self._tail()
+        )
 
     def _for(self) -> str:
-        return "for q in " + " ".join(self.word() for _ in range(self._random.randint(0, 3))) + "; do " + self._inner() + "done" + self._tail()
+        return (
+            "for q in "
+            + " ".join(self.word() for _ in range(self._random.randint(0, 3)))
+            + "; do "
+            + self._inner()
+            + "done"
+            + self._tail()
+        )
 
     def _case(self) -> str:
-        arms = "".join(self._random.choice(["", "("]) + self._pattern() + ") " + self._inner() + ";;" + self._random.choice(["\n", " "]) for _ in range(self._random.randint(0, 2)))
+        arms = "".join(
+            self._random.choice(["", "("])
+            + self._pattern()
+            + ") "
+            + self._inner()
+            + ";;"
+            + self._random.choice(["\n", " "])
+            for _ in range(self._random.randint(0, 2))
+        )
         return "case " + self.word() + " in " + arms + "esac"
 
     def _pattern(self) -> str:
         return self._random.choice(["a", "*", "a|b", '"x y"', "$v", "a*", "[ab]", "?|'('"])
 
     def _test(self) -> str:
-        return self._random.choice(['[[ -f x ]]', '[[ $v == a* && -n "$w" ]]', "[[ ! ( a < b || -z $e ) ]]", "[[ $v =~ ^(a|b\\ c)+$ ]]", "(( 1 + (2 * 3) ))", "(( v > 0 ))", '[[ "$(a x)" = y ]]'])
+        return self._random.choice(
+            [
+                "[[ -f x ]]",
+                '[[ $v == a* && -n "$w" ]]',
+                "[[ ! ( a < b || -z $e ) ]]",
+                "[[ $v =~ ^(a|b\\ c)+$ ]]",
+                "(( 1 + (2 * 3) ))",
+                "(( v > 0 ))",
+                '[[ "$(a x)" = y ]]',
+            ]
+        )
 
     def _function(self) -> str:
         return self._random.choice(["f() ", "f () ", "function f ", "f()\n"]) + "{ " + self._inner() + "}"
@@ -86,7 +166,10 @@ class Maker:
         return self._random.choice(["", "", "", " >.o", " 2>&1", " <<<w"])
 
     def simple(self) -> str:
-        made = "".join(f"q{self._random.choice(['=', '+='])}{self._value()} " for _ in range(self._random.choice([0, 0, 0, 1, 2])))
+        made = "".join(
+            f"q{self._random.choice(['=', '+='])}{self._value()} "
+            for _ in range(self._random.choice([0, 0, 0, 1, 2]))
+        )
         pieces = [self._random.choice(_NAMES)]
         for _ in range(self._random.randint(0, 4)):
             pieces.append(self.word() if not self._chance(0.15) else self._redirect())
@@ -98,7 +181,22 @@ class Maker:
     def _redirect(self) -> str:
         if self._chance(0.35) and self._depth <= 4:
             return self._heredoc()
-        return self._random.choice([">.o", "> .o", "2>&1", ">>.o", "2>/dev/null", "</dev/null", "&>.o", "<<<" + self._piece(), ">&2", "3<&-", "2>>.o", "{fd}>.o"])
+        return self._random.choice(
+            [
+                ">.o",
+                "> .o",
+                "2>&1",
+                ">>.o",
+                "2>/dev/null",
+                "</dev/null",
+                "&>.o",
+                "<<<" + self._piece(),
+                ">&2",
+                "3<&-",
+                "2>>.o",
+                "{fd}>.o",
+            ]
+        )
 
     def _heredoc(self) -> str:
         end = self._random.choice(["E", "EOF", "X_1"])
@@ -109,7 +207,17 @@ class Maker:
         return "<<" + dash + self._random.choice(["", " "]) + written
 
     def _body_line(self, expanded: bool) -> str:
-        plain = ["text\n", "\tx 'y\n", "it's\n", '"\n', "a # b\n", "\\$(no)\n", "$v ${w}\n", "E E\n", "a\\\nb\n"]
+        plain = [
+            "text\n",
+            "\tx 'y\n",
+            "it's\n",
+            '"\n',
+            "a # b\n",
+            "\\$(no)\n",
+            "$v ${w}\n",
+            "E E\n",
+            "a\\\nb\n",
+        ]
         lively = ["$(b1 in)\n", "`cc`\n", '$((1+2)) "$(a b)"\n', "${e:-$(b1)}\n"]
         return self._random.choice(plain + (lively if expanded else ["$(b1 no)\n", "`no\n"]))
 
@@ -128,7 +236,9 @@ class Maker:
         return self._random.choice(_PLAIN)
 
     def _junk(self, without: str) -> str:
-        return "".join(c for c in self._random.choices(_CHARS, k=self._random.randint(0, 6)) if c not in without)
+        return "".join(
+            c for c in self._random.choices(_CHARS, k=self._random.randint(0, 6)) if c not in without
+        )
 
     def _single(self) -> str:
         return "'" + self._junk("'") + "'"
@@ -139,11 +249,29 @@ class Maker:
     def _double(self) -> str:
         pieces = []
         for _ in range(self._random.randint(0, 3)):
-            pieces.append(self._one(lambda: self._junk('$`"\\'), lambda: "\\" + self._random.choice(_CHARS), lambda: self._name(), self._substitution, self._arithmetic, self._parameter))
+            pieces.append(
+                self._one(
+                    lambda: self._junk('$`"\\'),
+                    lambda: "\\" + self._random.choice(_CHARS),
+                    lambda: self._name(),
+                    self._substitution,
+                    self._arithmetic,
+                    self._parameter,
+                )
+            )
         return '"' + "".join(pieces) + '"'
 
     def _ansi(self) -> str:
-        return "$'" + "".join(self._random.choice(["a", " ", "\\n", "\\t", "\\x41", "\\'", '\\"', "\\\\", "\\101", "\\u0041", "$(x)", '"']) for _ in range(self._random.randint(0, 4))) + "'"
+        return (
+            "$'"
+            + "".join(
+                self._random.choice(
+                    ["a", " ", "\\n", "\\t", "\\x41", "\\'", '\\"', "\\\\", "\\101", "\\u0041", "$(x)", '"']
+                )
+                for _ in range(self._random.randint(0, 4))
+            )
+            + "'"
+        )
 
     def _name(self) -> str:
         return self._random.choice(["$v", "${v}", "$w", "$e", "$?", "$$", "$#", "$@", "$1", "$ "]).strip()
@@ -157,13 +285,45 @@ class Maker:
         return "$( " + made + ")"
 
     def _braces(self) -> str:
-        return self._random.choice(["{a,b}", "{a,b{c,d}}", "{1..3}", "{a..c}", "{,x}", "{a,'b c'}", "{a}", "x{}", "{a,$v}", "{1..5..2}", '{"a,b",c}'])
+        return self._random.choice(
+            [
+                "{a,b}",
+                "{a,b{c,d}}",
+                "{1..3}",
+                "{a..c}",
+                "{,x}",
+                "{a,'b c'}",
+                "{a}",
+                "x{}",
+                "{a,$v}",
+                "{1..5..2}",
+                '{"a,b",c}',
+            ]
+        )
 
     def _glob(self) -> str:
         return self._random.choice(["*", "?", "[ab]", "*.x", "[!a-c]*"])
 
     def _arithmetic(self) -> str:
-        return self._random.choice(["$((1+2))", "$(( (v) * 2 ))", "$[1+1]", '$(( $(a 1) + 1 ))'])
+        return self._random.choice(["$((1+2))", "$(( (v) * 2 ))", "$[1+1]", "$(( $(a 1) + 1 ))"])
 
     def _parameter(self) -> str:
-        return self._random.choice(["${v:-x}", "${e:-a b}", '${e:-$(a y)}', "${v#a*}", "${v%%x}", "${v/a/b}", "${v:1}", "${v:1:2}", "${#v}", "${v^^}", "${!v}", "${v:+y}", "${e:-'a'}", '${e:-"b c"}', "${v@Q}"])
+        return self._random.choice(
+            [
+                "${v:-x}",
+                "${e:-a b}",
+                "${e:-$(a y)}",
+                "${v#a*}",
+                "${v%%x}",
+                "${v/a/b}",
+                "${v:1}",
+                "${v:1:2}",
+                "${#v}",
+                "${v^^}",
+                "${!v}",
+                "${v:+y}",
+                "${e:-'a'}",
+                '${e:-"b c"}',
+                "${v@Q}",
+            ]
+        )

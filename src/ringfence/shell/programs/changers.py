@@ -9,7 +9,8 @@ _CP = Table(
     {
         "": """a archive attributes-only b B c copy-contents d f force F i interactive H l link L dereference
         n no-clobber P no-dereference p parents remove-destination s strip-trailing-slashes symbolic-link
-        T no-target-directory u update v verbose x one-file-system X Z debug keep-directory-symlink help version
+        T no-target-directory u update v verbose x one-file-system X Z debug keep-directory-symlink help
+        version
         exchange no-copy""",
         "tree": "R r recursive",
         "data=": "no-preserve sparse S suffix",

@@ -8,7 +8,8 @@ external diff, a tool, an alias. A command that git does not have is an alias or
 from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.options import part, prefix, single
 from ringfence.shell.programs.draft import OPTION, Draft
-from ringfence.shell.programs.gitcommands import COMMANDS, PLUMBING, READS_ONLY, WRITES
+from ringfence.shell.programs.gitcommands import COMMANDS
+from ringfence.shell.programs.gitlists import PLUMBING, READS_ONLY, WRITES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Two independent readings of the text found different commands.
 
-One strict reader of our own, one well-kept parser: where they differ, one of them is wrong, and an attacker needs
-only one.
+One strict reader of our own, one well-kept parser: where they differ, one of them is wrong, and an
+attacker needs only one.
 """
 
 NAME = "disagreement"
