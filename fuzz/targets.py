@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import time
 
 import h11
 import httptools
@@ -32,10 +33,13 @@ from ringfence.egress.usage import UsageReader
 from ringfence.egress.watch import Watch
 from ringfence.errors import PeerError
 from ringfence.handover import Canary
+from ringfence.policy import toolrules
 from ringfence.policy.model import Credential, Egress, EgressRule, Policy
 from ringfence.policy.model import Watch as Wanted
 from ringfence.subject import canonical_host
 from ringfence.verdict.facts import Commands, GraphQL, Unread
+from ringfence.verdict.ruling import ToolCall
+from ringfence.verdict.tool import Rulebook, decide
 
 HOST = "api.example.com"
 CANARY = b"rf8Zq27LmXw0TnPvKc5Bd1Ys"
@@ -489,7 +493,62 @@ def json_places(data: bytes) -> None:
         assert body.replace(SECRET.encode(), MARK) == data.replace(SECRET.encode(), MARK)
 
 
+# --- rules about commands ----------------------------------------------------------------------------
+
+SHELLS = ("bash", "sh", "zsh")
+COMMAND_RULES = toolrules.read(
+    allow=[
+        "Bash(git *)",
+        "Bash(echo *)",
+        "Bash(cat *)",
+        "Bash(find *)",
+        "Bash(sed *)",
+        "Bash(xargs *)",
+        "Edit(src/**)",
+    ],
+    ask=["Bash(git push *)"],
+    deny=["Bash(curl *)", "Read(./.env)"],
+).rules
+WIDE = Rulebook(toolrules.read(allow=["Bash"], ask=[], deny=[]).rules, home="/home/u")
+STRICT = Rulebook(COMMAND_RULES, home="/home/u")
+SLOWEST = 1.0  # seconds for a text of at most LONGEST bytes, on a busy machine
+
+
+class NoFiles:
+    """A file system in which there is nothing."""
+
+    case_blind = False
+
+    def link(self, _path: str) -> None:
+        return None
+
+    def is_folder(self, path: str) -> bool:
+        return path in {"/", "/w"}
+
+    def names(self, _folder: str, _limit: int) -> tuple[tuple[str, bool], ...]:
+        return ()
+
+
+def commands(data: bytes) -> None:
+    """A verdict on any text: without an exception, in time, the same twice, and never laxer with more rules."""
+    if not data:
+        return
+    shell = SHELLS[data[0] % len(SHELLS)]
+    text = data[1:].decode("utf-8", "surrogateescape" if data[0] & 128 else "replace")
+    call = ToolCall(tool="Bash", input={"command": text}, cwd="/w", shell=shell)
+    began = time.process_time()
+    ruling = decide(call, STRICT, NoFiles())
+    assert time.process_time() - began < SLOWEST, "too slow"
+    assert "ringfence failed" not in ruling.reason
+    assert ruling.effect in {"allow", "ask", "deny"}
+    assert decide(call, STRICT, NoFiles()).effect == ruling.effect
+    if ruling.effect == "allow":
+        assert not ruling.findings
+        assert decide(call, WIDE, NoFiles()).effect == "allow"
+
+
 TARGETS = {
+    "commands": commands,
     "http1_request": http1_request,
     "http1_body": http1_body,
     "http1_response": http1_response,
