@@ -520,12 +520,15 @@ class NoFiles:
     case_blind = False
 
     def link(self, _path: str) -> None:
-        return None
+        """Say that nothing is a link."""
+        return
 
     def is_folder(self, path: str) -> bool:
+        """Say that there are two folders."""
         return path in {"/", "/w"}
 
     def names(self, _folder: str, _limit: int) -> tuple[tuple[str, bool], ...]:
+        """Say that they are empty."""
         return ()
 
 
