@@ -15,6 +15,7 @@ TRAILERS = 8 * 1024
 INFORMATIONAL = 16  # 1xx answers before the real one
 HELLO = 64 * 1024  # a ClientHello; post-quantum key shares need 2 KB
 BUFFER = 128 * 1024  # read and not yet taken, per connection, before reading pauses
+TURN = 64 * 1024  # written to one connection in one turn of the event loop, before it is sent at once
 WRITE_BUFFER = 256 * 1024  # written and not yet taken by the kernel, before the sender waits
 GRAPHQL_BODY = 1024 * 1024  # a GraphQL request that a rule looks into
 GRAPHQL_TOKENS = 10_000  # of its document

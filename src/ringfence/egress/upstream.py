@@ -17,7 +17,7 @@ from ringfence.egress.http1_client import ClientConnection
 from ringfence.egress.keys import Keys
 from ringfence.egress.message import Outbound
 from ringfence.egress.record import Record
-from ringfence.egress.stream import Registry, Stream
+from ringfence.egress.stream import GoneError, Registry, Stream
 from ringfence.egress.tls import AnyStream, TlsStream, upstream_context
 from ringfence.errors import PeerError
 from ringfence.handover import Handover
@@ -163,6 +163,8 @@ class Upstreams:
     # --- dialling
 
     async def _connect(self, scheme: str, host: str, port: int, context: ssl.SSLContext) -> AnyStream:
+        if not self._record.settle():  # a connection tells of its request as well
+            raise GoneError("the request could not be put on record")
         raw = await self.dial(host, port)
         if scheme != "https":
             return raw
