@@ -86,24 +86,46 @@ class Exchange:
         """Answer the request; returns what to tell the agent instead where its upstream did not."""
         inbound, services = self._inbound, self._services
         inbound.arrived()  # what has come and is no body is refused before anything is dialled
-        try:
-            outbound = await self._take(fresh=False)
-        except UnreachableError as error:
-            return self._failed(error.answer, error.message)
-        except AddressError as error:
-            return Refusal(status=403, kind=refusal.DENIED, message=error.message, host=self._target.host)
+        outbound = self._at_hand()
+        if outbound is None:
+            try:
+                outbound = await self._take(fresh=False)
+            except UnreachableError as error:
+                return self._failed(error.answer, error.message)
+            except AddressError as error:
+                return Refusal(status=403, kind=refusal.DENIED, message=error.message, host=self._target.host)
         services.busy += 1
         services.passages.requests[inbound] = self._target, self._verdict
         try:
             gone = revoked(self._gate, services.gate, inbound, self._target, self._verdict)
             return gone or await self._both_ways(outbound)
         finally:
-            inbound.on_gone = None
             services.busy -= 1
             del services.passages.requests[inbound]
             if self._outbound is not None:
+                inbound.on_gone = None
                 self._outbound.abort()
             self._tell()
+
+    def _at_hand(self) -> Outbound | None:
+        """Take a connection that waits for a request, where there is one: nothing has to be waited for."""
+        if self._multiplexed:
+            return None
+        outgoing = self._outgoing
+        found = self._services.upstreams.at_hand(
+            self._target, outgoing.connection, repeatable=self._repeatable
+        )
+        return None if found is None else self._taken(found)
+
+    def _taken(self, outbound: Outbound) -> Outbound:
+        self._outbound = outbound
+        self._inbound.on_gone = outbound.abort
+        return outbound
+
+    @property
+    def _multiplexed(self) -> bool:
+        """Whether the request goes by HTTP/2 where the upstream speaks it."""
+        return self._inbound.version == "2" and not self._inbound.head.upgrade
 
     async def _take(self, *, fresh: bool) -> Outbound:
         with Presence(self._inbound, lambda: self._inbound.ended):
@@ -112,11 +134,9 @@ class Exchange:
                 self._outgoing.connection,
                 repeatable=self._repeatable,
                 fresh=fresh,
-                multiplexed=self._inbound.version == "2" and not self._inbound.head.upgrade,
+                multiplexed=self._multiplexed,
             )
-        self._outbound = outbound
-        self._inbound.on_gone = outbound.abort
-        return outbound
+        return self._taken(outbound)
 
     async def _both_ways(self, outbound: Outbound) -> Refusal | None:
         """Send the request and pass on the answer; at most once more on a new connection."""
@@ -143,7 +163,9 @@ class Exchange:
     async def _attempt(self, outbound: Outbound) -> PeerError | None:
         """Send the request on one connection; returns what ended it before its answer was passed on."""
         try:
-            await self._send(outbound)
+            self._send(outbound)
+            if not self._inbound.done:
+                await self._send_arrived(outbound)
         except GoneError as error:
             return error
         except Refused as error:
@@ -181,8 +203,8 @@ class Exchange:
 
     # --- up
 
-    async def _send(self, outbound: Outbound) -> None:
-        """Send the head, with as much of the body as has arrived."""
+    def _send(self, outbound: Outbound) -> None:
+        """Send the head; with no body that is all."""
         inbound, outgoing = self._inbound, self._outgoing
         head = inbound.head
         outbound.send(
@@ -193,6 +215,12 @@ class Exchange:
             upgrade=head.upgrade if head.upgrade == b"websocket" else b"",
             trailers=head.trailers,
         )
+        if inbound.done:
+            self._end(outbound)
+
+    async def _send_arrived(self, outbound: Outbound) -> None:
+        """Send as much of the body as has arrived."""
+        inbound = self._inbound
         while not inbound.done and inbound.arrived():
             outbound.write(self._filtered(await inbound.read()))
         if inbound.done:

@@ -47,6 +47,10 @@ class Keys:
         """Say how servers are reached that hand out secrets; None: directly."""
         self._vault.access.web.dial = dial
 
+    def at_hand(self, credential: Credential) -> Secret | None:
+        """Return a credential's secret where that needs no fetch."""
+        return self._vault.ready(credential)
+
     async def choose(self, credentials: tuple[Credential, ...]) -> tuple[Credential, Secret] | None:
         """Return the first credential that has a secret, and the secret."""
         for one in credentials:

@@ -7,6 +7,7 @@ DIALS = 128  # upstream connections being made at one time
 HEAD = 64 * 1024  # a request's or response's head; Claude Code's longest is 3 KB, GitHub's answer 6 KB
 TARGET = 32 * 1024  # a request's target
 FIELDS = 200  # header lines in one head
+HEAD_KEPT = 4 * 1024  # the longest head that a connection remembers for the next one; Claude Code's have 3 KB
 LINES_KEPT = 4096  # header lines whose reading is kept, for all connections together
 LINE_KEPT = 160  # the longest of them
 CHUNK_LINE = 1024  # a chunk's size and extension

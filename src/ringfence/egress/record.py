@@ -72,12 +72,15 @@ class Record:
         raw_host: str,
         scheme: str,
         source: str,
-    ) -> None:
-        """Record the decision on one request: as `verdict` does, and spelled here where it is a usual one."""
+    ) -> str:
+        """Record the decision on one request; returns how it is spelled where it is a usual one.
+
+        As `verdict` does it, but for a usual one the text is put together here.
+        """
         if verdict.effect != ALLOW or verdict.reason or len(path) > MAX_FIELD or len(raw_host) > MAX_FIELD:
             fields: dict[str, object] = {"credential": credential, "raw_host": raw_host}
             fields = {name: value for name, value in fields.items() if value}
-            return self.verdict(
+            self.verdict(
                 verdict,
                 host=host,
                 method=method,
@@ -87,6 +90,7 @@ class Record:
                 source=source,
                 **fields,
             )
+            return ""
         own = (
             (f',"credential":{text(credential)}' if credential else "")
             + f',"effect":"{verdict.effect}","host":{text(host)},"method":{text(method)}'
@@ -94,9 +98,14 @@ class Record:
             + (f',"raw_host":{text(raw_host)}' if raw_host else "")
             + f',"rule":{text(rule_name(verdict.rule))},"scheme":"{scheme}","source":{text(source)}'
         )
+        self.again(own)
+        return own
+
+    def again(self, spelled: str) -> None:
+        """Record the decision on one request more, spelled as `request` returned it."""
         if self._tally is not None:
-            self._tally.event("verdict", {"effect": verdict.effect})
-        return self._write_spelled("verdict", own, later=True)
+            self._tally.event("verdict", {"effect": ALLOW})
+        self._write_spelled("verdict", spelled, later=True)
 
     def event(self, kind: str, **fields: object) -> None:
         """Record something that happened to an allowed request."""

@@ -74,13 +74,17 @@ class Upstreams:
         """
         if multiplexed:
             return await self._multiplexer().take(target, credential, fresh=fresh)
-        key = (target.scheme, target.host, target.port, credential)
-        found = None if fresh else self._waiting_for(key, repeatable=repeatable)
+        found = None if fresh else self.at_hand(target, credential, repeatable=repeatable)
         if found is not None:
             return found
         context = self.certificates.context(credential) or self.context()
         stream = await self._connect(target.scheme, target.host, target.port, context)
         return self._made(target, credential, stream)
+
+    def at_hand(self, target: Target, credential: str, *, repeatable: bool) -> ClientConnection | None:
+        """Return a connection that waits for a request of this kind."""
+        key = (target.scheme, target.host, target.port, credential)
+        return self._waiting_for(key, repeatable=repeatable)
 
     def _made(self, target: Target, credential: str, stream: AnyStream) -> ClientConnection:
         key = (target.scheme, target.host, target.port, credential)
