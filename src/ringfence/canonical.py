@@ -47,7 +47,8 @@ def encode(value: object) -> str:
 
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of some bytes as lower-case hex."""
-    return str(_sha256(data).hexdigest())
+    made: str = _sha256(data).hexdigest()
+    return made
 
 
 def use_openssl() -> None:

@@ -16,6 +16,7 @@ from ringfence.egress.gate import Gate, Target, response_fields
 from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
 from ringfence.egress.injection import Signer
 from ringfence.egress.inspect import Limited
+from ringfence.egress.memo import AnswerMemo
 from ringfence.egress.message import Inbound, Outbound
 from ringfence.egress.passages import revoked
 from ringfence.egress.presence import Presence
@@ -289,7 +290,7 @@ class Exchange:
 
     async def _pass_on(self, outbound: Outbound, head: ResponseHead) -> None:
         inbound = self._inbound
-        head, fields = self._returned(head)
+        head, fields = self._returned(head, outbound.memo)
         chain = self._down_chain = self._downward(head)
         if chain:
             head, fields = self._opened(head, fields, chain)
@@ -308,14 +309,23 @@ class Exchange:
         inbound.on_gone = None
         await inbound.drain()
 
-    def _returned(self, head: ResponseHead) -> tuple[ResponseHead, Fields]:
+    def _returned(self, head: ResponseHead, memo: AnswerMemo | None) -> tuple[ResponseHead, Fields]:
         """Return the head as the agent sees it, and its fields."""
-        fields = response_fields(head)
-        if self._chosen is None:
-            return head, fields
-        if self._chosen[0].kind == COOKIE:
-            fields = cookie.returned(fields, self._chosen[0])
-        return scrub_head(head, fields, self._services.keys.values)
+        chosen = self._chosen
+        if chosen is not None and chosen[0].kind == COOKIE:
+            memo = None
+        values = () if chosen is None else self._services.keys.values
+        known = None if memo is None else memo.returned(head, values)
+        if known is not None:
+            return head, known
+        seen, fields = head, response_fields(head)
+        if chosen is not None:
+            if chosen[0].kind == COOKIE:
+                fields = cookie.returned(fields, chosen[0])
+            seen, fields = scrub_head(head, fields, values)
+        if memo is not None and seen is head:
+            memo.keep(head, values, fields)
+        return seen, fields
 
     def _trailers(self, outbound: Outbound) -> Fields:
         found = self._services.gate.trailers(outbound.trailers, self._target)
@@ -326,7 +336,8 @@ class Exchange:
         services = self._services
         chain: list[Filter] = []
         if self._chosen is not None:
-            chain.append(Scrubber(services.keys.values, DIALOGUE if head.status == 101 else 1))
+            keys = services.keys
+            chain.append(Scrubber(keys.values, DIALOGUE if head.status == 101 else 1, keys.finder))
         if services.downward_filters:
             chain += services.downward(self._inbound.head, self._target, self._verdict, self.notes, head)
         return chain
@@ -348,7 +359,7 @@ class Exchange:
 
     async def _switch(self, outbound: Outbound, head: ResponseHead) -> None:
         """Become a tunnel after a real 101 (WebSocket, RFC 6455 §4)."""
-        head, fields = self._returned(head)
+        head, fields = self._returned(head, None)
         self._inbound.on_gone = None
         client, upstream = self._inbound.tunnel(head, fields), outbound.tunnel()
         chain = self._down_chain = self._downward(head)

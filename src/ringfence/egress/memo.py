@@ -9,10 +9,14 @@ what is remembered is what would be found again. With another byte or another po
 What is not a function of these is never kept: secrets, budgets, a person's answer, facts of the body, the
 time. One head a connection, within a limit, and only as long as the connection is open: no other
 connection, and so no other tenant, is ever asked. What is held in this way came from the agent itself.
+
+Upstreams repeat themselves as well, within a second even their clock. Of an answer's head it is remembered
+how it is read, and which of its fields travel on where none of the session's values stands in it. A head that
+sets a cookie is not kept: the connection may wait for another of the session's requests.
 """
 
 from ringfence.egress import limits
-from ringfence.egress.http1 import RequestHead, parse_request
+from ringfence.egress.http1 import RequestHead, ResponseHead, parse_request, parse_response
 from ringfence.egress.second import agree
 
 TYPE_CHECKING = False
@@ -65,3 +69,38 @@ class Memo:
             self.forget()
             self._gate = gate
         return self
+
+
+class AnswerMemo:
+    """The last head that one upstream connection answered with."""
+
+    __slots__ = ("_head", "_method", "_raw", "_values", "_way")
+
+    def __init__(self) -> None:
+        self._raw = b""
+        self._method = ""
+        self._head: ResponseHead | None = None
+        self._way: Fields | None = None  # the fields that travel on
+        self._values: tuple[bytes, ...] | None = None  # where none of these stands in the head
+
+    def read(self, raw: bytes, method: str) -> ResponseHead:
+        """Read a head, unless these very bytes answered such a request before."""
+        head = self._head
+        if head is not None and raw == self._raw and method == self._method:
+            return head
+        self._head = self._way = None
+        head = parse_response(raw, method)
+        if len(raw) <= limits.HEAD_KEPT and b"set-cookie" not in raw.lower():
+            self._raw, self._method, self._head = raw, method, head
+        return head
+
+    def returned(self, head: ResponseHead, values: tuple[bytes, ...]) -> "Fields | None":
+        """Return the fields that travel on, where these values were looked for in that head."""
+        if head is not self._head or values is not self._values or self._way is None:
+            return None
+        return [*self._way]
+
+    def keep(self, head: ResponseHead, values: tuple[bytes, ...], fields: "Fields") -> None:
+        """Remember which fields travel on of a head in which none of these values stands."""
+        if head is self._head:
+            self._values, self._way = values, [*fields]

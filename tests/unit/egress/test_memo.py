@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from ringfence.cli.policy_explain import handover
 from ringfence.egress import judge, limits
 from ringfence.egress.gate import Gate, Origin
-from ringfence.egress.http1 import MalformedError, parse_request
-from ringfence.egress.memo import Memo
+from ringfence.egress.http1 import MalformedError, parse_request, parse_response
+from ringfence.egress.memo import AnswerMemo, Memo
 from ringfence.egress.second import agree
 from ringfence.policy.model import Egress, EgressRule, Policy
 
@@ -101,3 +101,39 @@ def test_a_long_head_is_not_kept():
     head = memo.read(raw)
     assert memo.read(raw) is not head
     assert memo.about(head, gate(ALLOWED)) is None
+
+
+ANSWERS = st.sampled_from(
+    [
+        *(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"),
+        *(b"HTTP/1.1 304 \r\nETag: x\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        *(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\n\r\n", b"HTTP/1.1 200 OK\nX: y\r\n\r\n"),
+    ]
+)
+
+
+@given(st.lists(st.tuples(ANSWERS, st.sampled_from(["GET", "HEAD"])), max_size=12))
+def test_every_answer_of_an_upstream_is_read_as_if_it_were_the_first(answers):
+    memo = AnswerMemo()
+    for raw, method in answers:
+        seen = read(lambda one, method=method: memo.read(one, method), raw)
+        assert seen == read(lambda one, method=method: parse_response(one, method), raw)
+
+
+def test_fields_of_an_answer_are_remembered_for_the_same_head_and_the_same_values_only():
+    memo, values = AnswerMemo(), (b"secret",)
+    head = memo.read(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n", "GET")
+    memo.keep(head, values, [(b"X", b"y")])
+    found = memo.returned(head, values)
+    assert found == [(b"X", b"y")]
+    found.clear()  # whoever asks may change what is given
+    assert memo.returned(head, values) == [(b"X", b"y")]
+    assert memo.returned(head, (b"another", b"secret")) is None
+    assert memo.returned(parse_response(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n", "GET"), values) is None
+    memo.read(b"HTTP/1.1 200 OK\r\nX: z\r\n\r\n", "GET")
+    assert memo.returned(head, values) is None
+
+
+def test_an_answer_that_sets_a_cookie_is_not_kept():
+    memo, raw = AnswerMemo(), b"HTTP/1.1 200 OK\r\nset-Cookie: a=b\r\n\r\n"
+    assert memo.read(raw, "GET") is not memo.read(raw, "GET")
