@@ -21,13 +21,8 @@ from ringfence.verdict.request import Verdict
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
-    class Tally(Protocol):
-        """Counts events by kind."""
-
-        def event(self, kind: str, fields: dict[str, object]) -> None:
-            """Count one."""
+    from ringfence.egress.tally import Tally
 
 
 FLUSH = 0.1  # seconds that a record may wait to be written where nothing else is written or sent
