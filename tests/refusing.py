@@ -17,9 +17,9 @@ import sys
 
 NUMBERS = {
     "x86_64": {"unshare": 272, "mount": 165, "clone": 56, "clone3": 435, "pidfd_open": 434,
-        "landlock_create_ruleset": 444, "fsopen": 430},
+        "landlock_create_ruleset": 444, "fsopen": 430, "seccomp": 317},
     "aarch64": {"unshare": 97, "mount": 40, "clone": 220, "clone3": 435, "pidfd_open": 434,
-        "landlock_create_ruleset": 444, "fsopen": 430},
+        "landlock_create_ruleset": 444, "fsopen": 430, "seccomp": 277},
 }  # fmt: skip
 NEWUSER = 0x10000000
 OTHERS = 0x20000 | 0x40000000  # mount and network namespaces

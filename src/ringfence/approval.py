@@ -1,8 +1,9 @@
 """What a gate and `ringfence approve` say to each other: questions, answers, and the socket between them.
 
 The gate of each session listens on a socket in the session's folder, which only the operator can enter and
-nothing inside the boundary can see. Each message is one line of JSON, a question is named by its number and
-bound by its digest: an answer counts for exactly the request that was shown, and only once.
+nothing inside the boundary can see. A tool call that waits has a folder and a socket of its own. Each message
+is one line of JSON, a question is named by its number and bound by its digest: an answer counts for exactly
+the request that was shown, and only once.
 """
 
 import os
@@ -13,8 +14,10 @@ from ringfence.value import Struct, plain
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 SOCKET = "approve.sock"
+CALLS = "calls"  # in the state folder: one folder for each tool call that waits
 ONCE, SESSION, DENY = "once", "session", "deny"
 ANSWERS = (ONCE, SESSION, DENY)
 LARGEST = 1 << 20  # bytes of one message
@@ -52,6 +55,40 @@ class Question(Struct):
         return f"{self.scheme}://{name}{'' if self.port == usual else f':{self.port}'}{self.path}"
 
 
+class CallQuestion(Struct):
+    """One tool call that waits for a person: everything that an answer is bound to."""
+
+    session: str  # the client's
+    client: str
+    tool: str
+    input: str  # as canonical JSON, whole
+    text: str  # what a person reads first: the command, the path, the URL; whole
+    cwd: str
+    root: str  # the project
+    rule: str  # that asks, and where it comes from; "" where none did
+    reason: str
+    risks: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()  # variables that matter: name, digest of the value
+    policy: str = ""  # digest
+    number: int = 1
+    asked: float = 0.0  # seconds since the epoch
+    until: float = 0.0  # when silence becomes no
+    lines: str = ""  # the smallest rule that would allow this call, as a policy has it; "" where none can
+
+    @property
+    def seal(self) -> str:
+        """The digest of everything that is shown."""
+        return str(digest(plain(self)))
+
+
+def question(shown: "dict[str, Any]") -> "Question | CallQuestion":
+    """Return what a message shows. Raises TypeError or KeyError for anything else."""
+    if "tool" not in shown:
+        return Question(**{**shown, **{name: tuple(shown[name]) for name in ("credentials", "what")}})
+    pairs = tuple((str(name), str(value)) for name, value in shown["environment"])
+    return CallQuestion(**{**shown, "risks": tuple(shown["risks"]), "environment": pairs})
+
+
 class Place:
     """A session's folder, held open: socket paths are short, folders' need not be."""
 
@@ -71,12 +108,12 @@ class Place:
 
 
 def waiting(state_dir: str) -> "Iterator[tuple[str, str]]":
-    """Yield (session, folder) of every session whose gate takes answers."""
-    sessions = f"{state_dir}/sessions"
-    try:
-        names = sorted(os.listdir(sessions))
-    except FileNotFoundError:
-        return
-    for name in names:
-        if os.path.exists(f"{sessions}/{name}/{SOCKET}"):
-            yield name, f"{sessions}/{name}"
+    """Yield (name, folder) of every session whose gate takes answers, and of every call that waits."""
+    for place in (f"{state_dir}/sessions", f"{state_dir}/{CALLS}"):
+        try:
+            names = sorted(os.listdir(place))
+        except FileNotFoundError:
+            continue
+        for name in names:
+            if os.path.exists(f"{place}/{name}/{SOCKET}"):
+                yield name, f"{place}/{name}"

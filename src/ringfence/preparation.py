@@ -6,6 +6,7 @@ The child builds its namespaces while the policy is read, so that neither waits 
 import os
 
 from ringfence.boundary import attempts, canaries, launch, wire
+from ringfence.boundary.choice import MICROVM, Choice, choose
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
 from ringfence.boundary.plan import NOBODY, check_workspace, plan
@@ -43,6 +44,7 @@ class Prepared(Struct):
     wire: Wire
     child: Child
     refused: str = ""  # why no overlay can be mounted here, in overlay mode
+    choice: Choice = Choice(tier="sandbox")
 
 
 def workspace_of(folder: str, home: str) -> str:
@@ -69,19 +71,39 @@ def prepare(request: Request, host: Host) -> Prepared:
             overrides=request.overrides,
             indexes=indexes.reader(host),
         )
+        choice = choose(policy, host, request.workspace)
         answers = survey(policy, host, request.workspace, request.argv)
+        if choice.runtime.identities:
+            child.abandon()
+            child = _with_identities(request, host, choice)
     except BaseException:
         child.abandon()
         raise
     refused = child.built()
     if refused is None:
         why = attempts.refusal(child, request.workspace, host) if policy.workspace.mode == "overlay" else ""
-        return Prepared(policy=policy, survey=answers, wire=_private(), child=child, refused=why)
+        return Prepared(
+            policy=policy, survey=answers, wire=_private(), child=child, refused=why, choice=choice
+        )
+    if choice.tier != "sandbox":
+        from ringfence.host import features
+
+        what, hint = features.explain(refused.step, refused.errno)
+        raise HostError(f"the {choice.tier} tier needs the private wire: {what}", hint=hint)
     fallback = launch.begin(owner=owner(request.workspace, host), networked=False)
     fallback.built()
     wire = _loopback(refused, host)
     why = wire.why if policy.workspace.mode == "overlay" else ""
     return Prepared(policy=policy, survey=answers, wire=wire, child=fallback, refused=why)
+
+
+def _with_identities(request: Request, host: Host, choice: Choice) -> Child:
+    return launch.begin(
+        owner=owner(request.workspace, host),
+        networked=True,
+        identities=choice.runtime.identities,
+        tap=choice.tier == MICROVM,
+    )
 
 
 def decide(
@@ -116,6 +138,7 @@ def decide(
         kept=kept,
         place=place,
         canaries=canaries.lay(prepared.policy.watch, shown=not real),
+        choice=prepared.choice,
     )
 
 

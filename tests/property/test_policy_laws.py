@@ -63,6 +63,11 @@ REQUESTS = st.tuples(
     st.sampled_from(["/", "/x/y", "/x/z"]),
 )
 LISTS = st.lists(st.sampled_from(["p", "q", "r"]), **SOME).map(tuple)
+TEXTS = st.lists(
+    st.sampled_from(["Bash(a *)", "Read(/b)", "mcp__c"]).map(lambda text: {"text": text}),
+    max_size=2,
+    unique_by=str,
+).map(tuple)
 MANY = st.lists(RULES, max_size=3).map(tuple)
 LAYERS = st.fixed_dictionaries(
     {},
@@ -101,6 +106,19 @@ LAYERS = st.fixed_dictionaries(
         "environment": st.fixed_dictionaries(
             {}, optional={"keep": LISTS, "set": st.dictionaries(st.sampled_from("AB"), st.sampled_from("12"))}
         ),
+        "commands": st.fixed_dictionaries(
+            {},
+            optional={
+                "allow": TEXTS,
+                "ask": TEXTS,
+                "deny": TEXTS,
+                "readonly": st.booleans(),
+                "default": st.sampled_from(["ask", "deny"]),
+                "settings": st.sampled_from(["", "claude"]),
+                "prompt": st.sampled_from(["client", "approve"]),
+            },
+        ),
+        "tools": st.fixed_dictionaries({}, optional={"allow": TEXTS, "ask": TEXTS, "deny": TEXTS}),
         "limits": st.fixed_dictionaries(
             {},
             optional={
@@ -181,6 +199,15 @@ def test_a_layer_with_everything_locked_only_narrows(below, layer, request_made)
         assert set(map(repr, layers._get(then, section, field) or ())) <= set(
             map(repr, layers._get(now, section, field) or ())
         )
+    for section, field, order, default in layers.ORDERED:
+        assert order.index(_said(now, section, field, default)) >= order.index(
+            _said(then, section, field, default)
+        )
+    for section in ("commands", "tools"):  # a question that is new never stands in for a denial
+        before = layers._get(then, section, "ask") or ()
+        assert all(
+            rule.get("narrow") for rule in layers._get(now, section, "ask") or () if rule not in before
+        )
     assert _strict(now) >= _strict(then)
     for name in ("memory", "processes"):
         assert _limit(now, name) <= _limit(then, name)
@@ -197,6 +224,17 @@ def test_what_the_managed_layer_denies_stays_denied(managed, layer, request_made
     for name, bound in bounds.items():
         if bound is not None:
             assert _limit(state.layer, name) <= bound
+    for section in ("commands", "tools"):
+        for effect in ("ask", "deny"):
+            said = {rule["text"] for rule in layers._get(state.layer, section, effect) or ()}
+            assert {rule["text"] for rule in managed.get(section, {}).get(effect, ())} <= said
+    for section, field, order, default in layers.ORDERED:
+        if field in managed.get(section, {}):
+            least = order.index(managed[section][field])
+            assert order.index(_said(state.layer, section, field, default)) >= least
+    for field in ("settings", "prompt"):
+        if field in managed.get("commands", {}):
+            assert state.layer["commands"][field] == managed["commands"][field]
     if "mode" in managed.get("workspace", {}):
         assert _strict(state.layer) >= layers.STRICTNESS.index(managed["workspace"]["mode"])
     for name, credential in managed.get("credentials", {}).items():
@@ -256,6 +294,11 @@ def test_a_suffix_is_strict_and_goes_by_labels(name):
 def test_within_a_segment_a_glob_is_what_the_standard_library_says(pattern, text):
     if "**" not in pattern:
         assert path_matches(pattern, text) == fnmatch.fnmatchcase(text, pattern)
+
+
+def _said(layer, section, field, default):
+    value = layers._get(layer, section, field)
+    return default if value is None else value
 
 
 def _meant(layer, section, field):

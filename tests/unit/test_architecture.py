@@ -15,7 +15,7 @@ PACKAGE = os.path.join(ROOT, "src", "ringfence")
 
 ROWS = [
     {"value"},
-    {"errors", "diagnostic", "subject", "canonical", "cache"},
+    {"errors", "diagnostic", "subject", "canonical", "cache", "strict"},
     {"policy", "shell", "host"},
     {"handover", "approval", "verdict", "workspace", "credential", "audit"},
     {"boundary", "egress"},
@@ -34,7 +34,7 @@ WITHIN = {
 }
 EVERYWHERE = {""}  # the package itself holds the version
 
-ASYNC = ("egress/", "aio.py")
+ASYNC = ("egress/", "aio.py", "integrations/claude_agent_sdk.py")
 ENVIRONMENT = ("host/probe.py", "credential/sources/", "verify/attacks/")  # attacks run inside
 PROCESSES = (
     "boundary/launch.py",
@@ -44,6 +44,7 @@ PROCESSES = (
     "boundary/mounts.py",  # a child that only holds a user namespace, for id-mapping
     "credential/sources/command.py",
     "host/features.py",
+    "host/runtimes.py",  # asks a runtime for its version
     "host/trials.py",
     "workspace/review/viewer.py",  # the operator's own pager and viewer
     "verify/",

@@ -35,14 +35,17 @@ KINDS = {
     "publish": "a port inside was made reachable on this machine, or used",
     "set-aside": "a file that the host would obey appeared, and was moved out of the workspace",
     "approval": "a request that waited for a person was answered, or the time was over",
+    "tool": "an agent's tool call was decided: tool, input, effect, rule, reason, a person's answer",
     "alarm": "a value that must not go out was found on its way out",
     "apply": "changes of a session's copy were taken over into the project, or into a commit",
     "undo": "the last taking over was taken back",
     "discard": "changes of a session's copy were thrown away",
+    "program": "a program was kept from running inside by a deny rule",
     "note": "something the operator should know",
     "gap": "records of refusals left out because there were too many, with their number",
     END: "the session is over: exit status, duration",
 }
+TOOLS = "tools"  # folder of logs of tool calls: each is one client's session, whose end nobody tells
 COMMON = ("seq", "time", "session", "kind", "prev", "hash")
 GENESIS = "0" * 64
 

@@ -6,17 +6,25 @@ depend on the machine or the policy.
 
 from ringfence.boundary.model import Guarantee, LimitPlan, Wire, WorkspacePlan
 from ringfence.policy.model import Policy
+from ringfence.verdict.execution import denied
 
 # What a policy can give up by naming it under `accept`, and the guarantee that it costs
 ACCEPTABLE = {
     "no-landlock": "P9",  # a kernel without Landlock
     "debuggers": "P3",  # ptrace and process_vm_* among the session's own processes: strace, gdb
+    "no-program-rules": "P11",  # a kernel that does not let the launcher decide on programs as they start
     "namespaces": "P3",  # user namespaces inside: a browser's own sandbox
 }
 
 
 def assess(
-    policy: Policy, workspace: WorkspacePlan, limits: tuple[LimitPlan, ...], wire: Wire, landlock: int
+    policy: Policy,
+    workspace: WorkspacePlan,
+    limits: tuple[LimitPlan, ...],
+    wire: Wire,
+    *,
+    landlock: int,
+    programs: str,
 ) -> tuple[Guarantee, ...]:
     """Return the guarantees that depend on this session's policy and machine."""
     return (
@@ -27,6 +35,7 @@ def assess(
         _filter(policy),
         _landlock(landlock),
         _limits(limits),
+        *_programs(policy, programs),
     )
 
 
@@ -108,3 +117,19 @@ def _limits(limits: tuple[LimitPlan, ...]) -> Guarantee:
     return Guarantee(
         id="L1", text=text, held=False, why=f"held per process or by sampling only: {', '.join(weak)}"
     )
+
+
+def _programs(policy: Policy, refused: str) -> tuple[Guarantee, ...]:
+    """Tell of deny rules for programs, where there are any; `refused` is why they cannot be held."""
+    if not denied(policy):
+        return ()
+    text = "a program that a deny rule names does not start, whoever starts it"
+    if refused:
+        return (Guarantee(id="P11", text=text, held=False, why=refused),)
+    if "debuggers" not in policy.accept:
+        return (Guarantee(id="P11", text=text, held=True),)
+    why = (
+        '`accept = ["debuggers"]`: a program that another one inside traces is judged before it starts only, '
+        "and a second thread could change its arguments meanwhile"
+    )
+    return (Guarantee(id="P11", text=text, held=False, why=why),)

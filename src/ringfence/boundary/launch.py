@@ -13,9 +13,13 @@ from ringfence.boundary import syscalls
 from ringfence.boundary.child import Channel, run
 from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import ENTRY
-from ringfence.boundary.tiers.sandbox import Invocation
+from ringfence.boundary.tiers.invocation import Invocation
 from ringfence.errors import BoundaryError
 from ringfence.value import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.boundary.warden import Denied
 
 _SOCK_SEQPACKET, _CLOEXEC = 5, 0o2000000
 
@@ -32,8 +36,11 @@ class Refused(Struct):
 class Child:
     """The child on the launcher's side."""
 
-    def __init__(self, pid: int, channel: Channel, ready: int, *, networked: bool) -> None:
+    def __init__(
+        self, pid: int, channel: Channel, ready: int, *, networked: bool, identities: tuple[int, ...] = ()
+    ) -> None:
         self.pid = pid
+        self.identities = identities
         self.networked = networked
         self.ready = ready
         self.kind = ""
@@ -83,6 +90,12 @@ class Child:
             "terminal_fds": replaced,
             "vend": vend is not None,
             "cpus": invocation.cpus,
+            "command": invocation.command,
+            "files": invocation.files,
+            "keeps_root": invocation.keeps_root,
+            "brought": invocation.brought,
+            "ports": invocation.ports,
+            "identities": (self.identities[0], plan.uid, self.identities[1]) if self.identities else (),
         }
         fd = syscalls.memfd("invocation", marshal.dumps(order))
         given = [fd, *(() if vend is None else (vend[1],)), *(() if terminal is None else (terminal,))]
@@ -128,8 +141,13 @@ def _refused(message: dict[str, object]) -> Refused:
     )
 
 
-def begin(*, owner: int, networked: bool) -> Child:
-    """Fork the child. `owner` is the unprivileged uid that root's agent gets (ignored for others)."""
+def begin(*, owner: int, networked: bool, identities: tuple[int, ...] = (), tap: bool = False) -> Child:
+    """Fork the child. `owner` is the unprivileged uid that root's agent gets (ignored for others).
+
+    `identities`: two uids subordinate to an ordinary user, who then has three in the child's namespace: 0,
+    their own and 65534. A runtime that itself changes identities needs them. `tap`: the wire ends in a
+    virtual machine's network card.
+    """
     _reserve_ready_fd()
     forbid_cores()
     parent = os.getpid()
@@ -138,12 +156,32 @@ def begin(*, owner: int, networked: bool) -> Child:
     if pid == 0:
         os.close(up[0])
         os.close(down[0])
-        run(Channel(up[1]), down[1], parent=parent, owner=owner, networked=networked)
+        several = bool(identities)
+        run(
+            Channel(up[1]), down[1], parent=parent, owner=owner, networked=networked, several=several, tap=tap
+        )
         os._exit(125)
     os.close(up[1])
     os.close(down[1])
+    channel = Channel(up[0])
+    if identities and os.geteuid():
+        _identify(channel, pid, identities)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # the operator's keys are in this process's environment
-    return Child(pid, Channel(up[0]), down[0], networked=networked)
+    return Child(pid, channel, down[0], networked=networked, identities=identities)
+
+
+def _identify(channel: Channel, pid: int, identities: tuple[int, ...]) -> None:
+    """Map the identities of a child that waits for it, by the set-id helpers made for that (newuidmap(1))."""
+    message, _fds = channel.receive()
+    if "identify" not in message:
+        return  # it will say itself what was refused
+    for program, own in (("newuidmap", os.getuid()), ("newgidmap", os.getgid())):
+        words = ["0", str(identities[0]), "1", str(own), str(own), "1", "65534", str(identities[1]), "1"]
+        helper = os.posix_spawnp(program, [program, str(pid), *words], {"PATH": "/usr/bin:/bin"})
+        if os.waitpid(helper, 0)[1]:
+            channel.send({"refused": program})
+            return
+    channel.send({"identified": 1})
 
 
 def forbid_cores() -> None:
@@ -201,6 +239,30 @@ def start_egress(handover: int, passed: tuple[int, ...], errors: str) -> int:
         os.execve(sys.executable, argv, environment)  # noqa: S606 - no shell, that is the point
     finally:
         os._exit(125)
+
+
+def start_warden(listener: int, denied: "Denied", file: str) -> int:
+    """Start the process that decides on programs inside; return its pid. It ends with the launcher.
+
+    A fork and no new program: the first program inside waits for it already.
+    """
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        if os.getppid() != parent:
+            os._exit(125)
+        os.setsid()
+        os.dup2(listener, 3)
+        os.closerange(4, 1 << 16)
+        _own_streams("/dev/null")
+        from ringfence.boundary.warden import Records, Warden
+
+        Warden(3, denied, Records(file)).run()
+    finally:
+        os._exit(0)
 
 
 def kill(pid: int) -> None:

@@ -6,6 +6,7 @@
 from ringfence.handover import Canary, Publication
 from ringfence.policy.model import Policy
 from ringfence.value import Struct
+from ringfence.verdict.execution import ProgramRule
 
 
 class Mount(Struct):
@@ -100,3 +101,4 @@ class Plan(Struct):
     covered: tuple[str, ...] = ()  # files of /proc that cannot be opened
     notes: tuple[str, ...] = ()
     canaries: tuple[Canary, ...] = ()  # made-up values laid inside
+    programs: tuple[ProgramRule, ...] = ()  # rules that are held whenever a program starts

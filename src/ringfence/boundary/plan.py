@@ -2,6 +2,7 @@
 
 from ringfence.boundary import environment, guarantees, limits, project, shown
 from ringfence.boundary.canaries import mounts as lay_mounts
+from ringfence.boundary.choice import SANDBOX, SANDBOX_TIER, Choice
 from ringfence.boundary.environment import INSIDE, TRUST
 from ringfence.boundary.model import Mount, Plan, Wire
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER, NOWHERE, Place, mask
@@ -12,6 +13,7 @@ from ringfence.handover import Canary, Publication
 from ringfence.host import toolchains
 from ringfence.host.model import Host
 from ringfence.policy.model import Credential, Policy
+from ringfence.verdict.execution import denied
 from ringfence.workspace.tables import CREDENTIAL_FOLDERS
 
 NOBODY = 65534
@@ -37,6 +39,7 @@ def plan(
     publish: tuple[Publication, ...] = (),
     kept: tuple[tuple[str, str], ...] = (),
     place: Place = NOWHERE,
+    choice: Choice = SANDBOX_TIER,
 ) -> Plan:
     """Decide everything about one session.
 
@@ -44,12 +47,13 @@ def plan(
     `files.state` is kept for this workspace, `place` where an overlay's layers are; all on the host.
     """
     check_workspace(survey.workspace, host)
-    _check_accepted(policy, survey, wire)
+    programs = _programs_refused(policy, survey, choice)
+    _check_accepted(policy, survey, wire, programs)
     _check_own_folders(policy, survey, host)
-    _check_publish(publish, wire)
+    _check_publish(publish, wire, choice)
     _check_output(policy, survey)
     _check_noexec(policy, wire)
-    uid, gid = inside_identity(host, survey)
+    uid, gid = inside_identity(host, survey, choice.tier)
     user = host.user if host.uid else "agent"
     credentials = usable_credentials(policy, host, survey.workspace)
     shown.check(
@@ -75,7 +79,7 @@ def plan(
     path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
     limit_plans = (*limits.plan(policy.limits, survey.cgroup), *limits.of_copy(policy.workspace))
     return Plan(
-        tier="sandbox",
+        tier=choice.tier,
         argv=argv,
         cwd=cwd,
         home=host.home,
@@ -102,9 +106,12 @@ def plan(
         wire=wire,
         publish=publish,
         policy=policy,
-        guarantees=guarantees.assess(policy, workspace, limit_plans, wire, survey.landlock),
+        guarantees=guarantees.assess(
+            policy, workspace, limit_plans, wire, landlock=survey.landlock, programs=programs
+        ),
         notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
         canaries=canaries,
+        programs=() if programs else denied(policy),
     )
 
 
@@ -125,10 +132,15 @@ def usable_credentials(policy: Policy, host: Host, workspace: str) -> tuple[Cred
     return tuple(out)
 
 
-def inside_identity(host: Host, survey: Survey) -> tuple[int, int]:
-    """Return uid and gid inside. Never 0: root's agent is the workspace's owner, or an ordinary user."""
+def inside_identity(host: Host, survey: Survey, tier: str) -> tuple[int, int]:
+    """Return uid and gid inside. Never 0: root's agent is the workspace's owner, or an ordinary user.
+
+    Where no user namespace lies between, root's files are id-mapped to the agent's very own identity.
+    """
     if host.uid:
         return host.uid, host.gid
+    if tier == "gvisor":
+        return (survey.owner or NOBODY,) * 2
     return (survey.owner, survey.owner) if survey.owner else (_AGENT, _AGENT)
 
 
@@ -144,7 +156,14 @@ def check_workspace(workspace: str, host: Host) -> None:
         )
 
 
-def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
+def _programs_refused(policy: Policy, survey: Survey, choice: Choice) -> str:
+    """Return why deny rules cannot be held when programs start; nothing where they can, or there are none."""
+    if choice.tier != SANDBOX and denied(policy):
+        return f"in the {choice.tier} tier the launcher is not asked when a program starts"
+    return survey.programs
+
+
+def _check_accepted(policy: Policy, survey: Survey, wire: Wire, programs: str) -> None:
     unknown = [name for name in policy.accept if name not in guarantees.ACCEPTABLE]
     if unknown:
         raise PolicyError(
@@ -156,6 +175,11 @@ def _check_accepted(policy: Policy, survey: Survey, wire: Wire) -> None:
             "this kernel has no Landlock (guarantee P9)",
             hint="boot with `lsm=landlock,…` in the kernel's command line, "
             'or accept the loss: `accept = ["no-landlock"]`',
+        )
+    if programs and "no-program-rules" not in policy.accept:
+        raise HostError(
+            f"deny rules cannot be held when programs start (guarantee P11): {programs}",
+            hint='take them out of the policy, or accept the loss: `accept = ["no-program-rules"]`',
         )
     if wire.kind == "none":
         raise HostError(
@@ -184,7 +208,12 @@ def _check_noexec(policy: Policy, wire: Wire) -> None:
         )
 
 
-def _check_publish(publish: tuple[Publication, ...], wire: Wire) -> None:
+def _check_publish(publish: tuple[Publication, ...], wire: Wire, choice: Choice) -> None:
+    if publish and choice.tier != SANDBOX:
+        raise HostError(
+            f"the {choice.tier} tier publishes no ports yet",
+            hint='take `--publish` away, or use `tier = ["sandbox"]`',
+        )
     if publish and wire.kind != "private":
         raise HostError(f"a port can only be published over the private wire: {wire.why}", hint=wire.hint)
 

@@ -108,6 +108,8 @@ _REFUSED: dict[str, tuple[int | None, int | None, int]] = {
     "openat2": (437, 437, ENOSYS),  # its mode lies in memory, see _SET_ID; programs fall back to openat
 }
 _AFFINITY: dict[str, tuple[int | None, int | None, int]] = {"sched_setaffinity": (203, 122, EPERM)}
+# Reserves any amount of disk in microseconds; where it is missing, libraries write instead
+_RESERVING: dict[str, tuple[int | None, int | None, int]] = {"fallocate": (285, 47, errno.EOPNOTSUPP)}
 _CALLS = {  # calls judged by an argument
     "x86_64": {"socket": 41, "clone": 56, "unshare": 272, "ioctl": 16, "renameat2": 316},
     "aarch64": {"socket": 198, "clone": 220, "unshare": 97, "ioctl": 29, "renameat2": 276},
@@ -128,7 +130,7 @@ _MODES: dict[str, tuple[int | None, int | None, int, int | None]] = {
 }
 _SET_ID = 0o6000
 _MAKES_A_FILE = 0o100 | 0o20000000  # O_CREAT, O_TMPFILE: without them `mode` is left over from earlier
-_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
@@ -152,11 +154,12 @@ _ERRNO = 0x00050000
 
 
 class Options(Struct):
-    """What a policy changes about the filter: two losses that it names, and a limit that needs it."""
+    """What a policy changes about the filter: two losses that it names, and limits that need it."""
 
     debuggers: bool = False  # ptrace and process_vm_* among the session's own processes
     namespaces: bool = False  # sandboxes within the sandbox
     keep_cpus: bool = False  # a limit on CPUs is held by affinity alone, which a process could widen again
+    keep_quota: bool = False  # a quota is held by looking, which needs time
 
 
 _STRICT = Options()
@@ -166,7 +169,7 @@ def assemble(arch: str, options: Options = _STRICT) -> bytes:
     """Return the filter for one architecture, ready for bubblewrap's `--seccomp`."""
     code = [
         _op(_LD_WORD, 4),
-        _op(_JEQ, _AUDIT_ARCH[arch], 1, 0),
+        _op(_JEQ, AUDIT_ARCH[arch], 1, 0),
         _op(_RET, _KILL),
         _op(_LD_WORD, 0),
     ]
@@ -182,7 +185,11 @@ def refused(arch: str, options: Options = _STRICT) -> dict[str, tuple[int, int]]
     """Return name → (number, errno) of the calls refused whatever their arguments."""
     column = 0 if arch == "x86_64" else 1
     given_up = _given_up(options)
-    rows = {**_REFUSED, **(_AFFINITY if options.keep_cpus else {})}
+    rows = {
+        **_REFUSED,
+        **(_AFFINITY if options.keep_cpus else {}),
+        **(_RESERVING if options.keep_quota else {}),
+    }
     return {
         name: (row[column], row[2])  # type: ignore[misc]
         for name, row in rows.items()

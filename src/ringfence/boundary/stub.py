@@ -86,7 +86,12 @@ Step = Call | Store | Copy | Execute
 
 _NUMBERS = {  # name: (x86_64, aarch64)
     "write": (1, 64),
+    "chdir": (80, 49),
+    "setgroups": (116, 159),
+    "setresuid": (117, 147),
+    "setresgid": (119, 149),
     "close": (3, 57),
+    "rt_sigaction": (13, 134),
     "socket": (41, 198),
     "sendmsg": (46, 211),
     "bind": (49, 200),
@@ -97,6 +102,7 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "exit_group": (231, 94),
     "openat": (257, 56),
     "prlimit64": (302, 261),
+    "seccomp": (317, 277),
     "close_range": (436, 436),
     "landlock_create_ruleset": (444, 444),
     "landlock_add_rule": (445, 445),

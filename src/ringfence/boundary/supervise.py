@@ -14,6 +14,7 @@ import struct
 import time
 
 from ringfence.boundary.limits import Group
+from ringfence.boundary.notify import LISTENER
 from ringfence.boundary.terminal import Terminal
 from ringfence.errors import BoundaryError, HostError
 from ringfence.handover import ALARM
@@ -47,6 +48,7 @@ class Watch(Struct):
     quota: "Quota | None" = None  # on what the session writes
     later: "Callable[[], None] | None" = None  # called once, when the session has lasted a moment
     on_stood: "Callable[[tuple[int, ...]], None] | None" = None  # gets the boundary's processes
+    on_programs: "Callable[[int], None] | None" = None  # gets the listener that programs inside wait at
 
 
 class Outcome(Struct):
@@ -178,7 +180,10 @@ class Supervisor:
         if not said:
             self._poll.unregister(self._watch.ready)
             return
-        if listener is not None:
+        if listener is not None and said == LISTENER:
+            if self._watch.on_programs is not None:
+                self._watch.on_programs(listener)
+        elif listener is not None:
             self._inside_listener = listener
             if self._watch.early:
                 self._gate()

@@ -17,6 +17,7 @@ from ringfence.host.model import Host
 from ringfence.host.toolchains import Toolchain
 from ringfence.policy.model import Policy
 from ringfence.value import Struct, replace
+from ringfence.verdict.execution import denied
 from ringfence.workspace import aside, detect, git_config, scan
 from ringfence.workspace.aside import Identity
 from ringfence.workspace.scan import Findings, Found, Names
@@ -89,6 +90,7 @@ class Survey(Struct):
     output: str = ""  # the policy's workspace.output, real path
     submounts: tuple[str, ...] = ()  # other file systems mounted in the workspace: no part of an overlay
     shown: tuple[Shown, ...] = ()  # settings files that credentials are taken from, as copies
+    programs: str = ""  # why deny rules cannot be held when programs start; asked where there are such rules
 
 
 def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) -> Survey:
@@ -124,6 +126,7 @@ def survey(policy: Policy, host: Host, workspace: str, argv: tuple[str, ...]) ->
         protected_elsewhere=_protected_elsewhere(writable, names, host),
         git_user=identity.git_user(host.home),
         landlock=landlock.abi(),
+        programs=_programs(policy),
         trust=mount_points(java),
         proc=tuple(f"/proc/{name}" for name in PROC if os.path.exists(f"/proc/{name}")),
         java=bool(java),
@@ -320,3 +323,11 @@ def _cgroup() -> str:
     from ringfence.boundary import limits
 
     return limits.hierarchy()
+
+
+def _programs(policy: Policy) -> str:
+    if not denied(policy):
+        return ""
+    from ringfence.boundary import tracing
+
+    return tracing.available()

@@ -7,6 +7,7 @@ GROUPS = {
         "run": "run a command inside the boundary, on a copy of the project",
         "approve": "see which requests wait for a person, and answer them",
         "log": "read or check the audit log",
+        "hook": "answer an agent that asks before it uses a tool, or have it ask",
     },
     "Review": {
         "diff": "show what a session changed in its copy, what is dangerous first",
@@ -19,7 +20,9 @@ GROUPS = {
         "plan": "print what `run` would do, and why",
         "init": "write a commented ringfence.toml for this project",
         "trust": "let this project's ringfence.toml widen the policy, as it stands now",
+        "import": "take over rules from another program's settings",
         "policy": "check a policy, print it, explain a request, or print the JSON Schema",
+        "check": "say what the rules make of a command or tool call, and how it was understood",
     },
     "Machine": {
         "scan": "look into the project's files for keys",
@@ -28,6 +31,7 @@ GROUPS = {
         "egress": "serve the gate alone, for containers, CI and many agents at once",
     },
 }
+_MODULES = {"import": "importing"}  # a word of Python's own
 COMMANDS = {name: what for rows in GROUPS.values() for name, what in rows.items()}
 
 
@@ -65,7 +69,7 @@ def run(arguments: list[str]) -> int:
         sys.stderr.write(f"error: unknown command `{name}`\n\nhint: {_nearest(name)}\n")
         return 2
     try:
-        module = __import__(f"ringfence.cli.{name}", fromlist=["main"])
+        module = __import__(f"ringfence.cli.{_MODULES.get(name, name)}", fromlist=["main"])
         status = module.main(arguments[1:])
     except RingfenceError as error:
         _flush()

@@ -1,4 +1,4 @@
-"""`ringfence approve`: see which requests wait for a person, and answer them."""
+"""`ringfence approve`: see which requests and tool calls wait for a person, and answer them."""
 
 import json
 import socket
@@ -6,7 +6,7 @@ import sys
 import time
 
 from ringfence import approval
-from ringfence.approval import DENY, ONCE, SESSION, Place, Question
+from ringfence.approval import DENY, ONCE, SESSION, CallQuestion, Place, Question
 from ringfence.audit.event import printable
 from ringfence.errors import UsageError
 from ringfence.host.probe import host
@@ -28,9 +28,9 @@ class Asked:
     def __init__(self, folder: str, shown: "dict[str, Any]") -> None:
         self.folder = folder
         self.seal = str(shown.pop("seal"))
-        many = {name: tuple(shown[name]) for name in ("credentials", "what")}
-        self.question = Question(**{**shown, **many})
-        self.name = f"{self.question.session[-4:]}.{self.question.number}"
+        self.question = approval.question(shown)
+        place = folder if isinstance(self.question, CallQuestion) else self.question.session
+        self.name = f"{place[-4:]}.{self.question.number}"
 
     def is_whole(self) -> bool:
         """Say whether the digest belongs to what is shown here."""
@@ -83,14 +83,14 @@ def questions(state_dir: str) -> list[Asked]:
 
 def _say(folder: str, message: "dict[str, Any]") -> "dict[str, Any]":
     """Send one message to a gate; a gate that is gone has nothing to say."""
-    with Place(folder) as place, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(_WAIT)
-        try:
+    try:
+        with Place(folder) as place, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(_WAIT)
             sock.connect(place.path)
             sock.sendall(json.dumps(message).encode() + b"\n")
             reply: dict[str, Any] = json.loads(sock.makefile("rb").readline(approval.LARGEST * 64) or b"{}")
-        except (OSError, ValueError):
-            return {"error": "its gate does not answer any more"}
+    except (OSError, ValueError):
+        return {"error": "who asked does not wait any more"}
     return reply
 
 
@@ -101,9 +101,8 @@ def _list(state_dir: str, *, as_json: bool) -> int:
             from ringfence.canonical import encode
             from ringfence.value import plain
 
-            sys.stdout.write(
-                encode({"name": one.name, "url": one.question.url, **plain(one.question)}) + "\n"
-            )
+            about = {} if isinstance(one.question, CallQuestion) else {"url": one.question.url}
+            sys.stdout.write(encode({"name": one.name, **about, **plain(one.question)}) + "\n")
         else:
             sys.stdout.write(_shown(one))
     if not found and not as_json:
@@ -114,6 +113,8 @@ def _list(state_dir: str, *, as_json: bool) -> int:
 def _shown(one: Asked) -> str:
     """Show a question whole: nothing of it is cut, what is not plain text is escaped."""
     question = one.question
+    if isinstance(question, CallQuestion):
+        return _shown_call(one.name, question)
     left = max(question.until - time.time(), 0)
     size = {0: "", -1: ", with a body of unknown length"}.get(
         question.length, f", with {question.length} bytes"
@@ -124,6 +125,23 @@ def _shown(one: Asked) -> str:
         *([f"      {question.reason}"] if question.reason else []),
         *([f"      asks for {', '.join(question.what)}"] if question.what else []),
         *([f"      carries {', '.join(question.credentials)}"] if question.credentials else []),
+        f"      refused by itself in {left:.0f} s",
+    ]
+    return "".join(printable(line) + "\n" for line in lines)
+
+
+def _shown_call(name: str, question: CallQuestion) -> str:
+    """Show a tool call whole: its text, and its input as it would be used."""
+    left = max(question.until - time.time(), 0)
+    lines = [
+        f"{name}  {question.tool}: {question.text}",
+        f"      {question.client} session {question.session}, in {question.cwd}",
+        *([f"      project {question.root}"] if question.root != question.cwd else []),
+        f"      asked by {question.rule}" if question.rule else "      no rule names it",
+        *([f"      {question.reason}"] if question.reason else []),
+        *(f"      risk {risk}" for risk in question.risks),
+        f"      input {question.input}",
+        f"      with {', '.join(name for name, _ in question.environment)} as they are now",
         f"      refused by itself in {left:.0f} s",
     ]
     return "".join(printable(line) + "\n" for line in lines)
@@ -142,15 +160,20 @@ def _answer_one(state_dir: str, options: "argparse.Namespace") -> int:
 
 
 def _answered(one: Asked, answer: str) -> int:
-    sent = SESSION if answer == ALWAYS else answer
+    call = isinstance(one.question, CallQuestion)
+    if call and answer == SESSION:
+        raise UsageError("a tool call is allowed once", hint="--once, --always or --deny")
+    sent = {True: ONCE, False: SESSION}[call] if answer == ALWAYS else answer
     reply = _say(
         one.folder, {"do": "answer", "number": one.question.number, "seal": one.seal, "answer": sent}
     )
     if "error" in reply:
         sys.stderr.write(f"error: {reply['error']}\n")
         return 1
-    sys.stdout.write(f"{one.name}: {_WORDS[sent]}\n")
-    if answer == ALWAYS:
+    sys.stdout.write(f"{one.name}: {_CALL_WORDS[sent] if call else _WORDS[sent]}\n")
+    if answer == ALWAYS and not policy_lines(one.question):
+        sys.stdout.write("No rule allows just this: it will be asked about again.\n")
+    elif answer == ALWAYS:
         sys.stdout.write(f"For the policy, so that it is not asked again:\n\n{policy_lines(one.question)}\n")
     return 0
 
@@ -162,9 +185,12 @@ _WORDS = {
 }
 
 
-def policy_lines(question: Question) -> str:
-    """Return the narrowest rule that would have let this request pass."""
-    if question.lines:
+_CALL_WORDS = {ONCE: "this call may go on, once", DENY: "refused"}
+
+
+def policy_lines(question: "Question | CallQuestion") -> str:
+    """Return the narrowest rule that would have let this pass; "" where none would."""
+    if question.lines or isinstance(question, CallQuestion):
         return question.lines
     lines = ["[[egress.allow]]", f'host = "{question.host}"']
     if question.port != {"https": 443, "http": 80}.get(question.scheme):
@@ -196,14 +222,15 @@ def _watch(state_dir: str, *, forever: bool) -> int:
             sys.stdout.write("Nothing waits for an answer.\n")
             return 0
         for one in found:
-            sys.stdout.write(_shown(one) + "[o]nce, this [s]ession, [a]lways, [d]eny, or Enter for later: ")
+            choices = "" if isinstance(one.question, CallQuestion) else "this [s]ession, "
+            sys.stdout.write(f"{_shown(one)}[o]nce, {choices}[a]lways, [d]eny, or Enter for later: ")
             sys.stdout.flush()
             _forget_typed()
             line = sys.stdin.readline()
             if not line:
                 return 0
             answer = _KEYS.get(line.strip()[:1].lower())
-            if answer is None:
+            if answer is None or (answer == SESSION and not choices):
                 skipped.add(one.seal)
             else:
                 _answered(one, answer)

@@ -51,6 +51,7 @@ def _lines(made: Plan, host: Host, limit: int) -> list[str]:
         *_section("network", _network(made)),
         *_section("credentials", _credentials(made, host)),
         *_section("environment", _environment(made)),
+        *_section("tool calls", list(map(_shown, explain.call_rules(made.policy)))),
         *_section("limits", [f"{one.name} = {one.value}: {one.held}, by {one.by}" for one in made.limits]),
         *_section("guarantees", _guarantees(made)),
         *_section("notes", list(map(_shown, made.notes))),

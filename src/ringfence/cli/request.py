@@ -27,6 +27,7 @@ OPTIONS = (
         name="--workspace", value="DIR", help="the project; default: the repository around this folder, or it"
     ),
     Option(name="--policy", value="FILE", help="this file in place of the project's ringfence.toml"),
+    Option(name="--tier", value="TIER", help="what the boundary is made of, best first", many=True),
     Option(name="--accept", value="NAME", help="give up a protection by name", many=True),
     Option(name="--credential", value="NAME=SOURCE", help="another source for a credential", many=True),
     Option(name="--memory", value="SIZE", help="limit, such as 2G"),
@@ -116,6 +117,7 @@ def _overrides(given: Given) -> Overrides:
         write=tuple(map(_absolute, given.all("--write"))),
         mode=_mode(given),
         accept=given.all("--accept"),
+        tier=given.all("--tier"),
         credentials=given.all("--credential"),
         memory=given.one("--memory"),
         cpus=given.one("--cpus"),

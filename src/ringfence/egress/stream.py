@@ -44,6 +44,7 @@ class Registry:
         self._settle = settle
         self._due: list[Stream] = []  # those with something to send
         self._loop = asyncio.get_running_loop()
+        self.pipes = 0  # directions that are carried in bulk
 
     def due(self, stream: "Stream") -> None:
         """Have a stream sent when this turn of the loop is over."""
@@ -77,7 +78,7 @@ class Stream(asyncio.Protocol):
     """A connected socket. `accepted` is called with a stream that a listener made."""
 
     def __init__(self, registry: Registry, accepted: "Callable[[Stream], None] | None" = None) -> None:
-        self._registry = registry
+        self.registry = registry
         self._accepted = accepted
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None  # asyncio's and uvloop's transports share no type
@@ -104,7 +105,7 @@ class Stream(asyncio.Protocol):
         """Take the transport, and hand an accepted connection to the server."""
         self._transport = transport
         self._transport.set_write_buffer_limits(high=limits.WRITE_BUFFER)
-        self._registry.streams.add(self)
+        self.registry.streams.add(self)
         if self._accepted is not None:
             self._accepted(self)
 
@@ -130,7 +131,7 @@ class Stream(asyncio.Protocol):
         self.reset = self.reset or not self.ended
         self.ended = self.lost = True
         self.drop()
-        self._registry.streams.discard(self)
+        self.registry.streams.discard(self)
         _wake(self._reader)
         _wake(self._writer)
         self._tell_gone()
@@ -185,10 +186,10 @@ class Stream(asyncio.Protocol):
         self.sent += size
         self._waiting += size
         if not self._out:
-            self._registry.due(self)
+            self.registry.due(self)
         self._out.append(data)
         if self._waiting > limits.TURN:
-            self._registry.flush()
+            self.registry.flush()
 
     def send(self) -> None:
         """Hand what was written to the kernel: the registry calls this when the records are written."""
@@ -217,6 +218,26 @@ class Stream(asyncio.Protocol):
                 self._writer = None
                 self.write_deadline = NEVER
 
+    # --- for those who carry bytes beneath the transport
+
+    def divert(self) -> None:
+        """Stop reading for good: somebody reads from the socket itself."""
+        if self._reading and not self.lost:
+            self._transport.pause_reading()
+        self._reading = True  # so that taking what is held does not begin it again
+
+    async def flush(self) -> None:
+        """Wait until the kernel has taken all that was written."""
+        if self._out:
+            self.registry.flush()
+        self._transport.set_write_buffer_limits(high=0)
+        await self.drain()
+
+    def hand_over(self, **waiters: "asyncio.Future[None] | None") -> None:
+        """Have somebody else's `reader` or `writer` woken by the end of the connection and by deadlines."""
+        self._reader = waiters.get("reader", self._reader)
+        self._writer = waiters.get("writer", self._writer)
+
     @property
     def congested(self) -> bool:
         """Whether the kernel takes no more for now: `drain` would wait."""
@@ -242,7 +263,7 @@ class Stream(asyncio.Protocol):
     def write_eof(self) -> None:
         """End our direction, keep the other."""
         if self._out:
-            self._registry.flush()
+            self.registry.flush()
         if not self.lost and self._transport.can_write_eof():
             try:
                 self._transport.write_eof()
@@ -252,14 +273,14 @@ class Stream(asyncio.Protocol):
     def close(self) -> None:
         """Close after what was written has been sent."""
         if self._out:
-            self._registry.flush()
+            self.registry.flush()
         if self._transport is not None and not self.lost:
             self._transport.close()
 
     def abort(self) -> None:
         """Close now; what the kernel has not taken yet is dropped."""
         if self._out:
-            self._registry.flush()
+            self.registry.flush()
         if self._transport is not None and not self.lost:
             self._transport.abort()
 

@@ -9,7 +9,6 @@ import ssl
 
 from ringfence.egress import limits
 from ringfence.egress.stream import GoneError, Stream
-from ringfence.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,17 +23,21 @@ class TlsStream:
         self.raw = raw
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._server = server_hostname is None
         self._object = context.wrap_bio(
             self._incoming,
             self._outgoing,
-            server_side=server_hostname is None,
+            server_side=self._server,
             server_hostname=server_hostname,
         )
         self._unread = b""
         self._finished = False  # the peer has sent its close_notify
 
     async def handshake(self) -> None:
-        """Shake hands; a certificate that does not verify raises ssl.SSLError before anything is sent."""
+        """Shake hands; a certificate that does not verify raises ssl.SSLError before anything is sent.
+
+        As a client, our last word goes out with the request that follows at once.
+        """
         self.raw.expect(limits.HANDSHAKE_TIME)
         while True:
             try:
@@ -46,7 +49,7 @@ class TlsStream:
                 self._flush()  # the alert says to the peer what was wrong
                 raise
             else:
-                return self._flush()
+                return self._flush() if self._server else None
 
     async def read(self) -> bytes:
         """Return what has arrived, waiting for something; b"" is a proper end (close_notify)."""
@@ -201,31 +204,3 @@ class TlsStream:
 
 
 AnyStream = Stream | TlsStream
-
-
-def upstream_context(
-    extra_ca: tuple[str, ...],
-    file: str = "",
-    folder: str = "",
-    protocols: tuple[str, ...] = ("http/1.1",),
-) -> ssl.SSLContext:
-    """Return the context for upstreams: always verified, by the system's authorities and the operator's.
-
-    `file` and `folder` stand in the place of the system's own, as SSL_CERT_FILE and SSL_CERT_DIR say.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name by default
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    path = file or folder
-    try:
-        if path:
-            usual = ssl.get_default_verify_paths()
-            context.load_verify_locations(cafile=file or usual.cafile, capath=folder or usual.capath)
-        else:
-            context.load_default_certs()
-        for path in extra_ca:
-            context.load_verify_locations(cafile=path)
-    except OSError as error:  # ssl.SSLError is one
-        reason = error.strerror or "it holds no certificate"
-        raise HostError(f"the certificate authorities in {path} cannot be used: {reason}") from None
-    context.set_alpn_protocols(protocols)
-    return context

@@ -21,3 +21,14 @@ class Host(Struct):
     managed_policy: str  # /etc/ringfence/policy.toml
     bwrap: str  # the bundled bubblewrap, else the system's, else ""
     system_bwrap: str  # the distribution's bubblewrap, or ""
+
+
+class Runtime(Struct):
+    """A program that makes another kind of boundary, or why there is none that can be used."""
+
+    path: str = ""
+    version: str = ""
+    refused: str = ""  # what is missing; empty where it can be used
+    mend: str = ""
+    tools: "dict[str, str]" = {}  # noqa: RUF012 - never changed; other files that it takes, by what they are
+    identities: tuple[int, ...] = ()  # two subordinate uids that an ordinary user's runtime gets

@@ -46,7 +46,7 @@ def host() -> Host:
         config_dir=_folder("RINGFENCE_CONFIG_DIR", home + "/.config/ringfence"),
         state_dir=_folder("RINGFENCE_STATE_DIR", home + "/.local/state/ringfence"),
         cache_dir=_folder("RINGFENCE_CACHE_DIR", home + "/.cache/ringfence"),
-        managed_policy=MANAGED if os.path.lexists(MANAGED) else _folder("RINGFENCE_MANAGED_POLICY", MANAGED),
+        managed_policy=managed(_folder("RINGFENCE_MANAGED_POLICY", MANAGED)),
         bwrap=environment.get("RINGFENCE_BWRAP") or _bundled_bwrap() or system_bwrap,
         system_bwrap=system_bwrap,
     )
@@ -55,6 +55,39 @@ def host() -> Host:
 def settings(names: "Iterable[str]") -> dict[str, str]:
     """Return those of the named variables that are set: how package tools name their indexes."""
     return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+# Variables that change what a command does: part of what an approval is bound to.
+MATTERING = (
+    *("PATH", "HOME", "SHELL", "IFS", "ENV", "BASH_ENV", "CDPATH", "PS4", "PROMPT_COMMAND", "ZDOTDIR"),
+    *("EDITOR", "VISUAL", "PAGER", "LESSOPEN", "LESSCLOSE", "MANPAGER", "BROWSER", "SUDO_ASKPASS"),
+)
+MATTERING_PREFIXES = (
+    *("LD_", "DYLD_", "GIT_", "SSH_", "PYTHON", "NODE_", "NPM_", "npm_", "RUBY", "PERL", "JAVA_", "_JAVA_"),
+    *("BASH_FUNC_", "GLIBC_", "GCONV_", "MAKE", "PIP_", "UV_", "CARGO_", "DOCKER_", "KUBE", "XDG_"),
+)
+
+
+def fingerprint() -> tuple[tuple[str, str], ...]:
+    """Return the variables that change what a command does: names, and digests of their values."""
+    from ringfence.canonical import sha256
+
+    return tuple(
+        (name, sha256(os.fsencode(value)))
+        for name, value in sorted(os.environ.items())
+        if name in MATTERING or name.startswith(MATTERING_PREFIXES)
+    )
+
+
+def managed(other: str) -> str:
+    """Return where the managed policy lies: nothing leads past the machine's own, or its drop-ins."""
+    own = (MANAGED, os.path.dirname(MANAGED) + "/policy.d")
+    return MANAGED if any(map(os.path.lexists, own)) else other
+
+
+def account_home() -> str:
+    """Return the account's home, whatever the environment says."""
+    return _account(os.getuid())[1].rstrip("/") or "/"
 
 
 def _harmless(variables: "Iterable[tuple[str, str]]") -> tuple[tuple[str, str], ...]:

@@ -39,7 +39,19 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
         model=model.ModelBudget(**layer.get("model", {})),
         watch=model.Watch(**layer.get("watch", {})),
         review=model.Review(**layer.get("review", {})),
+        commands=model.Commands(**_rule_texts(layer.get("commands", {}))),
+        tools=model.Tools(**_rule_texts(layer.get("tools", {}))),
     )
+
+
+def _rule_texts(section: "Layer") -> "Layer":
+    """Return a table in which the rules about tool calls are values."""
+    texts = {
+        effect: tuple([model.RuleText(**one) for one in section[effect]])
+        for effect in (model.ALLOW, model.ASK, model.DENY)
+        if effect in section
+    }
+    return {**section, **texts}
 
 
 def _credential(name: str, layer: "Layer") -> model.Credential:

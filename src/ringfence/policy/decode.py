@@ -48,14 +48,14 @@ def decode(data: "dict[str, Any]", kind: str) -> "tuple[dict[str, Any], list[Pro
 
 
 def shape(annotation: object) -> "tuple[str, Any]":
-    """Return how a field is written (list, rules, table, named, pairs, maybe, one), and of what."""
+    """Return how a field is written (list, rules, texts, table, named, pairs, maybe, one), and of what."""
     origin = getattr(annotation, "__origin__", None)
     if origin is tuple:
         item = annotation.__args__[0]  # type: ignore[attr-defined]
         if getattr(item, "__origin__", None) is tuple:
             return "pairs", str
         if isinstance(item, type) and issubclass(item, Struct):
-            return ("rules" if item is model.EgressRule else "named"), item
+            return {model.EgressRule: "rules", model.RuleText: "texts"}.get(item, "named"), item
         return "list", item
     if isinstance(annotation, type):
         return ("table" if issubclass(annotation, Struct) else "one"), annotation
@@ -98,6 +98,9 @@ def _field(cls: type[Struct], value: object, path: "Key", problems: list[Problem
     form = forms.FORMS[cls][name]
     if how == "list":
         return _list(form, value, path, problems)
+    if how == "texts":
+        found = _list(form, value, path, problems)
+        return _BAD if found is _BAD else tuple({"text": text} for text in found)
     if how == "pairs":
         return _pairs(forms.NAMES[cls, name], form, value, path, problems)
     if how == "maybe" and value == forms.UNLIMITED:
@@ -227,9 +230,19 @@ def _managed(value: object, problems: list[Problem]) -> "dict[str, Any]":
     if not isinstance(value, dict):
         problems.append(Problem(path=("managed",), message=f"expected a table, found {_kind(value)}"))
         return {}
-    problems.extend(_unknown("key", name, ("lock",), ("managed", name)) for name in value if name != "lock")
+    known = ("lock", "only_managed_rules", "serial")
+    problems.extend(_unknown("key", name, known, ("managed", name)) for name in value if name not in known)
     lock = _list(forms.LOCK, value.get("lock", []), ("managed", "lock"), problems)
-    return {} if lock is _BAD else {"lock": lock}
+    only = _one(
+        forms.FLAG, value.get("only_managed_rules", False), ("managed", "only_managed_rules"), problems
+    )
+    found: dict[str, Any] = {} if lock is _BAD else {"lock": lock}
+    if only is True:
+        found["lock"] = (*found.get("lock", ()), "commands", "tools")
+    if "serial" in value:
+        serial = _one(forms.COUNT, value["serial"], ("managed", "serial"), problems)
+        found |= {} if serial is _BAD else {"serial": serial}
+    return found
 
 
 def _indexes(value: object, problems: list[Problem]) -> "dict[str, Any]":

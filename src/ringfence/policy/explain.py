@@ -2,7 +2,7 @@
 
 from ringfence.policy import kinds
 from ringfence.policy.conditions import NAMES as CONDITIONS
-from ringfence.policy.model import Credential, EgressRule, Policy, Workspace
+from ringfence.policy.model import APPROVE, Commands, Credential, EgressRule, Policy, Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def lines(policy: Policy) -> list[str]:
         *_inside(policy),
         *_limits(policy),
         *_budgets(policy),
+        *_calls(policy),
         *(f"note: {note}" for note in policy.notes),
     ]
     return [printable(line) for line in told]
@@ -129,6 +130,35 @@ def _limits(policy: Policy) -> "Iterator[str]":
             shown = size(value) if name in sizes else _plain(value)
             told.append(f"{name.replace('_', ' ')} {shown}" + " s" * (name == "wall_time"))
     yield f"limits: {', '.join(told) or 'none'}"
+
+
+def _calls(policy: Policy) -> "Iterator[str]":
+    rules, commands = call_rules(policy), policy.commands
+    if not rules and commands == Commands():
+        return
+    yield f"tool calls: (deny beats ask beats allow; what no rule names is {_LEFT[commands.default]})"
+    yield from (f"  {rule}" for rule in rules)
+    told = {
+        "only the managed policy's rules allow": commands.closed,
+        "commands that only look need a rule like any other": not commands.readonly,
+        "rules in Claude Code's settings files count as well": commands.settings == "claude",
+        f"questions wait {_plain(commands.prompt_timeout)} s for `ringfence approve`": commands.prompt
+        == APPROVE,
+    }
+    yield from (f"  {text}" for text, holds in told.items() if holds)
+
+
+_LEFT = {"ask": "asked about", "deny": "denied"}
+
+
+def call_rules(policy: Policy) -> list[str]:
+    """Return the rules about tool calls, each with its origin."""
+    return [
+        f"{effect:<5} {rule.text}{_origin(rule.origin)}"
+        for effect in ("deny", "ask", "allow")
+        for section in (policy.commands, policy.tools)
+        for rule in getattr(section, effect)
+    ]
 
 
 def printable(text: str) -> str:

@@ -5,7 +5,7 @@ may be comes from here. A form turns a written value into its one canonical spel
 ValueError with the reason.
 """
 
-from ringfence.policy import conditions, endpoints, kinds, model
+from ringfence.policy import conditions, endpoints, kinds, model, ruletext
 from ringfence.subject import (
     canonical_host,
     canonical_pattern,
@@ -25,7 +25,7 @@ UNLIMITED = "unlimited"  # lifts a limit that a lower layer or the default sets
 LOCKABLE = (
     "use", "tier", "accept", "workspace", "files",
     "egress", "credentials", "gateways", "environment", "limits", "budgets", "model", "watch",
-    "review",
+    "review", "commands", "tools",
 )  # fmt: skip
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
@@ -267,6 +267,10 @@ PLACE = _string("a path", _place, pattern="^(/|~(/|$))")
 VARIABLE = _string("a variable's name", _variable, pattern="^[A-Za-z_][A-Za-z0-9_]*$")
 HEADER = _string("a header's name", _header)
 IDENTIFIER = Form(name="an id", check=kinds.number, kinds=(int, str), schema={"type": ["integer", "string"]})
+_RULE_TEXTS = {
+    effect: Form(name="a rule", check=ruletext.checker(effect), kinds=(str,), schema={"type": "string"})
+    for effect in (model.ALLOW, model.ASK, model.DENY)
+}
 
 # Invariant: every field of these classes but NOT_WRITTEN has a line here; a test compares.
 FORMS: "dict[type[Struct], dict[str, Form]]" = {
@@ -372,9 +376,18 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "exempt": PATTERN,
     },
     model.Review: {"auto": GLOB},
+    model.Commands: {
+        **_RULE_TEXTS,
+        "readonly": FLAG,
+        "default": _choice("an answer", model.UNMATCHED),
+        "settings": _choice("a client", model.SETTINGS),
+        "prompt": _choice("who asks", (model.CLIENT, model.APPROVE)),
+        "prompt_timeout": SECONDS,
+    },
+    model.Tools: _RULE_TEXTS,
     model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
-NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
+NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name", "closed"))
 # Keys of tables whose keys are the author's own.
 NAMES = {
     (model.Policy, "credentials"): SLUG,

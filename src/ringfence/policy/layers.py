@@ -21,7 +21,16 @@ a question.
 """
 
 from ringfence.policy.conditions import NAMES as CONDITIONS
-from ringfence.policy.model import ALARMS, CONTENT, DEFAULT_MODE, MASKED, TIERS, Limits, ModelBudget
+from ringfence.policy.model import (
+    ALARMS,
+    CONTENT,
+    DEFAULT_MODE,
+    MASKED,
+    TIERS,
+    UNMATCHED,
+    Limits,
+    ModelBudget,
+)
 from ringfence.subject import pattern_covers
 from ringfence.value import Struct
 
@@ -35,10 +44,11 @@ WIDENING = (
     ("", "accept"), ("workspace", "unmask"), ("files", "read"), ("files", "write"), ("files", "state"),
     ("egress", "allow"), ("egress", "splice"), ("egress", "extra_ca"), ("egress", "no_proxy"),
     ("environment", "keep"), ("watch", "environment"), ("watch", "files"), ("watch", "exempt"),
-    ("workspace", "keep"), ("review", "auto"),
+    ("workspace", "keep"), ("review", "auto"), ("commands", "allow"), ("tools", "allow"),
 )  # fmt: skip
 NARROWING = (
     ("workspace", "mask"), ("workspace", "protect"), ("workspace", "exclude"), ("egress", "deny"),
+    ("commands", "deny"), ("tools", "deny"),
 )  # fmt: skip
 NAMED = (
     ("", "credentials"), ("", "gateways"), ("", "budgets"), ("egress", "static"), ("egress", "resolvers"),
@@ -47,9 +57,13 @@ NAMED = (
 NEUTRAL = (
     ("egress", "start"), ("egress", "proxy_variables"), ("egress", "proxy"), ("egress", "proxy_password"),
     ("egress", "ask_timeout"), ("model", "warn"), ("workspace", "snapshot"), ("workspace", "output"),
+    ("commands", "settings"), ("commands", "prompt"), ("commands", "prompt_timeout"),
 )  # fmt: skip
+# Settings whose values have an order, the strictest last, and what holds where no layer speaks.
 ORDERED = (
-    ("watch", "masked", MASKED), ("watch", "alarm", ALARMS), ("workspace", "content", CONTENT),
+    ("watch", "masked", MASKED, MASKED[-1]), ("watch", "alarm", ALARMS, ALARMS[-1]),
+    ("workspace", "content", CONTENT, CONTENT[-1]), ("workspace", "noexec", (False, True), False),
+    ("commands", "readonly", (True, False), True), ("commands", "default", UNMATCHED, UNMATCHED[0]),
 )  # fmt: skip
 EVERYTHING = frozenset(
     (
@@ -67,6 +81,8 @@ EVERYTHING = frozenset(
         "model",
         "watch",
         "review",
+        "commands",
+        "tools",
     )
 )
 STRICTNESS = (
@@ -95,6 +111,9 @@ def combine(state: Combined, layer: "Layer", origin: str, locked: "frozenset[str
     for section, field in NARROWING:
         _append(merged, section, field, _marked(_get(layer, section, field), origin))
     _asks(merged, layer, origin, ignored, locked="egress" in locked)
+    for section in ("commands", "tools"):
+        asked = _marked(_get(layer, section, "ask"), origin)
+        _append(merged, section, "ask", tuple(_narrow(one) for one in asked) if section in locked else asked)
     for section, field in WIDENING:
         added = _marked(_get(layer, section, field), origin)
         if (section or field) in locked:
@@ -109,14 +128,13 @@ def combine(state: Combined, layer: "Layer", origin: str, locked: "frozenset[str
     for section, field in NEUTRAL:
         _neutral(merged, layer, (section, field), ignored, state.fixed, locked=section in locked)
     _mode(merged, layer, ignored, state.fixed, locked="workspace" in locked)
-    _noexec(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _tier(merged, layer, ignored, state.fixed, locked="tier" in locked)
     _quota(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _limits(merged, layer, ignored, state.fixed, section="limits", fields=LIMITS, locked="limits" in locked)
     _limits(merged, layer, ignored, state.fixed, section="model", fields=MODEL, locked="model" in locked)
-    for section, field, order in ORDERED:
-        place = (section, field)
-        _ordered(merged, layer, place, order, ignored=ignored, fixed=state.fixed, locked=section in locked)
+    for section, field, order, default in ORDERED:
+        bound = merged if section in locked else state.fixed
+        _ordered(merged, layer, (section, field), order, ignored=ignored, bound=bound, default=default)
     return Combined(layer=merged, fixed=state.fixed, ignored=tuple(ignored))
 
 
@@ -173,6 +191,11 @@ def _marked(items: "tuple[Any, ...] | None", origin: str) -> "tuple[Any, ...]":
     return tuple({"origin": origin, **item} if isinstance(item, dict) else item for item in items or ())
 
 
+def _narrow(rule: "Layer") -> "Layer":
+    """Mark a rule that asks so that it never turns a denial into a question."""
+    return {**rule, "narrow": True}
+
+
 def _append(merged: "Layer", section: str, field: str, added: "tuple[Any, ...]") -> None:
     if not added:
         return
@@ -190,7 +213,7 @@ def _present(item: "Any", present: "tuple[Any, ...]") -> bool:
 
 
 def _same_rule(one: "Layer", other: "Layer") -> bool:
-    if one["host"] != other["host"]:
+    if one.get("host") != other.get("host"):
         return False
     return {**one, "origin": ""} == {**other, "origin": ""}
 
@@ -206,6 +229,8 @@ def _told_list(
 def _shown(item: "Any") -> str:
     if not isinstance(item, dict):
         return str(item)
+    if "text" in item:
+        return str(item["text"])
     ports = ":" + ",".join(map(str, item["ports"])) if item.get("ports") else ""
     methods = ",".join(item.get("methods", ())) + " " if item.get("methods") else ""
     conditions = "".join(f" {name}" for name in CONDITIONS if item.get(name))
@@ -293,33 +318,25 @@ def _ordered(
     merged: "Layer",
     layer: "Layer",
     place: tuple[str, str],
-    order: tuple[str, ...],
+    order: "tuple[Any, ...]",
     *,
     ignored: list[str],
-    fixed: "Layer",
-    locked: bool,
+    bound: "Layer",
+    default: "Any",
 ) -> None:
-    """Take a setting whose values have an order, the strictest last and by default."""
+    """Take a setting whose values have an order, the strictest last; `bound` says how lax it may be."""
     given = _get(layer, *place)
     if given is None:
         return
-    current = _get(merged, *place) or order[-1]
-    floor = current if locked else _get(fixed, *place) or order[0]
+    current = _get(merged, *place)
+    current = default if current is None else current
+    floor = _get(bound, *place)
+    if floor is None:
+        floor = current if bound is merged else order[0]
     if order.index(given) >= order.index(floor):
         _put(merged, *place, given)
     elif given != current:
-        ignored.append(f"{'.'.join(place)} {given}")
-
-
-def _noexec(merged: "Layer", layer: "Layer", ignored: list[str], fixed: "Layer", *, locked: bool) -> None:
-    given = _get(layer, "workspace", "noexec")
-    if given is None:
-        return
-    bound = _get(merged if locked else fixed, "workspace", "noexec") or False
-    if given or not bound:
-        _put(merged, "workspace", "noexec", given)
-    else:
-        ignored.append("workspace.noexec false")
+        ignored.append(f"{'.'.join(place)} {str(given).lower()}")
 
 
 def _limits(

@@ -10,10 +10,13 @@ ALLOW, ASK, DENY = "allow", "ask", "deny"
 ANY = "*"  # as the host of a rule that asks: every host that no other rule knows
 WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
 DEFAULT_MODE = "overlay"
-TIERS = ("sandbox",)
+TIERS = ("sandbox", "gvisor", "microvm")  # the strongest last
 MASKED = ("off", "record", "refuse")  # the strictest last
 CONTENT = ("off", "watch", "mask")
 ALARMS = ("refuse", "end")
+UNMATCHED = (ASK, DENY)  # what a tool call is that no rule names; the strictest last
+SETTINGS = ("", "claude")
+CLIENT, APPROVE = "client", "approve"
 
 
 class EgressRule(Struct):
@@ -185,6 +188,37 @@ class Review(Struct):
     auto: tuple[str, ...] = ()  # globs: applied when nothing else changed, nothing is risky, no conflicts
 
 
+class RuleText(Struct):
+    """One rule about tool calls as it was written, and where: `policy.toolrules` reads it."""
+
+    text: str  # "Bash(npm run *)"
+    origin: str = ""
+    base: str = ""  # folder that its `/path` starts from: the one of the file that holds it
+    narrow: bool = False  # from a layer that may only narrow: it never makes a question of a denial
+
+
+class Commands(Struct):
+    """Rules about what an agent's tools may do, and who answers what they leave open."""
+
+    allow: tuple[RuleText, ...] = ()  # rules written Tool or Tool(specifier): "Bash(npm run *)"
+    ask: tuple[RuleText, ...] = ()  # calls that a person answers, one by one
+    deny: tuple[RuleText, ...] = ()  # calls that never happen: beats every other rule
+    readonly: bool = True  # commands that only look (ls, cat, git log …) need no rule within the workspace
+    default: str = "ask"  # what a call is that no rule names: ask | deny
+    settings: str = ""  # "claude": the rules in Claude Code's settings files count as well, as they stand
+    prompt: str = CLIENT  # who puts a question to a person: the agent's own client, or `ringfence approve`
+    prompt_timeout: float = 120.0  # seconds until a question to `ringfence approve` is answered with no
+    closed: bool = False  # only managed rules allow: settings of the client's own only deny and ask
+
+
+class Tools(Struct):
+    """The same rules once more, for those who keep tools apart from commands."""
+
+    allow: tuple[RuleText, ...] = ()  # such as "WebFetch(domain:docs.example.com)" or "mcp__github__*"
+    ask: tuple[RuleText, ...] = ()  # as in `commands`
+    deny: tuple[RuleText, ...] = ()  # as in `commands`
+
+
 class Policy(Struct):
     """A whole policy after all layers: nothing below this decides on its own what a user meant."""
 
@@ -204,4 +238,6 @@ class Policy(Struct):
     review: Review = Review()
     origins: tuple[tuple[str, str], ...] = ()  # (layer, file) of every layer read, lowest first
     notes: tuple[str, ...] = ()  # what the operator should know: ignored widening, missing trust
-    digest: str = ""  # sha256 over the canonical JSON of all the above but notes and origins
+    digest: str = ""  # sha256 over the canonical JSON of everything but notes and origins
+    commands: Commands = Commands()
+    tools: Tools = Tools()

@@ -30,7 +30,15 @@ def schema() -> "Schema":
         "type": "object",
         "description": "in the managed policy only",
         "properties": {
-            "lock": {**_many(forms.LOCK.schema), "description": "sections that lower layers only narrow"}
+            "lock": {**_many(forms.LOCK.schema), "description": "sections that lower layers only narrow"},
+            "only_managed_rules": {
+                **forms.FLAG.schema,
+                "description": "below, rules about tool calls only deny and ask: locks commands and tools",
+            },
+            "serial": {
+                **forms.COUNT.schema,
+                "description": "of a signed policy: `ringfence policy install` takes none with a lower one",
+            },
         },
         "additionalProperties": False,
     }
@@ -74,7 +82,7 @@ def _field(
     if how == "named":
         return _named(forms.NAMES[cls, name], _table(item, comments))
     form = forms.FORMS[cls][name].schema
-    if how == "list":
+    if how in {"list", "texts"}:
         return _many(form)
     if how == "pairs":
         return _named(forms.NAMES[cls, name], form)

@@ -90,7 +90,7 @@ def test_much_at_once_is_not_gathered():
 def test_the_end_of_a_session_drops_what_was_not_sent():
     async def work(stream, other):
         stream.write(b"on its way out")
-        stream._registry.abort()
+        stream.registry.abort()
         return arrived(other)
 
     assert conversed(work) == b""

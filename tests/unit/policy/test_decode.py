@@ -310,5 +310,7 @@ def test_a_guess_is_offered():
     assert [problem.hint for problem in problems] == [
         "did you mean `egress`?",
         "did you mean `readonly`?",
-        known + "`credentials`, `gateways`, `environment`, `limits`, `budgets`, `model`, `watch`, `review`",
+        known
+        + "`credentials`, `gateways`, `environment`, `limits`, `budgets`, `model`, `watch`, `review`, "
+        + "`commands`, `tools`",
     ]

@@ -9,47 +9,33 @@ container's filter), bubblewrap makes the mounts too, from the same list, as opt
 
 import struct
 
-from ringfence.boundary import landlock, limits, seccomp, stub
+from ringfence.boundary import landlock, limits, notify, seccomp, stub
 from ringfence.boundary.model import Mount, Plan
 from ringfence.boundary.plan import ENTRY
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER
 from ringfence.boundary.stub import Call, Data, Execute, Pointers, Slot, Step
+from ringfence.boundary.tiers.invocation import Invocation
 from ringfence.errors import BoundaryError
 from ringfence.policy.model import Limits
-from ringfence.value import Struct, replace
+from ringfence.value import replace
 
 _BWRAP_MOST_MOUNTS = 2500  # bubblewrap takes 9,000 arguments
 _AF_INET, _SOCK_STREAM, _SOL_SOCKET, _SCM_RIGHTS = 2, 1, 1, 1
 _READY_FD = 3  # inside: the entry program says here that the boundary stands
 
 
-class Invocation(Struct):
-    """What the child does once it has its namespaces."""
-
-    bwrap: str
-    options: tuple[
-        str, ...
-    ]  # bubblewrap's, given by descriptor; `{root}` `{seccomp}` are filled in by the child
-    entry: bytes  # the entry program
-    filter: bytes  # for bubblewrap's --seccomp
-    mounts: tuple[Mount, ...]  # that our child makes; empty when bubblewrap does
-    hidden: tuple[str, ...]  # paths that do not exist in a "masked" or "overlay" workspace
-    cpus: int  # keep to so many CPUs; 0: a cgroup holds the limit, or there is none
-    texts: tuple[tuple[str, bytes], ...]  # files that bubblewrap makes from descriptors, in the fallback
-
-
 def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
     """Turn a plan into an invocation."""
     private = plan.wire.kind == "private"
-    entry = stub.assemble(arch, _entry_steps(plan, abi=abi))
+    entry = stub.assemble(arch, _entry_steps(plan, arch, abi=abi))
     common = Invocation(
         bwrap=bwrap,
         options=(),
         entry=entry,
-        filter=seccomp.assemble(arch, _filter_options(plan)),
+        filter=seccomp.assemble(arch, filter_options(plan)),
         mounts=plan.mounts,
         hidden=tuple(one.path for one in plan.workspace.hidden),
-        cpus=_cpus(plan),
+        cpus=cpus(plan),
         texts=(),
     )
     if private:
@@ -58,14 +44,19 @@ def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
     return replace(common, options=_options(plan, binds), mounts=(), texts=texts)
 
 
-def _filter_options(plan: Plan) -> seccomp.Options:
+def filter_options(plan: Plan) -> seccomp.Options:
+    """Return what the policy opens in the system-call filter, and what a limit closes."""
     accepted = plan.policy.accept
     return seccomp.Options(
-        debuggers="debuggers" in accepted, namespaces="namespaces" in accepted, keep_cpus=_cpus(plan) > 0
+        debuggers="debuggers" in accepted,
+        namespaces="namespaces" in accepted,
+        keep_cpus=cpus(plan) > 0,
+        keep_quota=any(one.name == "quota" for one in plan.limits),
     )
 
 
-def _cpus(plan: Plan) -> int:
+def cpus(plan: Plan) -> int:
+    """Return to how many CPUs the session is kept by affinity; 0 where a cgroup does it, or nobody."""
     by = {one.name: one.by for one in plan.limits}.get("cpus", "cgroup")
     wanted = plan.policy.limits.cpus
     if wanted is None or by.startswith("cgroup"):
@@ -156,22 +147,25 @@ if TYPE_CHECKING:
 # --- the entry program ---------------------------------------------------------------------------
 
 
-def _entry_steps(plan: Plan, *, abi: int) -> tuple[Step, ...]:
+def _entry_steps(plan: Plan, arch: str, *, abi: int) -> tuple[Step, ...]:
     return (
         *_listen_inside(plan),
-        *_say_ready(),
+        *(notify.steps(arch, _READY_FD) if plan.programs else ()),
+        *say_ready(),
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
-        *(_limit(resource, value) for resource, value in limits.resource_limits(_limits(plan))),
+        *(limit(resource, value) for resource, value in limits.resource_limits(limits_of(plan))),
         *landlock.steps(abi, _landlock_rules(plan)),
-        _execute(plan),
+        execute(plan),
     )
 
 
-def _limits(plan: Plan) -> Limits:
+def limits_of(plan: Plan) -> Limits:
+    """Return the limits that hold for each process inside."""
     return limits.with_quota(plan.policy.workspace, plan.policy.limits)
 
 
-def _say_ready() -> tuple[Step, ...]:
+def say_ready() -> tuple[Step, ...]:
+    """Return the steps that tell the launcher that the boundary stands."""
     return (Call(name="write", arguments=(_READY_FD, Data(content=b"R"), 1), failure="the launcher is gone"),)
 
 
@@ -202,7 +196,8 @@ def _listen_inside(plan: Plan) -> tuple[Step, ...]:
     )
 
 
-def _limit(resource: int, value: int) -> Call:
+def limit(resource: int, value: int) -> Call:
+    """Return the step that sets a resource limit."""
     pair = Data(content=struct.pack("<QQ", value, value))
     return Call(name="prlimit64", arguments=(0, resource, pair, 0), failure=f"cannot set limit {resource}")
 
@@ -231,7 +226,8 @@ def _covered(target: str, rules: list[tuple[str, int, bool]]) -> bool:
     )
 
 
-def _execute(plan: Plan) -> Execute:
+def execute(plan: Plan) -> Execute:
+    """Return the last step: the command takes the entry program's place."""
     name = plan.argv[0]
     shown = name.encode("unicode_escape", "backslashreplace").decode()
     path = dict(plan.environment).get("PATH", "")

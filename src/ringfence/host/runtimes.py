@@ -1,0 +1,151 @@
+"""Runtimes of other tiers on this machine: which there are, and what keeps them from being used.
+
+A runtime is looked for on the operator's PATH and in the system's folders, never in the workspace. What a
+program says of itself is asked once for each file, and kept in the cache.
+"""
+
+import os
+import stat
+
+from ringfence import cache
+from ringfence.host.model import Host, Runtime
+
+_FOLDERS = ("/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin")
+
+
+def find(program: str, host: Host, workspace: str) -> str:
+    """Return the path of a program, or nothing. One in the workspace does not count."""
+    for folder in (*host.path, *_FOLDERS):
+        found = f"{folder}/{program}"
+        if not folder.startswith("/") or cache.inside(found, workspace):
+            continue
+        try:
+            mode = os.stat(found).st_mode
+        except OSError:
+            continue
+        if stat.S_ISREG(mode) and os.access(found, os.X_OK):
+            return os.path.realpath(found)
+    return ""
+
+
+def said(path: str, option: str, host: Host, workspace: str) -> str:
+    """Return what `path option` prints, its first 4 KB; kept for as long as the file is the same."""
+    folder = cache.usable(host.cache_dir, workspace)
+    name = cache.key(b"said", os.fsencode(path), option.encode(), cache.stamp(path))
+    kept = cache.load(folder, name)
+    if isinstance(kept, str):
+        return kept
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    actions = [(os.POSIX_SPAWN_DUP2, writer, 1)]
+    pid = os.posix_spawn(path, [path, option], {"PATH": "/usr/bin:/bin"}, file_actions=actions)
+    os.close(writer)
+    with open(reader, "rb") as stream:
+        text = stream.read(4096).decode("utf-8", "replace")
+    if os.waitpid(pid, 0)[1] == 0:
+        cache.store(folder, name, text)
+    return text
+
+
+def gvisor(host: Host, workspace: str) -> Runtime:
+    """Return the runsc of this machine."""
+    path = find("runsc", host, workspace)
+    if not path:
+        mend = "install gVisor's runsc and have it on PATH: https://gvisor.dev/docs/user_guide/install"
+        return Runtime(refused="runsc was not found", mend=mend)
+    version = said(path, "--version", host, workspace).split("\n")[0].rpartition(" ")[2]
+    if _date(version) < _OLDEST_RUNSC:
+        mend = "install a release of March 2024 or later"
+        return Runtime(path=path, version=version, refused=f"runsc {version} is too old", mend=mend)
+    if not host.uid:
+        return Runtime(path=path, version=version)
+    identities = subordinate(host)
+    if not identities:
+        return Runtime(
+            path=path,
+            version=version,
+            refused=f"{host.user} has no subordinate uids, which runsc needs to be run by an ordinary user",
+            mend=_subordinates_mend(host),
+        )
+    return Runtime(path=path, version=version, identities=identities)
+
+
+def _subordinates_mend(host: Host) -> str:
+    return (
+        f"apt-get install uidmap; usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {host.user}"
+    )
+
+
+_OLDEST_RUNSC = 20240301
+NOBODY = 65534
+
+
+def _date(version: str) -> int:
+    """Return the date in a runsc version: `release-20240729.0`, `0.0~20240729.0`."""
+    digits = "".join(char if char.isdigit() else " " for char in version).split()
+    return max((int(one) for one in digits if len(one) == 8), default=0)
+
+
+def subordinate(host: Host) -> tuple[int, ...]:
+    """Return two uids that /etc/subuid gives this user, where /etc/subgid gives the same numbers."""
+    if not all(os.access(f"/usr/bin/{name}", os.X_OK) for name in ("newuidmap", "newgidmap")):
+        return ()
+    ranges = [_ranges(f"/etc/{name}", host) for name in ("subuid", "subgid")]
+    for start, count in ranges[0]:
+        if count >= 2 and any(low <= start and start + 2 <= low + many for low, many in ranges[1]):
+            return start, start + 1
+    return ()
+
+
+def _ranges(file: str, host: Host) -> list[tuple[int, int]]:
+    try:
+        with open(file, encoding="utf-8", errors="replace") as stream:
+            rows = [line.strip().split(":") for line in stream]
+    except OSError:
+        return []
+    return [
+        (int(row[1]), int(row[2]))
+        for row in rows
+        if len(row) == 3 and row[0] in {host.user, str(host.uid)} and row[1].isdigit() and row[2].isdigit()
+    ]
+
+
+def microvm(host: Host, workspace: str) -> Runtime:
+    """Return the QEMU of this machine, with the kernel and the programs that a virtual machine takes."""
+    path = find(
+        "qemu-system-x86_64" if host.arch == "x86_64" else f"qemu-system-{host.arch}", host, workspace
+    )
+    if not path:
+        return Runtime(
+            refused="QEMU was not found", mend="apt-get install qemu-system-x86 qemu-system-common"
+        )
+    tools = {
+        "busybox": find("busybox", host, workspace),
+        "virtiofsd": _first("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd"),
+        "kernel": _first(f"{host.state_dir}/images/kernel"),
+    }
+    missing = [name for name, file in tools.items() if not file]
+    if missing:
+        mend = "apt-get install busybox-static qemu-system-common virtiofsd; ringfence image build --vm"
+        return Runtime(path=path, refused=f"{' and '.join(missing)} not found", mend=mend)
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return Runtime(path=path, refused="/dev/net/tun cannot be opened", mend="chmod 0666 /dev/net/tun")
+    identities = subordinate(host) if host.uid else (NOBODY - 1, NOBODY - 2)
+    if not identities:
+        return Runtime(
+            path=path, refused=f"{host.user} has no subordinate uids", mend=_subordinates_mend(host)
+        )
+    return Runtime(path=path, version="kvm" if _kvm() else "tcg", tools=tools, identities=identities)
+
+
+def _kvm() -> bool:
+    """Tell whether guests run on the processor itself: an openable /dev/kvm alone proves nothing."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            flags = file.read(1 << 14)
+    except OSError:
+        return False
+    return (" vmx" in flags or " svm" in flags) and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+def _first(*paths: str) -> str:
+    return next((path for path in paths if os.path.isfile(path)), "")
