@@ -20,6 +20,7 @@ from ringfence.credential.inject.aws_chunks import Chunks
 from ringfence.credential.secret import Secret
 from ringfence.egress import coding, dns, http1, inspect_git, inspect_graphql, limits, second, socks
 from ringfence.egress.gate import TUNNEL, Gate, Origin, Target, read_authority
+from ringfence.egress.hello import HelloError, parse_hello
 from ringfence.egress.http1 import MalformedError, RequestHead
 from ringfence.egress.http1_client import ClientConnection
 from ringfence.egress.http2_channel import Channel
@@ -28,7 +29,6 @@ from ringfence.egress.http2_fields import parse_request, parse_trailers
 from ringfence.egress.path import canonical_path
 from ringfence.egress.refusal import Refused
 from ringfence.egress.stream import GoneError
-from ringfence.egress.tls import HelloError, parse_hello
 from ringfence.egress.usage import UsageReader
 from ringfence.egress.watch import Watch
 from ringfence.errors import PeerError
