@@ -289,7 +289,9 @@ class PathRules:
                 return one.rule
         return None
 
-    def below(self, folder: str, files: "Files") -> "tuple[str, ToolRule | None] | None":
+    def below(
+        self, folder: str, files: "Files", *, hidden: bool = True
+    ) -> "tuple[str, ToolRule | None] | None":
         """Find what a rule means below a folder. `("", None)`: there is too much to look through."""
         left = MOST_ENTRIES
         todo = [folder]
@@ -300,6 +302,8 @@ class PathRules:
                 return "", None
             left -= len(names)
             for name, is_folder in names:
+                if not hidden and name.startswith("."):
+                    continue
                 path = f"{place.rstrip('/')}/{name}"
                 rule = (
                     self.meant_or_all_below(path) if self.wild or globs.folded(name) in self.by_name else None
