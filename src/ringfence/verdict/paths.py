@@ -293,6 +293,8 @@ class PathRules:
         self, folder: str, files: "Files", *, hidden: bool = True
     ) -> "tuple[str, ToolRule | None] | None":
         """Find what a rule means below a folder. `("", None)`: there is too much to look through."""
+        if files.names(folder, MOST_ENTRIES) == ():  # empty, or not there yet: what rules place in it counts
+            return self._named_below(folder, hidden=hidden)
         left = MOST_ENTRIES
         todo = [folder]
         while todo:
@@ -312,6 +314,19 @@ class PathRules:
                     return path, rule
                 if is_folder:
                     todo.append(path)
+        return None
+
+    def _named_below(self, folder: str, *, hidden: bool) -> "tuple[str, ToolRule | None] | None":
+        """Find a path below a folder that a rule spells out, whether or not it is there."""
+        front = _parts(folder)
+        for one in self.rules:
+            names = [part for part in one.pattern if part is not globs.DEEP]
+            if (
+                len(names) > len(front)
+                and names[: len(front)] == front
+                and isinstance(names[len(front)], str)
+            ):
+                return f"{folder}/{names[len(front)]}", one.rule
         return None
 
 
