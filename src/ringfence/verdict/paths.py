@@ -321,12 +321,9 @@ class PathRules:
         front = _parts(folder)
         for one in self.rules:
             names = [part for part in one.pattern if part is not globs.DEEP]
-            if (
-                len(names) > len(front)
-                and names[: len(front)] == front
-                and isinstance(names[len(front)], str)
-            ):
-                return f"{folder}/{names[len(front)]}", one.rule
+            inner = names[len(front)] if len(names) > len(front) and names[: len(front)] == front else None
+            if isinstance(inner, str) and (hidden or not inner.startswith(".")):
+                return f"{folder}/{inner}", one.rule
         return None
 
 
