@@ -10,7 +10,7 @@ import os
 
 from ringfence.audit import heads
 from ringfence.audit.log import Writer
-from ringfence.boundary import copies, folder
+from ringfence.boundary import copies, folder, reserve
 from ringfence.host.model import Host
 from ringfence.policy.model import Policy
 from ringfence.workspace.layers import Layers
@@ -29,6 +29,8 @@ def on_record(host: Host, kind: str, layers: Layers, **about: object) -> "Iterat
 
     Raises HostError where nothing can be recorded: then nothing is done.
     """
+    if kind == DISCARD:
+        reserve.make_room(host.state_dir)  # a full disk is a reason for it
     place = folder.create(host)
     told: dict[str, object] = dict(about)
     try:

@@ -6,7 +6,7 @@ The child builds its namespaces while the policy is read, so that neither waits 
 import os
 
 from ringfence.boundary import attempts, canaries, launch, wire
-from ringfence.boundary.choice import Choice, choose
+from ringfence.boundary.choice import MICROVM, Choice, choose
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
 from ringfence.boundary.plan import NOBODY, check_workspace, plan
@@ -99,7 +99,10 @@ def prepare(request: Request, host: Host) -> Prepared:
 
 def _with_identities(request: Request, host: Host, choice: Choice) -> Child:
     return launch.begin(
-        owner=owner(request.workspace, host), networked=True, identities=choice.runtime.identities
+        owner=owner(request.workspace, host),
+        networked=True,
+        identities=choice.runtime.identities,
+        tap=choice.tier == MICROVM,
     )
 
 

@@ -355,7 +355,9 @@ class _Session:
     def _close_log(self, outcome: "Outcome | None") -> None:
         from ringfence.audit import heads
         from ringfence.audit.log import Writer
+        from ringfence.boundary import reserve
 
+        reserve.make_room(self._host.state_dir)
         if self._guarding is not None:
             self._guarding.end()
         changed = self._end_copy()
@@ -396,10 +398,9 @@ class _Session:
             return ()
         from ringfence.workspace import aside
 
-        before = self._prepared.survey.identities
         return aside.set_aside(
             self._plan.workspace.root,
-            before,
+            self._prepared.survey.identities,
             names_of(self._plan.policy),
             f"{self._folder.path}/set-aside",
             cache_file(self._plan.workspace.root, self._host),

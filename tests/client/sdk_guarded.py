@@ -27,7 +27,7 @@ async def main() -> None:
     """Let the model do what it wants."""
     guard = permissions(on_ask=None if sys.argv[2] == "none" else on_ask)
     if sys.argv[2] == "broken":
-        with open(os.environ["POLICY"], "w", encoding="utf-8") as file:
+        with open(os.environ["POLICY"], "w", encoding="utf-8") as file:  # noqa: ASYNC230 - before anything runs
             file.write("[commands\n")
     mode = os.environ.get("MODE", "default")
     options = ClaudeAgentOptions(

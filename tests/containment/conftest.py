@@ -7,7 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from field import Field
 from person import Person
+
+WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +49,37 @@ def ordinary(ordinary_ids):
     one = Person(*ordinary_ids)
     yield one
     one.close()
+
+
+@pytest.fixture(scope="module")
+def people(ordinary_ids):
+    """Everyone who types commands in a module, by name."""
+    ids = {"user": ordinary_ids}
+    if os.geteuid() == 0:
+        ids["root"] = (0, 0, pwd.getpwuid(0).pw_name)
+    made = {name: Person(*one) for name, one in ids.items()}
+    yield made
+    for one in made.values():
+        one.close()
+
+
+@pytest.fixture(params=WHO)
+def field(request, people):
+    """A fresh home and project of each identity's, with the policy that the module names as POLICY."""
+    yield from _field(request, people[request.param])
+
+
+@pytest.fixture
+def users(request, people):
+    """One of an ordinary user's."""
+    yield from _field(request, people["user"])
+
+
+def _field(request, person):
+    one = Field(person)
+    try:
+        if policy := getattr(request.module, "POLICY", ""):
+            one.policy(policy)
+        yield one
+    finally:
+        one.close()

@@ -11,7 +11,7 @@ import pytest
 from landing import Landing, tree
 from layered import put
 from ringfence.errors import RingfenceError
-from ringfence.workspace import apply, manifest, record, undo
+from ringfence.workspace import apply, manifest, record, stage, undo
 from ringfence.workspace.stage import Chosen
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -167,6 +167,49 @@ def test_a_file_that_the_user_saves_in_the_last_moment_stays(landing, monkeypatc
         path: before[path] for path in before if path != b"d3/old23"
     }
     assert apply.interrupted(landing.layers()) is None
+
+
+@pytest.mark.guarantee("Y3")
+def test_a_file_that_the_user_saves_while_much_is_staged_stops_it_before_the_first_rename(
+    landing, monkeypatch
+):
+    before, what = tree(landing.below), reviewed(landing)
+    moved = []
+
+    def moment(step):
+        if step == "stage 0000048":
+            with open(f"{landing.below}/d0/old0", "w") as file:
+                file.write("mine")
+        moved.extend([step] if step.startswith(("put ", "add ")) else [])
+
+    monkeypatch.setattr(record, "moment", lambda step: moment(step.replace("0/", "")))
+    monkeypatch.setattr(stage, "FRESH", 0)
+    with pytest.raises(RingfenceError, match="old0 in the workspace changed meanwhile"):
+        apply.apply(landing.layers(), *what)
+    assert moved == []
+    now = tree(landing.below)
+    assert now.pop(b"d0/old0") != before.pop(b"d0/old0")
+    assert now == before
+
+
+@pytest.mark.guarantee("Y3")
+def test_a_file_that_the_user_saves_the_moment_it_has_landed_is_the_users(landing, monkeypatch):
+    what, landed = reviewed(landing), []
+
+    def moment(step):
+        landed.extend([step] if step.startswith(("put ", "add ")) else [])
+        if len(landed) == 5 and step == landed[-1]:
+            with open(f"{landing.below}/d0/added0", "w") as file:
+                file.write("mine")
+
+    monkeypatch.setattr(record, "moment", moment)
+    apply.apply(landing.layers(), *what)
+    monkeypatch.undo()
+    with pytest.raises(RingfenceError, match="changed since the apply") as caught:
+        undo.undo(landing.layers())
+    assert "d0/added0" in caught.value.message
+    with open(f"{landing.below}/d0/added0") as file:
+        assert file.read() == "mine"
 
 
 @pytest.mark.guarantee("Y2")

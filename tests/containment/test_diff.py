@@ -4,11 +4,9 @@ import json
 import os
 
 import pytest
-from field import Field
-from person import Person
 
 pytestmark = pytest.mark.timeout(100)
-WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
+POLICY = '[workspace]\nmode = "overlay"\n'
 
 WORK = r"""
 set -e
@@ -27,25 +25,9 @@ git init -q sub 2>/dev/null || true
 """
 
 
-@pytest.fixture(scope="module")
-def people(ordinary_ids):
-    """Everyone who types commands here, once for the module."""
-    import pwd
-
-    ids = {"user": ordinary_ids}
-    if os.geteuid() == 0:
-        ids["root"] = (0, 0, pwd.getpwuid(0).pw_name)
-    made = {name: Person(*one) for name, one in ids.items()}
-    yield made
-    for one in made.values():
-        one.close()
-
-
-@pytest.fixture(params=WHO)
-def field(request, people):
-    """A fresh home and project of each identity's, in overlay mode."""
-    one = Field(people[request.param])
-    one.policy('[workspace]\nmode = "overlay"\n')
+@pytest.fixture
+def field(field):
+    """A project with a little of everything."""
     for path, text in {
         "README.md": "read me\n",
         "docs/a.md": "a\n",
@@ -56,9 +38,8 @@ def field(request, people):
         "untouched.txt": "same\n",
         ".env": "KEY=1\n",
     }.items():
-        one.put(path, text)
-    yield one
-    one.close()
+        field.put(path, text)
+    return field
 
 
 def reviewed(field, *arguments):

@@ -8,36 +8,13 @@ import string
 import time
 
 import pytest
-from field import Field
-from person import Person
 
 pytestmark = pytest.mark.timeout(100)
-WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
 
 
 def key(prefix="ghp_", length=36):
     letters = string.ascii_letters + string.digits
     return prefix + "".join(secrets.choice(letters) for _ in range(length))
-
-
-@pytest.fixture(scope="module")
-def people(ordinary_ids):
-    import pwd
-
-    ids = {"user": ordinary_ids}
-    if os.geteuid() == 0:
-        ids["root"] = (0, 0, pwd.getpwuid(0).pw_name)
-    made = {name: Person(*one) for name, one in ids.items()}
-    yield made
-    for one in made.values():
-        one.close()
-
-
-@pytest.fixture(params=WHO)
-def field(request, people):
-    one = Field(people[request.param])
-    yield one
-    one.close()
 
 
 @pytest.fixture

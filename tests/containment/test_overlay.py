@@ -11,43 +11,11 @@ import time
 
 import pytest
 from field import SECRET, Field, eventually
-from person import Person, snapshot
+from person import snapshot
 
 pytestmark = pytest.mark.timeout(100)
-WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
+POLICY = '[workspace]\nmode = "overlay"\n'
 GIT = "git -c user.name=a -c user.email=a@example.test"
-
-
-@pytest.fixture(scope="module")
-def people(ordinary_ids):
-    """Everyone who types commands here, once for the module."""
-    import pwd
-
-    ids = {"user": ordinary_ids}
-    if os.geteuid() == 0:
-        ids["root"] = (0, 0, pwd.getpwuid(0).pw_name)
-    made = {name: Person(*one) for name, one in ids.items()}
-    yield made
-    for one in made.values():
-        one.close()
-
-
-@pytest.fixture(params=WHO)
-def field(request, people):
-    """A fresh home and project of each identity's, in overlay mode."""
-    one = Field(people[request.param])
-    one.policy('[workspace]\nmode = "overlay"\n')
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def users(people):
-    """One of an ordinary user's."""
-    one = Field(people["user"])
-    one.policy('[workspace]\nmode = "overlay"\n')
-    yield one
-    one.close()
 
 
 def layers(field):
@@ -221,6 +189,41 @@ def repository(field):
     field.put("file", "one\n")
     field.bare("sh", "-c", f"git init -q . && git add . && {GIT} commit -qm first")
     return field
+
+
+class TestFolders:
+    """A folder of the project's cannot be renamed in an overlay; who copies instead gets along."""
+
+    def test_the_kernel_still_refuses_what_would_let_folders_be_renamed(self, users):
+        """With `userxattr`, without which nobody but root mounts an overlay, `redirect_dir=on` is an error."""
+        places = [f"{users.folder}/{name}" for name in ("below", "upper", "work", "merged")]
+        for place in places:
+            os.makedirs(place)
+        below, upper, work, merged = places
+        users.own()
+        options = f"userxattr,redirect_dir=on,lowerdir={below},upperdir={upper},workdir={work}"
+        script = f"mount -t overlay overlay -o {options} {merged} || echo refused"
+        assert users.bare("unshare", "-Urm", "sh", "-c", script) == "refused\n"
+
+    def test_mv_copies_and_git_mv_says_why_it_cannot(self, repository):
+        repository.put("dir/sub/one", "1\n")
+        repository.bare("sh", "-c", f"git add -A && {GIT} commit -qm folder")
+        done = repository.sh(
+            "git mv dir other; echo $?; mv dir other && git add -A && git status --short; "
+            "mkdir -p new/deep; echo x > new/deep/file; mv new newer && ls newer/deep"
+        )
+        assert "Invalid cross-device link" in done.err
+        assert done.out == "128\nR  dir/sub/one -> other/sub/one\nfile\n"
+
+    def test_programs_that_rename_and_then_copy_get_along(self, field):
+        field.put("package/inner/file", "text\n")
+        done = field.python(
+            "import errno, os, shutil\n"
+            "try: os.rename('package', 'moved')\n"
+            "except OSError as error: print(errno.errorcode[error.errno])\n"
+            "shutil.move('package', 'moved'); print(os.listdir('moved'), os.path.exists('package'))"
+        )
+        assert done.out == "EXDEV\n['inner'] False\n"
 
 
 class TestGit:
@@ -578,6 +581,21 @@ class TestQuota:
         assert "more than the quota of 20971520" in done.err
         assert done.seconds < 20
 
+    @pytest.mark.guarantee("L4")
+    @pytest.mark.parametrize("how", ["os.write(fd, bytes(16 << 20))", "os.posix_fallocate(fd, 0, 16 << 20)"])
+    def test_who_takes_space_as_fast_as_can_be_is_ended_before_the_disk_is_full(self, users, how):
+        users.policy('[workspace]\nmode = "overlay"\nquota = "20M"\n')
+        script = f"import os\nfor number in range(10**6):\n fd = os.open(str(number), os.O_WRONLY | os.O_CREAT)\n {how}\n os.close(fd)"
+        done = users.python(script)
+        assert (done.code, "more than the quota" in done.err) == (137, True), done
+        (copy,) = listed(users)
+        assert copy["size"] < 1 << 30
+
+    def test_what_takes_any_space_at_once_is_refused(self, users):
+        users.policy('[workspace]\nmode = "overlay"\nquota = "20M"\n')
+        done = users.sh("fallocate -l 1000000 one || echo refused")
+        assert done.out == "refused\n"
+
     def test_many_small_files_count_too(self, users):
         users.policy('[workspace]\nmode = "overlay"\nquota = "4M"\n')
         done = users.sh("i=0; while :; do : > f$i; i=$((i+1)); done")
@@ -776,3 +794,19 @@ class TestPlaces:
         for number in range(200):
             users.put(f"d{number}/x")
         assert users.sh("ls | wc -l").out.strip() == "200"
+
+
+def test_records_that_are_old_go_when_a_session_ends_and_copies_stay(users):
+    users.sh("echo changed > file")
+    users.sh("true")
+    kept = layers(users)[0]["session"]  # ids are by the second only
+    (gone,) = {os.path.basename(one) for one in users.sessions()} - {kept}
+    for path in glob.glob(f"{users.state}/sessions/*/*"):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    os.unlink(f"{users.state}/pruned")
+    assert users.sh("true").code == 0
+    left = {os.path.basename(one) for one in users.sessions()}
+    assert (len(left), kept in left, gone in left) == (2, True, False)
+    done = users.run("log", "--verify")
+    assert (done.code, gone in done.out, "1 pruned" in done.out) == (0, False, True), done
+    assert users.run("sessions", "remove", kept).code == 0

@@ -12,41 +12,10 @@ import termios
 import time
 
 import pytest
-from field import SECRET, Field, eventually, gone_within
-from person import Person, snapshot
+from field import SECRET, eventually, gone_within
+from person import snapshot
 
 pytestmark = pytest.mark.timeout(100)
-WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
-
-
-@pytest.fixture(scope="module")
-def people(ordinary_ids):
-    """Everyone who types commands here, once for the module."""
-    import pwd
-
-    ids = {"user": ordinary_ids}
-    if os.geteuid() == 0:
-        ids["root"] = (0, 0, pwd.getpwuid(0).pw_name)
-    made = {name: Person(*one) for name, one in ids.items()}
-    yield made
-    for one in made.values():
-        one.close()
-
-
-@pytest.fixture(params=WHO)
-def field(request, people):
-    """A fresh home and project of each identity's."""
-    one = Field(people[request.param])
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def users(people):
-    """One of an ordinary user's."""
-    one = Field(people["user"])
-    yield one
-    one.close()
 
 
 def waiting(field, *options, script="echo ready; sleep 60"):

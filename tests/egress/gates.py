@@ -39,10 +39,10 @@ def rule(host, **more):
 class Upstreams:
     """An authority for upstream certificates, and the servers that use it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, name="upstream test authority"):
         self.folder = str(folder)
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "upstream test authority")])
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.certificate = self._authority()
         self.ca = os.path.join(self.folder, "upstream-ca.pem")
         with open(self.ca, "wb") as file:

@@ -335,6 +335,68 @@ def test_batches_are_refused_under_a_budget(world, tmp_path):
     assert gate.upstream.requests == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/responses", b'{"model":"m","background":true}'),
+        ("/v1/responses", b'{"background":false,"back\\u0067round":1}'),
+        ("/v1/responses", b'{"background":true,"background":false}'),
+        ("/v1/responses", b'{"Background":true}'),
+        ("/v1/Responses/", b'{"background":"yes"}'),
+        ("/v1beta/interactions", b'{"background":true}'),
+        ("/v1/chat/completions", b'{"deferred":true}'),
+        ("/v1/responses", b'{"background":fal'),
+        ("/v1/responses", gzip.compress(b'{"background":true}')),
+        ("/v1/responses", b"[" * 100_000),
+        ("/v1/threads/runs", b"{}"),
+        ("/v1/threads/thread_1/runs", b"{}"),
+        ("/v1/realtime/client_secrets", b"{}"),
+        ("/model/nova-sonic/invoke-with-bidirectional-stream", b"{}"),
+    ],
+)
+def test_what_a_model_would_do_unseen_is_refused_under_a_budget(world, tmp_path, path, body):
+    gate = world(model=ModelBudget(day_cost=5.0), state_dir=str(tmp_path))
+    status, _, told = gate.ask(MODEL + ":443", "POST", path, body=body)
+    assert status == 403
+    assert b"does not see what they use" in told
+    assert gate.upstream.requests == []
+
+
+def test_a_conversation_by_websocket_is_refused_under_a_budget(world, tmp_path):
+    gate = world(model=ModelBudget(day_cost=5.0), state_dir=str(tmp_path))
+    upgrade = (
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "x" * 22 + "=="),
+    )
+    for path in (
+        "/v1/realtime?model=m",
+        "/v1/responses",
+        "/openai/realtime",
+        "/ws/x.v1beta.X.BidiGenerateContent",
+    ):
+        raw = f"GET {path} HTTP/1.1\r\nHost: {MODEL}\r\nConnection: Upgrade\r\n"
+        raw += "".join(f"{name}: {value}\r\n" for name, value in upgrade) + "\r\n"
+        answer = gate.tunnelled(MODEL + ":443", raw.encode())
+        assert answer.startswith(b"HTTP/1.1 403 "), path
+        assert b"by WebSocket are refused" in answer
+    assert gate.upstream.requests == []
+
+
+def test_what_a_model_does_at_once_passes_whole(world, tmp_path):
+    gate = world(model=ModelBudget(day_cost=5.0), state_dir=str(tmp_path))
+    gate.upstream.answer = answering(MESSAGE, Content_Type="application/json")
+    inner = b'{"background":false,"input":[{"background":true}],"pad":"' + b"x" * 300_000 + b'"}'
+    assert gate.ask(MODEL + ":443", "POST", "/v1/responses", body=inner)[0] == 200
+    assert gate.upstream.requests[-1][1] == inner
+    assert gate.ask(MODEL + ":443", "POST", "/v1/chat/completions", body=b'{"background":true}')[0] == 200
+
+
+def test_without_a_limit_the_background_is_nobodys_business(world, tmp_path):
+    gate = world(state_dir=str(tmp_path))
+    assert gate.ask(MODEL + ":443", "POST", "/v1/responses", body=b'{"background":true}')[0] == 200
+
+
 def test_a_days_limit_holds_for_the_next_session_too(world, tmp_path):
     for status in (200, 403):
         gate = world(model=ModelBudget(day_tokens=1500), state_dir=str(tmp_path))

@@ -13,6 +13,8 @@ from services import HOST, OTHER, TCP, Service, allow, policy, said
 
 CLONE_NEWNET = 0x40000000
 ELSEWHERE = "203.0.113.9"
+ELSEWHERE6 = "2001:db8:9::9"
+RED6, BLUE6, NOBODY6 = "fd00:9::2", "fd00:9::3", "fd00:9::4"  # who comes by IPv6
 PORT = 3130
 
 pytestmark = pytest.mark.skipif(
@@ -26,9 +28,13 @@ class Network:
     def __init__(self):
         rules = (
             "add table ip t; add chain ip t c { type nat hook output priority -100; }; "
-            f"add rule ip t c ip daddr 203.0.113.0/24 tcp dport 1-65535 redirect to :{PORT}"
+            f"add rule ip t c ip daddr 203.0.113.0/24 tcp dport 1-65535 redirect to :{PORT}; "
+            "add table ip6 t; add chain ip6 t c { type nat hook output priority -100; }; "
+            f"add rule ip6 t c ip6 daddr 2001:db8:9::/64 tcp dport 1-65535 redirect to :{PORT}"
         )
-        up = f"ip link set lo up && ip route add 203.0.113.0/24 dev lo && nft '{rules}' && echo up && exec sleep 600"
+        own = " && ".join(f"ip -6 addr add {one}/128 dev lo nodad" for one in (RED6, BLUE6, NOBODY6))
+        routes = "ip route add 203.0.113.0/24 dev lo && ip -6 route add 2001:db8:9::/64 dev lo"
+        up = f"ip link set lo up && {own} && {routes} && nft '{rules}' && echo up && exec sleep 600"
         self.process = subprocess.Popen(
             ["unshare", "-n", "sh", "-c", up], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -89,10 +95,10 @@ def service(network, upstream, certificates, tmp_path_factory):
     policy(folder, "red.toml", pairs, *rules, more=f'egress.extra_ca = ["{certificates.ca}"]')
     policy(folder, "blue.toml", pairs, allow(TCP), more=f'egress.extra_ca = ["{certificates.ca}"]')
     (folder / "who.toml").write_text(
-        '[identity.red]\npolicy = "red.toml"\nsource = ["127.0.0.2"]\n'
-        '[identity.blue]\npolicy = "blue.toml"\nsource = ["127.0.0.3"]\n'
+        f'[identity.red]\npolicy = "red.toml"\nsource = ["127.0.0.2", "{RED6}"]\n'
+        f'[identity.blue]\npolicy = "blue.toml"\nsource = ["127.0.0.3", "{BLUE6}"]\n'
     )
-    words = ("--transparent", f"0.0.0.0:{PORT}", "--identities", "who.toml")
+    words = ("--transparent", f"[::]:{PORT}", "--identities", "who.toml")
     made = network.call(lambda: Service(folder, *words))
     yield made
     made.stop()
@@ -101,64 +107,72 @@ def service(network, upstream, certificates, tmp_path_factory):
 
 def curl(network, service, url, source="127.0.0.2", host=HOST, *more):
     port = 443 if url.startswith("https") else 80
-    resolve = ("--resolve", f"{host}:{port}:{ELSEWHERE}")
+    place = f"[{ELSEWHERE6}]" if ":" in source else ELSEWHERE
+    resolve = ("--resolve", f"{host}:{port}:{place}")
     trust = ("--cacert", service.ca("red"), "--noproxy", "*", "--interface", source)
     return network.run("curl", "-sS", "--max-time", "10", *resolve, *trust, *more, url)
 
 
-def test_who_comes_from_nowhere_known_is_cut_off(network, service, upstream):
+@pytest.mark.parametrize("source", ["127.0.0.4", NOBODY6])
+def test_who_comes_from_nowhere_known_is_cut_off(network, service, upstream, source):
     upstream.clear()
-    assert curl(network, service, f"https://{HOST}/", "127.0.0.4")[0] in {35, 56}
+    assert curl(network, service, f"https://{HOST}/", source)[0] in {35, 56}
     assert upstream.handshakes == 0
 
 
 @pytest.mark.guarantee("S5")
-def test_a_redirected_connection_is_judged_by_the_name_in_it_and_by_whose_it_is(network, service, upstream):
+@pytest.mark.parametrize(("red", "blue"), [("127.0.0.2", "127.0.0.3"), (RED6, BLUE6)], ids=["IPv4", "IPv6"])
+def test_a_redirected_connection_is_judged_by_the_name_in_it_and_by_whose_it_is(
+    network, service, upstream, red, blue
+):
     upstream.clear()
-    assert curl(network, service, f"https://{HOST}/", "127.0.0.3")[0] == 35  # blue has no rule for it
-    assert curl(network, service, f"https://{OTHER}/", host=OTHER)[0] == 35
+    assert curl(network, service, f"https://{HOST}/", blue)[0] == 35  # blue has no rule for it
+    assert curl(network, service, f"https://{OTHER}/", red, OTHER)[0] == 35
     assert upstream.handshakes == 0
-    assert curl(network, service, f"https://{HOST}/x") == (0, "ok")
+    assert curl(network, service, f"https://{HOST}/x", red) == (0, "ok")
     assert upstream.heads[-1].startswith(b"GET /x HTTP/1.1\r\nHost: api.example.com\r\n")
 
 
 @pytest.mark.guarantee("S5")
-def test_the_address_that_was_dialled_counts_for_nothing(network, service, upstream):
+@pytest.mark.parametrize(("red", "place"), [("127.0.0.2", ELSEWHERE), (RED6, f"[{ELSEWHERE6}]")])
+def test_the_address_that_was_dialled_counts_for_nothing(network, service, upstream, red, place):
     """The name is dialled where we resolve it: the record of each dial names our address, not the client's."""
     upstream.clear()
-    assert curl(network, service, f"https://{HOST}/") == (0, "ok")
+    assert curl(network, service, f"https://{HOST}/", red) == (0, "ok")
     assert len(upstream.heads) == 1
-    assert ELSEWHERE not in str(service.events("red", "dial"))
-    assert curl(network, service, f"https://{ELSEWHERE}/", "127.0.0.2", HOST, "-k")[0] == 35  # no name at all
+    assert place.strip("[]") not in str(service.events("red", "dial"))
+    assert curl(network, service, f"https://{place}/", red, HOST, "-k")[0] == 35  # no name at all
 
 
-def test_plain_http_goes_by_its_host(network, service):
+@pytest.mark.parametrize("red", ["127.0.0.2", RED6])
+def test_plain_http_goes_by_its_host(network, service, red):
     name = "plain.example.com"
-    assert curl(network, service, f"http://{name}/", host=name) == (0, "ok")
-    status, output = curl(network, service, "http://evil.test/", host="evil.test")
+    assert curl(network, service, f"http://{name}/", red, name) == (0, "ok")
+    status, output = curl(network, service, "http://evil.test/", red, "evil.test")
     assert status == 0
     assert "was refused" in output
 
 
-def test_a_port_that_no_rule_names_is_reset(network, service):
+@pytest.mark.parametrize(("red", "place"), [("127.0.0.2", ELSEWHERE), (RED6, f"[{ELSEWHERE6}]")])
+def test_a_port_that_no_rule_names_is_reset(network, service, red, place):
     assert service.process.poll() is None
-    assert network.run(
-        "curl", "-sS", "--max-time", "10", "--interface", "127.0.0.2", f"http://{ELSEWHERE}:8080/"
-    )[0] in {52, 56}
+    command = ("curl", "-sS", "-g", "--max-time", "10", "--noproxy", "*", "--interface", red)
+    assert network.run(*command, f"http://{place}:8080/")[0] in {52, 56}
+    assert place.strip("[]") in str(service.events("red", "verdict")[-1]), "where it was going is on record"
 
 
-def test_what_was_not_redirected_is_cut_off(network, service, upstream):
+@pytest.mark.parametrize(("red", "own"), [("127.0.0.2", "127.0.0.1"), (RED6, "::1")])
+def test_what_was_not_redirected_is_cut_off(network, service, upstream, red, own):
     """A client that dials the gate itself names no destination: it is no forward proxy by SNI."""
     upstream.clear()
     code = (
-        f"import socket; s=socket.create_connection(('127.0.0.1',{PORT}),5,source_address=('127.0.0.2',0))\n"
+        f"import socket; s=socket.create_connection(('{own}',{PORT}),5,source_address=('{red}',0))\n"
         "s.sendall(b'GET http://plain.example.com/ HTTP/1.1\\r\\nHost: plain.example.com\\r\\n\\r\\n')\n"
         "try: print(s.recv(100))\nexcept ConnectionResetError: print(b'')"
     )
     assert network.run(sys.executable, "-I", "-c", code) == (0, "b''\n")
-    assert curl(
-        network, service, f"https://{HOST}:{PORT}/", "127.0.0.2", HOST, "--connect-to", f"::127.0.0.1:{PORT}"
-    )[0] in {35, 56}
+    straight = ("--connect-to", f"::{own if own[0] != ':' else f'[{own}]'}:{PORT}")
+    assert curl(network, service, f"https://{HOST}:{PORT}/", red, HOST, *straight)[0] in {35, 56}
     assert upstream.handshakes == 0
 
 

@@ -5,7 +5,7 @@ import heapq
 import json
 import os
 
-from ringfence.audit.event import COMMON, Event
+from ringfence.audit.event import COMMON, TOOLS, Event
 from ringfence.value import Struct
 
 TYPE_CHECKING = False
@@ -49,17 +49,25 @@ def verdict_of(event: Event) -> str:
 
 
 def sessions(state_dir: str) -> list[str]:
-    """Return the ids of all sessions that have a log, the oldest first."""
+    """Return the ids of all sessions that have a log, the oldest first; then those of tool calls."""
     folder = f"{state_dir}/sessions"
+    own = sorted(name for name in _names(folder) if os.path.isfile(f"{folder}/{name}/{NAME}"))
+    calls = sorted(name.removesuffix(".jsonl") for name in _names(f"{state_dir}/{TOOLS}") if name[:1] != ".")
+    return [*own, *calls]
+
+
+def _names(folder: str) -> list[str]:
     try:
-        names = os.listdir(folder)
+        return os.listdir(folder)
     except FileNotFoundError:
         return []
-    return sorted(name for name in names if os.path.isfile(f"{folder}/{name}/{NAME}"))
 
 
 def path_of(state_dir: str, session: str) -> str:
-    """Return where a session's log is."""
+    """Return where a session's log is: a client's tool calls have one beside those of our sessions."""
+    calls = f"{state_dir}/{TOOLS}/{session}.jsonl"
+    if os.path.isfile(calls):
+        return calls
     return f"{state_dir}/sessions/{session}/{NAME}"
 
 

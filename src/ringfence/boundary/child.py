@@ -21,7 +21,7 @@ from ringfence.boundary import overlaid, syscalls, wire
 from ringfence.boundary.model import Mount
 from ringfence.boundary.mounts import Builder, root_map
 
-READY_FD = 3
+READY_FD, TAP_FD, FIRST_PORT_FD = 3, 4, 40
 _CLONE_NEWTIME = 0x80
 _SIGKILL = 9
 
@@ -61,10 +61,20 @@ class _At:
     what = ""
     idmap: int | None = None
     several = False
+    wants_tap = False
+    tap = -1
+    channel: "Channel | None" = None
 
 
 def run(
-    channel: Channel, ready: int, *, parent: int, owner: int, networked: bool, several: bool = False
+    channel: Channel,
+    ready: int,
+    *,
+    parent: int,
+    owner: int,
+    networked: bool,
+    several: bool = False,
+    tap: bool = False,
 ) -> None:
     """Be the child. Never returns. `owner` is the uid to become when started as root.
 
@@ -72,7 +82,8 @@ def run(
     launcher maps more identities than our own.
     """
     status = 125
-    _At.several = several
+    _At.channel = channel
+    _At.several, _At.wants_tap = several and os.geteuid() != 0, tap
     umask = os.umask(0o022)  # what is built must be reachable for the agent, whatever the operator's umask
     owner = owner if os.geteuid() == 0 else 0  # from here on: 0 means that there is nothing to give up
     try:
@@ -132,7 +143,8 @@ def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
     _At.name = "timens"
     syscalls.unshare(_CLONE_NEWTIME)
     _At.name = "wire"
-    gate = wire.build()
+    gate = wire.build(tap=_At.wants_tap)
+    _At.tap = gate.tap
     channel.send({"kind": gate.kind, "listeners": len(gate.listeners)}, (*gate.listeners, gate.dns))
     for fd in (*gate.listeners, gate.dns):
         os.close(fd)
@@ -209,6 +221,8 @@ def _become(
     with open(fds[0], "rb") as file:
         order = marshal.load(file)  # noqa: S302 - from our own launcher
     terminal = fds[-1] if order["terminal"] else None
+    if order["ports"]:
+        import ringfence.boundary.guest.keeper  # noqa: F401 - where an unprivileged uid may not look
     if order["vend"]:
         _vend(fds[1])
     if networked:
@@ -218,10 +232,12 @@ def _become(
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: order["cpus"]])
     if owner and not order["keeps_root"]:
         _At.name = "uid"
-        _drop(owner, networked=networked)
+        if order["identities"]:
+            _drop_to_several(owner, order["identities"])
+        else:
+            _drop(owner, networked=networked)
         _follow(parent)
     if _At.several:
-        _At.name = "uid"
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         _follow(parent)
@@ -231,6 +247,8 @@ def _become(
         _take_terminal(terminal, order["terminal_fds"])
     _At.name = "bubblewrap"
     os.umask(umask)
+    if order["ports"]:
+        _keep(order["ports"], ready, terminal=terminal is not None)
     _exec(order, ready)
 
 
@@ -238,14 +256,14 @@ def _mount_all(order: dict[str, object], owner: int) -> None:
     _At.name = "mounts"
     builder = Builder(
         str(order["staging"]),
-        owner=os.geteuid() if _At.several else owner,
+        owner=owner or (os.geteuid() if _At.several else 0),
         idmap=_idmap(owner),
         workspace=str(order["workspace"]),
     )
     if owner:
         order["bwrap"] = builder.reach(str(order["bwrap"]))
     builder.write(str(order["entry_path"]), order["entry"], 0o555)  # type: ignore[arg-type]
-    builder.lay(order["files"])  # type: ignore[arg-type]
+    builder.lay(order["files"], order["brought"])  # type: ignore[arg-type]
     hidden = order["hidden"]
     for values in order["mounts"]:  # type: ignore[attr-defined]
         mount = Mount(**values)
@@ -268,6 +286,33 @@ def _drop(owner: int, *, networked: bool) -> None:
     syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
     _map_to_root(owner, owner)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+
+
+def _drop_to_several(owner: int, identities: tuple[int, int, int]) -> None:
+    """Leave root for a user namespace of three unprivileged identities: its root, the agent, and nobody."""
+    root, agent, nobody = identities
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    ours = os.getpid()
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+    mapper = os.fork()  # a process that is root still can write such a map
+    if not mapper:
+        try:
+            os.read(reader, 1)
+            for name in ("uid_map", "gid_map"):
+                with open(f"/proc/{ours}/{name}", "w") as file:
+                    file.write(f"0 {root} 1\n{agent} {owner} 1\n65534 {nobody} 1\n")
+            os._exit(0)
+        finally:
+            os._exit(125)
+    os.setgroups([])
+    syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+    os.write(writer, b"m")
+    if os.waitpid(mapper, 0)[1]:
+        raise OSError(1, "the identities of the session could not be mapped")
+    for fd in (reader, writer):
+        os.close(fd)
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+    _At.several = True
 
 
 # The vendor's whole program: for each byte asked, a socket of that family, made in the network it is in.
@@ -324,9 +369,37 @@ def _exec(order: dict[str, object], ready: int) -> None:
     names.update({f"{{text:{number}}}": str(fd) for number, fd in enumerate(texts)})
     options = [names.get(option, option) for option in order["options"]]  # type: ignore[attr-defined]
     arguments = syscalls.memfd("options", b"".join(os.fsencode(option) + b"\0" for option in options))
+    for number in range(order["ports"]):  # type: ignore[call-overload]
+        os.set_inheritable(FIRST_PORT_FD + number, True)
     os.dup2(ready, READY_FD)
+    if _At.tap >= 0:
+        os.dup2(_At.tap, TAP_FD)
     argv = ["bwrap", "--args", str(arguments), "--", *(order["command"] or (str(order["entry_path"]),))]  # type: ignore[misc]
     os.execve(str(order["bwrap"]), argv, {})  # noqa: S606 - no shell, that is the point
+
+
+def _keep(ports: int, ready: int, *, terminal: bool) -> None:
+    """Stay as the keeper of what a copy of us becomes; return in the copy only."""
+    from ringfence.boundary.guest.keeper import Keeper  # imported by `_become` while it could be read
+
+    pairs = [_socket.socketpair(1, 1 | 0o2000000) for _ in range(ports)]
+    pid = os.fork()
+    if not pid:
+        for number, (_ours, theirs) in enumerate(pairs):
+            os.dup2(theirs.fileno(), FIRST_PORT_FD + number)
+        return
+    for _ours, theirs in pairs:
+        theirs.close()
+    if _At.tap >= 0:
+        os.close(_At.tap)
+    if _At.channel is not None:
+        _At.channel.close()  # the launcher waits for that: nothing can go wrong any more before it stands
+    status = 125
+    try:
+        status = Keeper(tuple(ours.detach() for ours, _theirs in pairs), ready, terminal=terminal).run()
+        os.kill(pid, _SIGKILL)
+    finally:
+        os._exit(status)
 
 
 def _leave_keys_to_runtime() -> None:

@@ -5,7 +5,8 @@ from ringfence.host.model import Host, Runtime
 from ringfence.policy.model import Policy
 from ringfence.value import Struct
 
-SANDBOX, GVISOR = "sandbox", "gvisor"
+SANDBOX, GVISOR, MICROVM = "sandbox", "gvisor", "microvm"
+OTHERS = (GVISOR, MICROVM)  # that need more of a machine than its kernel
 
 
 class Choice(Struct):
@@ -25,6 +26,10 @@ def runtime_of(tier: str, host: Host, workspace: str) -> Runtime:
         from ringfence.host import runtimes
 
         return runtimes.gvisor(host, workspace)
+    if tier == MICROVM:
+        from ringfence.host import runtimes
+
+        return runtimes.microvm(host, workspace)
     return Runtime()
 
 

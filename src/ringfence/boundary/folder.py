@@ -2,6 +2,7 @@
 
     STATE/sessions/ID/   audit.jsonl, plan.json, egress.log, authority/ (while it runs), set-aside/
     STATE/live/ID        "PID STARTTIME" of the launcher; gone when the session ended in order
+    STATE/reserve/       see `reserve`
     STATE/root           where every session mounts its new root, each in a mount namespace of its own
 
 A launcher that was killed could not tidy up; the next one does it for it.
@@ -10,6 +11,7 @@ A launcher that was killed could not tidy up; the next one does it for it.
 import os
 import time
 
+from ringfence.boundary import reserve
 from ringfence.errors import HostError
 from ringfence.host.model import Host
 from ringfence.value import Struct
@@ -54,6 +56,7 @@ def create(host: Host) -> Folder:
             except FileExistsError:
                 continue
             break
+        reserve.make(host.state_dir)
         staging = _staging(host)
         live = f"{host.state_dir}/live/{session}"
         _write(live, f"{os.getpid()} {start_time(os.getpid())}\n")

@@ -36,8 +36,11 @@ class Refused(Struct):
 class Child:
     """The child on the launcher's side."""
 
-    def __init__(self, pid: int, channel: Channel, ready: int, *, networked: bool) -> None:
+    def __init__(
+        self, pid: int, channel: Channel, ready: int, *, networked: bool, identities: tuple[int, ...] = ()
+    ) -> None:
         self.pid = pid
+        self.identities = identities
         self.networked = networked
         self.ready = ready
         self.kind = ""
@@ -90,6 +93,9 @@ class Child:
             "command": invocation.command,
             "files": invocation.files,
             "keeps_root": invocation.keeps_root,
+            "brought": invocation.brought,
+            "ports": invocation.ports,
+            "identities": (self.identities[0], plan.uid, self.identities[1]) if self.identities else (),
         }
         fd = syscalls.memfd("invocation", marshal.dumps(order))
         given = [fd, *(() if vend is None else (vend[1],)), *(() if terminal is None else (terminal,))]
@@ -135,11 +141,12 @@ def _refused(message: dict[str, object]) -> Refused:
     )
 
 
-def begin(*, owner: int, networked: bool, identities: tuple[int, ...] = ()) -> Child:
+def begin(*, owner: int, networked: bool, identities: tuple[int, ...] = (), tap: bool = False) -> Child:
     """Fork the child. `owner` is the unprivileged uid that root's agent gets (ignored for others).
 
     `identities`: two uids subordinate to an ordinary user, who then has three in the child's namespace: 0,
-    their own and 65534. A runtime that itself changes identities needs them.
+    their own and 65534. A runtime that itself changes identities needs them. `tap`: the wire ends in a
+    virtual machine's network card.
     """
     _reserve_ready_fd()
     forbid_cores()
@@ -150,15 +157,17 @@ def begin(*, owner: int, networked: bool, identities: tuple[int, ...] = ()) -> C
         os.close(up[0])
         os.close(down[0])
         several = bool(identities)
-        run(Channel(up[1]), down[1], parent=parent, owner=owner, networked=networked, several=several)
+        run(
+            Channel(up[1]), down[1], parent=parent, owner=owner, networked=networked, several=several, tap=tap
+        )
         os._exit(125)
     os.close(up[1])
     os.close(down[1])
     channel = Channel(up[0])
-    if identities:
+    if identities and os.geteuid():
         _identify(channel, pid, identities)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # the operator's keys are in this process's environment
-    return Child(pid, channel, down[0], networked=networked)
+    return Child(pid, channel, down[0], networked=networked, identities=identities)
 
 
 def _identify(channel: Channel, pid: int, identities: tuple[int, ...]) -> None:

@@ -81,7 +81,7 @@ def of_copy(workspace: Workspace) -> tuple[LimitPlan, ...]:
     """Say how the quota on a session's copy is held."""
     if workspace.quota is None or workspace.mode != "overlay":
         return ()
-    by = "the launcher, which looks every second; each file by RLIMIT_FSIZE; not what is deleted while open"
+    by = "the launcher, which glances 50 times a second; files by RLIMIT_FSIZE; not what was deleted open"
     return (LimitPlan(name="quota", value=str(workspace.quota), held="watched", by=by),)
 
 

@@ -72,13 +72,24 @@ class Builder:
         else:
             self._bind(mount)
 
-    def lay(self, files: tuple[tuple[str, bytes], ...]) -> None:
-        """Write files that the new root does not show: a runtime's, which works with it from outside."""
+    def lay(self, files: tuple[tuple[str, bytes], ...], brought: tuple[tuple[str, str], ...]) -> None:
+        """Lay out files that the new root does not show: a runtime's, which works with it from outside.
+
+        Those that are `brought` stay where they are, and are only shown here: the runtime's identity may not
+        be let into the folder that they lie in.
+        """
         if files:
             os.mkdir(f"{self._staging}/files", 0o755)
         for name, content in files:
             with open(f"{self._staging}/files/{name}", "xb") as file:
                 file.write(content)
+        for name, source in brought:
+            place = f"{self._staging}/files/{name}"
+            os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+            tree = syscalls.open_tree(source, recursive=False)
+            syscalls.restrict_mount(tree, _READ_ONLY)
+            syscalls.move_mount(tree, place)
+            os.close(tree)
 
     def reach(self, program: str) -> str:
         """Return a path by which an unprivileged user reaches a program that lies in a folder of root's.

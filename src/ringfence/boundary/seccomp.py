@@ -108,6 +108,8 @@ _REFUSED: dict[str, tuple[int | None, int | None, int]] = {
     "openat2": (437, 437, ENOSYS),  # its mode lies in memory, see _SET_ID; programs fall back to openat
 }
 _AFFINITY: dict[str, tuple[int | None, int | None, int]] = {"sched_setaffinity": (203, 122, EPERM)}
+# Reserves any amount of disk in microseconds; where it is missing, libraries write instead
+_RESERVING: dict[str, tuple[int | None, int | None, int]] = {"fallocate": (285, 47, errno.EOPNOTSUPP)}
 _CALLS = {  # calls judged by an argument
     "x86_64": {"socket": 41, "clone": 56, "unshare": 272, "ioctl": 16, "renameat2": 316},
     "aarch64": {"socket": 198, "clone": 220, "unshare": 97, "ioctl": 29, "renameat2": 276},
@@ -152,11 +154,12 @@ _ERRNO = 0x00050000
 
 
 class Options(Struct):
-    """What a policy changes about the filter: two losses that it names, and a limit that needs it."""
+    """What a policy changes about the filter: two losses that it names, and limits that need it."""
 
     debuggers: bool = False  # ptrace and process_vm_* among the session's own processes
     namespaces: bool = False  # sandboxes within the sandbox
     keep_cpus: bool = False  # a limit on CPUs is held by affinity alone, which a process could widen again
+    keep_quota: bool = False  # a quota is held by looking, which needs time
 
 
 _STRICT = Options()
@@ -182,7 +185,11 @@ def refused(arch: str, options: Options = _STRICT) -> dict[str, tuple[int, int]]
     """Return name → (number, errno) of the calls refused whatever their arguments."""
     column = 0 if arch == "x86_64" else 1
     given_up = _given_up(options)
-    rows = {**_REFUSED, **(_AFFINITY if options.keep_cpus else {})}
+    rows = {
+        **_REFUSED,
+        **(_AFFINITY if options.keep_cpus else {}),
+        **(_RESERVING if options.keep_quota else {}),
+    }
     return {
         name: (row[column], row[2])  # type: ignore[misc]
         for name, row in rows.items()

@@ -86,7 +86,12 @@ Step = Call | Store | Copy | Execute
 
 _NUMBERS = {  # name: (x86_64, aarch64)
     "write": (1, 64),
+    "chdir": (80, 49),
+    "setgroups": (116, 159),
+    "setresuid": (117, 147),
+    "setresgid": (119, 149),
     "close": (3, 57),
+    "rt_sigaction": (13, 134),
     "socket": (41, 198),
     "sendmsg": (46, 211),
     "bind": (49, 200),

@@ -12,16 +12,20 @@ touch A: its own user namespace is a child of the one that owns A.
 """
 
 import _socket
+import fcntl
 import os
+import struct
 
 from ringfence.boundary import netlink, syscalls
 from ringfence.boundary.netlink import AF_INET, AF_INET6, Address
-from ringfence.value import Struct
+from ringfence.value import Struct, replace
 
 GATE4, INSIDE4 = "100.64.0.1", "100.64.0.2"  # RFC 6598 shared space: never on a user's network behind us
 GATE6, INSIDE6 = "fd00:77::1", "fd00:77::2"
 TCP_PORT, DNS_PORT, PROXY_PORT = 3129, 5353, 3128
 _GATE_MAC, _INSIDE_MAC = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"
+INSIDE_MAC_TEXT = _INSIDE_MAC.hex(":")
+_TUNSETIFF, _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x400454CA, 0x0002, 0x1000, 0x4000
 _LOOPBACK = 1
 _LINK = 2
 # Without nftables there is no redirect: one listener for each port that programs commonly dial.
@@ -34,9 +38,10 @@ class Gate(Struct):
     kind: str  # "wire": SO_ORIGINAL_DST; "anyip": getsockname
     listeners: tuple[int, ...]
     dns: int
+    tap: int = -1  # of a virtual machine's network card
 
 
-def build() -> Gate:
+def build(*, tap: bool = False) -> Gate:
     """Turn this process's network into the boundary's; return the gate's sockets.
 
     The caller is single-threaded and may create network namespaces (CAP_SYS_ADMIN over its user
@@ -46,12 +51,29 @@ def build() -> Gate:
     _allow_ipv6()
     gate_route = netlink.route_socket()
     gate = _redirected() or _any_address()
+    if tap:
+        return replace(gate, tap=_tapped(gate_route))
     gate_netns = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     syscalls.unshare(syscalls.CLONE_NEWNET)
     _allow_ipv6()
     _connect(gate_route, gate_netns)
     os.close(gate_netns)
     return gate
+
+
+def _tapped(gate_route: netlink.Socket) -> int:
+    """Make the gate's end the other end of a network card, and leave for a namespace with nothing in it."""
+    fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
+    fcntl.ioctl(fd, _TUNSETIFF, struct.pack("=16sH22x", b"gate0", flags))
+    gate_route.send(
+        *_ends(GATE4, GATE6, INSIDE4, INSIDE6, _INSIDE_MAC),
+        netlink.everything_local(AF_INET),
+        netlink.everything_local(AF_INET6),
+    )
+    gate_route.close()
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    return fd
 
 
 def _redirected() -> Gate | None:

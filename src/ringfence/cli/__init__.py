@@ -27,6 +27,7 @@ GROUPS = {
     "Machine": {
         "scan": "look into the project's files for keys",
         "doctor": "say what this machine offers, and how to mend what is missing",
+        "image": "make what virtual machines boot from",
         "verify": "attack the boundary and print what held",
         "egress": "serve the gate alone, for containers, CI and many agents at once",
     },

@@ -3,13 +3,16 @@
 import json
 import sys
 
+from ringfence.boundary import choice
 from ringfence.errors import UsageError
+from ringfence.host import probe
 from ringfence.host.features import DEGRADED, MISSING, OK, Feature, container
 from ringfence.value import plain
 
 USAGE = """usage: ringfence doctor [--json]
 
 Tries every kernel feature that a session is made of, in forked children that leave nothing behind.
+Other tiers than the sandbox are listed with what they lack.
 Exits with 0 if the sandbox tier can run here, else with 1.
 """
 
@@ -36,11 +39,24 @@ def can_run(found: tuple[Feature, ...]) -> bool:
 def _survey() -> tuple[Feature, ...]:
     if sys.platform == "darwin":
         return _mac()
-    from ringfence.host import probe
     from ringfence.host.survey import survey
 
     host = probe.host()
-    return survey(host.state_dir, host.bwrap, host.system_bwrap)
+    return (*survey(host.state_dir, host.bwrap, host.system_bwrap), *map(_tier, choice.OTHERS))
+
+
+def _tier(name: str) -> Feature:
+    """Tell whether another tier than the sandbox can be had."""
+    host = probe.host()
+    found = choice.runtime_of(name, host, host.state_dir)
+    return Feature(
+        name=f"tier {name}",
+        what=f"tier {name}",
+        verdict=DEGRADED if found.refused else OK,
+        detail=found.refused or f"{found.path} {found.version}".strip(),
+        consequence=f'policies with `tier = ["{name}"]` are refused here' if found.refused else "",
+        mend=found.mend if found.refused else "",
+    )
 
 
 def _mac() -> tuple[Feature, ...]:
@@ -76,7 +92,7 @@ def _text(found: tuple[Feature, ...], *, able: bool) -> str:
 
 def _verdict(found: tuple[Feature, ...], *, able: bool) -> str:
     if able:
-        short = [feature.what for feature in found if feature.verdict != OK]
+        short = [feature.what for feature in found if feature.verdict != OK and not feature.name.startswith("tier ")]
         rest = f", with less than everything: {', '.join(short)}" if short else ""
         return f"The sandbox tier can run here{rest}."
     refused = any(

@@ -28,7 +28,6 @@ usage: ringfence hook [--client claude|codex|gemini|cursor]   answer a question 
        ringfence hook remove [OPTION …]                       take that back
 """
 _OPTIONS = ("--client", "--home", "--config", "--state", "--cache", "--managed", "--claude", "--policy")
-_MANAGED = "/etc/ringfence/policy.toml"
 
 
 def main(arguments: list[str]) -> int:
@@ -107,7 +106,7 @@ def host(given: dict[str, str]) -> "Host":
     home = given.get("home") or probe.account_home()
     usual = {"config": ".config/ringfence", "state": ".local/state/ringfence", "cache": ".cache/ringfence"}
     folders = {f"{name}_dir": given.get(name) or f"{home}/{place}" for name, place in usual.items()}
-    managed = _MANAGED if os.path.lexists(_MANAGED) else given.get("managed") or _MANAGED
+    managed = probe.managed(given.get("managed") or probe.MANAGED)
     return replace(found, home=home, managed_policy=managed, **folders)
 
 

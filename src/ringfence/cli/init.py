@@ -96,6 +96,12 @@ mask = [{mask}]
 # `ringfence run --review auto` applies these with nobody looking, where nothing in them is dangerous.
 # auto = ["docs/**", "*.md"]
 
+[commands]
+# What the tools of an agent may do that asks before it uses one (`ringfence hook install`): docs/hooks.md.
+# allow = ["Bash(npm run *)", "Edit(src/**)"]
+# ask   = ["Bash(git push *)"]
+# deny  = ["Bash(curl *)", "Read(./.env)"]
+
 [files]
 # Outside the workspace only system folders and the toolchains on your PATH are visible.
 # read  = ["~/.cache/pip"]

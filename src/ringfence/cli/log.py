@@ -92,7 +92,7 @@ def _chosen(state_dir: str, session: str) -> list[str]:
 
 def _is_session(state_dir: str, name: str) -> bool:
     """Say whether a log is an agent's session, and not of what was done with its copy afterwards."""
-    with open(f"{state_dir}/sessions/{name}/audit.jsonl", "rb") as file:
+    with open(query.path_of(state_dir, name), "rb") as file:
         return b'"tier":' in file.readline(1 << 20)
 
 
@@ -196,12 +196,16 @@ def _verify(state_dir: str, names: list[str], *, everything: bool) -> int:
             print(finding)
     if everything:
         for session in sorted(known.keys() - set(names)):
+            if known[session].pruned:
+                continue
             print(f"warning: {query.path_of(state_dir, session)}: the log of this session is gone")
     broken = [report for report in [heads, *reports] if not report.ok]
     records = sum(report.records for report in reports)
     running = sum(1 for report in reports if report.running)
+    pruned = len({one for one, head in known.items() if head.pruned}.difference(names)) if everything else 0
     print(
-        f"{len(reports)} log{'' if len(reports) == 1 else 's'}, {records} records, {running} running: "
+        f"{len(reports)} log{'' if len(reports) == 1 else 's'}, {records} records, {running} running"
+        + (f", {pruned} pruned: " if pruned else ": ")
         + (f"{len(broken)} broken" if broken else "nothing changed, nothing missing")
     )
     return 1 if broken else 0

@@ -40,10 +40,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+_MADE_OF = {
+    "sandbox": "bubblewrap, system-call filter, Landlock",
+    "gvisor": "runsc, which answers system calls itself; the same filter inside",
+    "microvm": "QEMU, a Linux of its own; the same filter inside",
+}
+
+
 def _lines(made: Plan, host: Host, limit: int) -> list[str]:
     return [
         f"command    {' '.join(map(_shown, made.argv))}",
-        f"tier       {made.tier}: bubblewrap, system-call filter, Landlock",
+        f"tier       {made.tier}: {_MADE_OF[made.tier]}",
         f"identity   uid {made.uid} inside, no capabilities"
         + ("; root here becomes an unprivileged user" if not host.uid else ""),
         f"policy     {_layers(made)}",

@@ -13,12 +13,13 @@ HELP = """\
 usage: ringfence policy check [FILE]       say all that is wrong with a file, or with those that apply here
        ringfence policy show [--json] [--command NAME]   print the policy that holds here, and why
        ringfence policy explain [METHOD] URL            say what the gate would do with a request, and why
+       ringfence policy install FILE --key KEY          put a signed policy in force on this machine
        ringfence policy schema             print the JSON Schema of a policy file
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the four."""
+    """Run one of the five."""
     if not arguments or arguments[0] in {"-h", "--help"}:
         (sys.stdout if arguments else sys.stderr).write(HELP)
         return 0 if arguments else 2
@@ -32,6 +33,10 @@ def main(arguments: list[str]) -> int:
         return _check(rest)
     if name == "show":
         return _show(rest)
+    if name == "install":
+        from ringfence.cli import policy_install
+
+        return policy_install.main(rest)
     if name == "explain":
         from ringfence.cli import policy_explain
 
@@ -59,7 +64,7 @@ def _check_file(path: str) -> list[str]:
 
     host = probe.host()
     path = os.path.abspath(path)
-    kind = "managed" if path == host.managed_policy else "named"
+    kind = "managed" if path in load.managed_files(host.managed_policy) else "named"
     try:
         source = read.source(path, kind)
     except read.Failure as failure:

@@ -28,7 +28,18 @@ def main(arguments: list[str]) -> int:
     asked = request(given, host)
     if not asked.quiet:
         _warn(host)
-    return session.run(asked, host)
+    try:
+        return session.run(asked, host)
+    finally:
+        _prune(host)
+
+
+def _prune(host: Host) -> None:
+    """Let old records go, once a day, when the command is over: no start waits for that."""
+    from ringfence.audit import prune
+
+    if prune.is_due(host.state_dir):
+        prune.automatic(host.state_dir)
 
 
 def _warn(host: Host) -> None:

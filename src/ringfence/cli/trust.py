@@ -95,6 +95,8 @@ def _agreed() -> bool:
 
 def _wider(host: "Host", source: "Source") -> list[str]:
     """Return what the file says that counts only once it is trusted."""
+    if _is_claude(source.path):
+        return _wider_settings(source.path)
     from ringfence.policy import layers, read
 
     layer, problems = read.layer(source, host.cache_dir)
@@ -105,6 +107,23 @@ def _wider(host: "Host", source: "Source") -> list[str]:
     locked = layers.combine(nothing, layer, "this file", layers.EVERYTHING)
     names = [f"use {name}" for name in layer.get("use", ())]
     return [*names, *(_detail(free.layer, what) for what in locked.ignored)]
+
+
+def _is_claude(path: str) -> bool:
+    folder, name = os.path.split(path)
+    return os.path.basename(folder) == ".claude" and name in {"settings.json", "settings.local.json"}
+
+
+def _wider_settings(path: str) -> list[str]:
+    """Return what a project's settings for Claude Code allow, where the policy has them count."""
+    from ringfence.policy.importers import claude_code
+
+    base = os.path.dirname(os.path.dirname(path))
+    place = claude_code.Place(scope=claude_code.PROJECT, path=path, base=base)
+    found = claude_code.in_force((place,), lambda _path, _digest: True)
+    allowed = [f"allow {rule.text}" for rule in found.rules if rule.effect == "allow"]
+    folders = [f"folder {one}" for one in found.directories]
+    return [*allowed, *folders, *([] if found.mode == "default" else [f"mode {found.mode}"])]
 
 
 def _detail(layer: "dict[str, Any]", what: str) -> str:

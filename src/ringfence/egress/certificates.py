@@ -9,7 +9,7 @@ import ssl
 
 from ringfence.canonical import sha256
 from ringfence.credential.secret import Secret, SourceError
-from ringfence.egress.tls import upstream_context
+from ringfence.egress.trust import Verifying, upstream_context
 from ringfence.policy.model import Credential
 
 KEPT = 16  # certificates at a time, the oldest out
@@ -23,7 +23,7 @@ class Certificates:
 
     def __init__(self, trust: Trust) -> None:
         self._trust = trust
-        self._held: dict[str, tuple[Secret, dict[tuple[str, ...], ssl.SSLContext]]] = {}
+        self._held: dict[str, tuple[Secret, dict[tuple[str, ...], Verifying]]] = {}
 
     def show(self, credential: Credential, secret: Secret) -> str:
         """Have a certificate shown; returns the label of the connections that show it."""
@@ -35,7 +35,7 @@ class Certificates:
             self._held[label] = (secret, {("http/1.1",): context})
         return label
 
-    def context(self, label: str, protocols: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext | None:
+    def context(self, label: str, protocols: tuple[str, ...] = ("http/1.1",)) -> Verifying | None:
         """Return the context for a connection's label; None where it shows no certificate."""
         if "#" not in label:
             return None
@@ -48,10 +48,10 @@ class Certificates:
             contexts[protocols] = self._loaded(secret, protocols, name)
         return contexts[protocols]
 
-    def _made(self, credential: Credential, secret: Secret, protocols: tuple[str, ...]) -> ssl.SSLContext:
+    def _made(self, credential: Credential, secret: Secret, protocols: tuple[str, ...]) -> Verifying:
         return self._loaded(secret, protocols, credential.name)
 
-    def _loaded(self, secret: Secret, protocols: tuple[str, ...], name: str) -> ssl.SSLContext:
+    def _loaded(self, secret: Secret, protocols: tuple[str, ...], name: str) -> Verifying:
         context = upstream_context(*self._trust, protocols=protocols)
         fd = os.memfd_create("certificate", os.MFD_CLOEXEC)
         try:

@@ -9,6 +9,7 @@ import asyncio
 from ringfence.credential.inject import Outgoing
 from ringfence.credential.sources.file import stamp
 from ringfence.egress import coding, masked, usage
+from ringfence.egress.background import Background
 from ringfence.egress.budget import DOWN, UP, Budgets
 from ringfence.egress.filters import Filter
 from ringfence.egress.gate import Target
@@ -66,6 +67,7 @@ class Controls:
             services.upward_filters.append(self._metered_up)
             services.downward_filters.append(self._metered_down)
         if self.spend:
+            services.upward_filters.append(self._at_once)
             services.downward_filters.append(self._counted)
 
     @property
@@ -84,7 +86,7 @@ class Controls:
             if found is not None:
                 return found
         if self.spend:
-            refused = self._priced(head.method, target)
+            refused = self._priced(head, target)
             if refused is not None:
                 return refused
         return self.budgets.admit(target.host, _size(head, target)) if self.budgets else None
@@ -102,11 +104,13 @@ class Controls:
         if upgrade and (secret or self.watch):  # compressed frames could not be looked into
             outgoing.fields = [one for one in outgoing.fields if one[0].lower() != _EXTENSIONS]
 
-    def _priced(self, method: str, target: Target) -> Refusal | None:
+    def _priced(self, head: RequestHead, target: Target) -> Refusal | None:
         path = target.path
-        if usage.is_batch(method, path):
-            return self.spend.batch(target.host)
-        return self.spend.stop(target.host) if usage.is_model(method, path) else None
+        if usage.is_batch(head.method, path):
+            return self.spend.unseen(target.host, "batches and work in the background")
+        if head.upgrade and usage.is_socket(path):
+            return self.spend.unseen(target.host, "conversations with a model by WebSocket")
+        return self.spend.stop(target.host) if usage.is_model(head.method, path) else None
 
     # --- the watch
 
@@ -160,6 +164,15 @@ class Controls:
             return None
         coded = b", ".join(content for name, content in head.fields if name.lower() == b"content-encoding")
         return self.watch.body(target.host, coded)
+
+    def _at_once(
+        self, head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes"
+    ) -> Filter | None:
+        """Refuse what a model is to do later."""
+        member = usage.later(head.method, target.path)
+        if not member or head.framing == 0:
+            return None
+        return Background(member, self.spend.unseen(target.host, f"requests with `{member}`"))
 
     def _metered_up(
         self, _head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes"

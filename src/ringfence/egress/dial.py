@@ -147,8 +147,25 @@ class Dialler:
         return found or ("this machine's own" if is_own(address) else "")
 
     async def _first(self, host: str, addresses: list[str], port: int) -> Stream:
-        """Connect to the first address that answers, trying the next one beside a slow one (RFC 8305)."""
+        """Connect to the first address that answers."""
         started = time.perf_counter()
+        try:
+            if len(addresses) == 1:
+                address, stream = addresses[0], await self._open(addresses[0], port)
+            else:
+                address, stream = await self._raced(addresses, port)
+        except (OSError, ValueError) as error:
+            self._record.event("dial", host=host, port=port, error=_told(error))
+            late = isinstance(error, TimeoutError)
+            raise UnreachableError(
+                f"{host}:{port} cannot be reached: {_told(error)}", answer=504 if late else 502
+            ) from None
+        took = round((time.perf_counter() - started) * 1000, 1)
+        self._record.event("dial", host=host, address=address, port=port, ms=took)
+        return stream
+
+    async def _raced(self, addresses: list[str], port: int) -> tuple[str, Stream]:
+        """Connect to the first that answers, trying the next one beside a slow one (RFC 8305)."""
         queue, tasks = list(addresses), set[asyncio.Task[Stream]]()
         error: BaseException | None = None
         try:
@@ -163,17 +180,11 @@ class Dialler:
                     error = task.exception()
                     if error is None:
                         tasks |= done - {task}
-                        took = round((time.perf_counter() - started) * 1000, 1)
-                        self._record.event("dial", host=host, address=task.get_name(), port=port, ms=took)
-                        return task.result()
+                        return task.get_name(), task.result()
         finally:
             for task in tasks:
                 _drop(task)
-        self._record.event("dial", host=host, port=port, error=_told(error))
-        late = isinstance(error, TimeoutError)
-        raise UnreachableError(
-            f"{host}:{port} cannot be reached: {_told(error)}", answer=504 if late else 502
-        )
+        raise error or OSError("no address")
 
     async def _open(self, address: str, port: int) -> Stream:
         async with asyncio.timeout(limits.DIAL_TIME):

@@ -1,18 +1,27 @@
 """Certificates for the hosts that the boundary talks to, signed by the session's own authority.
 
 One P-256 key serves all leaves of a session; a leaf is minted at the first visit of an allowed host and
-kept, with its TLS context, among the most recently used.
+kept among the most recently used.
+
+What a first visit costs is OpenSSL's set-up, not the signature: a context 0.1 ms, reading the leaf 0.1, and
+reading a key 0.4, because OpenSSL 3.0 looks for decoders of every kind of key each time. Most hosts are
+visited once, so first visits share one context that has the key: it is given the host's leaf, and the
+handshake is begun before anything else runs. A host that is visited again gets a context of its own.
+
+The authority's own certificate is not sent (RFC 8446 §4.4.2): whoever trusts it has it.
 
 A leaf has what strict verifiers ask for (Python ≥ 3.13, Go, Java, Apple): subjectAltName, the authority's
 key identifier, serverAuth, a beginning in the past, an end within the authority's own.
 """
 
+import base64
+import contextlib
 import os
 import ssl
 import time
 from collections import OrderedDict
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ringfence.egress import der, limits
@@ -20,10 +29,17 @@ from ringfence.errors import HostError
 from ringfence.subject import is_address, packed_address
 from ringfence.value import Struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 DAY = 24 * 3600
 LIFETIME = 30 * DAY  # a session that lives longer gets new leaves as contexts fall out of the cache
 _NAME_LIMIT = 64  # characters of a common name (RFC 5280, ub-common-name)
 _KEY_IDENTIFIER = der.oid("2.5.29.14")
+_COMMON_NAME = der.oid("2.5.4.3")
+_KEY_BEGIN, _KEY_END = "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"
+_P256 = der.element(der.SEQUENCE, der.oid("1.2.840.10045.2.1"), der.oid("1.2.840.10045.3.1.7"))
 
 
 class Authority(Struct):
@@ -43,17 +59,41 @@ def load(folder: str, *, keep: bool = False) -> Authority:
     try:
         with open(os.path.join(folder, "ca.pem"), encoding="ascii") as file:
             certificate = ssl.PEM_cert_to_DER_cert(file.read())
-        with open(key_path, "rb") as file:
-            key = serialization.load_pem_private_key(file.read(), None)
+        with open(key_path, encoding="ascii") as file:
+            key = read_key(file.read())
         if not keep:
             os.unlink(key_path)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise HostError(f"the certificate authority in {folder!r} has a key of the wrong kind")
         return _authority(certificate, key)
     except (OSError, ValueError, IndexError) as error:
         raise HostError(
             f"cannot take the session's certificate authority from {folder!r}: {error}"
         ) from error
+
+
+def read_key(pem: str) -> ec.EllipticCurvePrivateKey:
+    """Read a P-256 key as `mint` writes it (PKCS 8, RFC 5958 §2; RFC 5915 §3); ValueError for any other."""
+    content = pem.partition(_KEY_BEGIN)[2].partition(_KEY_END)[0]
+    ((_, whole, _),) = der.elements(base64.b64decode(content))
+    _, algorithm, (_, inner, _), *_ = der.elements(whole)
+    if algorithm[2] != _P256:
+        raise ValueError("its key is of the wrong kind")
+    ((_, private, _),) = der.elements(inner)
+    return ec.derive_private_key(int.from_bytes(der.elements(private)[1][1], "big"), ec.SECP256R1())
+
+
+def write_key(key: ec.EllipticCurvePrivateKey) -> str:
+    """Write a P-256 key as PKCS 8."""
+    number = key.private_numbers().private_value.to_bytes(32, "big")
+    private = der.element(der.SEQUENCE, der.integer(1), der.element(der.OCTETS, number))
+    whole = der.element(der.SEQUENCE, der.integer(0), _P256, der.element(der.OCTETS, private))
+    return f"{_KEY_BEGIN}\n{base64.b64encode(whole).decode()}\n{_KEY_END}\n"
+
+
+def public_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return the public half as a certificate holds it (RFC 5480 §2)."""
+    point = key.public_key().public_numbers()
+    pair = point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")
+    return der.element(der.SEQUENCE, _P256, der.element(der.BITS, b"\0\x04", pair))
 
 
 def _authority(certificate: bytes, key: ec.EllipticCurvePrivateKey) -> Authority:
@@ -89,52 +129,76 @@ class Contexts:
     def __init__(self, authority: Authority | None) -> None:
         """Without an authority (a policy that lets nothing out needs none) no host has a context."""
         self._authority = authority
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._public = self._key.public_key()
-        self._private = self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        self._kept: OrderedDict[str, ssl.SSLContext] = OrderedDict()
+        key = ec.generate_private_key(ec.SECP256R1())
+        self._public = public_key(key)
+        self._private = write_key(key)
+        self._first: ssl.SSLContext | None = None  # for first visits
+        self._kept: OrderedDict[str, ssl.SSLContext | str] = OrderedDict()  # a leaf alone: visited once
 
     def get(self, host: str) -> ssl.SSLContext:
-        """Return the context for a canonical host that has been allowed."""
-        found = self._kept.get(host)
-        if found is not None:
-            self._kept.move_to_end(host)
-            return found
-        context = self._kept[host] = self._make(host)
-        if len(self._kept) > limits.CONTEXTS:
-            self._kept.popitem(last=False)
-        return context
+        """Return the context for one connection to a canonical host that has been allowed.
 
-    def _make(self, host: str) -> ssl.SSLContext:
+        The connection has to be made from it at once: the next call may give it another leaf.
+        """
+        found = self._kept.get(host)
+        if found is None:
+            return self._visit(host)
+        self._kept.move_to_end(host)
+        if isinstance(found, str):
+            found = self._kept[host] = _context(found, self._private)
+        return found
+
+    def _visit(self, host: str) -> ssl.SSLContext:
         if self._authority is None:
             raise HostError(f"no certificate for {host}: this session was given no authority")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.options |= ssl.OP_NO_RENEGOTIATION
-        # One ticket: a server that sends nothing after the client's Finished makes clients without
-        # TCP_NODELAY wait 40 ms for its ACK. Each host's context has ticket keys of its own, and every
-        # hello is judged, resumed or not.
-        context.num_tickets = 1
-        context.set_alpn_protocols(["h2", "http/1.1"])  # clients that prefer HTTP/2, such as gRPC, get it
-        chain = (mint(self._authority, self._public, host), self._authority.certificate)
-        pem = "".join(map(ssl.DER_cert_to_PEM_cert, chain))
-        _load_chain(context, pem.encode("ascii") + self._private)
-        return context
+        leaf = ssl.DER_cert_to_PEM_cert(mint(self._authority, self._public, host))
+        self._kept[host] = leaf
+        if len(self._kept) > limits.CONTEXTS:
+            self._kept.popitem(last=False)
+        if self._first is None:
+            self._first = _context(leaf, self._private)
+        else:
+            _show(self._first, leaf)
+        return self._first
 
 
-def _load_chain(context: ssl.SSLContext, pem: bytes) -> None:
-    """Load certificate and key; the API wants a path, and memory has one that no disk sees."""
+def _context(leaf: str, key: str) -> ssl.SSLContext:
+    """Return a context that shows a leaf."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    # One ticket: a server that sends nothing after the client's Finished makes clients without
+    # TCP_NODELAY wait 40 ms for its ACK. Every hello is judged, resumed or not.
+    context.num_tickets = 1
+    context.set_alpn_protocols(["h2", "http/1.1"])  # clients that prefer HTTP/2, such as gRPC, get it
+    with _file(leaf + key) as path:
+        context.load_cert_chain(path)
+    return context
+
+
+def _show(context: ssl.SSLContext, leaf: str) -> None:
+    """Have a context show another leaf of the same key.
+
+    load_cert_chain takes the certificate first and then the key, and there is no key in a file without a
+    name: the context has the new leaf and keeps its key, which OpenSSL checks against the leaf. Were it
+    otherwise, the client would be shown another host's leaf and refuse it.
+    """
+    with _file(leaf) as path, contextlib.suppress(FileNotFoundError):
+        context.load_cert_chain(path, "")
+
+
+@contextlib.contextmanager
+def _file(text: str) -> "Iterator[str]":
+    """Keep a text in a file for a while; the API wants a path, and memory has one that no disk sees."""
     fd = os.memfd_create("leaf", os.MFD_CLOEXEC)
     try:
-        os.write(fd, pem)
-        context.load_cert_chain(f"/proc/self/fd/{fd}")
+        os.write(fd, text.encode("ascii"))
+        yield f"/proc/self/fd/{fd}"
     finally:
         os.close(fd)
 
 
-def mint(authority: Authority, public_key: ec.EllipticCurvePublicKey, host: str) -> bytes:
+def mint(authority: Authority, public: bytes, host: str) -> bytes:
     """Return a leaf for one host (RFC 5280 §4.1)."""
     now = time.time()
     common_name = der.element(der.UTF8, host[:_NAME_LIMIT].encode("ascii"))
@@ -151,9 +215,9 @@ def mint(authority: Authority, public_key: ec.EllipticCurvePublicKey, host: str)
         ),
         der.element(
             der.SEQUENCE,
-            der.element(der.SET, der.element(der.SEQUENCE, der.oid("2.5.4.3"), common_name)),
+            der.element(der.SET, der.element(der.SEQUENCE, _COMMON_NAME, common_name)),
         ),
-        public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
+        public,
         der.element(
             der.CONTEXT | der.CONSTRUCTED | 3,
             der.element(
@@ -162,10 +226,9 @@ def mint(authority: Authority, public_key: ec.EllipticCurvePublicKey, host: str)
                 _USAGE,
                 _SERVER,
                 _extension(
-                    "2.5.29.35",  # whose key signed it
-                    der.element(der.SEQUENCE, der.element(der.CONTEXT, authority.identifier)),
+                    _SIGNED_BY, der.element(der.SEQUENCE, der.element(der.CONTEXT, authority.identifier))
                 ),
-                _extension("2.5.29.17", der.element(der.SEQUENCE, _name(host))),
+                _extension(_NAMES, der.element(der.SEQUENCE, _name(host))),
             ),
         ),
     )
@@ -173,15 +236,20 @@ def mint(authority: Authority, public_key: ec.EllipticCurvePublicKey, host: str)
     return der.element(der.SEQUENCE, to_sign, _SIGNED_WITH, der.element(der.BITS, b"\0", signature))
 
 
-def _extension(identifier: str, value: bytes, *, critical: bool = False) -> bytes:
+def _extension(identifier: bytes, value: bytes, *, critical: bool = False) -> bytes:
     marked = der.element(der.BOOLEAN, b"\xff") if critical else b""
-    return der.element(der.SEQUENCE, der.oid(identifier), marked, der.element(der.OCTETS, value))
+    return der.element(der.SEQUENCE, identifier, marked, der.element(der.OCTETS, value))
 
 
+_SIGNED_BY, _NAMES = der.oid("2.5.29.35"), der.oid("2.5.29.17")
 _SIGNED_WITH = der.element(der.SEQUENCE, der.oid("1.2.840.10045.4.3.2"))  # ecdsa-with-SHA256
-_BASIC = _extension("2.5.29.19", der.element(der.SEQUENCE), critical=True)  # no authority
-_USAGE = _extension("2.5.29.15", der.element(der.BITS, b"\x07\x80"), critical=True)  # digitalSignature
-_SERVER = _extension("2.5.29.37", der.element(der.SEQUENCE, der.oid("1.3.6.1.5.5.7.3.1")))  # serverAuth
+_BASIC = _extension(der.oid("2.5.29.19"), der.element(der.SEQUENCE), critical=True)  # no authority
+_USAGE = _extension(
+    der.oid("2.5.29.15"), der.element(der.BITS, b"\x07\x80"), critical=True
+)  # digitalSignature
+_SERVER = _extension(
+    der.oid("2.5.29.37"), der.element(der.SEQUENCE, der.oid("1.3.6.1.5.5.7.3.1"))
+)  # serverAuth
 
 
 def _name(host: str) -> bytes:

@@ -139,12 +139,12 @@ class Spend:
                 )
         return None
 
-    def batch(self, host: str) -> Refusal:
+    def unseen(self, host: str, what: str) -> Refusal:
         """Refuse what would run up a cost that the gate never sees."""
         return Refusal(
             status=403,
             kind=refusal.BUDGET,
-            message="batches are refused while the policy limits what the model may cost: "
+            message=f"{what} are refused while the policy limits what the model may cost: "
             "the gate does not see what they use",
             host=host,
             how="ask one at a time, or have the operator lift the limits under [model]",

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import struct
 
-from ringfence.egress import filters, limits
+from ringfence.egress import bulk, filters, limits
 from ringfence.egress.filters import Filter
 from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.stream import LateError
@@ -59,12 +59,15 @@ async def _pump(
     refused: "Callable[[Refusal], None] | None",
 ) -> None:
     """Pass one direction on to its end; failure ends both."""
+    before = source.received
     try:
         while data := await _next(source, sink):
             for one in chain:
                 data = one.feed(data)
             sink.write(data)
             await sink.drain()
+            if not chain and source.received - before > limits.BULK and await _in_bulk(source, sink):
+                break
         if last := filters.finish(chain):
             sink.write(last)
         sink.write_eof()
@@ -73,6 +76,13 @@ async def _pump(
             refused(error.refusal)
         cut(source)
         cut(sink)
+
+
+async def _in_bulk(source: AnyStream, sink: AnyStream) -> bool:
+    """Carry the rest without looking at it, where both are plain; False where that does not go."""
+    if isinstance(source, TlsStream) or isinstance(sink, TlsStream) or not bulk.fits(source, sink):
+        return False
+    return await bulk.carry(source, sink)
 
 
 async def _next(source: AnyStream, sink: AnyStream) -> bytes:

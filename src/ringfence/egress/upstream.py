@@ -17,8 +17,9 @@ from ringfence.egress.http1_client import ClientConnection
 from ringfence.egress.keys import Keys
 from ringfence.egress.message import Outbound
 from ringfence.egress.record import Record
-from ringfence.egress.stream import Registry, Stream
-from ringfence.egress.tls import AnyStream, TlsStream, upstream_context
+from ringfence.egress.stream import GoneError, Registry, Stream
+from ringfence.egress.tls import AnyStream, TlsStream
+from ringfence.egress.trust import Verifying, upstream_context
 from ringfence.errors import PeerError
 from ringfence.handover import Handover
 from ringfence.verdict.request import Rules
@@ -51,9 +52,9 @@ class Upstreams:
         self.dialler = Dialler(handover, rules, registry, record, keys)
         self._waiting: dict[Key, list[ClientConnection]] = {}
         self._retired = False
-        self._context: ssl.SSLContext | None = None
+        self._context: Verifying | None = None
         self.certificates = Certificates(self._trust)  # those that upstreams ask of us
-        self._both: ssl.SSLContext | None = None  # offers HTTP/2 as well
+        self._both: Verifying | None = None  # offers HTTP/2 as well
         self._multiplexed: Multiplexer | None = None
 
     # --- pool
@@ -74,13 +75,17 @@ class Upstreams:
         """
         if multiplexed:
             return await self._multiplexer().take(target, credential, fresh=fresh)
-        key = (target.scheme, target.host, target.port, credential)
-        found = None if fresh else self._waiting_for(key, repeatable=repeatable)
+        found = None if fresh else self.at_hand(target, credential, repeatable=repeatable)
         if found is not None:
             return found
         context = self.certificates.context(credential) or self.context()
         stream = await self._connect(target.scheme, target.host, target.port, context)
         return self._made(target, credential, stream)
+
+    def at_hand(self, target: Target, credential: str, *, repeatable: bool) -> ClientConnection | None:
+        """Return a connection that waits for a request of this kind."""
+        key = (target.scheme, target.host, target.port, credential)
+        return self._waiting_for(key, repeatable=repeatable)
 
     def _made(self, target: Target, credential: str, stream: AnyStream) -> ClientConnection:
         key = (target.scheme, target.host, target.port, credential)
@@ -162,7 +167,9 @@ class Upstreams:
 
     # --- dialling
 
-    async def _connect(self, scheme: str, host: str, port: int, context: ssl.SSLContext) -> AnyStream:
+    async def _connect(self, scheme: str, host: str, port: int, context: Verifying) -> AnyStream:
+        if not self._record.settle():  # a connection tells of its request as well
+            raise GoneError("the request could not be put on record")
         raw = await self.dial(host, port)
         if scheme != "https":
             return raw
@@ -171,6 +178,8 @@ class Upstreams:
             await stream.handshake()
         except ssl.SSLCertVerificationError as error:
             raw.close()
+            if context.complete(error):
+                return await self._connect(scheme, host, port, context)
             raise self._untrusted(host, port, error.verify_message) from error
         except (ssl.SSLError, PeerError) as error:
             raw.abort()
@@ -187,7 +196,7 @@ class Upstreams:
             f"the certificate of {host} does not verify: {reason}; nothing of the request was sent"
         )
 
-    def context(self) -> ssl.SSLContext:
+    def context(self) -> Verifying:
         """Return the one context for upstreams; there is no way to make it lenient."""
         if self._context is None:
             self._context = upstream_context(*self._trust)

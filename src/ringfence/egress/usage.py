@@ -9,6 +9,7 @@ taken. An answer that does not say what it used is counted by its bytes, four to
 import base64
 import binascii
 import json
+import re
 import struct
 
 from ringfence.egress import limits
@@ -25,8 +26,17 @@ _VERBS = (":rawpredict", ":streamrawpredict", ":generatecontent", ":streamgenera
 _BEDROCK = ("/invoke", "/invoke-with-response-stream", "/converse", "/converse-stream")
 _UNMETERED = (  # work whose cost shows later, or elsewhere
     *("/messages/batches", "/batches", "/async-invoke", "/model-invocation-job", "/batchpredictionjobs"),
-    *(":batchgeneratecontent", ":predictlongrunning"),
+    *(":batchgeneratecontent", ":predictlongrunning", "/invoke-with-bidirectional-stream", "/threads/runs"),
+    *(
+        "/realtime/calls",
+        "/realtime/sessions",
+        "/realtime/client_secrets",
+        "/realtime/transcription_sessions",
+    ),
 )
+_SOCKETS = (*_ENDINGS, "/realtime", ".bidigeneratecontent")  # a conversation by WebSocket
+_LATER = {"/responses": "background", "/interactions": "background", "/chat/completions": "deferred"}
+_RUN = re.compile(r"/threads/[^/]+/runs\Z")  # of an assistant
 _BYTES_A_TOKEN = 4
 
 _NAMES = {
@@ -44,7 +54,19 @@ def is_model(method: str, path: Path) -> bool:
 
 def is_batch(method: str, path: Path) -> bool:
     """Say whether a request orders work whose cost nobody sees pass: refused while a budget holds."""
-    return method == "POST" and any(_bare(one).endswith(_UNMETERED) for one in path.readings)
+    bare = map(_bare, path.readings)
+    return method == "POST" and any(one.endswith(_UNMETERED) or _RUN.search(one) for one in bare)
+
+
+def is_socket(path: Path) -> bool:
+    """Say whether a WebSocket is a conversation with a model, whose usage nobody reads: refused likewise."""
+    return any(_bare(one).endswith(_SOCKETS) for one in path.readings)
+
+
+def later(method: str, path: Path) -> str:
+    """Return the member of a request's body that orders its answer for later; "" where there is none."""
+    endings = (member for one in path.readings for end, member in _LATER.items() if _bare(one).endswith(end))
+    return next(endings, "") if method == "POST" else ""
 
 
 def _is_model(reading: str) -> bool:

@@ -30,4 +30,5 @@ class Runtime(Struct):
     version: str = ""
     refused: str = ""  # what is missing; empty where it can be used
     mend: str = ""
+    tools: "dict[str, str]" = {}  # noqa: RUF012 - never changed; other files that it takes, by what they are
     identities: tuple[int, ...] = ()  # two subordinate uids that an ordinary user's runtime gets

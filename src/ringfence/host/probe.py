@@ -46,7 +46,7 @@ def host() -> Host:
         config_dir=_folder("RINGFENCE_CONFIG_DIR", home + "/.config/ringfence"),
         state_dir=_folder("RINGFENCE_STATE_DIR", home + "/.local/state/ringfence"),
         cache_dir=_folder("RINGFENCE_CACHE_DIR", home + "/.cache/ringfence"),
-        managed_policy=MANAGED if os.path.lexists(MANAGED) else _folder("RINGFENCE_MANAGED_POLICY", MANAGED),
+        managed_policy=managed(_folder("RINGFENCE_MANAGED_POLICY", MANAGED)),
         bwrap=environment.get("RINGFENCE_BWRAP") or _bundled_bwrap() or system_bwrap,
         system_bwrap=system_bwrap,
     )
@@ -77,6 +77,12 @@ def fingerprint() -> tuple[tuple[str, str], ...]:
         for name, value in sorted(os.environ.items())
         if name in MATTERING or name.startswith(MATTERING_PREFIXES)
     )
+
+
+def managed(other: str) -> str:
+    """Return where the managed policy lies: nothing leads past the machine's own, or its drop-ins."""
+    own = (MANAGED, os.path.dirname(MANAGED) + "/policy.d")
+    return MANAGED if any(map(os.path.lexists, own)) else other
 
 
 def account_home() -> str:

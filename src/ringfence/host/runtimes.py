@@ -64,13 +64,19 @@ def gvisor(host: Host, workspace: str) -> Runtime:
             path=path,
             version=version,
             refused=f"{host.user} has no subordinate uids, which runsc needs to be run by an ordinary user",
-            mend="apt-get install uidmap; usermod --add-subuids 100000-165535 "
-            f"--add-subgids 100000-165535 {host.user}",
+            mend=_subordinates_mend(host),
         )
     return Runtime(path=path, version=version, identities=identities)
 
 
+def _subordinates_mend(host: Host) -> str:
+    return (
+        f"apt-get install uidmap; usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {host.user}"
+    )
+
+
 _OLDEST_RUNSC = 20240301
+NOBODY = 65534
 
 
 def _date(version: str) -> int:
@@ -101,3 +107,45 @@ def _ranges(file: str, host: Host) -> list[tuple[int, int]]:
         for row in rows
         if len(row) == 3 and row[0] in {host.user, str(host.uid)} and row[1].isdigit() and row[2].isdigit()
     ]
+
+
+def microvm(host: Host, workspace: str) -> Runtime:
+    """Return the QEMU of this machine, with the kernel and the programs that a virtual machine takes."""
+    path = find(
+        "qemu-system-x86_64" if host.arch == "x86_64" else f"qemu-system-{host.arch}", host, workspace
+    )
+    if not path:
+        return Runtime(
+            refused="QEMU was not found", mend="apt-get install qemu-system-x86 qemu-system-common"
+        )
+    tools = {
+        "busybox": find("busybox", host, workspace),
+        "virtiofsd": _first("/usr/libexec/virtiofsd", "/usr/lib/virtiofsd", "/usr/lib/qemu/virtiofsd"),
+        "kernel": _first(f"{host.state_dir}/images/kernel"),
+    }
+    missing = [name for name, file in tools.items() if not file]
+    if missing:
+        mend = "apt-get install busybox-static qemu-system-common virtiofsd; ringfence image build --vm"
+        return Runtime(path=path, refused=f"{' and '.join(missing)} not found", mend=mend)
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return Runtime(path=path, refused="/dev/net/tun cannot be opened", mend="chmod 0666 /dev/net/tun")
+    identities = subordinate(host) if host.uid else (NOBODY - 1, NOBODY - 2)
+    if not identities:
+        return Runtime(
+            path=path, refused=f"{host.user} has no subordinate uids", mend=_subordinates_mend(host)
+        )
+    return Runtime(path=path, version="kvm" if _kvm() else "tcg", tools=tools, identities=identities)
+
+
+def _kvm() -> bool:
+    """Tell whether guests run on the processor itself: an openable /dev/kvm alone proves nothing."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            flags = file.read(1 << 14)
+    except OSError:
+        return False
+    return (" vmx" in flags or " svm" in flags) and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+def _first(*paths: str) -> str:
+    return next((path for path in paths if os.path.isfile(path)), "")

@@ -17,7 +17,7 @@ import asyncio
 import os
 
 from ringfence.approval import CallQuestion
-from ringfence.errors import RingfenceError
+from ringfence.errors import HostError, RingfenceError
 from ringfence.integrations.permissions import LEAVE, LONGEST_WAIT, Answer, Asked, Permissions
 from ringfence.policy.model import ALLOW, ASK, DENY
 from ringfence.value import replace
@@ -61,10 +61,9 @@ class Guard:
     @property
     def hooks(self) -> "dict[str, Any]":
         """Return the value of its `hooks`."""
-        from claude_agent_sdk import HookMatcher
-
+        matcher = _sdk().HookMatcher
         callbacks: list[Any] = [self.before_tool]
-        return {"PreToolUse": [HookMatcher(hooks=callbacks, timeout=LONGEST_WAIT + 20)]}
+        return {"PreToolUse": [matcher(hooks=callbacks, timeout=LONGEST_WAIT + 20)]}
 
     def _permissions(self) -> Permissions:
         return Permissions(self._host, self._root, policy_file=self._policy)
@@ -100,15 +99,13 @@ class Guard:
 
     async def can_use_tool(self, tool: str, given: "dict[str, Any]", context: "Any") -> "Any":
         """Answer the SDK's question about a call that nothing has decided yet."""
-        from claude_agent_sdk import PermissionResultAllow, PermissionResultDeny
-
         try:
             answer = await self._question(tool, given, str(getattr(context, "tool_use_id", "") or ""))
         except Exception as error:  # noqa: BLE001 - as above
             answer = _fault(error)
         if answer.effect == ALLOW:
-            return PermissionResultAllow()
-        return PermissionResultDeny(message=f"ringfence: {answer.reason}")
+            return _sdk().PermissionResultAllow()
+        return _sdk().PermissionResultDeny(message=f"ringfence: {answer.reason}")
 
     async def _question(self, tool: str, given: "dict[str, Any]", name: str) -> Answer:
         asked = self._asked.pop(name, None)
@@ -152,6 +149,16 @@ class Guard:
         if said is True:
             return Answer(effect=ALLOW, reason="the program's user allowed this call, once", ruling=ruling)
         return Answer(effect=DENY, reason="the program's user said no", ruling=ruling)
+
+
+def _sdk() -> "Any":
+    try:
+        import claude_agent_sdk
+    except ImportError:
+        raise HostError(
+            "the Agent SDK is not installed here", hint="pip install 'ringfence[claude-agent-sdk]'"
+        ) from None
+    return claude_agent_sdk
 
 
 def _fault(error: BaseException) -> Answer:

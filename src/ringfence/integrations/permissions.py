@@ -40,6 +40,7 @@ class Asked(Struct):
     mode: str = "default"  # its permission mode
     name: str = ""  # its name for the call
     shown: str = ""  # the tool, as the client calls it
+    inner: bool = False  # it touches nothing but by further calls: without a rule the client decides
 
 
 class Answer(Struct):
@@ -56,12 +57,12 @@ class Permissions:
     def __init__(self, host: "Host", root: str, *, claude: str = "", policy_file: str = "") -> None:
         """Read policy and settings; `claude` is the user's folder for Claude Code."""
         self._host = host
-        self.root = root
+        self.root = os.path.realpath(root)  # links to a project are the project
         self._claude = claude or f"{host.home}/.claude"
-        self.policy: Policy = load.effective(host, root, overrides=Overrides(policy_file=policy_file))
+        self.policy: Policy = load.effective(host, self.root, overrides=Overrides(policy_file=policy_file))
         self.settings: InForce | None = self._settings()
         self._books: dict[tuple[str, str, bool], Rulebook] = {}
-        self._narrow = ruletext.narrow(self.policy)
+        self._narrow = ruletext.narrow(self.policy) | set(self.settings.narrow if self.settings else ())
         self.rules = (
             *_own(host),
             *ruletext.rules(self.policy),
@@ -75,7 +76,11 @@ class Permissions:
         from ringfence.policy.importers import claude_code
 
         state, where = self._host.state_dir, claude_code.places(project=self.root, config=self._claude)
-        return claude_code.in_force(where, lambda path, digest: trust.trusted(state, path, digest))
+        return claude_code.in_force(
+            where,
+            lambda path, digest: trust.trusted(state, path, digest),
+            closed=self.policy.commands.closed,
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -135,7 +140,8 @@ class Permissions:
 
     def _by_mode(self, mode: str) -> "tuple[ToolRule, ...]":
         """Return what a mode allows where the client's own settings count as well."""
-        if mode != "acceptEdits" or self.settings is None or self.policy.commands.default == DENY:
+        commands = self.policy.commands
+        if mode != "acceptEdits" or self.settings is None or commands.closed or commands.default == DENY:
             return ()
         return (
             toolrules.one(ALLOW, "Edit(/**)", scope="session", origin="mode acceptEdits", base=self.root),
@@ -147,7 +153,9 @@ class Permissions:
         """Decide, ask a person where the policy has one asked here, and record it."""
         found = self.ruling(asked)
         effect, reason, person = found.effect, found.reason, ""
-        if effect == ASK and asked.mode == "dontAsk":
+        if asked.inner and found.rule is None and found.unmatched and not found.findings:
+            effect, reason = LEAVE, "the tool touches nothing by itself"
+        elif effect == ASK and asked.mode == "dontAsk":
             effect, reason = DENY, f"{reason} (nobody may be asked in this mode)"
         elif effect == ASK and self.policy.commands.prompt == APPROVE:
             effect, reason, person = self._ask(asked, found)
@@ -190,7 +198,7 @@ def anchored(rules: "Iterable[ToolRule]", cwd: str, root: str) -> "list[ToolRule
             found.append(rule)
         elif path[:1] == "/":
             found.append(rule if rule.base else replace(rule, base=root))
-        elif cwd == root:
+        elif os.path.realpath(cwd) == root:
             found.append(rule)
         else:
             found += [rule] if rule.effect != ALLOW else []

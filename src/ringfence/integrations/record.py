@@ -5,6 +5,7 @@ import os
 import time
 
 from ringfence.audit.chain import AuditError
+from ringfence.audit.event import TOOLS
 from ringfence.audit.log import Writer
 from ringfence.canonical import digest, encode
 from ringfence.value import Struct
@@ -13,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.integrations.permissions import Answer, Asked
 
-FOLDER = "tools"
 PATIENCE = 3.0  # seconds: calls of one turn are decided side by side, each record takes a millisecond
 _NAME = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_")
 _LONGEST_NAME = 100
@@ -79,7 +79,7 @@ def session_name(asked: "Asked") -> str:
 
 
 def _append(state_dir: str, session: str, fields: "dict[str, object]") -> None:
-    folder = f"{state_dir}/{FOLDER}"
+    folder = f"{state_dir}/{TOOLS}"
     path = f"{folder}/{session}.jsonl"
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
@@ -94,4 +94,6 @@ def _append(state_dir: str, session: str, fields: "dict[str, object]") -> None:
         if not there and os.path.lexists(path):
             os.unlink(path)  # begun by a process that died before its first record
         with Writer.resume(path) if there else Writer.create(path, session) as log:
+            if not there:
+                log.append("start", command=[fields["client"]], policy_digest=fields["policy_digest"])
             log.append("tool", **fields)

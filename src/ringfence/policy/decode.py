@@ -230,9 +230,19 @@ def _managed(value: object, problems: list[Problem]) -> "dict[str, Any]":
     if not isinstance(value, dict):
         problems.append(Problem(path=("managed",), message=f"expected a table, found {_kind(value)}"))
         return {}
-    problems.extend(_unknown("key", name, ("lock",), ("managed", name)) for name in value if name != "lock")
+    known = ("lock", "only_managed_rules", "serial")
+    problems.extend(_unknown("key", name, known, ("managed", name)) for name in value if name not in known)
     lock = _list(forms.LOCK, value.get("lock", []), ("managed", "lock"), problems)
-    return {} if lock is _BAD else {"lock": lock}
+    only = _one(
+        forms.FLAG, value.get("only_managed_rules", False), ("managed", "only_managed_rules"), problems
+    )
+    found: dict[str, Any] = {} if lock is _BAD else {"lock": lock}
+    if only is True:
+        found["lock"] = (*found.get("lock", ()), "commands", "tools")
+    if "serial" in value:
+        serial = _one(forms.COUNT, value["serial"], ("managed", "serial"), problems)
+        found |= {} if serial is _BAD else {"serial": serial}
+    return found
 
 
 def _indexes(value: object, problems: list[Problem]) -> "dict[str, Any]":

@@ -139,6 +139,7 @@ def _calls(policy: Policy) -> "Iterator[str]":
     yield f"tool calls: (deny beats ask beats allow; what no rule names is {_LEFT[commands.default]})"
     yield from (f"  {rule}" for rule in rules)
     told = {
+        "only the managed policy's rules allow": commands.closed,
         "commands that only look need a rule like any other": not commands.readonly,
         "rules in Claude Code's settings files count as well": commands.settings == "claude",
         f"questions wait {_plain(commands.prompt_timeout)} s for `ringfence approve`": commands.prompt

@@ -387,7 +387,7 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
     model.Tools: _RULE_TEXTS,
     model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
-NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name"))
+NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name", "closed"))
 # Keys of tables whose keys are the author's own.
 NAMES = {
     (model.Policy, "credentials"): SLUG,

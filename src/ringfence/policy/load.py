@@ -106,7 +106,7 @@ def _project_folders(host: "_Host", workspace: str) -> list[str]:
 def _files(host: "_Host", workspace: str, overrides: Overrides) -> tuple[_File, ...]:
     """Read every file there is; raise with the problems of all of them."""
     places = [
-        (host.managed_policy, "managed"),
+        *((path, "managed") for path in managed_files(host.managed_policy)),
         (_user_file(host), "user"),
         *_project(host, workspace, overrides),
     ]
@@ -142,6 +142,21 @@ def _based(layer: "Layer", path: str) -> "Layer":
 
 
 _EFFECTS = (model.ALLOW, model.ASK, model.DENY)
+
+
+def managed_files(path: str) -> tuple[str, ...]:
+    """Return the managed policy and its drop-ins, `policy.d/*.toml` beside it, in their order."""
+    folder = os.path.dirname(path) + "/policy.d"
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".toml") and name[0] != ".")
+    except (FileNotFoundError, NotADirectoryError):
+        return (path,)
+    except OSError as error:
+        raise PolicyError(f"the managed policies in {folder} cannot be read: {error.strerror}") from None
+    problem = read.folder_problem(folder)
+    if problem:
+        raise PolicyError(problem.message, diagnostics=(problem,))
+    return (path, *(f"{folder}/{name}" for name in names))
 
 
 def _user_file(host: "_Host") -> str:
@@ -180,27 +195,40 @@ def _combined(
     command: str,
     indexes: "Indexes | None",
 ) -> "tuple[Combined, list[str]]":
-    managed = next((one.layer for one in found if one.source.kind == "managed"), {})
-    locks = frozenset(managed.get("lock", ()))
+    above = [one.layer for one in found if one.source.kind == "managed"]
+    managed = _joined(above)
+    locks = frozenset(name for one in above for name in one.get("lock", ()))
     state = layers.Combined(layer=layers.DEFAULTS, fixed=managed)
     notes: list[str] = []
     auto = preset.chosen(command, host.path, workspace)
     used = _used(auto, found, line, locks, notes)
     cache_dir = cache.usable(host.cache_dir, workspace)
-    for name, above in used:
+    for name, free in used:
         content = _preset(name, workspace, cache_dir, indexes, notes)
-        state = layers.combine(state, content, f"preset {name}", frozenset() if above else locks)
+        state = layers.combine(state, content, f"preset {name}", frozenset() if free else locks)
         notes.extend(_note(f"preset {name}", state.ignored, "the managed policy locks this"))
-    if managed:
-        state = layers.combine(replace(state, fixed={}), managed, "managed policy", frozenset())
-        state = replace(state, fixed=managed)
+    for layer in above:
+        state = layers.combine(replace(state, fixed={}), layer, "managed policy", frozenset())
+    state = replace(state, fixed=managed)
     for one in found:
         if one.source.kind != "managed":
             state = _add_file(state, one, locks, notes)
     state = layers.combine(state, line, "command line", locks)
     notes.extend(_note("command line", state.ignored, "the managed policy does not permit it"))
     state.layer["use"] = tuple(name for name, _ in used)
+    if "commands" in locks:
+        state.layer["commands"] = {**state.layer.get("commands", {}), "closed": True}
     return state, notes
+
+
+def _joined(above: "list[Layer]") -> "Layer":
+    """Return what the managed files say together: lists add up, of single settings the last one counts."""
+    if len(above) == 1:
+        return above[0]
+    state = layers.Combined(layer={}, fixed={})
+    for layer in above:
+        state = layers.combine(state, layer, "managed policy", frozenset())
+    return state.layer
 
 
 def _add_file(state: "Combined", one: _File, locks: "frozenset[str]", notes: list[str]) -> "Combined":

@@ -10,7 +10,7 @@ ALLOW, ASK, DENY = "allow", "ask", "deny"
 ANY = "*"  # as the host of a rule that asks: every host that no other rule knows
 WORKSPACE_MODES = ("direct", "overlay", "readonly", "scratch")
 DEFAULT_MODE = "overlay"
-TIERS = ("sandbox", "gvisor")  # the strongest last
+TIERS = ("sandbox", "gvisor", "microvm")  # the strongest last
 MASKED = ("off", "record", "refuse")  # the strictest last
 CONTENT = ("off", "watch", "mask")
 ALARMS = ("refuse", "end")
@@ -208,6 +208,7 @@ class Commands(Struct):
     settings: str = ""  # "claude": the rules in Claude Code's settings files count as well, as they stand
     prompt: str = CLIENT  # who puts a question to a person: the agent's own client, or `ringfence approve`
     prompt_timeout: float = 120.0  # seconds until a question to `ringfence approve` is answered with no
+    closed: bool = False  # only managed rules allow: settings of the client's own only deny and ask
 
 
 class Tools(Struct):

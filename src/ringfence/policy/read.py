@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ringfence.policy.positions import Positions
 
 LARGEST = 1 << 20
-BUILT_IN_MANAGED = "/etc/ringfence/policy.toml"
+BUILT_IN_FOLDER = "/etc/ringfence/"
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 # What decoding depends on: a change to one of these must not meet entries of before.
 _DECODERS = tuple(
@@ -85,11 +85,24 @@ def _source(path: str, kind: str, descriptor: int) -> Source:
     return Source(path=path, kind=kind, data=data, digest=sha256(data))
 
 
+def folder_problem(path: str) -> Diagnostic | None:
+    """Say what is wrong with a folder of managed policies: whoever can write there can add one."""
+    facts = os.stat(path)
+    own = () if path.startswith(BUILT_IN_FOLDER) else (os.geteuid(),)
+    if facts.st_uid not in (0, *own):
+        message = f"this folder of managed policies belongs to user {facts.st_uid}"
+        return Diagnostic(message=message, file=path, hint=f"chown {0 if not own else own[0]} {path}")
+    if facts.st_mode & (stat.S_IWOTH | stat.S_IWGRP):
+        message = "this folder of managed policies can be written by others"
+        return Diagnostic(message=message, file=path, hint=f"chmod go-w {path}")
+    return None
+
+
 def _check_owner(path: str, kind: str, facts: os.stat_result) -> None:
     """Refuse a managed or user policy that somebody else can write."""
     if kind not in {"managed", "user"}:
         return
-    own = () if path == BUILT_IN_MANAGED else (os.geteuid(),)
+    own = () if path.startswith(BUILT_IN_FOLDER) else (os.geteuid(),)
     if facts.st_uid not in (0, *own):
         owner = "root" if not own else "you or root"
         message = f"this {kind} policy belongs to user {facts.st_uid}, and must belong to {owner}"

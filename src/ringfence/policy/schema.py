@@ -30,7 +30,15 @@ def schema() -> "Schema":
         "type": "object",
         "description": "in the managed policy only",
         "properties": {
-            "lock": {**_many(forms.LOCK.schema), "description": "sections that lower layers only narrow"}
+            "lock": {**_many(forms.LOCK.schema), "description": "sections that lower layers only narrow"},
+            "only_managed_rules": {
+                **forms.FLAG.schema,
+                "description": "below, rules about tool calls only deny and ask: locks commands and tools",
+            },
+            "serial": {
+                **forms.COUNT.schema,
+                "description": "of a signed policy: `ringfence policy install` takes none with a lower one",
+            },
         },
         "additionalProperties": False,
     }

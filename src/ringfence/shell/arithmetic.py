@@ -1,16 +1,20 @@
 """Arithmetic that cannot run anything, told from arithmetic that may.
 
-In `$((x))`, `[[ x -eq y ]]`, `${a[x]}` and `let x` the shell takes the *value* of `x` for an expression again,
-and an expression may hold `a[$(command)]`. So a name is harmless only where every value that it can have is
-known to be an integer; text that comes out of a substitution or a positional parameter never is.
+In `$((x))`, `[[ x -eq y ]]`, `${a[x]}` and `let x` the shell takes the *value* of `x` for an expression
+again, and an expression may hold `a[$(command)]`. So a name is harmless only where every value that it
+can have is known to be an integer; text that comes out of a substitution or a positional parameter never
+is.
 """
 
 from ringfence.value import Struct
 
 INTEGERS = frozenset({  # the shell keeps these integers itself
-    "RANDOM", "SRANDOM", "SECONDS", "LINENO", "EPOCHSECONDS", "UID", "EUID", "PPID", "BASHPID", "OPTIND", "GID", "EGID",
+    "RANDOM", "SRANDOM", "SECONDS", "LINENO", "EPOCHSECONDS", "UID", "EUID", "PPID", "BASHPID", "OPTIND",
+    "GID", "EGID",
 })  # fmt: skip
 OPERATORS = frozenset("+-*/%<>=!&|^~?:,;() \t\n")
+
+NEAR = 40  # blanks and operators around a name that are looked at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +54,7 @@ def expression(text: str) -> Expression:
 
 
 def harmless(text: str, integer: "Callable[[str], bool]") -> bool:
-    """Say whether evaluating this text cannot run anything; `integer` says which names surely are integers."""
+    """Say whether evaluating this text cannot run anything; `integer` says which names are integers."""
     found = expression(text)
     return found.plain and all(name in INTEGERS or integer(name) for name in found.reads)
 
@@ -97,7 +101,7 @@ def _dollar(text: str, at: int, reads: list[str]) -> int:
 
 def _name(text: str, at: int, stop: int, reads: list[str], sets: list[str]) -> None:
     """Note whether the name that stands here is read, set or both."""
-    before, after = text[:at].rstrip()[-2:], text[stop:].lstrip()[:3]
+    before, after = text[max(0, at - NEAR) : at].rstrip()[-2:], text[stop : stop + NEAR].lstrip()[:3]
     assigned = after[:1] == "=" and after[:2] != "=="
     stepped = before in {"++", "--"} or after[:2] in {"++", "--"}
     combined = (after[:1] in set("*/%+-&^|") and after[1:2] == "=") or after[:3] in {"<<=", ">>="}

@@ -1,7 +1,8 @@
 """Brace expansion: one word that becomes several, before anything else is expanded.
 
 Because it comes first and works on text, it can make things that nobody wrote: `{$,}HOME` is `$HOME`,
-`$x{a,b}` asks for the variables `xa` and `xb`, `{~,}/f` starts with a home folder. Such words are not certain.
+`$x{a,b}` asks for the variables `xa` and `xb`, `{~,}/f` starts with a home folder. Such words are not
+certain.
 """
 
 from ringfence.shell.syntax import Brace, Parameter, Text
@@ -15,7 +16,7 @@ NUMBERS = 10**9
 
 
 def alternatives(parts: "tuple[Part, ...]") -> "tuple[list[list[Part]] | None, bool]":
-    """Return the rows of parts that a word becomes, and whether that is certain; None where they are too many."""
+    """Return the rows of parts that a word becomes, None where too many, and whether that is certain."""
     rows = _expanded(parts)
     if rows is None:
         return None, False

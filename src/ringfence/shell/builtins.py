@@ -1,8 +1,9 @@
 """What the builtins of bash, sh and zsh do: the commands that no file stands for.
 
-Most of them only talk to the shell. The others change it (variables, folders, options, what a name stands for)
-or take an argument for code, openly (`eval`, `trap`) or by the way: wherever a *name* is expected, the shell
-takes `a[$(command)]` for an array's item and runs the command. So names have to be plain identifiers.
+Most of them only talk to the shell. The others change it (variables, folders, options, what a name stands
+for) or take an argument for code, openly (`eval`, `trap`) or by the way: wherever a *name* is expected,
+the shell takes `a[$(command)]` for an array's item and runs the command. So names have to be plain
+identifiers.
 """
 
 from ringfence.shell import builtins_code, builtins_names, builtins_places
@@ -15,20 +16,22 @@ if TYPE_CHECKING:
     from ringfence.shell.call import Call
 
 HARMLESS = frozenset({
-    ":", "true", "false", "echo", "pwd", "break", "continue", "return", "exit", "logout", "times", "disown", "fg", "bg",
-    "suspend", "caller", "umask", "ulimit", "limit", "unlimit", "kill", "type", "dirs", "unalias", "whence", "where",
-    "which", "rehash", "unhash", "getopts_", "compopt", "log", "echotc", "echoti", "ttyctl", "bye", "killpg", "help",
+    ":", "true", "false", "echo", "pwd", "break", "continue", "return", "exit", "logout", "times",
+    "disown", "fg", "bg", "suspend", "caller", "umask", "ulimit", "limit", "unlimit", "kill", "type",
+    "dirs", "unalias", "whence", "where", "which", "rehash", "unhash", "getopts_", "compopt", "log",
+    "echotc", "echoti", "ttyctl", "bye", "killpg", "help",
 })  # fmt: skip
 # zsh, and what loads code into a shell: what these do cannot be told from their arguments
 OPAQUE = frozenset({
-    "zmodload", "autoload", "sysopen", "sysread", "syswrite", "sysseek", "syserror", "zsystem", "ztcp", "zsocket", "zpty",
-    "zftp", "zcompile", "zle", "bindkey", "zstyle", "vared", "sched", "zregexparse", "zformat", "zparseopts",
-    "zselect", "zcurses", "zprof", "zstat", "zsh_stat", "comparguments", "compadd", "compcall", "compctl", "compdescribe",
-    "compfiles", "compgroups", "compquote", "comptags", "comptry", "compvalues", "compset", "add-zsh-hook", "print",
-    "pushln", "getln", "chroot_", "zf_chmod", "zf_chown", "zf_ln", "zf_mkdir", "zf_mv", "zf_rm", "zf_rmdir", "zf_sync",
-    "strftime", "zdelattr", "zgetattr", "zlistattr", "zsetattr", "ztie", "zuntie", "private", "r", "zed", "zmv", "zargs",
-    "zcalc", "run-help", "clone", "cap", "getcap", "setcap", "pcre_compile", "pcre_match", "example",
-    "bind", "compgen", "complete", "fc", "emulate", "setopt", "unsetopt", "options", "functions", "disable",
+    "zmodload", "autoload", "sysopen", "sysread", "syswrite", "sysseek", "syserror", "zsystem", "ztcp",
+    "zsocket", "zpty", "zftp", "zcompile", "zle", "bindkey", "zstyle", "vared", "sched", "zregexparse",
+    "zformat", "zparseopts", "zselect", "zcurses", "zprof", "zstat", "zsh_stat", "comparguments",
+    "compadd", "compcall", "compctl", "compdescribe", "compfiles", "compgroups", "compquote", "comptags",
+    "comptry", "compvalues", "compset", "add-zsh-hook", "print", "pushln", "getln", "chroot_", "zf_chmod",
+    "zf_chown", "zf_ln", "zf_mkdir", "zf_mv", "zf_rm", "zf_rmdir", "zf_sync", "strftime", "zdelattr",
+    "zgetattr", "zlistattr", "zsetattr", "ztie", "zuntie", "private", "r", "zed", "zmv", "zargs", "zcalc",
+    "run-help", "clone", "cap", "getcap", "setcap", "pcre_compile", "pcre_match", "example", "bind",
+    "compgen", "complete", "fc", "emulate", "setopt", "unsetopt", "options", "functions", "disable",
 })  # fmt: skip
 DECLARING = frozenset({"export", "declare", "typeset", "local", "readonly", "integer", "float"})
 

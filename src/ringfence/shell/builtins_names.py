@@ -1,4 +1,4 @@
-"""Builtins that set, read or evaluate variables. Where they take a name, only a plain identifier is harmless."""
+"""Builtins that set, read or evaluate variables: where they take a name, only a plain one is harmless."""
 
 from ringfence.shell.arithmetic import expression, harmless, whole
 from ringfence.shell.environment import dangerous, plain, safe
@@ -25,7 +25,11 @@ def printf(call: "Call") -> None:
     if arguments and arguments[0].text[:2] == "-v" and call.walk.shell != "sh":
         name = arguments[0].text[2:] or (arguments[1].text if len(arguments) > 1 else "")
         known = arguments[0].certainty == KNOWN and all(value.certainty == KNOWN for value in arguments[1:2])
-        _set(call, name if known else "", arguments[0])
+        _set(
+            call,
+            name if known else "",
+            arguments[1] if len(arguments[0].text) == 2 and name else arguments[0],
+        )
         return
     if arguments and arguments[0].certainty == UNKNOWN and not arguments[0].start:
         call.find(
@@ -123,6 +127,7 @@ def test(call: "Call") -> None:
             for name in arguments[number + 1 : number + 2]:
                 if name.certainty != KNOWN or not plain(name.text):
                     call.find("evaluated-name", f"{value.text} evaluates the name that it is given.", name)
+                    call.walk.evaluated(name.text, name.span, call.state)
     if call.walk.shell == "zsh" and any(value.text in ARITHMETIC for value in arguments):
         numbers = [value for value in arguments if not value.text.startswith("-") and value.text != "]"]
         if unknown or not all(whole(value.text) for value in numbers):
@@ -143,6 +148,7 @@ def arithmetic(call: "Call", value: Value) -> None:
     """Note what one arithmetic argument sets, and whether it may run something."""
     if value.certainty != KNOWN or not harmless(value.text, call.state.integer):
         call.find("arithmetic", "Arithmetic evaluates what its names hold, which can run commands.", value)
+        call.walk.evaluated(value.text, value.span, call.state)
         return
     for name in expression(value.text).sets:
         call.walk.assigned(name, call.state, value.span)
@@ -166,24 +172,27 @@ def _declared(call: "Call", value: Value, flags: str) -> None:
     """Note one variable that is declared."""
     known = value.certainty == KNOWN
     name, equals, text = (value.text if known else value.start).partition("=")
-    name = name.removesuffix("+")
+    appended, name = name.endswith("+"), name.removesuffix("+")
     if not plain(name) or (not known and not equals):
         if "f" not in flags and "F" not in flags and "p" not in flags:
             call.find("evaluated-name", f"{call.name} evaluates the name that it is given.", value)
+            call.walk.evaluated(value.text, value.span, call.state)
         return
     if "f" in flags or "F" in flags:
         return
-    number = "i" in flags or call.name in {"integer", "float"}
-    if number and not (known and (not equals or harmless(text, call.state.integer))):
-        call.find("arithmetic", f"{call.name} evaluates this value as arithmetic.", value)
+    if "i" in flags or call.name in {"integer", "float"}:
+        call.find("arithmetic", f"What {name} is given from here on is evaluated as arithmetic.", value)
+        call.walk.evaluated(text, value.span, call.state)
     exported = call.name == "export" or "x" in flags
     if equals or exported:
         call.walk.assigned(name, call.state, value.span)
     if equals and exported and not safe(name) and not dangerous(name):
         call.find("environment", f"{name} is set for every program that follows.", value)
     if equals:
-        plainly = known and not flags.strip("xrg") and call.name != "local"
+        plainly = known and not appended and not flags.strip("xrg") and call.name != "local"
         call.state.set(name, _variable(value, text, certain=plainly))
+    if flags.strip("xgaAp") or call.name == "readonly":
+        call.state.shaped |= {name}
 
 
 def _variable(value: Value, text: str, *, certain: bool) -> Variable:
@@ -198,6 +207,7 @@ def _set(call: "Call", name: str, value: Value) -> None:
     """Note that a variable gets a value that is not known."""
     if not plain(name):
         call.find("evaluated-name", f"{call.name} evaluates the name that it is given.", value)
+        call.walk.evaluated(value.text, value.span, call.state)
         return
     call.walk.assigned(name, call.state, value.span)
     call.state.set(name, Variable((), certain=False))

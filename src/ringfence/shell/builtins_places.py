@@ -1,4 +1,4 @@
-"""Builtins that go somewhere or write the history: where the shell is decides what every relative path means."""
+"""Builtins that go somewhere or write the history: where the shell is decides what a path means."""
 
 from ringfence.shell.facts import KNOWN, LIST, READ, UNKNOWN, WRITE, Value
 from ringfence.shell.state import inside, joined, union

@@ -3,20 +3,26 @@
 from ringfence.shell.facts import KNOWN, UNKNOWN, Access, Command, Endpoint, Value
 from ringfence.shell.redirects import NOTHING, Input, placed
 from ringfence.shell.words import known
+from ringfence.value import build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ringfence.shell.state import State
     from ringfence.shell.syntax import Span
     from ringfence.shell.walk import Walk
+
+FIELDS = len(Command.__fields__)
 
 
 class Call:
     """What is known of one command, filled in as it is understood."""
 
     __slots__ = (
-        "accesses", "assignments", "canonical", "depth", "endpoints", "folder", "input", "literal", "name", "reached",
-        "runner", "runs", "span", "state", "transparent", "variables", "walk", "words",
+        "accesses", "assignments", "canonical", "depth", "doubtful", "endpoints", "folder", "input",
+        "literal", "name", "reached", "runner", "runs", "span", "state", "transparent", "variables",
+        "walk", "words",
     )  # fmt: skip
 
     def __init__(
@@ -38,6 +44,7 @@ class Call:
         self.endpoints: list[Endpoint] = []
         self.runs: list[Command] = []
         self.canonical: tuple[Value, ...] = ()
+        self.doubtful = False  # something was found here
         self.transparent = False
         self.runner = False
         self.literal = 0
@@ -48,6 +55,7 @@ class Call:
 
     def find(self, risk: str, reason: str, value: Value | None = None, *, exact: bool = False) -> None:
         """Note a finding at this command, or at one of its words."""
+        self.doubtful = True
         self.walk.find(risk, value.span if value else self.span, reason, exact=exact)
 
     def access(self, kind: str, value: Value, *, tree: bool = False) -> None:
@@ -72,22 +80,24 @@ class Call:
 
     def command(self, source: str) -> Command:
         """Return the facts."""
-        return Command(
-            words=self.words,
-            source=source,
-            span=self.span,
-            assignments=self.assignments,
-            accesses=tuple(self.accesses),
-            endpoints=tuple(self.endpoints),
-            folder=self.folder,
-            reached=self.reached,
-            runs=tuple(self.runs),
-            transparent=self.transparent,
-            runner=self.runner,
-            variables=self.variables,
-            canonical=self.canonical,
-            literal=self.literal,
-        )
+        made: dict[str, Any] = {
+            "words": self.words,
+            "source": source,
+            "span": self.span,
+            "assignments": self.assignments,
+            "accesses": tuple(self.accesses),
+            "endpoints": tuple(self.endpoints),
+            "folder": self.folder,
+            "reached": self.reached,
+            "runs": tuple(self.runs),
+            "transparent": self.transparent,
+            "runner": self.runner,
+            "variables": self.variables,
+            "canonical": self.canonical,
+            "literal": self.literal,
+        }
+        # A field that is new to facts.Command and missing here must not be missing there.
+        return build(Command, made) if len(made) == FIELDS else Command(**made)
 
 
 def texts(value: Value) -> list[Value]:

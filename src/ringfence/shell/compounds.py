@@ -1,13 +1,13 @@
-"""Compound commands: branches, loops, functions, tests. Each kind says how its bodies run and what that changes."""
+"""Compound commands: branches, loops, functions, tests; how their bodies run and what that changes."""
 
-from ringfence.shell.arithmetic import whole
+from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.environment import plain
 from ringfence.shell.facts import KNOWN, PATTERN, Command, Value
-from ringfence.shell.redirects import files
+from ringfence.shell.redirects import Files, files
 from ringfence.shell.state import CANDIDATES, Variable
 from ringfence.shell.syntax import Compound
 from ringfence.shell.within import numbers
-from ringfence.shell.words import Scope, expand, one
+from ringfence.shell.words import Scope, could_be, expand, one
 from ringfence.value import replace
 
 TYPE_CHECKING = False
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ringfence.shell.state import State
+    from ringfence.shell.syntax import Span, Word
     from ringfence.shell.walk import Walk, Where
 
 UNROLLED = 8  # turns of a `for` loop over known words that are walked one by one
-COMPARISONS = (" -eq ", " -ne ", " -lt ", " -le ", " -gt ", " -ge ")
-NAMED = ("-v ", "-R ")
+COMPARISONS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
+NAMED = frozenset({"-v", "-R"})
 
 
 def compound(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
@@ -28,7 +29,7 @@ def compound(walk: "Walk", node: Compound, state: "State", where: "Where") -> No
     if node.redirects:
         found = files(walk, node.redirects, scope)
         if found.accesses or found.endpoints:
-            walk.add(_redirected(walk, node, found.accesses, found.endpoints, state, where))
+            walk.add(_redirected(walk, node, found, state, where))
         if found.input is not None:
             where = replace(where, input=found.input)
     for word in node.words:
@@ -36,15 +37,15 @@ def compound(walk: "Walk", node: Compound, state: "State", where: "Where") -> No
     KINDS.get(node.kind, _other)(walk, node, state, where)
 
 
-def _redirected(walk: "Walk", node: Compound, accesses, endpoints, state: "State", where: "Where") -> Command:  # noqa: ANN001
+def _redirected(walk: "Walk", node: Compound, found: Files, state: "State", where: "Where") -> Command:
     """Return a command that is nothing but the redirections of a compound."""
     first, last = node.redirects[0].span[0], node.redirects[-1].span[1]
     return Command(
         words=(),
         source=walk.text[first:last],
         span=walk.at or (first, last),
-        accesses=accesses,
-        endpoints=endpoints,
+        accesses=found.accesses,
+        endpoints=found.endpoints,
         folder=state.folder(),
         reached=where.reached,
     )
@@ -87,7 +88,7 @@ def _if(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
 
 def _while(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
     """`while` and `until`: any number of times."""
-    _loop(walk, node, state, where, lambda inner: _in_turn(walk, node, inner, where))
+    _loop(walk, node, state, lambda inner: _in_turn(walk, node, inner, where))
 
 
 def _for(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
@@ -98,11 +99,13 @@ def _for(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
     walk.assigned(node.name, state, span)
     used = f"${node.name}" in walk.text or f"${{{node.name}" in walk.text
     plainly = all(value.certainty == KNOWN for value in values)
-    if node.kind == "for" and used and plainly and 0 < len(values) <= UNROLLED and node.words:
-        _loop(walk, node, state, where, lambda inner: _turns(walk, node, inner, where, values))
+    few = 0 < len(values) <= min(UNROLLED, walk.budget.turns) and bool(node.words)
+    if node.kind == "for" and used and plainly and few:
+        walk.budget.turns -= len(values)
+        _loop(walk, node, state, lambda inner: _turns(walk, node, inner, where, values))
         return
     variable = _any_of(values)
-    _loop(walk, node, state, where, lambda inner: _with(walk, node, inner, where, variable))
+    _loop(walk, node, state, lambda inner: _with(walk, node, inner, where, variable))
 
 
 def _turns(walk: "Walk", node: Compound, state: "State", where: "Where", values: list[Value]) -> None:
@@ -110,11 +113,6 @@ def _turns(walk: "Walk", node: Compound, state: "State", where: "Where", values:
     for value in values:
         state.set(node.name, Variable((value.text,), certain=True, integer=whole(value.text)))
         _in_turn(walk, node, state, where)
-        if walk.budget.depth < UNROLL_DEPTH:
-            break
-
-
-UNROLL_DEPTH = 70  # nested loops are unrolled two or three deep
 
 
 def _with(walk: "Walk", node: Compound, state: "State", where: "Where", variable: Variable) -> None:
@@ -134,13 +132,11 @@ def _any_of(values: list[Value]) -> Variable:
     return Variable(tuple(texts[:CANDIDATES]), certain=False, integer=integers)
 
 
-def _loop(
-    walk: "Walk", node: Compound, state: "State", where: "Where", body: "Callable[[State], None]"
-) -> None:
+def _loop(walk: "Walk", node: Compound, state: "State", body: "Callable[[State], None]") -> None:
     """Walk a loop's body: what a turn changes, the next one starts with."""
     state.settle()
     inner = state.copy()
-    inner.forget(_touched(walk, node, state))
+    inner.forget(_touched(walk, node, state), integers=True)
     entry = dict(inner.variables)
     body(inner)
     inner.settle()
@@ -151,6 +147,12 @@ def _loop(
         if variable.certain and inner.variables.get(name) is not variable and name != node.name:
             walk.find(
                 "uncertain-argument", node.span, f"A turn of this loop changes {name} for the next one."
+            )
+    # Invariant: what was an integer before a turn is one after it; else arithmetic in the loop was misjudged.
+    for name, variable in entry.items():
+        if variable.integer and not inner.integer(name):
+            walk.find(
+                "arithmetic", node.span, f"A turn of this loop may make {name} something else than a number."
             )
     state.join([inner])
 
@@ -186,7 +188,7 @@ def _arithmetic_for(walk: "Walk", node: Compound, state: "State", where: "Where"
     """`for ((…; …; …))`."""
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
     numbers(walk, node.text, scope, node.span)
-    _loop(walk, node, state, where, lambda inner: _in_turn(walk, node, inner, where))
+    _loop(walk, node, state, lambda inner: _in_turn(walk, node, inner, where))
 
 
 def _case(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
@@ -201,7 +203,7 @@ def _case(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
 
 
 def _function(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
-    """A function: walked where it is defined, called or not, with nothing certain."""
+    """Walk a function where it is defined, called or not, with nothing certain."""
     from ringfence.shell.functions import defined
 
     defined(walk, node, state, where)
@@ -214,42 +216,58 @@ def _coproc(walk: "Walk", node: Compound, state: "State", where: "Where") -> Non
     _subshell(walk, node, state, where)
 
 
-def _test(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
+def _test(walk: "Walk", node: Compound, state: "State", _where: "Where") -> None:
     """`[[ … ]]`: comparisons of numbers are arithmetic, -v evaluates a name."""
-    text = f"{node.text} "
-    numeric = any(each in text for each in COMPARISONS)
-    named = any(text.startswith(each) or f" {each}" in text or f"({each}" in text for each in NAMED)
-    if not numeric and not named:
-        return
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
     for word in node.words:
-        value = one(word, scope)
-        written = walk.text[word.span[0] : word.span[1]].strip('"')
-        if numeric and not named and (whole(value.text) or _number(written, scope)):
+        before, after = _neighbours(walk.text, word.span)
+        if before[-2:] in NAMED:
+            certain = _named_plainly(word, scope)
+        elif before not in COMPARISONS and after not in COMPARISONS:
             continue
-        if value.certainty == KNOWN and plain(value.text) and named and not numeric:
-            continue
-        walk.find("evaluated-name", node.span, "What is compared as a number, or named, is evaluated.")
-        return
+        else:
+            certain = _number(word, scope)
+        if not certain:
+            walk.find("evaluated-name", node.span, "What is compared as a number, or named, is evaluated.")
+            for text in could_be(word, scope):
+                walk.evaluated(text, node.span, scope.state)
 
 
-def _number(written: str, scope: Scope) -> bool:
-    """Say whether an operand as written is a number whatever it holds."""
-    from ringfence.shell.arithmetic import harmless
+def _neighbours(text: str, span: "Span") -> tuple[str, str]:
+    """Return the three characters before and behind an operand, blanks and continued lines left out."""
+    start, end = span
+    while start > 0 and (text[start - 1] in " \t\n" or text[start - 1 : start + 1] == "\\\n"):
+        start -= 1
+    while end < len(text) and (text[end] in " \t\n" or text[end : end + 2] == "\\\n"):
+        end += 1
+    return text[max(0, start - 3) : start], text[end : end + 3]
 
+
+def _named_plainly(word: "Word", scope: Scope) -> bool:
+    """Say whether an operand of -v is a plain name."""
+    value = one(word, scope)
+    return value.certainty == KNOWN and plain(value.text)
+
+
+def _number(word: "Word", scope: Scope) -> bool:
+    """Say whether an operand is a number whatever it holds."""
+    value = one(word, scope)
+    written = scope.text[word.span[0] : word.span[1]].strip('"')
+    if value.certainty == KNOWN and harmless(value.text, scope.state.integer):
+        return True
     return written.startswith("$") and harmless(written, scope.state.integer)
 
 
-def _arithmetic(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
+def _arithmetic(walk: "Walk", node: Compound, state: "State", _where: "Where") -> None:
     """`(( … ))`."""
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
     numbers(walk, node.text, scope, node.span)
 
 
 def _other(walk: "Walk", node: Compound, state: "State", where: "Where") -> None:
-    """A kind that is not followed: all of it is walked, nothing of it is certain."""
+    """Walk all of a kind that is not followed; nothing of it is certain."""
     walk.find("syntax", node.span, f"A command of the kind {node.kind!r} is not followed.")
-    _loop(walk, node, state, where, lambda inner: _in_turn(walk, node, inner, where))
+    _loop(walk, node, state, lambda inner: _in_turn(walk, node, inner, where))
 
 
 KINDS: "dict[str, Callable[[Walk, Compound, State, Where], None]]" = {

@@ -30,7 +30,7 @@ class Access(Struct):
     kind: str  # read | write | delete | list; a link or a rename is a write of both ends
     path: Value  # as it was spelled, `~` and known variables put in
     folder: str | None  # the working directory there, absolute; None: not known
-    origin: str  # redirection | operand | option
+    origin: str  # redirection | operand | option | in-place (`sed -i`: an edit, as a redirection is)
     tree: bool = False  # with everything below it (`grep -r`, `rm -r`, `cp -r`)
 
 

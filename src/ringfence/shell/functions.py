@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 # Names that a function must not take: what a rule says of them would be about something else.
 SHADOWED = frozenset({
-    "git", "ls", "cat", "grep", "find", "sed", "awk", "sort", "head", "tail", "wc", "cp", "mv", "rm", "mkdir", "npm",
-    "npx", "node", "yarn", "pnpm", "python", "python3", "pip", "make", "cargo", "go", "docker", "curl", "wget", "ssh",
+    "git", "ls", "cat", "grep", "find", "sed", "awk", "sort", "head", "tail", "wc", "cp", "mv", "rm",
+    "mkdir", "npm", "npx", "node", "yarn", "pnpm", "python", "python3", "pip", "make", "cargo", "go",
+    "docker", "curl", "wget", "ssh",
 })  # fmt: skip
 
 

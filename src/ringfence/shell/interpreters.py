@@ -8,11 +8,12 @@ SHELLS = frozenset(
 )
 # Without an operand, or with one that means standard input, they run what they read.
 INTERPRETERS = SHELLS | frozenset({
-    "python", "python2", "python3", "pypy", "pypy3", "perl", "ruby", "irb", "node", "nodejs", "deno", "bun", "php", "lua",
-    "luajit", "tclsh", "wish", "expect", "Rscript", "R", "julia", "ghci", "runghc", "scala", "jshell", "groovy", "osascript",
-    "pwsh", "powershell", "guile", "racket", "sbcl", "clisp", "erl", "iex", "elixir", "octave", "swift", "ts-node", "tsx",
-    "psql", "mysql", "mariadb", "sqlite3", "ftp", "sftp", "telnet", "ed", "ex", "vi", "vim", "nvim", "emacs", "gdb", "lldb",
-    "dc", "at", "batch", "crontab", "parallel", "script", "m4", "gnuplot", "bpftrace", "screen", "expect",
+    "python", "python2", "python3", "pypy", "pypy3", "perl", "ruby", "irb", "node", "nodejs", "deno",
+    "bun", "php", "lua", "luajit", "tclsh", "wish", "expect", "Rscript", "R", "julia", "ghci", "runghc",
+    "scala", "jshell", "groovy", "osascript", "pwsh", "powershell", "guile", "racket", "sbcl", "clisp",
+    "erl", "iex", "elixir", "octave", "swift", "ts-node", "tsx", "psql", "mysql", "mariadb", "sqlite3",
+    "ftp", "sftp", "telnet", "ed", "ex", "vi", "vim", "nvim", "emacs", "gdb", "lldb", "dc", "at", "batch",
+    "crontab", "parallel", "script", "m4", "gnuplot", "bpftrace", "screen",
 })  # fmt: skip
 STANDARD = frozenset({"-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "-s"})
 REMOTE = frozenset({"ssh", "rsh", "docker", "podman", "kubectl", "nsenter", "chroot", "su"})
@@ -40,7 +41,7 @@ def interprets(program: str, arguments: tuple[Value, ...]) -> bool:
         if value.certainty != KNOWN or text in STANDARD or text == PIPE:
             return True
         if text.startswith(CODED) and not text.startswith("--"):
-            return base in {"gdb", "ed", "script"} or base in SHELLS and "c" not in text
+            return base in {"gdb", "ed", "script"} or (base in SHELLS and "c" not in text)
         if not text.startswith("-"):
             return base in {"psql", "mysql", "mariadb", "sqlite3", "ed", "gdb", "busybox", "telnet", "ftp"}
     return True

@@ -6,12 +6,12 @@ An abbreviation that fits several options is a mistake that GNU programs refuse;
 fewer options and accept it, so it is read as the most dangerous of them.
 
 A word whose text is not known before it runs may be anything: an option, a value, several of either. It is
-certain only as far as its written form says so: `--author="$x"` is one option with one value, and so is
+certain only as far as the shell's own rules go: `--author="$x"` is one option with one value, and so is
 `-m "$x"`; `$x` may be any number of words.
 """
 
-from ringfence.shell.facts import KNOWN, PATTERN, Value
-from ringfence.value import build
+from ringfence.shell.facts import KNOWN, PATTERN, UNKNOWN, Value
+from ringfence.value import build, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Table:
         "_long", "_roles", "_short", "closed", "numbers", "operands", "permute", "risky", "single", "tree",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0917 - a declaration, read by name
+    def __init__(
         self,
         roles: "Mapping[str, str] | None" = None,
         *,
@@ -153,20 +153,42 @@ class Parsed:
         return self.operands[self.ended :] if self.ended >= 0 else []
 
 
+def value_of(text: str, span: "tuple[int, int]", certainty: str = KNOWN) -> Value:
+    """Return a value; faster than `Value(…)`."""
+    fields = {
+        "text": text,
+        "certainty": certainty,
+        "span": span,
+        "start": "",
+        "single": True,
+        "candidates": (),
+    }
+    return build(Value, fields)
+
+
 def known(text: str, like: Value) -> Value:
     """Return a known value that stands where another does."""
-    return build(Value, {"text": text, "certainty": KNOWN, "span": like.span})
+    return value_of(text, like.span)
 
 
 def part(value: Value, start: int) -> Value:
     """Return what follows in a word, no more certain than the word."""
-    return build(Value, {"text": value.text[start:], "certainty": value.certainty, "span": value.span})
+    if value.certainty == KNOWN:
+        return value_of(value.text[start:], value.span)
+    return replace(
+        value,
+        text=value.text[start:],
+        start=value.start[start:],
+        candidates=tuple(text[start:] for text in value.candidates),
+    )
 
 
 def prefix(value: Value) -> str:
     """Return the characters that a word surely begins with."""
     if value.certainty == KNOWN:
         return value.text
+    if value.certainty == UNKNOWN:
+        return value.start
     text = value.text
     for at, char in enumerate(text):
         if char not in _PLAIN:
@@ -175,13 +197,8 @@ def prefix(value: Value) -> str:
 
 
 def single(value: Value) -> bool:
-    """Say whether a word is surely one word: what is not known of it stands within one pair of quotes."""
-    if value.certainty == KNOWN:
-        return True
-    if value.certainty == PATTERN:
-        return False
-    rest = value.text[len(prefix(value)) :]
-    return len(rest) >= 2 and rest[0] == rest[-1] == '"' and '"' not in rest[1:-1] and "@" not in rest
+    """Say whether a word is surely one word."""
+    return value.certainty == KNOWN or (value.certainty == UNKNOWN and value.single)
 
 
 def read(table: Table, arguments: "Sequence[Value]", start: int = 0) -> Parsed:
@@ -215,6 +232,8 @@ def _long(table: Table, parsed: Parsed, arguments: "Sequence[Value]", at: int) -
     word = arguments[at - 1]
     dashes = 2 if word.text.startswith("--") else 1
     name, equals, _ = word.text[dashes:].partition("=")
+    if table.single and not equals and ":" in name:  # `-javaagent:x`
+        name, equals, _ = name.partition(":")
     option = table.long(name) or (table.letters().get(name) if table.single else None)
     if option is None and table.single and dashes == 1:
         return _cluster(table, parsed, arguments, at)

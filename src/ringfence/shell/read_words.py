@@ -153,6 +153,10 @@ def _tilde(source: Source, pieces: Pieces, tilde_at: set[int]) -> None:
 def _bracket(source: Source, pieces: Pieces) -> None:
     """Read `[…]` where it is closed within the word; else `[` stands for itself."""
     text, start = source.text, source.at
+    if text.find("]", start + 2) < 0:  # none is closed: looking for the end of each costs the square
+        source.at = start + 1
+        pieces.text(start, start + 1, "[", quoted=False)
+        return
     at = start + 1
     if start >= source.no_bracket:
         at = _bracket_end(source, start)

@@ -1,9 +1,9 @@
 """Where a command's files go: redirections as reads and writes, and what it finds on its standard input.
 
-A redirection happens whether or not a command stands beside it, and before it. A copy of a descriptor (`2>&1`)
-touches no file; the terminal's and the null device are nobody's secret; `/dev/tcp/HOST/PORT` is not a file at
-all but a connection that bash makes. A target that starts with `~`, matches names or is not known is a finding:
-where it would write is for a person to see.
+A redirection happens whether or not a command stands beside it, and before it. A copy of a descriptor
+(`2>&1`) touches no file; the terminal's and the null device are nobody's secret; `/dev/tcp/HOST/PORT` is
+not a file at all but a connection that bash makes. A target that starts with `~`, matches names or is not
+known is a finding: where it would write is for a person to see.
 """
 
 from ringfence.shell.facts import KNOWN, READ, UNKNOWN, WRITE, Access, Endpoint, Value
@@ -71,7 +71,7 @@ def files(walk: "Walk", redirects: "tuple[Redirect, ...]", scope: "Scope") -> Fi
 def placed(kind: str, value: Value, state: "State", origin: str, *, tree: bool = False) -> list[Access]:
     """Return the accesses that one path means in every folder where the shell may be."""
     text = value.text
-    if text[:1] in {"/", "~"} or len(state.folders) == 1 and state.folders == state.failed:
+    if text[:1] in {"/", "~"} or (len(state.folders) == 1 and state.folders == state.failed):
         return [_access(kind, value, state.folders[0], origin, tree)]
     folders = dict.fromkeys(state.folders + state.failed)
     return [_access(kind, value, folder, origin, tree) for folder in folders]
@@ -127,27 +127,26 @@ def _file(
     if len(values) != 1:
         walk.find("redirect-target", at, "This redirection has several targets, or none.")
     for value in values:
-        _target(walk, redirect, value, scope, accesses, endpoints)
+        endpoint = _target(walk, redirect, value, scope, accesses)
+        endpoints += [] if endpoint is None else [endpoint]
     if not reads:
         return None
     return NOTHING if values and values[0].text in FREE else PIPED
 
 
 def _target(
-    walk: "Walk", redirect: "Redirect", value: Value, scope: "Scope", accesses: list[Access],
-    endpoints: list[Endpoint],
-) -> None:  # fmt: skip
-    """Note what one target touches."""
+    walk: "Walk", redirect: "Redirect", value: Value, scope: "Scope", accesses: list[Access]
+) -> Endpoint | None:
+    """Note what one target touches; return the host where it is none of the file system."""
     operator, at = redirect.operator, scope.span(redirect.span)
     if value.certainty == KNOWN:
         if operator in COPIES and _descriptor(value.text):
-            return
-        if value.text in FREE or value.text.startswith("/dev/fd/") and value.text[8:].isdigit():
-            return
+            return None
+        if value.text in FREE or (value.text.startswith("/dev/fd/") and value.text[8:].isdigit()):
+            return None
     if value.text.startswith(NETWORK) or value.start.startswith(NETWORK):
         walk.find("network-device", at, f"The shell itself connects to {value.text[5:]!r}.")
-        endpoints.append(Endpoint(value=value))
-        return
+        return Endpoint(value=value)
     if value.certainty != KNOWN:
         walk.find("redirect-target", at, "Which file this redirection uses is known only when it runs.")
     elif any(isinstance(part, Tilde) for part in redirect.target.parts):
@@ -160,6 +159,7 @@ def _target(
         if value.certainty == UNKNOWN:
             for text in value.candidates:
                 accesses += placed(kind, known(text, value.span), scope.state, "redirection") if text else []
+    return None
 
 
 def _descriptor(text: str) -> bool:

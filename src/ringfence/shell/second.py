@@ -259,7 +259,11 @@ def _problem(span: "Span", what: str) -> Problem:
     return Problem(span=span, reason=f"two readings find different {what} here", risk=RISK)
 
 
+FRONT = 1000  # characters of a word that may name a program; what is nested in it stands by itself
+_BARE = dict.fromkeys(map(ord, "'\"\\\n"))
+
+
 def _unseen(text: str, ours: Skeleton, theirs: Skeleton) -> tuple[str, ...]:
     """Return the words that only the second reading found, bare of quotes and backslashes."""
-    words = (text[start:end] for start, end in sorted(theirs.words - ours.words))
-    return tuple(dict.fromkeys("".join(char for char in word if char not in "'\"\\\n") for word in words))
+    words = (text[start : min(end, start + FRONT)] for start, end in sorted(theirs.words - ours.words))
+    return tuple(dict.fromkeys(word.translate(_BARE) for word in words))

@@ -1,5 +1,6 @@
 """Simple commands: what is assigned, what is run, and what that starts in turn."""
 
+from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.builtins import builtin
 from ringfence.shell.builtins_places import elsewhere, outside
 from ringfence.shell.call import Call
@@ -8,18 +9,17 @@ from ringfence.shell.facts import DELETE, KNOWN, UNKNOWN, WRITE, Command, Value
 from ringfence.shell.functions import called
 from ringfence.shell.interpreters import interprets, shell_of
 from ringfence.shell.invocation import Invocation
-from ringfence.shell.arithmetic import harmless, whole
 from ringfence.shell.redirects import UNTOUCHED, files, placed, relative
 from ringfence.shell.state import Variable
 from ringfence.shell.syntax import Text
-from ringfence.shell.words import Scope, expand, fixed, known, one
+from ringfence.shell.words import PIPE, Scope, expand, fixed, known, one
 from ringfence.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.shell.invocation import Effects
     from ringfence.shell.state import State
-    from ringfence.shell.syntax import Assignment, Simple
+    from ringfence.shell.syntax import Assignment, Simple, Word
     from ringfence.shell.walk import Walk, Where
 
 WRAPPERS = 32  # programs that start each other by their arguments
@@ -29,11 +29,12 @@ GUESSES = 4  # ways in which words that are not known are filled in, for rules t
 def simple(walk: "Walk", node: "Simple", state: "State", where: "Where") -> None:
     """Walk a simple command."""
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
+    at = len(walk.commands)
     assignments = tuple(_assignment(walk, each, scope) for each in node.assignments)
     values: list[Value] = []
     for word in node.words:
         parts = word.parts
-        if len(parts) == 1 and type(parts[0]) is Text:
+        if len(parts) == 1 and type(parts[0]) is Text and walk.shell != "zsh":
             values.append(known(parts[0].value, walk.at or word.span))
             continue
         walk.scan(word, scope)
@@ -52,10 +53,7 @@ def simple(walk: "Walk", node: "Simple", state: "State", where: "Where") -> None
     for name, _ in assignments if node.words else ():
         if dangerous(name):
             call.find("environment", f"{name} changes what this command runs, loads, reads or asks.")
-    at = len(walk.commands)
-    command = run(call, _source(walk, node))
-    walk.budget.commands -= 1
-    walk.commands.insert(at, command) if node.redirects or node.assignments else walk.commands.append(command)
+    walk.add(run(call, _source(walk, node)), at)
 
 
 def _source(walk: "Walk", node: "Simple") -> str:
@@ -76,10 +74,19 @@ def _assignment(walk: "Walk", node: "Assignment", scope: Scope) -> tuple[str, Va
             walk.find("evaluated-name", span, "A subscript is evaluated, which can run commands.")
     for item in node.items:
         walk.scan(item, scope)
+        _indexed(walk, item, scope)
     if node.value is None:
         return node.name, Value(text=walk.text[node.span[0] : node.span[1]], certainty=UNKNOWN, span=span)
     walk.scan(node.value, scope)
     return node.name, one(node.value, scope)
+
+
+def _indexed(walk: "Walk", item: "Word", scope: Scope) -> None:
+    """Look at an array's item that is written with its subscript: `[index]=value`."""
+    written = walk.text[item.span[0] : item.span[1]]
+    index, found, _ = written[1:].partition("]")
+    if written.startswith("[") and found and not harmless(index, scope.state.integer):
+        walk.find("evaluated-name", item.span, "A subscript is evaluated, which can run commands.")
 
 
 def _alone(walk: "Walk", node: "Simple", state: "State", assignments: tuple[tuple[str, Value], ...]) -> None:
@@ -87,6 +94,7 @@ def _alone(walk: "Walk", node: "Simple", state: "State", assignments: tuple[tupl
     scope = Scope(walk.text, state, walk.home, walk.shell, walk.at)
     for each, (name, value) in zip(node.assignments, assignments, strict=True):
         old = state.variables.get(name)
+        number = _counted(each, state)
         walk.assigned(name, state, each.span)
         if each.index is not None or each.append or not plain(name):
             state.maybe(name, (value.text,) if value.certainty == KNOWN else value.candidates)
@@ -97,7 +105,6 @@ def _alone(walk: "Walk", node: "Simple", state: "State", assignments: tuple[tupl
             state.set(name, Variable((value.text,), certain=True, integer=whole(value.text)))
         else:
             kept = old.values if old is not None else ()
-            number = _counted(each, state)
             state.set(name, Variable(value.candidates or kept, certain=False, integer=number))
 
 
@@ -129,7 +136,6 @@ def run(call: Call, source: str = "") -> Command:
         return call.command(source)
     if not call.words:
         return call.command(source)
-    before = len(call.walk.findings)
     first = call.words[0]
     if first.certainty != KNOWN:
         call.find("uncertain-command", "Which program this is is known only when it runs.", first)
@@ -138,7 +144,7 @@ def run(call: Call, source: str = "") -> Command:
     else:
         _program(call)
     _folders(call)
-    if len(call.walk.findings) > before and any(value.certainty == UNKNOWN for value in call.words):
+    if call.doubtful and any(value.certainty == UNKNOWN for value in call.words):
         _guess(call)
     return call.command(source or " ".join(value.text for value in call.words))
 
@@ -169,8 +175,10 @@ def _program(call: Call) -> None:
     for finding in effects.findings:
         span = call.span if finding.span == (0, 0) else finding.span
         call.walk.find(finding.risk, span, finding.reason, exact=finding.exact)
+        call.doubtful = True
     _started(call, effects, name)
-    if call.input.piped and interprets(name, call.arguments()):
+    fed = call.input.piped or any(value.text == PIPE for value in call.arguments())
+    if fed and interprets(name, call.arguments()):
         call.find("piped-code", f"{name} runs what it reads as code.")
         if call.input.text is not None and not effects.scripts:
             call.code(call.input.text, shell_of(name), call.state.fresh())
@@ -204,6 +212,10 @@ def _folders(call: Call) -> None:
     """Look at what a command does in a folder that is not the one the text started in."""
     if not elsewhere(call):
         return
+    unknown = None in call.state.folders or None in call.state.failed
+    if unknown and not call.walk.budget.lost:
+        # Invariant: where a folder cannot be told, somebody is asked, however it got lost.
+        call.walk.find("uncertain-folder", call.walk.whole(), "The folder of a command here cannot be told.")
     if call.name.rsplit("/", 1)[-1] == "git":
         call.find(
             "cd-git", "git obeys the settings of the repository it runs in, and this is another folder."
@@ -220,7 +232,7 @@ def _guess(call: Call) -> None:
     seen = {call.words}
     for turn in range(min(GUESSES, max(1, width))):
         words = _filled(call.words, turn)
-        if not words or words in seen:
+        if not words or words in seen or (words == call.words[:1] and not call.input.piped):
             continue
         seen.add(words)
         inner = call.state.copy()

@@ -1,9 +1,9 @@
 """What a shell knows while it runs a text: its folder, its variables, its functions, as far as the text says.
 
-Soundness is one-sided. A variable is **certain** only where one straight line leads from a plain assignment to
-its use; after a branch, a loop or a function that may set it, it keeps every value that it may have (for rules
-that deny) and is certain no more. Folders are sets: after `cd a; …` the shell is in `a` or, where that failed,
-where it was. `ok` and `failed` follow the last command's outcome, so that `cd a && …` is certain.
+Soundness is one-sided. A variable is **certain** only where one straight line leads from a plain assignment
+to its use; after a branch, a loop or a function that may set it, it keeps every value that it may have (for
+rules that deny) and is certain no more. Folders are sets: after `cd a; …` the shell is in `a` or, where that
+failed, where it was. `ok` and `failed` follow the last command's outcome, so that `cd a && …` is certain.
 
 A folder is an absolute path, or relative to a start that nobody named, or None: it cannot be told.
 """
@@ -11,6 +11,8 @@ A folder is an absolute path, or relative to a start that nobody named, or None:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from ringfence.shell.functions import Function
 
 CANDIDATES = 8  # values that a variable is remembered to have had
 FOLDERS = 8  # places where a shell may be, before it counts as anywhere
@@ -46,20 +48,21 @@ class Variable:
 class State:
     """One shell's state; a subshell works on a copy."""
 
-    __slots__ = ("exported", "failed", "folders", "functions", "previous", "variables")
+    __slots__ = ("exported", "failed", "folders", "functions", "previous", "shaped", "variables")
 
     def __init__(self, folder: str | None) -> None:
         self.folders: Folders = (folder if folder is not None else ".",)
         self.failed: Folders = self.folders  # where it is if the last command failed
         self.previous: str | None = None  # $OLDPWD, where the text sets it
         self.variables: dict[str, Variable] = {}  # "@": the positional parameters
-        self.functions: dict[str, Folders] = {}  # defined here, and where the shell was then
+        self.shaped: frozenset[str] = frozenset()  # variables with attributes
+        self.functions: dict[str, Function] = {}  # defined here
 
     def copy(self) -> "State":
         """Return a state of its own that starts as this one is."""
         other = State.__new__(State)
         other.folders, other.failed, other.previous = self.folders, self.failed, self.previous
-        other.variables = self.variables.copy()
+        other.variables, other.shaped = self.variables.copy(), self.shaped
         other.functions = self.functions.copy() if self.functions else {}
         return other
 
@@ -83,7 +86,9 @@ class State:
         self.folders = self.failed = folders
 
     def set(self, name: str, variable: Variable) -> None:
-        """Assign."""
+        """Assign; what an attribute makes of the value (`-i`, `-u`, `readonly`) is not followed."""
+        if name in self.shaped:
+            variable = variable.or_else(self.variables.get(name))
         self.variables[name] = variable
 
     def maybe(self, name: str, values: tuple[str, ...] = ()) -> None:
@@ -92,12 +97,13 @@ class State:
         old = self.variables.get(name)
         self.variables[name] = new if old is None else new.or_else(old)
 
-    def forget(self, names: "Iterable[str]") -> None:
-        """Make these variables uncertain."""
+    def forget(self, names: "Iterable[str]", *, integers: bool = False) -> None:
+        """Make these variables uncertain; with `integers` an integer stays some integer."""
         for name in list(names):
             known = self.variables.get(name)
             if known is not None:
-                self.variables[name] = Variable(known.values, certain=False, items=known.items)
+                kept = integers and known.integer
+                self.variables[name] = Variable(known.values, certain=False, items=known.items, integer=kept)
 
     def join(self, others: "list[State]") -> None:
         """Become what any of these branches, or this one, came to."""
@@ -111,6 +117,7 @@ class State:
                 if name not in other.variables:
                     self.variables[name] = mine.or_else(None)
             self.functions.update(other.functions)
+            self.shaped |= other.shaped
         self.folders = union(self.folders, self.failed)
         self.failed = self.folders
 
@@ -127,6 +134,9 @@ class State:
 
 def union(*several: Folders) -> Folders:
     """Return every folder of these, or the unknown one where they are too many."""
+    first = several[0]
+    if all(folders is first for folders in several):
+        return first
     found = tuple(dict.fromkeys(folder for folders in several for folder in folders))
     return found if len(found) <= FOLDERS else (None,)
 
@@ -157,5 +167,5 @@ def inside(folder: str | None, start: str) -> bool:
     if folder is None:
         return False
     if start == ".":
-        return folder[:1] not in {"/"} and folder.split("/", 1)[0] != ".."
+        return folder[:1] != "/" and folder.split("/", 1)[0] != ".."
     return folder == start or folder.startswith(start.rstrip("/") + "/")

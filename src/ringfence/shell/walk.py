@@ -6,14 +6,15 @@ of its own (subshells, pipelines, substitutions). Words are walked for what they
 for what they come to: substitutions stand in arguments, assignments, targets, here-documents, arithmetic,
 subscripts and within other words, and each of them is a script.
 
-Limits have names. Reaching one is a finding, and what was found up to there stays: rules that deny still apply.
+Limits have names. Reaching one is a finding, and what was found up to there stays: rules that deny still
+apply to it.
 """
 
 from ringfence.shell.compounds import compound
 from ringfence.shell.environment import dangerous, plain
 from ringfence.shell.facts import KNOWN, Command, Finding, Value
 from ringfence.shell.read import read
-from ringfence.shell.redirects import NOTHING, PIPED, Input, files
+from ringfence.shell.redirects import NOTHING, PIPED, Input
 from ringfence.shell.simple import run, simple
 from ringfence.shell.state import SHOWN, State, Variable
 from ringfence.shell.syntax import Simple
@@ -24,12 +25,13 @@ from ringfence.value import Struct
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.shell.call import Call
-    from ringfence.shell.syntax import Pipeline, Script, Span, Step, Word
+    from ringfence.shell.syntax import Compound, Pipeline, Script, Span, Step, Word
 
 DEPTH = 80  # scripts within scripts
 TEXTS = 8  # texts within texts: `bash -c "bash -c …"`
 CODE = 100_000  # characters of such texts in all
 COMMANDS = 10_000
+TURNS = 64  # turns of loops that are walked one by one
 
 
 class Where(Struct):
@@ -45,13 +47,15 @@ TOP = Where()
 class Budget:
     """What is left of the limits, for a text and everything within it."""
 
-    __slots__ = ("code", "commands", "depth", "texts")
+    __slots__ = ("code", "commands", "depth", "lost", "texts", "turns")
 
     def __init__(self) -> None:
         self.depth = DEPTH
         self.texts = TEXTS
         self.code = CODE
         self.commands = COMMANDS
+        self.turns = TURNS
+        self.lost = False  # whether a folder that cannot be told has been noted
 
 
 class Walk:
@@ -69,20 +73,28 @@ class Walk:
         self.at: Span | None = None  # of a text within an argument: where that argument stands
         self.commands: list[Command] = []
         self.findings: dict[tuple[str, Span], Finding] = {} if outer is None else outer.findings
-        self.budget = Budget() if outer is None else outer.budget
+        self.budget: Budget = Budget() if outer is None else outer.budget
 
     # What is found
 
     def find(self, risk: str, span: "Span", reason: str, *, exact: bool = False) -> None:
         """Note a finding; of several of one kind at one place the first stays."""
         where = self.at or span
+        self.budget.lost = self.budget.lost or risk == "uncertain-folder"
         if (risk, where) not in self.findings:
             self.findings[risk, where] = Finding(risk=risk, span=where, reason=reason, exact=exact)
 
-    def add(self, command: Command) -> None:
-        """Note a command."""
+    def whole(self) -> "Span":
+        """Return the place of the text as a whole."""
+        return (0, len(self.text))
+
+    def add(self, command: Command, at: int | None = None) -> None:
+        """Note a command; with a place, before those that it holds."""
         self.budget.commands -= 1
-        self.commands.append(command)
+        if at is None or at == len(self.commands):
+            self.commands.append(command)
+        else:
+            self.commands.insert(at, command)
 
     def assigned(self, name: str, state: State, span: "Span") -> None:
         """Note that a variable is set: some choose what runs."""
@@ -136,6 +148,7 @@ class Walk:
             if base is None and operator:
                 base = state.copy()
             if operator == "||":
+                _soften(state, base or state)  # what failed may be any step before it
                 self._either(step, state, where)
             else:
                 failed = state.failed
@@ -173,14 +186,14 @@ class Walk:
             self.command(command, own, Where(reached=reached, input=stdin))
             stdin = Input(piped=True, text=printed(self.commands[before:]))
 
-    def command(self, node: object, state: State, where: Where) -> None:
+    def command(self, node: "Simple | Compound", state: State, where: Where) -> None:
         """Walk one command."""
         if self.budget.commands <= 0:
             return
-        if type(node) is Simple:
+        if isinstance(node, Simple):
             simple(self, node, state, where)
         else:
-            compound(self, node, state, where)  # type: ignore[arg-type] - the other half of a union
+            compound(self, node, state, where)
 
     def scan(self, word: "Word", scope: Scope) -> None:
         """Walk what a word runs."""
@@ -191,6 +204,12 @@ class Walk:
         return run(call)
 
     # Texts within a text
+
+    def evaluated(self, text: str, span: "Span", state: State) -> None:
+        """Walk what the shell would run if it expanded a text once more: for rules that deny."""
+        if ("$(" not in text and "`" not in text) or '"' in text:
+            return
+        self.commands += self.code(known(f': "{text}"', span), "", state.copy())
 
     def code(self, text: Value, shell: str, state: State, stdin: Input = NOTHING) -> tuple[Command, ...]:
         """Return the commands of a text that an argument holds."""

@@ -1,8 +1,9 @@
-"""What stands within a word: scripts that its substitutions run, and operations that evaluate what they are given."""
+"""What stands within a word: scripts that it runs, and operations that evaluate what they are given."""
 
 from ringfence.shell.arithmetic import expression, harmless
 from ringfence.shell.environment import dangerous
 from ringfence.shell.facts import KNOWN
+from ringfence.shell.parameters import lookup
 from ringfence.shell.redirects import NOTHING, PIPED
 from ringfence.shell.state import Variable
 from ringfence.shell.syntax import Arithmetic, Brace, Parameter, Substitution, Text
@@ -10,7 +11,7 @@ from ringfence.shell.words import could_be
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ringfence.shell.syntax import Part, Word
+    from ringfence.shell.syntax import Part, Span, Word
     from ringfence.shell.walk import Walk
     from ringfence.shell.words import Scope
 
@@ -27,10 +28,12 @@ def scan(walk: "Walk", word: "Word", scope: "Scope") -> None:
             _part(walk, part, scope)
 
 
-def numbers(walk: "Walk", text: str, scope: "Scope", span: tuple[int, int], risk: str = "arithmetic") -> None:
+def numbers(walk: "Walk", text: str, scope: "Scope", span: "Span", risk: str = "arithmetic") -> None:
     """Look at an arithmetic text: what it sets, and whether evaluating it may run something."""
     if not harmless(text, scope.state.integer):
         walk.find(risk, span, "Arithmetic evaluates what its names hold, which can run commands.")
+        for name in expression(text).reads:
+            _again(walk, name, scope, span)
         for name in expression(text).sets:
             walk.assigned(name, scope.state, span)
         return
@@ -87,6 +90,7 @@ def _parameter(walk: "Walk", part: Parameter, scope: "Scope") -> None:
         operation = _subscript(walk, part, operation, scope)
     if "@" in operation and operation[operation.rindex("@") :] not in SAFE_TRANSFORMS and operation[0] == "@":
         walk.find("transform", part.span, "The value is expanded again, as a prompt: it can run commands.")
+        _again(walk, part.name, scope, part.span)
     bare = operation.removeprefix(":")
     if bare[:1] == "=":
         _default(walk, part, scope)
@@ -102,6 +106,12 @@ def _subscript(walk: "Walk", part: Parameter, operation: str, scope: "Scope") ->
     if close < 0 or "[" in index or (index not in {"@", "*"} and not harmless(index, scope.state.integer)):
         walk.find("evaluated-name", part.span, "A subscript is evaluated, which can run commands.")
     return rest
+
+
+def _again(walk: "Walk", name: str, scope: "Scope", span: "Span") -> None:
+    """Walk what a variable's value would run if it were expanded."""
+    for value in lookup(name, scope.state, scope.home).values:
+        walk.evaluated(value, span, scope.state)
 
 
 def _default(walk: "Walk", part: Parameter, scope: "Scope") -> None:

@@ -62,12 +62,16 @@ def expand(word: "Word", scope: Scope) -> list[Value]:
     parts = word.parts
     if len(parts) == 1:
         only = parts[0]
-        if type(only) is Text:
+        if type(only) is Text and (scope.shell != "zsh" or only.quoted or only.value[:1] != "="):
             return [known(only.value, scope.at or word.span)]
         if type(only) is Parameter:
             several = _several(only, scope, word.span)
             if several is not None:
                 return several
+    if scope.shell == "zsh" and parts:
+        program = _looked_up(parts[0])
+        if program:
+            return [_unknown(word, scope, "", (program,), single=True)]
     if not any(type(part) is Brace for part in parts):
         return [_value(parts, word, scope)]
     found, certain = alternatives(parts)
@@ -77,6 +81,11 @@ def expand(word: "Word", scope: Scope) -> list[Value]:
     if certain:
         return values
     return [_unknown(word, scope, "", (value.text, *value.candidates)) for value in values]
+
+
+def _looked_up(part: "Part") -> str:
+    """Return the program that zsh's `=name` stands for."""
+    return "" if not isinstance(part, Text) or part.quoted or part.value[:1] != "=" else part.value[1:]
 
 
 def one(word: "Word", scope: Scope) -> Value:
@@ -138,13 +147,12 @@ def _value(parts: "tuple[Part, ...]", word: "Word", scope: Scope, *, split: bool
     """Put the parts of one word together."""
     total = _Sum()
     for part in parts:
-        kind = type(part)
-        if kind is Text:
-            total.literal(part.value)  # type: ignore[union-attr] - checked by identity, for speed
-        elif kind is Glob and split:
-            total.match(part.text)  # type: ignore[union-attr]
-        elif kind is Parameter:
-            _parameter(part, total, scope, split)  # type: ignore[arg-type]
+        if isinstance(part, Text):
+            total.literal(part.value)
+        elif isinstance(part, Glob) and split:
+            total.match(part.text)
+        elif isinstance(part, Parameter):
+            _parameter(part, total, scope, split)
         else:
             _other(part, total, scope, split)
     if not total.sure:
@@ -180,7 +188,8 @@ def _parameter(part: Parameter, total: _Sum, scope: Scope, split: bool) -> None:
     elif several:
         total.doubt((" ".join(found.items), "") if found.items else (), single=False)
     else:
-        total.doubt(found.values or ("",), single=quoted)
+        whole = found.integer and "IFS" not in scope.state.variables
+        total.doubt(found.values or ("",), single=quoted or whole)
 
 
 def _other(part: "Part", total: _Sum, scope: Scope, split: bool) -> None:  # noqa: FBT001 - private

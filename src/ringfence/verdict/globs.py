@@ -90,6 +90,8 @@ def _tokens(text: str) -> tuple[object, ...]:
 
 def _class(text: str, start: int) -> "tuple[object, int]":
     """Read `[…]`; one that is never closed is a bracket."""
+    if text.find("]", start + 2) < 0:
+        return "[", start + 1
     at = start + 1
     negated = text[at : at + 1] in {"!", "^"}
     at += negated

@@ -18,6 +18,7 @@ from ringfence.workspace import (
     area,
     journal,
     keeping,
+    landing,
     manifest,
     record,
     settled,
@@ -32,6 +33,10 @@ from ringfence.workspace.layers import Layers
 from ringfence.workspace.manifest import Manifest
 from ringfence.workspace.stage import Chosen
 from ringfence.workspace.steps import MODE, Site
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.workspace.settled import Row
 
 _FOLDER = "applied"
 _FEW = 64  # folders that are synced one by one
@@ -88,9 +93,7 @@ def check_chosen(chosen: Chosen, reviewed: Manifest) -> None:
 def _land(site: Site, meant: Journal, folder: str) -> None:
     """Do the steps; on failure take back all that was done."""
     try:
-        for step in meant.steps:
-            steps.move(site, step)  # `stage` has looked just now
-        _finish(site, meant, folder)
+        _finish(site, meant, folder, landing.land(site, meant.steps))
     except BaseException as error:
         take_back(site, meant, folder, error)
         raise
@@ -114,7 +117,7 @@ def take_back(site: Site, meant: Journal, folder: str, error: BaseException) -> 
 def _roll_back(site: Site, meant: Journal, folder: str) -> None:
     journal.roll_back(site, meant)
     try:
-        _settle(site, meant, folder)
+        _settle(site, meant, folder, {})
     except OSError:  # full after all: what was put back will look like a change of the user's, no more
         record.moment("not settled")
     sync(site, meant)
@@ -126,14 +129,14 @@ def _roll_back(site: Site, meant: Journal, folder: str) -> None:
         record.rename(folder, OPEN, GONE)
 
 
-def _finish(site: Site, meant: Journal, folder: str) -> None:
+def _finish(site: Site, meant: Journal, folder: str, known: "dict[bytes, Row | None]") -> None:
     """Make what landed last, and the journal the record of it."""
     with _syncing(site, meant):
         if area.is_kept(folder, meant.area):
-            _settle(site, meant, folder)
+            _settle(site, meant, folder, known)
     if not area.is_kept(folder, meant.area):
         keeping.keep(site, meant, area.kept(folder))  # needs space, which `_settle` has kept for itself
-        _settle(site, meant, folder)
+        _settle(site, meant, folder, known)
     record.rename(folder, OPEN, DONE)
 
 
@@ -163,13 +166,16 @@ def _syncing(site: Site, meant: Journal) -> record.Syncing:
     return record.Syncing(-1)
 
 
-def _settle(site: Site, meant: Journal, folder: str) -> None:
-    """Note how ours stands in the project now, so that nobody takes it for a change of the user's."""
+def _settle(site: Site, meant: Journal, folder: str, known: "dict[bytes, Row | None]") -> None:
+    """Note how ours stands in the project now, so that nobody takes it for a change of the user's.
+
+    `known`: how some of it stood the moment it landed; None: the user's already.
+    """
     site.forget()
     record.release(folder)
-    paths = sorted({step.path for step in meant.steps} | set(meant.folders))
-    found = [status for status in site.look(paths) if status is not None]
-    settled.add(os.path.dirname(os.path.dirname(folder)), found)
+    paths = sorted({step.path for step in meant.steps}.union(meant.folders).difference(known))
+    found = [settled.row(status) for status in site.look(paths) if status is not None]
+    settled.add(os.path.dirname(os.path.dirname(folder)), [*filter(None, known.values()), *found])
 
 
 # --- the folders of applies ----------------------------------------------------------------------
@@ -275,10 +281,10 @@ def roll_back(layers: Layers) -> bool:
 def conclude(site: Site, left: Interrupted) -> None:
     """Finish an apply or an undo all of whose steps are done."""
     if not left.is_undo:
-        _finish(site, left.journal, left.folder)
+        _finish(site, left.journal, left.folder, {})
         return
     sync(site, left.journal)
-    _settle(site, left.journal, left.folder)
+    _settle(site, left.journal, left.folder, {})
     record.rename(left.folder, OPEN, GONE)
 
 

@@ -187,7 +187,8 @@ def exchange(folder: int, name: bytes, other_folder: int, other: bytes) -> None:
 
 
 def _rename(folder: int, name: bytes, to_folder: int, to: bytes, flags: int) -> None:
-    if _syscall()(_RENAMEAT2, folder, name, to_folder, to, flags) < 0:
+    call = _libc.syscall if _libc is not None else _syscall()
+    if call(_RENAMEAT2, folder, name, to_folder, to, flags) < 0:
         failed = ctypes.get_errno()
         raise OSError(failed, os.strerror(failed), to)
 

@@ -6,7 +6,8 @@ this process takes the first itself, and children made by fork, which have all t
 others. A child hands back what it found, or what went wrong, by a pipe.
 
 Whatever happens, no child outlives the call: an error in one slice ends all, and the kernel kills the
-children of a process that is killed. What they hold of the caller's locks stays held until then.
+children of a process that is killed. What they hold of the caller's locks stays held until then. Where
+a slice must not end between two calls of its own (`carried`), an error waits for the others.
 """
 
 import ctypes
@@ -29,27 +30,67 @@ _GOOD, _BAD = b"+", b"-"
 
 
 def shared(work: "Sequence[Any]", act: "Callable[[Sequence[Any]], list[Any]]", least: int = 0) -> "list[Any]":
-    """Return `act` of the work: of each slice in a process of its own. Results are what marshal(3) takes.
+    """Return `act` of the work: of each slice in a process of its own. Results are what marshal(3) takes."""
+    return each(cut(work, least), act)
+
+
+def cut(work: "Sequence[Any]", least: int = 0) -> "list[Sequence[Any]]":
+    """Return the slices of the work, one for each process that is worth it.
 
     `least`: how much is worth a process of its own; LEAST unless told.
     """
     count = min(_processors(), MOST, len(work) // (least or LEAST))
     if count < 2:
-        return act(work)
+        return [work]
     size = -(-len(work) // count)
-    slices = [work[at : at + size] for at in range(0, len(work), size)]
+    return [work[at : at + size] for at in range(0, len(work), size)]
+
+
+def each(slices: "Sequence[Sequence[Any]]", act: "Callable[[Sequence[Any]], list[Any]]") -> "list[Any]":
+    """Return `act` of all slices, each in a process of its own."""
+    if len(slices) == 1:
+        return act(slices[0])
     children: list[tuple[int, int]] = []
     try:
         children.extend(_child(one, act) for one in slices[1:])
         found = act(slices[0])
         for _, pipe in children:
-            found += _result(pipe)
+            found += _result(_said(pipe))
     finally:
         for pid, pipe in children:
             os.close(pipe)
             os.kill(pid, signal.SIGKILL)  # it has said all, or nobody listens
             os.waitpid(pid, 0)
     return found
+
+
+def carried(slices: "Sequence[Sequence[Any]]", act: "Callable[[Sequence[Any]], list[Any]]") -> "list[Any]":
+    """Return what `each` does; but when this raises, every slice has come to an end of its own."""
+    if len(slices) == 1:
+        return act(slices[0])
+    children: list[tuple[int, int]] = []
+    try:
+        children.extend(_child(one, act) for one in slices[1:])
+        found = act(slices[0])
+    finally:
+        said = _heard_out(children)
+    for one in said:
+        found += _result(one)
+    return found
+
+
+def _heard_out(children: "list[tuple[int, int]]") -> list[bytes]:
+    """Return what all children said once they have ended; who presses Ctrl-C has to wait for that."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        said = []
+        for pid, pipe in children:
+            said.append(_said(pipe))
+            os.close(pipe)
+            os.waitpid(pid, 0)
+        return said
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _processors() -> int:
@@ -84,10 +125,13 @@ def _tell(out: int, work: "Sequence[Any]", act: "Callable[[Sequence[Any]], list[
         said = said[os.write(out, said) :]
 
 
-def _result(pipe: int) -> "list[Any]":
-    """Return what a child found; raise what it raised."""
+def _said(pipe: int) -> bytes:
     with open(pipe, "rb", closefd=False) as file:
-        said = file.read()
+        return file.read()
+
+
+def _result(said: bytes) -> "list[Any]":
+    """Return what a child found; raise what it raised."""
     if said[:1] == _GOOD:
         return list(marshal.loads(said[1:]))  # noqa: S302 - our own child's
     if said[:1] == _BAD:

@@ -155,9 +155,18 @@ def _row(step: Step) -> list[object]:
 
 def _step(row: list[object]) -> Step:
     act, path, slot, old, new = row
-    if act not in {PUT, ADD, TAKE, MODE} or not isinstance(slot, str) or "/" in slot:
+    if act not in {PUT, ADD, TAKE, MODE} or not _is_slot(slot):
         raise ValueError
-    return Step(act=str(act), path=record.raw(str(path)), slot=slot, old=_unmarked(old), new=_unmarked(new))
+    return Step(
+        act=str(act), path=record.raw(str(path)), slot=str(slot), old=_unmarked(old), new=_unmarked(new)
+    )
+
+
+def _is_slot(slot: object) -> bool:
+    """Tell whether this is a slot's name: digits, in a folder of digits where processes shared the work."""
+    if not isinstance(slot, str) or not slot.isascii() or slot.count("/") > 1:
+        return False
+    return not slot or all(part.isdigit() for part in slot.split("/"))
 
 
 def _unmarked(values: object) -> Mark | None:

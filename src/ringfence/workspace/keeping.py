@@ -23,24 +23,28 @@ def keep(site: Site, meant: Journal, kept: str) -> None:
     os.mkdir(kept, 0o700)
     to = beneath.open_root(kept)
     try:
-        old = {step.slot for step in meant.steps if step.slot and step.old is not None}
-        for slot in sorted(old):
-            copy(site.area, to, slot.encode())
-        record.sync_all(to, len(old))
+        _copy_slots(site.area, to, meant)
     finally:
         os.close(to)
 
 
-def bring_back(kept: str, to: int) -> None:
+def bring_back(meant: Journal, kept: str, to: int) -> None:
     """Copy all slots kept into a new area."""
     fd = beneath.open_root(kept)
     try:
-        slots = beneath.names(fd)
-        for slot in slots:
-            copy(fd, to, slot)
-        record.sync_all(to, len(slots))
+        _copy_slots(fd, to, meant)
     finally:
         os.close(fd)
+
+
+def _copy_slots(folder: int, to: int, meant: Journal) -> None:
+    """Copy the slots that hold what a journal's steps have replaced."""
+    old = sorted({step.slot for step in meant.steps if step.slot and step.old is not None})
+    for place in sorted({slot.partition("/")[0] for slot in old if "/" in slot}):
+        os.mkdir(place, 0o700, dir_fd=to)
+    for slot in old:
+        copy(folder, to, slot.encode())
+    record.sync_all(to, len(old))
 
 
 def copy(folder: int, to: int, name: bytes) -> None:

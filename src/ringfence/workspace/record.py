@@ -5,6 +5,7 @@
 
 import ctypes
 import os
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,20 +104,27 @@ def sync_all(folder: int, count: int) -> None:
     `count`: how many files that is. A few are synced by name; of many, each would wait for the disk.
     """
     moment("sync")
-    if count > _FEW:
+    if count > _FEW or not _sync_each(folder):
         sync_file_system(folder)
-        return
+
+
+def _sync_each(folder: int) -> bool:
+    """Sync all that an open folder holds, itself last; tell whether that could be done."""
     for name in os.listdir(folder):
         try:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         except OSError:  # a link, which has no content of its own; or shut even for us: then all is synced
-            sync_file_system(folder)
-            return
+            return False
         try:
-            os.fsync(fd)
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                if not _sync_each(fd):
+                    return False
+            else:
+                os.fsync(fd)
         finally:
             os.close(fd)
     os.fsync(folder)
+    return True
 
 
 class Syncing:

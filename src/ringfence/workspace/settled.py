@@ -10,10 +10,11 @@ import os
 from ringfence.workspace import record
 
 _FILE = "settled.json"
+Row = tuple[int, int, int]  # device, inode, change time in ns
 _ROW, _BLOCK = 64, 8192  # bytes: the most that a row takes; what a file takes beside
 
 
-def load(folder: str) -> "frozenset[tuple[int, int, int]]":
+def load(folder: str) -> frozenset[Row]:
     """Return what was settled in a session's folder."""
     found = record.read(folder, _FILE) or []
     return frozenset((row[0], row[1], row[2]) for row in found)
@@ -24,11 +25,15 @@ def size(folder: str, count: int) -> int:
     return _ROW * (len(load(folder)) + count) + _BLOCK
 
 
-def add(folder: str, statuses: "list[os.stat_result]") -> None:
+def row(status: os.stat_result) -> Row:
+    """Return by what this is known again."""
+    return status.st_dev, status.st_ino, status.st_ctime_ns
+
+
+def add(folder: str, found: list[Row]) -> None:
     """Note how things were left."""
-    if not statuses:
+    if not found:
         return
     before = record.read(folder, _FILE) or []
-    new = {(one.st_dev, one.st_ino) for one in statuses}
-    rows = [row for row in before if (row[0], row[1]) not in new]
-    record.write(folder, _FILE, rows + [(one.st_dev, one.st_ino, one.st_ctime_ns) for one in statuses])
+    new = {one[:2] for one in found}
+    record.write(folder, _FILE, [one for one in before if (one[0], one[1]) not in new] + found)

@@ -62,8 +62,7 @@ class Source:
         fd = self._open(change.path)
         try:
             status = os.fstat(fd)
-            facts = (stat.S_IFMT(status.st_mode), stat.S_IMODE(status.st_mode), status.st_size)
-            if facts != (stat.S_IFREG, after.mode, after.size):
+            if status.st_mode != stat.S_IFREG | after.mode or status.st_size != after.size:
                 raise differs(change.path)
             if _copied(fd, out, after.size) != after.digest:
                 raise differs(change.path)

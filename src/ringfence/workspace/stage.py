@@ -9,6 +9,7 @@ hard links, no devices.
 
 import os
 import stat
+import time
 
 from ringfence.errors import HostError
 from ringfence.value import Struct, replace
@@ -17,18 +18,21 @@ from ringfence.workspace.journal import Journal
 from ringfence.workspace.layers import ADDED, DELETED, DIRECTORY, FILE, LINK, MODE, RENAMED, Change, Layers
 from ringfence.workspace.seen import Seen
 from ringfence.workspace.source import Source, write
-from ringfence.workspace.steps import ADD, PUT, TAKE, Mark, Site, Step, mark, moved, show
+from ringfence.workspace.steps import ADD, PUT, TAKE, Facts, Mark, Site, Step, facts, mark, moved, show
 from ringfence.workspace.steps import MODE as CHMOD
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPARE = 16 << 20  # bytes that stay free
 _LARGE = 1 << 20  # from here on it is asked whether a file has holes
+FRESH = 2.0  # seconds that a look at the project counts for
+_PLACE = 100  # slots in one folder of the area
 _ENTER = stat.S_IWUSR | stat.S_IXUSR  # what its owner needs to change the names in a folder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
+Job = tuple[Change, str, bool]  # what is to land, its slot, whether a file, a link or nothing stands there
 TYPES = {FILE: stat.S_IFREG, DIRECTORY: stat.S_IFDIR, LINK: stat.S_IFLNK}
 
 
@@ -45,7 +49,9 @@ def permissions(change: Change) -> int:
     Never a set-id or sticky bit that was not there before, nor new writing by everybody.
     """
     assert change.after is not None  # noqa: S101 - for the type checker
-    before = change.before.mode if change.before is not None else 0
+    if change.before is None:
+        return change.after.mode & 0o775
+    before = change.before.mode
     kept = 0o7000 if change.after.kind == DIRECTORY else 0  # a file with new content is a new file
     allowed = 0o775 | (before & (kept | 0o002))
     if change.kind == MODE:
@@ -68,10 +74,15 @@ class Stage:
         self._folders: dict[bytes, os.stat_result] = {}  # of the project, whose names will change
         self._owners: dict[bytes, tuple[int, int]] = {}  # of folders that are new
         self._self = (os.geteuid(), os.getegid())
+        self._began = time.monotonic()
         self.slots = 0
+        self._first: list[Step] = []
+        self._last: list[Step] = []
+        self._jobs: list[Job] = []  # the files and links that land between them
+        self._found: list[tuple[Facts | None, Facts]] = []  # of each, what it replaces and what it is
         self._source = Source(layers.upper)
         try:
-            self._steps = self._all_steps()
+            self._stage()
         except BaseException:
             self._source.close()
             raise
@@ -83,7 +94,8 @@ class Stage:
         self._source.close()
 
     def journal(self, area: str) -> Journal:
-        """Look again, then return what is to be done."""
+        """Look again, then return what is to be done: once, and best while the disk is waited for."""
+        steps = (*self._first, *self._file_steps(), *self._last)
         self._look_again()
         status = os.fstat(self._site.root)
         return Journal(
@@ -91,34 +103,36 @@ class Stage:
             workspace=self._layers.workspace,
             root=(status.st_dev, status.st_ino),
             area=area,
-            steps=tuple(self._steps),
+            steps=steps,
             whole=tuple(one.path for one in self._chosen.changes if one.path not in self._chosen.contents),
             folders=self._clean_folders(),
         )
 
     # --- the order of things -----------------------------------------------------------------
 
-    def _all_steps(self) -> list[Step]:
-        """Return all steps in order: what goes first, folders from the top, then what comes."""
-        statuses = self._site.look([change.path for change in self._changes])
-        for change, status in zip(self._changes, statuses, strict=True):
-            self._targets[change.path] = None if status is None else self._target(change, status)
-            if status is None and change.before is not None:
-                raise moved(change.path)
+    def _stage(self) -> None:
+        """Make all that lands; put in order what goes first, folders from the top, then what comes."""
+        rest: list[Change] = []
+        landing: list[Change] = []
+        for change in self._changes:
+            (landing if _is_plain(change) else rest).append(change)
+        for change, status in zip(rest, self._site.look([one.path for one in rest]), strict=True):
+            self._check_target(change, status)
+            self._targets[change.path] = None if status is None else mark(status)
+        plain = len(landing)
         self._check_folders()
         self._check_space()
         going: list[Step] = []
         leaving: list[Step] = []
         coming: list[Change] = []
-        landing: list[Change] = []
         modes: list[Change] = []
-        for change in self._changes:
+        for change in rest:
             old, after = self._targets[change.path], change.after
             was_folder, is_folder = old is not None and old.is_folder, _is(change, DIRECTORY)
             if (was_folder and is_folder) or (change.kind == MODE and not _is_linked(change)):
                 modes.append(change)
                 continue
-            if old is not None and (was_folder or is_folder or after is None):
+            if old is not None:
                 (leaving if was_folder else going).append(Step(TAKE, change.path, self._slot(), old))
             if is_folder:
                 coming.append(change)
@@ -126,8 +140,10 @@ class Stage:
                 landing.append(change)
         leaving.sort(key=lambda step: step.path, reverse=True)  # the deepest first
         made = [self._folder_step(change) for change in coming]
-        loose, tight = self._modes(modes, made, leaving)
-        return [*loose, *going, *leaving, *made, *self._file_steps(landing), *tight]
+        loose, self._last = self._modes(modes, made, leaving)
+        self._first = [*loose, *going, *leaving, *made]
+        self._jobs = self._jobs_of(landing, plain)
+        self._found = crew.shared(self._jobs, self._made)
 
     def _slot(self) -> str:
         self.slots += 1
@@ -135,24 +151,30 @@ class Stage:
 
     # --- the project as it is ----------------------------------------------------------------
 
-    def _target(self, change: Change, status: os.stat_result) -> Mark:
-        """Return what stands at a path now; it must be what the session saw there."""
-        before, mode = change.before, status.st_mode
-        if before is None:
+    def _check_target(self, change: Change, status: os.stat_result | None) -> None:
+        """Refuse what stands at a path now, or does not, if it is not what the session saw there."""
+        before = change.before
+        if status is None or before is None:
+            if status is not None or before is not None:
+                raise moved(change.path)
+            return
+        kind, mode, seen = before.kind, status.st_mode, before.inode
+        if stat.S_IFMT(mode) != TYPES.get(kind, stat.S_IFMT(mode)):
             raise moved(change.path)
-        kind = stat.S_IFMT(mode)
-        if TYPES.get(before.kind, kind) != kind:
+        if kind != LINK and before.mode != mode & 0o7777:
             raise moved(change.path)
-        if before.kind != LINK and before.mode != stat.S_IMODE(mode):
+        if seen not in ((status.st_dev, status.st_ino), (0, 0)):
             raise moved(change.path)
-        if before.inode not in {(0, 0), (status.st_dev, status.st_ino)}:
+        if kind != DIRECTORY and not self._seen.knows(change.path, status):
             raise moved(change.path)
-        if before.kind != DIRECTORY and not self._seen.knows(change.path, status):
-            raise moved(change.path)
-        return mark(status)
 
     def _look_again(self) -> None:
-        """Refuse if anything in the project changed while the rest was staged."""
+        """Refuse if anything in the project changed while the rest was staged.
+
+        Only where that took long: each rename looks at what it displaces, and all would be taken back.
+        """
+        if time.monotonic() - self._began < FRESH:
+            return
         self._site.forget()
         for (path, old), status in zip(self._targets.items(), self._site.look(self._targets), strict=True):
             if status is not None if old is None else not old.fits(status):
@@ -253,22 +275,19 @@ class Stage:
 
     # --- what lands --------------------------------------------------------------------------
 
-    def _owner(self, path: bytes) -> tuple[int, int]:
+    def _owner(self, path: bytes, old: os.stat_result | None = None) -> tuple[int, int]:
         """Return whom a new file belongs to: as what it replaces, or as the folder it comes into."""
-        old = self._targets.get(path)
         if old is not None:
-            return old.uid, old.gid
+            return old.st_uid, old.st_gid
         folder = path.rpartition(b"/")[0]
-        if folder in self._owners:
-            return self._owners[folder]
-        status = self._folders[folder]
-        own = os.geteuid() != 0 and not status.st_mode & stat.S_ISGID
-        return status.st_uid, os.getegid() if own else status.st_gid
+        if folder not in self._owners:
+            status = self._folders[folder]
+            own = os.geteuid() != 0 and not status.st_mode & stat.S_ISGID
+            self._owners[folder] = status.st_uid, os.getegid() if own else status.st_gid
+        return self._owners[folder]
 
     def _give(self, fd: int, owner: tuple[int, int]) -> None:
         """Root gives everything to its owner; others can at most keep the group."""
-        if owner == self._self:
-            return
         if self._self[0] == 0:
             os.chown(fd, *owner)
         elif owner[1] != self._self[1]:
@@ -286,37 +305,60 @@ class Stage:
         fd = beneath.open_folder(self._site.area, name)
         try:
             owner = self._owners[change.path] = self._owner(change.path)
-            self._give(fd, owner)
+            if owner != self._self:
+                self._give(fd, owner)
             os.fchmod(fd, permissions(change) | 0o700)
             return Step(ADD, change.path, slot, new=mark(os.fstat(fd)))
         finally:
             os.close(fd)
 
-    def _file_steps(self, landing: list[Change]) -> "Iterator[Step]":
-        """Make all files and links that land, with the help of other processors where they are many."""
-        jobs = [(change, self._slot()) for change in landing]
-        for (change, slot), new in zip(jobs, crew.shared(jobs, self._made), strict=True):
-            old = self._targets[change.path]
-            put = old is not None and not old.is_folder
-            yield Step(PUT if put else ADD, change.path, slot, old if put else None, Mark(*new))
+    def _jobs_of(self, landing: list[Change], plain: int) -> list[Job]:
+        """Return what is to be made of files and links, each with its slot.
 
-    def _made(self, jobs: "Sequence[tuple[Change, str]]") -> list[tuple[int, ...]]:
+        `plain`: how many come where a file or link stood, or nothing; folders stood where the others come.
+        """
+        first = self.slots + 1
+        self.slots += len(landing)
+        self._make_places(first)
+        return [
+            (change, f"{number // _PLACE}/{number:07d}", number < first + plain)
+            for number, change in enumerate(landing, first)
+        ]
+
+    def _file_steps(self) -> "Iterator[Step]":
+        for (change, slot, _), (old, new) in zip(self._jobs, self._found, strict=True):
+            before = None if old is None else Mark._make(old)
+            self._targets.setdefault(change.path, before)
+            yield Step(ADD if before is None else PUT, change.path, slot, before, Mark._make(new))
+
+    def _make_places(self, first: int) -> None:
+        """Make the folders of the slots that follow: in one folder of thousands, names are found slowly."""
+        for place in range(first // _PLACE, self.slots // _PLACE + 1):
+            os.mkdir(f"{place}", 0o700, dir_fd=self._site.area)
+
+    def _made(self, jobs: "Sequence[Job]") -> "list[tuple[Facts | None, Facts]]":
+        """Make some; return each with what it replaces."""
         made = []
-        for change, slot in jobs:
-            record.moment(f"stage {slot}")
-            new = self._link(change, slot) if _is(change, LINK) else self._file(change, slot)
-            made.append(tuple(new))
+        statuses = self._site.look([change.path for change, *_ in jobs])
+        for (change, slot, plain), status in zip(jobs, statuses, strict=True):
+            record.moment("stage " + slot)
+            old = status if plain else None  # a folder will have gone by then
+            if plain:
+                self._check_target(change, old)
+            assert change.after is not None  # noqa: S101 - for the type checker
+            new = (self._link if change.after.kind == LINK else self._file)(change, slot, old)
+            made.append((None if old is None else facts(old), facts(new)))
         return made
 
-    def _link(self, change: Change, slot: str) -> Mark:
+    def _link(self, change: Change, slot: str, old: os.stat_result | None) -> os.stat_result:
         target = self._source.target(change)
         area, at = self._site.area, slot.encode()
         os.symlink(target, at, dir_fd=area)
-        if os.geteuid() == 0:
-            os.chown(at, *self._owner(change.path), dir_fd=area, follow_symlinks=False)
-        return mark(beneath.status(area, at))
+        if self._self[0] == 0:
+            os.chown(at, *self._owner(change.path, old), dir_fd=area, follow_symlinks=False)
+        return beneath.status(area, at)
 
-    def _file(self, change: Change, slot: str) -> Mark:
+    def _file(self, change: Change, slot: str, old: os.stat_result | None) -> os.stat_result:
         mode = permissions(change)
         out = os.open(slot, _NEW, mode, dir_fd=self._site.area)  # an area that nobody else can enter
         try:
@@ -325,12 +367,14 @@ class Stage:
                 self._source.copy(change, out)
             else:
                 write(out, chosen)
-            self._give(out, self._owner(change.path))
+            owner = self._owner(change.path, old)
+            if owner != self._self:
+                self._give(out, owner)
             status = os.fstat(out)
-            if stat.S_IMODE(status.st_mode) != mode:
+            if status.st_mode & 0o7777 != mode:
                 os.fchmod(out, mode)
                 status = os.fstat(out)
-            return mark(status)
+            return status
         finally:
             os.close(out)
 
@@ -350,6 +394,14 @@ def _moves(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 def _is_linked(change: Change) -> bool:
     """Tell whether the project's file has other names, perhaps outside: those keep their permissions."""
     return change.before is not None and change.before.kind == FILE and change.before.links > 1
+
+
+def _is_plain(change: Change) -> bool:
+    """Tell whether a file or link lands where one stood, or nothing."""
+    after, before = change.after, change.before
+    if after is None or after.kind == DIRECTORY or (before is not None and before.kind not in {FILE, LINK}):
+        return False
+    return change.kind != MODE or _is_linked(change)
 
 
 def _is(change: Change, kind: str) -> bool:

@@ -33,6 +33,9 @@ _TYPE = 0o170000  # of a mode
 PUT, ADD, TAKE, MODE = "put", "add", "take", "mode"
 
 
+Facts = tuple[int, int, int, int, int, int, int]  # the values of a Mark
+
+
 class Mark(NamedTuple):
     """By what something is known again: a tuple, since an apply makes tens of thousands."""
 
@@ -51,15 +54,12 @@ class Mark(NamedTuple):
 
     def fits(self, status: "os.stat_result | None") -> bool:
         """Tell whether this is what stands there, unchanged."""
-        if status is None or status.st_ino != self.inode or status.st_dev != self.device:
+        device, inode, mode, size, modified, *_ = self
+        if status is None or status.st_ino != inode or status.st_dev != device:
             return False
-        if self.mode & _TYPE == stat.S_IFDIR:
+        if mode & _TYPE == stat.S_IFDIR:
             return stat.S_ISDIR(status.st_mode)
-        return (
-            status.st_mode == self.mode
-            and status.st_mtime_ns == self.modified
-            and status.st_size == self.size
-        )
+        return status.st_mode == mode and status.st_mtime_ns == modified and status.st_size == size
 
 
 class Step(NamedTuple):
@@ -78,8 +78,13 @@ class Moved(BoundaryError):  # noqa: N818 - it says what happened
 
 def mark(status: os.stat_result) -> Mark:
     """Return by what this is known again."""
+    return Mark._make(facts(status))
+
+
+def facts(status: os.stat_result) -> Facts:
+    """Return a mark's values as a mere tuple, which a process can hand to another."""
     mode, inode, device, _, uid, gid, size = status[:7]
-    return Mark(device, inode, mode, size, status.st_mtime_ns, uid, gid)
+    return device, inode, mode, size, status.st_mtime_ns, uid, gid
 
 
 def inverse(step: Step) -> Step:
@@ -194,35 +199,55 @@ def perform(site: Site, step: Step) -> None:
 
 def move(site: Site, step: Step) -> None:
     """Do one step without looking first; what proves to be something else goes back: Moved is raised."""
-    record.moment(f"{step.act} {step.slot}")
     act, path, number, old, new = step
+    if act != MODE and not _is_folder(old) and not _is_folder(new):
+        move_file(site, step)
+        return
+    record.moment(f"{act} {number}")
     if act == MODE:
         _change_mode(site, step)
         return
-    slot = number.encode()
-    is_folder = (old is not None and old.is_folder) or (new is not None and new.is_folder)
-    if is_folder:
-        site.forget()  # folders are about to move
+    site.forget()  # folders are about to move
     folder, name = site.parent(path)
+    _exchange(site, step, folder, name)
+    if old is not None and old.is_folder and not _is_empty(site, number.encode()):
+        _BACK[act](site.area, number.encode(), folder, name)  # it was filled in that very moment
+        raise moved(path)
+
+
+def move_file(site: Site, step: Step) -> tuple[int, bytes]:
+    """Do one step of a file or a link, as `move` does; return the open folder and the name there."""
+    record.moment(f"{step[0]} {step[2]}")
+    folder, name = site.parent(step[1])
+    _exchange(site, step, folder, name)
+    return folder, name
+
+
+def _exchange(site: Site, step: Step, folder: int, name: bytes) -> None:
+    """Rename as the step says; what was displaced and is not what was meant goes back."""
+    act, path, number, old, _ = step
+    slot = number.encode()
     if act == ADD:
-        _add(site, step, folder, name)
+        try:
+            beneath.move(site.area, slot, folder, name)
+        except FileExistsError:
+            raise moved(path) from None
         return
     assert old is not None  # noqa: S101 - for the type checker: PUT and TAKE have one
     if act == PUT:
         beneath.exchange(folder, name, site.area, slot)
     else:
         beneath.move(folder, name, site.area, slot)
-    if not old.fits(site.slot(number)) or (is_folder and old.is_folder and not _is_empty(site, slot)):
-        back = beneath.exchange if act == PUT else beneath.move
-        back(site.area, slot, folder, name)  # it changed in that very moment
+    if not old.fits(site.slot(number)):
+        _BACK[act](site.area, slot, folder, name)  # it changed in that very moment
         raise moved(path)
 
 
-def _add(site: Site, step: Step, folder: int, name: bytes) -> None:
-    try:
-        beneath.move(site.area, step.slot.encode(), folder, name)
-    except FileExistsError:
-        raise moved(step.path) from None
+_BACK = {PUT: beneath.exchange, TAKE: beneath.move}
+
+
+def _is_folder(one: Mark | None) -> bool:
+    return one is not None and one[2] & _TYPE == stat.S_IFDIR
 
 
 def _change_mode(site: Site, step: Step) -> None:

@@ -38,7 +38,7 @@ def undo(layers: Layers) -> int:
         try:
             with Site(layers.workspace, done.root, place) as site:
                 if place != kept:
-                    keeping.bring_back(kept, site.area)
+                    keeping.bring_back(done, kept, site.area)
                 done = replace(done, steps=_refreshed(site, done.steps, layers))
                 meant = replace(done, area=place, steps=_steps(site, done))
                 _refuse_changed(site, done, settled.load(manifest.folder(layers)))

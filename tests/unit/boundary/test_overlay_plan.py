@@ -99,13 +99,13 @@ class TestAQuota:
     @pytest.mark.parametrize(("limit", "least"), [(None, 1 << 20), (1 << 30, 1 << 20), (100, 100)])
     def test_bounds_each_file(self, limit, least):
         made = make(quota=1 << 20, limits=Limits(file_size=limit))
-        assert sandbox._limits(made).file_size == least
+        assert sandbox.limits_of(made).file_size == least
 
     def test_is_about_copies_only(self):
         policy = Policy(workspace=Workspace(mode="direct", quota=1 << 20))
         made = plan(policy, host(), survey(), ("tool",), cwd=ROOT, wire=PRIVATE)
         assert [one.name for one in made.limits if one.name == "quota"] == []
-        assert sandbox._limits(made).file_size is None
+        assert sandbox.limits_of(made).file_size is None
 
 
 class TestNoExecution:

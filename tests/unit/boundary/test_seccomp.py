@@ -208,6 +208,7 @@ class TestLoosening:
             (Options(debuggers=True), DEBUGGERS),
             (Options(namespaces=True), NAMESPACES),
             (Options(keep_cpus=True), frozenset()),
+            (Options(keep_quota=True), frozenset()),
             (Options(debuggers=True, namespaces=True), DEBUGGERS | NAMESPACES),
         ],
     )
@@ -221,6 +222,11 @@ class TestLoosening:
         which = {"x86_64": 203, "aarch64": 122}[arch]
         assert judge(seccomp.assemble(arch), arch, which) == "allow"
         assert judge(seccomp.assemble(arch, Options(keep_cpus=True)), arch, which) == errno.EPERM
+
+    def test_space_is_reserved_but_where_a_quota_watches(self, arch):
+        which = {"x86_64": 285, "aarch64": 47}[arch]
+        assert judge(seccomp.assemble(arch), arch, which) == "allow"
+        assert judge(seccomp.assemble(arch, Options(keep_quota=True)), arch, which) == errno.EOPNOTSUPP
 
     def test_debuggers_get_no_namespaces(self, arch):
         program = seccomp.assemble(arch, Options(debuggers=True))

@@ -128,12 +128,12 @@ class TestCalls:
 
     def test_no_step_of_the_tier_is_a_call_that_an_architecture_lacks(self, arch):
         """Execute, limits, Landlock and the listener assemble for both."""
-        assert sandbox._limit(RLIMIT_NOFILE, 64)
-        for step in (sandbox._limit(RLIMIT_NOFILE, 64), *landlock.steps(6, (("/", landlock.READ, True),))):
+        assert sandbox.limit(RLIMIT_NOFILE, 64)
+        for step in (sandbox.limit(RLIMIT_NOFILE, 64), *landlock.steps(6, (("/", landlock.READ, True),))):
             assert stub.assemble(arch, (step,))[:4] == b"\x7fELF"
 
     def test_a_limit_holds_in_what_is_executed(self, run):
-        done = run(sandbox._limit(RLIMIT_NOFILE, 77), execute(b"/bin/sh", argv=(b"sh", b"-c", b"ulimit -n")))
+        done = run(sandbox.limit(RLIMIT_NOFILE, 77), execute(b"/bin/sh", argv=(b"sh", b"-c", b"ulimit -n")))
         assert done.stdout == b"77\n"
 
 

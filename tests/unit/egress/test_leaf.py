@@ -1,5 +1,6 @@
 """Leaves, as `cryptography` and OpenSSL read them."""
 
+import contextlib
 import datetime as dt
 import os
 import ssl
@@ -8,6 +9,7 @@ import subprocess
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ringfence.egress import leaf, limits
@@ -74,14 +76,85 @@ def test_serial_numbers_differ_and_are_positive(authority):
     assert min(found) > 0
 
 
-def test_a_context_is_made_once_and_the_oldest_goes(authority, monkeypatch):
+def test_a_host_that_is_visited_again_gets_a_context_of_its_own_and_the_oldest_goes(authority, monkeypatch):
     monkeypatch.setattr(limits, "CONTEXTS", 2)
     contexts = leaf.Contexts(authority)
     first = contexts.get("a")
-    assert isinstance(first, ssl.SSLContext)
-    assert contexts.get("a") is first
-    contexts.get("b")
-    contexts.get("a")
-    contexts.get("c")
-    assert contexts.get("a") is first
+    assert contexts.get("b") is first
+    own = contexts.get("a")
+    assert own is not first
+    assert contexts.get("c") is first
+    assert contexts.get("a") is own
     assert list(contexts._kept) == ["c", "a"]
+
+
+def client(folder, host, context=None):
+    """Return a client in memory, and what it reads from and writes to."""
+    context = context or ssl.create_default_context(cafile=f"{folder}/ca.pem")
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    return context.wrap_bio(incoming, outgoing, server_hostname=host), incoming, outgoing
+
+
+def server(context):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    return context.wrap_bio(incoming, outgoing, server_side=True), incoming, outgoing
+
+
+def shake(one, other):
+    """Move bytes until both have shaken hands."""
+    ends, done = (one, other), set()
+    for _ in range(4):
+        for (end, _, outgoing), (_, incoming, _) in ((ends[0], ends[1]), (ends[1], ends[0])):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+                done.add(id(end))
+            incoming.write(outgoing.read())
+    assert len(done) == 2
+
+
+def test_each_connection_shows_the_leaf_of_its_host_whatever_was_asked_for_since(folder, authority):
+    contexts = leaf.Contexts(authority)
+    hosts = [f"host{number}.example.com" for number in range(4)] * 2
+    begun = [(host, server(contexts.get(host))) for host in hosts]
+    for host, end in begun:
+        asking = client(folder, host)
+        shake(asking, end)
+        assert asking[0].getpeercert()["subjectAltName"] == (("DNS", host),)
+
+
+def test_a_leaf_of_another_key_is_not_shown(folder, authority):
+    contexts = leaf.Contexts(authority)
+    context = contexts.get("a.example.com")
+    strange = leaf.mint(authority, leaf.Contexts(authority)._public, "b.example.com")
+    leaf._show(context, ssl.DER_cert_to_PEM_cert(strange))
+    with pytest.raises(ssl.SSLError):
+        shake(client(folder, "b.example.com"), server(context))
+
+
+@pytest.mark.parametrize("kind", ["rsa", "p384", "sec1", "nothing", "cut"])
+def test_a_key_of_another_kind_is_refused(folder, kind):
+    made = {
+        "rsa": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+        "p384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    }.get(kind, lambda: ec.generate_private_key(ec.SECP256R1()))()
+    form = serialization.PrivateFormat
+    form = form.TraditionalOpenSSL if kind == "sec1" else form.PKCS8
+    pem = made.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    pem = {"nothing": b"", "cut": pem[:90]}.get(kind, pem)
+    with open(f"{folder}/ca.key", "wb") as file:
+        file.write(pem)
+    with pytest.raises(HostError):
+        leaf.load(folder)
+    assert os.path.exists(f"{folder}/ca.key")
+
+
+def test_keys_are_what_the_library_reads_and_writes():
+    for _ in range(20):
+        key = ec.generate_private_key(ec.SECP256R1())
+        kinds = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        assert leaf.read_key(key.private_bytes(*kinds).decode()).private_numbers() == key.private_numbers()
+        again = serialization.load_pem_private_key(leaf.write_key(key).encode(), None)
+        assert again.private_numbers() == key.private_numbers()
+        assert leaf.public_key(key) == key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )

@@ -65,7 +65,8 @@ class Desk:
     def records(self) -> list[dict]:
         folder = self.state / "tools"
         names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
-        return [json.loads(line) for name in names for line in (folder / name).read_text().splitlines()]
+        lines = [line for name in names for line in (folder / name).read_text().splitlines()]
+        return [record for record in map(json.loads, lines) if record["kind"] == "tool"]
 
 
 class Told:

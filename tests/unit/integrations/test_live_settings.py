@@ -47,6 +47,40 @@ def test_a_repositorys_allow_counts_once_its_bytes_are_trusted(desk, name):
     assert desk.hook(desk.call("make x")).verdict == "ask"
 
 
+@pytest.mark.guarantee("T1")
+def test_a_repositorys_question_never_stands_in_for_a_denial(desk):
+    desk.policy(POLICY + 'default = "deny"\n')
+    put(desk, "work/project/.claude/settings.json", ask=["Bash(mkdir *)"])
+    assert desk.hook(desk.call("mkdir y")).verdict == "deny"
+    put(desk, ".claude/settings.json", ask=["Bash(mkdir *)"])
+    assert desk.hook(desk.call("mkdir y")).verdict == "ask"
+
+
+@pytest.mark.guarantee("T2")
+def test_where_only_managed_rules_allow_they_only_deny_and_ask(desk):
+    desk.write(desk.managed, '[commands]\nsettings = "claude"\n[managed]\nonly_managed_rules = true\n')
+    put(desk, ".claude/settings.json", allow=["Bash"], deny=["Bash(make bad)"])
+    assert desk.hook(desk.call("make x")).verdict == "ask"
+    assert desk.hook(desk.call("make bad")).verdict == "deny"
+    call = desk.call(
+        tool_name="Write", tool_input={"file_path": "x", "content": ""}, permission_mode="acceptEdits"
+    )
+    assert desk.hook(call).verdict == "ask"
+
+
+def test_what_they_allow_is_shown_before_it_is_trusted(desk, monkeypatch, capsys):
+    from ringfence.cli import trust
+
+    path = put(desk, "work/project/.claude/settings.json", allow=["Bash(make *)"], defaultMode="acceptEdits")
+    monkeypatch.setenv("RINGFENCE_STATE_DIR", str(desk.state))
+    assert trust.main(["--yes", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "allow Bash(make *)" in out
+    assert "mode acceptEdits" in out
+    desk.policy(POLICY)
+    assert desk.hook(desk.call("make x")).verdict == "allow"
+
+
 @pytest.mark.guarantee("H3")
 def test_settings_that_cannot_be_read_refuse_every_call(desk):
     desk.policy(POLICY)

@@ -117,3 +117,27 @@ def test_many_share_and_few_do_not():
 def test_where_one_processor_is_there_is_one_process(monkeypatch):
     monkeypatch.setattr(crew, "_processors", lambda: 1)
     assert set(crew.shared(range(9), lambda some: [os.getpid()] * len(some), 1)) == {os.getpid()}
+
+
+def test_what_is_carried_comes_to_its_end_before_an_error_is_raised(tmp_path):
+    def act(some):
+        if 0 in some:
+            raise BoundaryError("zero")
+        time.sleep(0.3)
+        (tmp_path / str(some[0])).write_text("")
+        return list(some)
+
+    with pytest.raises(BoundaryError, match="zero"):
+        crew.carried(crew.cut(range(9), 1), act)
+    assert sorted(os.listdir(tmp_path)) == ["3", "6"]
+
+
+def test_what_is_carried_is_told_in_order_and_errors_are_raised():
+    def act(some):
+        if 8 in some:
+            raise BoundaryError("eight")
+        return [2 * one for one in some]
+
+    assert crew.carried(crew.cut(range(8), 1), act) == [2 * one for one in range(8)]
+    with pytest.raises(BoundaryError, match="eight"):
+        crew.carried(crew.cut(range(9), 1), act)

@@ -11,6 +11,10 @@ def render(plan: Plan, arch: str, *, bwrap: str, abi: int, runtime: Runtime, ter
         from ringfence.boundary.tiers import gvisor
 
         return gvisor.render(plan, arch=arch, bwrap=bwrap, runsc=runtime.path, terminal=terminal)
+    if plan.tier == "microvm":
+        from ringfence.boundary.tiers import microvm
+
+        return microvm.render(plan, arch=arch, bwrap=bwrap, runtime=runtime, terminal=terminal)
     from ringfence.boundary.tiers import sandbox
 
     return sandbox.render(plan, arch=arch, bwrap=bwrap, abi=abi)

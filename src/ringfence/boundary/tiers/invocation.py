@@ -17,4 +17,8 @@ class Invocation(Struct):
     texts: tuple[tuple[str, bytes], ...]  # files that bubblewrap makes from descriptors, in the fallback
     command: tuple[str, ...] = ()  # what bubblewrap starts; (): the entry program
     files: tuple[tuple[str, bytes], ...] = ()  # laid into the folder `{files}` on the staging file system
+    brought: tuple[tuple[str, str], ...] = ()  # (name, file of the host) shown beside them
+    ports: int = (
+        0  # sockets that bubblewrap's command gets, from descriptor 10 on; the child keeps their ends
+    )
     keeps_root: bool = False  # as root: do not become an unprivileged user; the tier's runtime does it later

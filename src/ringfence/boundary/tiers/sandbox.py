@@ -48,7 +48,10 @@ def filter_options(plan: Plan) -> seccomp.Options:
     """Return what the policy opens in the system-call filter, and what a limit closes."""
     accepted = plan.policy.accept
     return seccomp.Options(
-        debuggers="debuggers" in accepted, namespaces="namespaces" in accepted, keep_cpus=cpus(plan) > 0
+        debuggers="debuggers" in accepted,
+        namespaces="namespaces" in accepted,
+        keep_cpus=cpus(plan) > 0,
+        keep_quota=any(one.name == "quota" for one in plan.limits),
     )
 
 
@@ -150,13 +153,14 @@ def _entry_steps(plan: Plan, arch: str, *, abi: int) -> tuple[Step, ...]:
         *(notify.steps(arch, _READY_FD) if plan.programs else ()),
         *say_ready(),
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
-        *(_limit(resource, value) for resource, value in limits.resource_limits(_limits(plan))),
+        *(limit(resource, value) for resource, value in limits.resource_limits(limits_of(plan))),
         *landlock.steps(abi, _landlock_rules(plan)),
         execute(plan),
     )
 
 
-def _limits(plan: Plan) -> Limits:
+def limits_of(plan: Plan) -> Limits:
+    """Return the limits that hold for each process inside."""
     return limits.with_quota(plan.policy.workspace, plan.policy.limits)
 
 
@@ -192,7 +196,8 @@ def _listen_inside(plan: Plan) -> tuple[Step, ...]:
     )
 
 
-def _limit(resource: int, value: int) -> Call:
+def limit(resource: int, value: int) -> Call:
+    """Return the step that sets a resource limit."""
     pair = Data(content=struct.pack("<QQ", value, value))
     return Call(name="prlimit64", arguments=(0, resource, pair, 0), failure=f"cannot set limit {resource}")
 

@@ -84,6 +84,14 @@ def text(data: "dict[str, Any]", name: str, usual: str | None = None) -> str:
     return value
 
 
+def tool(data: "dict[str, Any]") -> str:
+    """Return the name of the tool, which is no empty text."""
+    value = text(data, "tool_name")
+    if not value:
+        raise BadInputError("`tool_name` is empty")
+    return value
+
+
 def table(data: "dict[str, Any]", name: str) -> "dict[str, Any]":
     """Return a table of the input, which has to be there."""
     value = data.get(name)

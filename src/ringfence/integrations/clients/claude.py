@@ -18,6 +18,7 @@ from ringfence.integrations.clients import (
     root,
     table,
     text,
+    tool,
 )
 from ringfence.integrations.permissions import LEAVE, Answer, Asked
 from ringfence.policy.model import ALLOW, ASK, DENY
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 
 BEFORE, REQUEST = "PreToolUse", "PermissionRequest"
 _COMMANDS = ("Bash", "Monitor")
+# Tools that act on the client alone, or only through calls that are asked about themselves.
+INNER = frozenset((
+    *("TodoWrite", "TodoRead", "ToolSearch", "ExitPlanMode", "EnterPlanMode", "AskUserQuestion", "Task"),
+    *("Agent", "ListAgents", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate", "TaskOutput", "TaskStop"),
+    *("BashOutput", "KillShell", "KillBash", "CronList", "ReportFindings", "EndConversation"),
+))  # fmt: skip
 
 
 def asked(data: "dict[str, Any]", around: Around) -> Asked:
@@ -36,16 +43,17 @@ def asked(data: "dict[str, Any]", around: Around) -> Asked:
     event = text(data, "hook_event_name")
     if event not in (BEFORE, REQUEST):
         raise BadInputError(f"the hook {event!r} asks for no permission")
-    cwd, tool, given = folder(data, "cwd"), text(data, "tool_name"), table(data, "tool_input")
-    shells = around.shells if tool in _COMMANDS else around.shells[:1]
+    cwd, name, given = folder(data, "cwd"), tool(data), table(data, "tool_input")
+    shells = around.shells if name in _COMMANDS else around.shells[:1]
     return Asked(
-        calls=tuple(ToolCall(tool=tool, input=given, cwd=cwd, shell=shell) for shell in shells),
+        calls=tuple(ToolCall(tool=name, input=given, cwd=cwd, shell=shell) for shell in shells),
         root=root(around, cwd),
         client="claude",
         session=text(data, "session_id", ""),
         mode=text(data, "permission_mode", "default"),
         name=text(data, "tool_use_id", ""),
-        shown=tool,
+        shown=name,
+        inner=name in INNER,
     )
 
 

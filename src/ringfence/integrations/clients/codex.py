@@ -18,6 +18,7 @@ from ringfence.integrations.clients import (
     root,
     table,
     text,
+    tool,
 )
 from ringfence.integrations.clients.claude import BEFORE, REQUEST, reason
 from ringfence.integrations.permissions import Answer, Asked
@@ -38,15 +39,15 @@ def asked(data: "dict[str, Any]", around: Around) -> Asked:
     event = text(data, "hook_event_name")
     if event not in (BEFORE, REQUEST):
         raise BadInputError(f"the hook {event!r} asks for no permission")
-    cwd, tool, given = folder(data, "cwd"), text(data, "tool_name"), table(data, "tool_input")
+    cwd, name, given = folder(data, "cwd"), tool(data), table(data, "tool_input")
     return Asked(
-        calls=_calls(tool, given, cwd, around),
+        calls=_calls(name, given, cwd, around),
         root=root(around, cwd),
         client="codex",
         session=text(data, "session_id", ""),
         mode=text(data, "permission_mode", "default"),
         name=text(data, "tool_use_id", ""),
-        shown=tool,
+        shown=name,
     )
 
 

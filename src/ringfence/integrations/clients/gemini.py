@@ -20,6 +20,7 @@ from ringfence.integrations.clients import (
     root,
     table,
     text,
+    tool,
 )
 from ringfence.integrations.clients.claude import reason
 from ringfence.integrations.permissions import Answer, Asked
@@ -50,13 +51,13 @@ def asked(data: "dict[str, Any]", around: Around) -> Asked:
     """Read a hook's input."""
     if text(data, "hook_event_name") != EVENT:
         raise BadInputError("only BeforeTool asks for a permission")
-    cwd, tool, given = folder(data, "cwd"), text(data, "tool_name"), table(data, "tool_input")
+    cwd, name, given = folder(data, "cwd"), tool(data), table(data, "tool_input")
     return Asked(
-        calls=_calls(tool, given, cwd),
+        calls=_calls(name, given, cwd),
         root=root(around, cwd),
         client="gemini",
         session=text(data, "session_id", ""),
-        shown=tool,
+        shown=name,
     )
 
 

@@ -72,6 +72,7 @@ class InForce(Struct):
 
     files: tuple[File, ...] = ()  # the highest scope first
     rules: tuple[ToolRule, ...] = ()
+    narrow: tuple[ToolRule, ...] = ()  # those that ask and come from where nothing may be allowed
     mode: str = "default"
     directories: tuple[str, ...] = ()  # beside the working directory
     locks: tuple[str, ...] = ()  # set in a managed file
@@ -104,14 +105,17 @@ def _names(managed: str) -> list[str]:
         raise PolicyError(f"the managed settings in {folder} cannot be read: {error.strerror}") from None
 
 
-def in_force(where: "Iterable[Place]", trusted: "Trusted") -> InForce:
-    """Read all files and say what holds. Raises PolicyError for one that cannot be used."""
+def in_force(where: "Iterable[Place]", trusted: "Trusted", *, closed: bool = False) -> InForce:
+    """Read all files and say what holds. Raises PolicyError for one that cannot be used.
+
+    `closed`: only managed files allow anything, as where they say so themselves.
+    """
     found = [_read(place, trusted) for place in where]
     files = tuple(sorted(filter(None, found), key=lambda one: SCOPES.index(one.place.scope)))
     locks = tuple(name for name in LOCKS if _managed(files, name))
     notes: list[str] = []
-    only = "allowManagedPermissionRulesOnly" in locks
-    rules = tuple(rule for file in files for rule in _rules(file, notes, allowing=_may_allow(file, only)))
+    only = closed or "allowManagedPermissionRulesOnly" in locks
+    by_file = [(file, tuple(_rules(file, notes, allowing=_may_allow(file, only)))) for file in files]
     bypass = all(_permissions(one).get("disableBypassPermissionsMode") != "disable" for one in files)
     mode = _mode(files, bypass=bypass)
     directories = tuple(
@@ -119,7 +123,13 @@ def in_force(where: "Iterable[Place]", trusted: "Trusted") -> InForce:
     )
     return InForce(
         files=files,
-        rules=rules,
+        rules=tuple(rule for _, rules in by_file for rule in rules),
+        narrow=tuple(
+            rule
+            for file, rules in by_file
+            for rule in rules
+            if rule.effect == ASK and not _may_allow(file, only)
+        ),
         mode=mode,
         directories=directories,
         locks=locks,

@@ -6,7 +6,7 @@ an unknown program every operand that looks like a path is taken for a file that
 
 from ringfence.shell.facts import KNOWN
 from ringfence.shell.invocation import Effects, Invocation
-from ringfence.shell.options import Table, read
+from ringfence.shell.options import Table, part, read
 from ringfence.shell.programs.draft import Draft
 from ringfence.shell.programs.index import module_of
 
@@ -72,14 +72,8 @@ def _unknown(draft: Draft) -> None:
     for word in parsed.strange:
         _, equals, value = word.text.partition("=")
         if equals and value:
-            draft.read(_value(word, len(word.text) - len(value)), "option")
+            draft.read(part(word, len(word.text) - len(value)), "option")
         elif len(word.text) > 2 and ("/" in word.text or "." in word.text):
-            draft.read(_value(word, 2), "option")
+            draft.read(part(word, 2), "option")
     for word in parsed.unsure:
         draft.uncertain(word)
-
-
-def _value(word: "object", start: int) -> "object":
-    from ringfence.shell.options import part
-
-    return part(word, start)  # type: ignore[arg-type]

@@ -1,13 +1,14 @@
 """Programs that pack, unpack and compress."""
 
 from ringfence.shell.facts import KNOWN, LIST, READ, WRITE, Value
-from ringfence.shell.options import Parsed, Table, known, read
+from ringfence.shell.options import Parsed, Table, known
 from ringfence.shell.programs.draft import OPTION, Draft
 
 _TAR = Table(
     {
-        "": """d diff compare delete A catenate concatenate check-device G incremental ignore-failed-read
-        no-check-device n seek no-seek S sparse exclude-backups exclude-caches exclude-caches-all exclude-vcs
+        "": """d diff compare check-device G incremental ignore-failed-read
+        no-check-device n seek no-seek S sparse exclude-backups exclude-caches exclude-caches-all
+        exclude-caches-under ignore-command-error exclude-vcs
         exclude-vcs-ignores no-null no-recursion no-unquote no-verbatim-files-from null recursion unquote
         verbatim-files-from anchored ignore-case no-anchored no-ignore-case no-wildcards
         no-wildcards-match-slash wildcards wildcards-match-slash keep-directory-symlink keep-newer-files k
@@ -20,13 +21,13 @@ _TAR = Table(
         uncompress hard-dereference h dereference one-file-system absolute-paths full-time l check-links R
         block-number show-defaults show-omitted-dirs show-snapshot-field-ranges show-transformed-names
         show-stored-names utc v verbose w interactive confirmation o ? help usage version options-x""",
-        "create": "c create r append u update",
+        "create": "c create r append u update A catenate concatenate delete",
         "extract": "x extract get",
         "list-names": "t list test-label",
         "removes": "remove-files",
         "absolute": "P absolute-names",
         "data=": """hole-detection level sparse-version exclude exclude-ignore exclude-ignore-recursive
-        exclude-tag exclude-tag-all exclude-tag-under exclude-caches-under group mode mtime owner sort
+        exclude-tag exclude-tag-all exclude-tag-under group mode mtime owner sort
         xattrs-exclude xattrs-include L tape-length b blocking-factor record-size H format pax-option V
         label K starting-file newer-mtime N newer after-date suffix strip-components transform xform warning
         no-quote-chars quote-chars quoting-style set-mtime-format restrict-x options uid gid uname gname""",
@@ -53,7 +54,7 @@ def _tar(draft: Draft) -> None:
         if not value.text.startswith(("dot", ".", "echo", "bell", "ttyout", "sleep", "totals", "wait")):
             draft.finding("archive-action", "runs something at checkpoints", value)
             draft.scripts.append(known(value.text.partition("=")[2], value))
-    if any("TAPE" == name or name == "TAR_OPTIONS" for name, _ in draft.invocation.assignments):
+    if any(name in {"TAPE", "TAR_OPTIONS"} for name, _ in draft.invocation.assignments):
         draft.finding("archive-action", "is given options by its environment")
     if "absolute" in roles and "extract" in roles:
         draft.finding("archive-action", "writes wherever the archive says")
@@ -117,7 +118,8 @@ _ZIP = Table(
         to-crlf c entry-comments z archive-comment e encrypt x-none D no-dir-entries S X no-extra y symlinks o
         latest-time A adjust-sfx J junk-sfx d delete F fix FF T test-x g grow h help L license sf show-files
         DF difference-archive FS filesync @ k p w V""",
-        "data=": "x exclude i include n suffixes t from-date tt before-date P password s split-size ws sp sc so Z lf-x",
+        "data=": """x exclude i include n suffixes t from-date tt before-date P password s split-size ws sp
+        sc so Z lf-x""",
         "list-of=": "O output-file out lf logfile-path b temp-path",
         "run=": "TT unzip-command",
         "risk:archive-action": "T test",
@@ -195,7 +197,8 @@ def _seven(draft: Draft) -> None:
 
 _CPIO = Table(
     {
-        "": """0 null a reset-access-time A append b swap B c d make-directories f nonmatching k l link L dereference
+        "": """0 null a reset-access-time A append b swap B c d make-directories f nonmatching k l link L
+        dereference
         m preserve-modification-time n numeric-uid-gid r rename s swap-bytes S swap-halfwords u unconditional
         v verbose V dot quiet force-local no-preserve-owner only-verify-crc sparse to-stdout help version
         device-independent renumber-inodes ignore-devno ignore-dirnlink""",
@@ -229,14 +232,28 @@ def _cpio(draft: Draft) -> None:
         draft.finding("unseen-instructions", "copies the files that its input names")
 
 
+_SUFFIXES = {
+    "gzip": ".gz",
+    "pigz": ".gz",
+    "bzip2": ".bz2",
+    "xz": ".xz",
+    "lzma": ".lzma",
+    "zstd": ".zst",
+    "lz4": ".lz4",
+}
+_ZSTDS = frozenset("zstd unzstd zstdcat zstdmt pzstd".split())
+_SUFFIXES |= {"brotli": ".br", "compress": ".Z", "lzop": ".lzo"}
 _COMPRESS = Table(
     {
         "": """d decompress f force h help H long-help k keep l list L license n no-name N name q quiet r
-        recursive rsyncable t test v verbose V version 1 2 3 4 5 6 7 8 9 0 fast best z compress e extreme s small i m c-x
+        recursive rsyncable t test v verbose V version 1 2 3 4 5 6 7 8 9 0 fast best z compress e extreme
+        s small i m c-x
         19 ultra rm no-sparse sparse single-stream no-progress progress no-check check no-content-size D-x 11
         asyncronous x ignore-check no-adjust no-warn quiet-x robot""",
         "stdout": "c stdout to-stdout",
-        "data=": "S suffix T threads F format C check memlimit M memory memlimit-compress memlimit-decompress block-size filters block-list flush-timeout p lzma1 lzma2 x86 delta",
+        "suffix=": "S suffix",
+        "data=": """T threads F format C check memlimit M memory memlimit-compress
+        memlimit-decompress block-size filters block-list flush-timeout p lzma1 lzma2 x86 delta""",
         "data?=": "synchronous long adapt auto-threads",
         "read=": "D files files0 patch-from",
         "write=": "o output-dir-flat output-dir-mirror output",
@@ -247,14 +264,37 @@ _COMPRESS = Table(
 )
 
 
+_ZSTD = Table(
+    {
+        "": """d decompress f force h help H k keep l list q quiet r recursive rsyncable t test v verbose
+        V version
+        1 2 3 4 5 6 7 8 9 0 z compress ultra rm no-sparse sparse no-progress progress no-check check
+        no-content-size single-thread exclude-compressed no-dictID no-asyncio asyncio m pass-through
+        content-size train no-name n N no S row-match-finder no-row-match-finder mmap-dict C""",
+        "stdout": "c stdout",
+        "data?=": """T M B b e i fast long adapt train-cover train-fastcover train-legacy memory memlimit
+        memlimit-decompress auto-threads""",
+        "data=": """threads format stream-size size-hint target-compressed-block-size maxdict dictID priority
+        block-size zstd""",
+        "read=": "D patch-from filelist",
+        "write=": "o output-dir-flat output-dir-mirror trace",
+    },
+    risky=True,
+)
+
+
 def _compress(draft: Draft) -> None:
     """Read `gzip` and its kin, which put a file in the place of the one they are given."""
-    parsed = draft.apply(_COMPRESS)
+    program = draft.program
+    parsed = draft.apply(_ZSTD if program in _ZSTDS else _COMPRESS)
     draft.each(parsed.operands, "read")
-    if "stdout" in parsed.roles() or parsed.has("t", "test", "l", "list"):
+    if program.endswith("cat") or "stdout" in parsed.roles() or parsed.has("t", "test", "l", "list"):
         return
     for value in parsed.operands:
         draft.write(value)
+        suffix = next((one.text for one in parsed.values("suffix")), _SUFFIXES.get(draft.program, ""))
+        if suffix and value.certainty == KNOWN:
+            draft.write(known(value.text + suffix, value))
         ends = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".Z", ".lzma", ".br")
         if value.certainty == KNOWN and value.text.endswith(ends):
             draft.write(known(value.text.rpartition(".")[0], value))
@@ -275,8 +315,7 @@ def _ar(draft: Draft) -> None:
 
 
 def _zipinfo(draft: Draft) -> None:
-    parsed = read(_UNZIP, draft.arguments)
-    for value in parsed.operands[:1]:
+    for value in draft.apply(_UNZIP).operands[:1]:
         draft.touch(LIST, value)
 
 
@@ -288,7 +327,8 @@ PROGRAMS = {
     **dict.fromkeys(("7z", "7za", "7zr", "7zz", "rar", "unrar", "arj", "lha", "unar"), _seven),
     "cpio": _cpio,
     **dict.fromkeys(
-        "gzip gunzip bzip2 bunzip2 xz unxz lzma unlzma zstd unzstd lz4 unlz4 brotli compress uncompress pigz lzop".split(),
+        """gzip gunzip bzip2 bunzip2 xz unxz lzma unlzma zstd unzstd lz4 unlz4 brotli compress uncompress
+        pigz lzop zcat gzcat bzcat xzcat zstdcat lzcat lz4cat zstdmt""".split(),
         _compress,
     ),
     **dict.fromkeys(("ar", "ranlib", "dpkg-deb"), _ar),

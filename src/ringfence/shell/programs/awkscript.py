@@ -1,6 +1,6 @@
 """Reads a program of `awk` for what it does besides printing: commands, files, the environment, extensions.
 
-The reader knows tokens, not the grammar, and what a token could be otherwise counts against the program:
+The reader knows tokens, not the grammar, and what a piece could be otherwise counts against the program:
 where `/` may be a division or the start of an expression and the program holds anything dangerous at all,
 it is not certain. `>` is a redirection in a print statement, outside parentheses, and a comparison elsewhere.
 """
@@ -67,8 +67,8 @@ def _tokens(text: str) -> "tuple[list[tuple[str, str]] | None, bool]":
         match = _TOKEN.match(text, at)
         if match is None:
             return None, True
-        kind, token = match.lastgroup or "", match.group()
-        if kind == "slash" or token == "/=":
+        kind, piece = match.lastgroup or "", match.group()
+        if kind == "slash" or piece == "/=":
             expression = None if _ends_value(found) else _EXPRESSION.match(text, at)
             if expression is None:
                 doubtful = True
@@ -81,7 +81,7 @@ def _tokens(text: str) -> "tuple[list[tuple[str, str]] | None, bool]":
             at = expression.end()
             continue
         if kind not in {"space", "comment"}:
-            found.append((kind, token))
+            found.append((kind, piece))
         at = match.end()
     return found, doubtful
 
@@ -90,58 +90,58 @@ def _ends_value(found: "list[tuple[str, str]]") -> bool:
     """Say whether a value may just have ended, so that `/` divides."""
     if not found:
         return False
-    kind, token = found[-1]
+    kind, piece = found[-1]
     if kind == "name":
-        return token not in _WORDS
-    return kind in {"string", "number", "expression"} or token in {")", "]", "$", "++", "--"}
+        return piece not in _WORDS
+    return kind in {"string", "number", "expression"} or piece in {")", "]", "$", "++", "--"}
 
 
 def _statements(tokens: "list[tuple[str, str]]", program: Program) -> None:
     printing = False
     depth = 0
-    for at, (kind, token) in enumerate(tokens):
+    for at, (kind, piece) in enumerate(tokens):
         after = tokens[at + 1] if at + 1 < len(tokens) else ("", "")
         if kind == "end":
             printing, depth = False, 0
         elif kind == "name":
-            if token in _PRINTS:
+            if piece in _PRINTS:
                 printing, depth = True, 0
-            _name(token, tokens, at, program)
-        elif token in _OPEN:
+            _name(piece, tokens, at, program)
+        elif piece in _OPEN:
             depth += 1
-        elif token in _CLOSE:
+        elif piece in _CLOSE:
             depth -= 1
-        elif token in {"|", "|&"}:
+        elif piece in {"|", "|&"}:
             _pipe(tokens, at, program)
-        elif token in {">", ">>"} and printing and depth <= 0:
+        elif piece in {">", ">>"} and printing and depth <= 0:
             _output(tokens, at, program)
-        elif token == "@":
+        elif piece == "@":
             program.reason("loads or calls something by name")
-        elif kind == "string" and after[1] not in {"", ")"} and "/inet" in token:
+        elif kind == "string" and after[1] not in {"", ")"} and "/inet" in piece:
             program.reason("opens a network connection")
-        if kind == "string" and token.startswith(('"/inet', '"/inet4', '"/inet6')):
+        if kind == "string" and piece.startswith(('"/inet', '"/inet4', '"/inet6')):
             program.reason("opens a network connection")
 
 
-def _name(token: str, tokens: "list[tuple[str, str]]", at: int, program: Program) -> None:
+def _name(piece: str, tokens: "list[tuple[str, str]]", at: int, program: Program) -> None:
     after = tokens[at + 1] if at + 1 < len(tokens) else ("", "")
-    if token == "system":
+    if piece == "system":
         program.reason("runs a command (`system`)")
         argument = tokens[at + 2 : at + 4]
         if after[1] == "(" and len(argument) == 2 and argument[0][0] == "string" and argument[1][1] == ")":
             program.runs.append(_string(argument[0][1]))
-    elif token == "getline":
+    elif piece == "getline":
         _getline(tokens, at, program)
-    elif token in {"ENVIRON", "PROCINFO", "SYMTAB", "FUNCTAB"}:
-        program.reason(f"uses {token}")
-    elif token in {"ARGV", "ARGC"} and _assigned(tokens, at):
-        program.reason(f"changes what it reads ({token})")
+    elif piece in {"ENVIRON", "PROCINFO", "SYMTAB", "FUNCTAB"}:
+        program.reason(f"uses {piece}")
+    elif piece in {"ARGV", "ARGC"} and _assigned(tokens, at):
+        program.reason(f"changes what it reads ({piece})")
 
 
 def _assigned(tokens: "list[tuple[str, str]]", at: int) -> bool:
     """Say whether a variable, or an element of it, is changed somewhere behind its name."""
-    rest = [token for _, token in tokens[at + 1 : at + 12]]
-    return any(token in {"=", "++", "--", "+=", "-="} for token in rest) or tokens[at - 1][1] in {
+    rest = [piece for _, piece in tokens[at + 1 : at + 12]]
+    return any(piece in {"=", "++", "--", "+=", "-="} for piece in rest) or tokens[at - 1][1] in {
         "++",
         "--",
         "delete",
@@ -179,5 +179,5 @@ def _output(tokens: "list[tuple[str, str]]", at: int, program: Program) -> None:
     program.reason("writes a file")
 
 
-def _string(token: str) -> str:
-    return re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
+def _string(piece: str) -> str:
+    return re.sub(r"\\(.)", r"\1", piece[1:-1], flags=re.DOTALL)

@@ -1,7 +1,7 @@
 """Programs that make, move, copy, change and remove files."""
 
-from ringfence.shell.facts import DELETE, KNOWN, READ, WRITE, Value
-from ringfence.shell.options import Parsed, Table, known
+from ringfence.shell.facts import DELETE, KNOWN, PATTERN, READ, WRITE, Value
+from ringfence.shell.options import Parsed, Table, known, value_of
 from ringfence.shell.programs.critical import guard
 from ringfence.shell.programs.draft import OPTION, Draft
 
@@ -9,7 +9,8 @@ _CP = Table(
     {
         "": """a archive attributes-only b B c copy-contents d f force F i interactive H l link L dereference
         n no-clobber P no-dereference p parents remove-destination s strip-trailing-slashes symbolic-link
-        T no-target-directory u update v verbose x one-file-system X Z debug keep-directory-symlink help version
+        T no-target-directory u update v verbose x one-file-system X Z debug keep-directory-symlink help
+        version
         exchange no-copy""",
         "tree": "R r recursive",
         "data=": "no-preserve sparse S suffix",
@@ -146,18 +147,18 @@ _UNLINK = Table({"": "help version"}, operands="delete", risky=False)
 _MKFIFO = Table({"": "Z help version", "data=": "m mode", "data?=": "context"}, risky=True)
 
 
-def _destination(draft: Draft, parsed: Parsed) -> list[Value]:
+def _destination(draft: Draft, parsed: Parsed, *, tree: bool = False) -> list[Value]:
     """Split operands into sources, returned, and where they go, noted."""
     targets = parsed.values("target")
     sources = parsed.operands
     if not targets and len(sources) > 1:
         targets, sources = sources[-1:], sources[:-1]
     for target in targets:
-        draft.write(target)
+        draft.write(target, tree=tree)
         for source in sources:
             inside = _inside(target, source)
             if inside is not None:
-                draft.write(inside)
+                draft.write(inside, tree=tree)
     return list(sources)
 
 
@@ -172,7 +173,7 @@ def _inside(target: Value, source: Value) -> Value | None:
 def _copy(draft: Draft) -> None:
     parsed = draft.apply(_CP)
     tree = "tree" in parsed.roles() or parsed.has("a", "archive")
-    sources = _destination(draft, parsed)
+    sources = _destination(draft, parsed, tree=tree)
     draft.each(sources, "read", tree=tree)
     if parsed.has("l", "link", "s", "symbolic-link"):
         draft.each(sources, "out")
@@ -180,7 +181,7 @@ def _copy(draft: Draft) -> None:
 
 def _move(draft: Draft) -> None:
     parsed = draft.apply(_CP)
-    sources = _destination(draft, parsed)
+    sources = _destination(draft, parsed, tree=True)
     for source in sources:
         draft.read(source, tree=True)
         draft.touch(DELETE, source, tree=True)
@@ -253,17 +254,25 @@ def _dd(draft: Draft) -> None:
 def _split(draft: Draft) -> None:
     parsed = draft.apply(_SPLIT)
     draft.each(parsed.operands[:1], "read")
-    prefix = parsed.operands[1:2]
-    draft.each(prefix, "out")
-    if not prefix:
-        draft.write(known("xaa", draft.arguments[0]) if draft.arguments else _here(draft))
+    draft.write(
+        _begins(parsed.operands[1] if len(parsed.operands) > 1 else value_of("x", draft.invocation.span))
+    )
+
+
+def _begins(value: Value) -> Value:
+    """Return the pattern of all names that begin with a word."""
+    if value.certainty != KNOWN:
+        return value
+    escaped = "".join(f"\\{char}" if char in "*?[]\\" else char for char in value.text)
+    return value_of(escaped + "*", value.span, PATTERN)
 
 
 def _csplit(draft: Draft) -> None:
     parsed = draft.apply(_CSPLIT)
     draft.each(parsed.operands[:1], "read")
-    for value in parsed.values("prefix"):
-        draft.write(value, OPTION)
+    prefixes = parsed.values("prefix") or [value_of("xx", draft.invocation.span)]
+    for value in prefixes:
+        draft.write(_begins(value), OPTION)
 
 
 def _patch(draft: Draft) -> None:
@@ -301,10 +310,6 @@ def _rename(draft: Draft) -> None:
         if not value.text.startswith("-"):
             draft.touch(READ, value)
             draft.write(value)
-
-
-def _here(draft: Draft) -> Value:
-    return Value(text="xaa", span=draft.invocation.span)
 
 
 PROGRAMS = {

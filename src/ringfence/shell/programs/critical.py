@@ -1,5 +1,7 @@
-"""Folders whose removal is never a matter of rules: the root, what lies directly in it, homes, the working
-directory and what holds it, and whatever an empty variable would turn into one of them.
+"""Folders whose removal is never a matter of rules.
+
+The root, what lies directly in it, homes, the working directory and what holds it, and whatever an empty
+variable would turn into one of them.
 
 `rm -rf "$BUILD"/` is `rm -rf /` on the day that `BUILD` is not set.
 """
@@ -56,7 +58,7 @@ def _pattern(text: str, folder: str | None, home: str | None) -> bool:
         return _known(held, folder, home)
     # `/u*`, `/home/*`: children of the root, or homes
     path = lexical(held, folder)
-    return len(rest) == 1 and path in {"/", *_HOMES} or (rest[:1] == ["*"] and path == "/")
+    return (len(rest) == 1 and path in {"/", *_HOMES}) or (rest[:1] == ["*"] and path == "/")
 
 
 def _unknown(text: str) -> bool:
@@ -84,7 +86,7 @@ def _is_drive(text: str) -> bool:
 
 
 def lexical(text: str, folder: str | None) -> str:
-    """Resolve `.`, `..` and doubled slashes by their spelling alone; relative where the folder is not known."""
+    """Resolve `.`, `..` and doubled slashes by their spelling alone."""
     whole = text if text.startswith("/") or folder is None else f"{folder}/{text}"
     rooted = whole.startswith("/")
     parts: list[str] = []

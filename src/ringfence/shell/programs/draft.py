@@ -9,7 +9,6 @@ from ringfence.shell.facts import (
     DELETE,
     KNOWN,
     LIST,
-    PATTERN,
     READ,
     UNKNOWN,
     WRITE,
@@ -19,18 +18,20 @@ from ringfence.shell.facts import (
     Value,
 )
 from ringfence.shell.invocation import Effects, Invocation
-from ringfence.shell.options import HARMLESS, Parsed, Table, read, single
+from ringfence.shell.options import HARMLESS, Parsed, Table, read, value_of
 from ringfence.value import build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-OPERAND, OPTION = "operand", "option"
+OPERAND, OPTION, IN_PLACE = "operand", "option", "in-place"
 NOWHERE = frozenset({"-", "/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/full"})
 _KINDS = {"read": READ, "write": WRITE, "out": WRITE, "list": LIST, "delete": DELETE}
 
+_SOME = "does something that a person should see"
 REASONS = {
+    "archive-action": "runs something while it packs or unpacks",
     "git-runs": "names a program that git starts",
     "git-option": "changes what git itself runs",
     "awk-program": "runs a program that is not understood",
@@ -101,7 +102,7 @@ class Draft:
         """Note that a file or folder is touched; one that is not known is a finding as well."""
         if path.certainty == UNKNOWN:
             self.uncertain(path)
-        elif path.text == "-" and kind != LIST:
+        elif path.text == "-" and kind == READ:
             return
         self.accesses.append(
             build(
@@ -124,7 +125,7 @@ class Draft:
 
     def here(self, kind: str, *, tree: bool = False) -> None:
         """Note that the working directory is touched, which no word names."""
-        where = build(Value, {"text": ".", "certainty": KNOWN, "span": self.invocation.span})
+        where = value_of(".", self.invocation.span)
         self.touch(kind, where, tree=tree)
 
     # --- the rest
@@ -138,7 +139,7 @@ class Draft:
     def finding(self, risk: str, reason: str = "", at: Value | None = None, *, exact: bool = True) -> None:
         """Note a risk."""
         span = at.span if at is not None and at.span != (0, 0) else self.invocation.span
-        told = f"`{self.program}` {reason or REASONS[risk]}"
+        told = f"`{self.program}` {reason or REASONS.get(risk, _SOME)}"
         self.findings.append(build(Finding, {"risk": risk, "span": span, "reason": told, "exact": exact}))
 
     def uncertain(self, value: Value) -> None:
@@ -172,7 +173,7 @@ class Draft:
                 self._option(one.role, one.word, one.value, tree=tree)
         if table.operands:
             self.each(parsed.operands, table.operands, tree=tree)
-        if parsed.strange:
+        if parsed.strange and (table.risky or table.operands != "data"):
             self.complete = False
             if table.closed:
                 for word in parsed.strange:
@@ -225,13 +226,3 @@ class Draft:
         self.finding("interpreter-code", f"runs {language} that stands in its arguments", value or word)
         if value is not None and value.certainty != KNOWN:
             self.uncertain(value)
-
-
-def certain(value: Value) -> bool:
-    """Say whether a word is known to the letter."""
-    return value.certainty == KNOWN
-
-
-def one_word(value: Value) -> bool:
-    """Say whether a word is one word at least."""
-    return value.certainty != PATTERN and single(value)

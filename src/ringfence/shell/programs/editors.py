@@ -1,6 +1,6 @@
 """Editors, pagers and what opens things: programs that a person uses, and that can start any other."""
 
-from ringfence.shell.facts import KNOWN
+from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.options import Table
 from ringfence.shell.programs.draft import OPTION, Draft
 
@@ -18,8 +18,10 @@ _VIM = Table(
 )
 _EMACS = Table(
     {
-        "": """Q quick q no-init-file no-site-file no-site-lisp no-splash nw no-window-system batch version help
-        D basic-display debug-init daemon fg-daemon bg-daemon n c t create-frame no-wait tty quiet suppress-output""",
+        "": """Q quick q no-init-file no-site-file no-site-lisp no-splash nw no-window-system batch
+        version help
+        D basic-display debug-init daemon fg-daemon bg-daemon n c t create-frame no-wait tty quiet
+        suppress-output""",
         "data=": "t-x terminal d display T title name s-x socket-name f-x server-file a-x F",
         "code=": "eval execute f funcall L directory e x a alternate-editor",
         "script-file=": "l load script insert",
@@ -30,7 +32,8 @@ _EMACS = Table(
 _NANO = Table({"": "", "data=": "T Q o r s Y f"}, risky=False)
 _LESS = Table(
     {
-        "": """a A B c C d e E f F g G i I J K L m M n N q Q r R s S u U v V w W X ~ ? help version quit-if-one-screen
+        "": """a A B c C d e E f F g G i I J K L m M n N q Q r R s S u U v V w W X ~ ? help version
+        quit-if-one-screen
         RAW-CONTROL-CHARS chop-long-lines ignore-case line-numbers no-init squeeze-blank-lines""",
         "data=": "b h j p P t T x y z #",
         "write=": "o O log-file LOG-FILE",
@@ -73,23 +76,21 @@ def _vim(draft: Draft) -> None:
             if one.value is not None and one.value.text.lstrip(": ").startswith("!"):
                 text = one.value.text.lstrip(": ")[1:]
                 draft.scripts.append(type(one.value)(text=text, span=one.value.span))
-        elif one.role == "script-file":
-            if one.value is not None and one.value.text not in {"NONE", "NORC", "DEFAULTS"}:
-                draft.read(one.value, OPTION)
-                draft.finding("editor-command", "runs the commands of a file", one.value)
+        elif one.role == "script-file" and one.value is not None:
+            if one.value.text in {"NONE", "NORC", "DEFAULTS"}:
+                continue
+            draft.read(one.value, OPTION)
+            draft.finding("editor-command", "runs the commands of a file", one.value)
     _edits(draft, parsed.operands)
-    if (
-        draft.invocation.input is not None
-        or parsed.has("e", "E", "s", "x")
-        or draft.program in {"ex", "ed", "red"}
-    ):
-        draft.finding("editor-command", "runs commands that it reads from its input", draft.invocation.input)
+    if parsed.has("version", "help", "h"):
+        return
+    draft.finding("editor-command", "can start any program, as its input tells it", draft.invocation.input)
 
 
-def _edits(draft: Draft, operands: "list[object]") -> None:
+def _edits(draft: Draft, operands: "list[Value]") -> None:
     for value in operands:
-        draft.read(value)  # type: ignore[arg-type]
-        draft.write(value)  # type: ignore[arg-type]
+        draft.read(value)
+        draft.write(value)
 
 
 def _ed(draft: Draft) -> None:
@@ -177,13 +178,16 @@ PROGRAMS = {
     **dict.fromkeys(("ed", "red"), _ed),
     **dict.fromkeys(("emacs", "emacsclient", "mg", "jmacs"), _emacs),
     **dict.fromkeys(
-        "nano pico micro joe kak helix hx ne gedit kate code codium cursor windsurf subl zed atom idea pycharm".split(),
+        """nano pico micro joe kak helix hx ne gedit kate code codium cursor windsurf subl zed atom idea
+        pycharm""".split(),
         _editor,
     ),
     **dict.fromkeys(("less", "more", "most", "pg", "zless", "zmore"), _less),
     **dict.fromkeys(("man", "info", "pinfo", "apropos-x", "tldr-x", "help-x"), _man),
     **dict.fromkeys(
-        "xdg-open open start gio-open gnome-open kde-open exo-open wslview explorer cygstart see run-mailcap mimeopen sensible-browser x-www-browser www-browser firefox chromium google-chrome chrome safari gtk-launch dex xdg-email".split(),
+        """xdg-open open start gio-open gnome-open kde-open exo-open wslview explorer cygstart see
+        run-mailcap mimeopen sensible-browser x-www-browser www-browser firefox chromium google-chrome
+        chrome safari gtk-launch dex xdg-email""".split(),
         _open,
     ),
 }

@@ -8,7 +8,8 @@ external diff, a tool, an alias. A command that git does not have is an alias or
 from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.options import part, prefix, single
 from ringfence.shell.programs.draft import OPTION, Draft
-from ringfence.shell.programs.gitcommands import COMMANDS, PLUMBING, READS_ONLY, WRITES
+from ringfence.shell.programs.gitcommands import COMMANDS
+from ringfence.shell.programs.gitlists import PLUMBING, READS_ONLY, WRITES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ def _joined(folder: str | None, value: Value) -> str | None:
 
 
 def _command(draft: Draft, name: Value, words: tuple[Value, ...]) -> None:
+    _anywhere(draft, words)
     handler: Callable[[Draft, tuple[Value, ...]], None] | None = COMMANDS.get(name.text)
     if handler is not None:
         handler(draft, words)
@@ -166,6 +168,24 @@ def _command(draft: Draft, name: Value, words: tuple[Value, ...]) -> None:
     for word in words:
         if word.certainty != KNOWN:
             draft.uncertain(word)
+
+
+def _anywhere(draft: Draft, words: tuple[Value, ...]) -> None:
+    """Note options of `git diff` that many commands hand on (`shortlog`, `blame`, `range-diff`)."""
+    for word in words:
+        text = word.text
+        if text == "--":
+            return
+        name = text.partition("=")[0]
+        if not name.startswith(("--ou", "--ext", "--textc")) or word.certainty != KNOWN:
+            continue
+        if "--output".startswith(name) and len(text) > len(name):
+            draft.finding("option-writes", "", word)
+            draft.write(part(word, len(name) + 1), OPTION)
+        elif "--output-directory".startswith(name):
+            draft.finding("option-writes", "", word)
+        elif "--ext-diff".startswith(name) or "--textconv".startswith(name):
+            draft.finding("git-runs", "", word)
 
 
 def _plumbing(draft: Draft, name: Value, words: tuple[Value, ...]) -> None:

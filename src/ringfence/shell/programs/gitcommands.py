@@ -14,70 +14,6 @@ if TYPE_CHECKING:
 
 _REMOTE_HELPER = "::"  # `ext::sh -c …`: a transport that runs a program
 
-# Commands without a table that change nothing but their own standard output
-READS_ONLY = frozenset(
-    """cat-file check-attr check-ignore check-mailmap check-ref-format cherry count-objects column describe
-    for-each-ref fsck ls-files ls-tree merge-base merge-tree name-rev patch-id range-diff rev-parse show-branch
-    show-ref verify-commit verify-pack verify-tag version stripspace mailinfo fmt-merge-msg var
-    get-tar-commit-id show-index hash-object diff-pairs last-modified""".split()
-)
-# Commands that run something of their own accord, and why each is a risk
-WRITES = {
-    "filter-branch": "runs shell code for every commit",
-    "filter-repo": "runs code for every commit",
-    "daemon": "serves repositories to the network",
-    "instaweb": "starts a web server",
-    "web--browse": "opens a browser",
-    "gui": "opens a window with tools of the configuration",
-    "citool": "opens a window with tools of the configuration",
-    "gitk": "opens a window",
-    "hook": "runs a hook",
-    "credential": "gives out credentials",
-    "credential-store": "gives out credentials",
-    "credential-cache": "gives out credentials",
-    "credential-cache--daemon": "gives out credentials",
-    "credential-manager": "gives out credentials",
-    "maintenance": "may schedule commands for later",
-    "for-each-repo": "runs commands in other repositories",
-    "send-email": "sends mail with programs of the configuration",
-    "imap-send": "sends mail",
-    "svn": "runs another program",
-    "p4": "runs another program",
-    "cvsimport": "runs another program",
-    "cvsserver": "runs another program",
-    "quiltimport": "runs another program",
-    "fast-import": "writes history from its input",
-    "fsmonitor--daemon": "starts a daemon",
-    "upload-pack": "serves a repository",
-    "receive-pack": "takes changes into a repository",
-    "upload-archive": "serves a repository",
-    "http-backend": "serves repositories",
-    "http-push": "sends to another machine",
-    "shell": "runs commands of its input",
-    "remote-ext": "runs a command",
-    "remote-fd": "uses descriptors",
-    "merge-index": "runs a program for every file",
-    "mergetool--lib": "runs a tool",
-    "difftool--helper": "runs a tool",
-    "bugreport": "writes a report about this machine",
-    "diagnose": "writes a report about this machine",
-    "sh-i18n--envsubst": "is internal",
-    "submodule--helper": "is internal",
-    "checkout--worker": "is internal",
-    "env--helper": "is internal",
-    "lfs": "runs another program",
-    "annex": "runs another program",
-}
-PLUMBING = READS_ONLY | frozenset(
-    """commit-graph commit-tree fast-export fetch-pack fsck-objects gc http-fetch index-pack
-    interpret-trailers mailsplit merge-file merge-octopus merge-one-file merge-ours merge-recursive
-    merge-resolve merge-subtree mktag mktree multi-pack-index pack-objects pack-redundant pack-refs prune
-    prune-packed read-tree remote-http remote-https repack replace request-pull rerere send-pack
-    sparse-checkout subtree unpack-file unpack-objects update-index update-server-info write-tree
-    symbolic-ref update-ref notes bisect--helper backfill replay refs repo pickaxe add--interactive
-    cherry-pick-x checkout-index init-db-x rev-list-x""".split()
-).union(WRITES)
-
 
 def _file(value: Value) -> Value:
     """Return the path in `REVISION:PATH`, which git reads from its history, or the word itself."""
@@ -117,6 +53,7 @@ def _format_patch(draft: Draft, words: "Words") -> None:
     parsed = draft.apply(options.FORMAT_PATCH, words)
     _doubt(draft, parsed)
     if not parsed.has("stdout", "o", "output-directory"):
+        draft.finding("option-writes", "writes a file for each commit")
         draft.here(WRITE)
 
 
@@ -144,6 +81,9 @@ def _mild(draft: Draft, words: "Words") -> None:
     draft.complete = True
     for word in parsed.unsure:
         draft.uncertain(word)
+    for word in parsed.strange:
+        if word.text.startswith(("--textc", "--filte")):
+            draft.finding("git-runs", "", word)
     _files(draft, parsed.operands)
 
 
@@ -172,6 +112,9 @@ def _commit(draft: Draft, words: "Words") -> None:
     parsed = draft.apply(options.COMMIT, words)
     for word in parsed.unsure:
         draft.uncertain(word)
+    for one in parsed.given:
+        if one.name in {"e", "edit"}:
+            draft.finding("git-runs", "starts the editor that the configuration names", one.word)
     _files(draft, parsed.operands)
 
 
@@ -182,7 +125,7 @@ def remote(draft: Draft, value: Value) -> None:
         draft.uncertain(value)
     if _REMOTE_HELPER in text.partition("/")[0] or text.startswith("-"):
         draft.finding("git-runs", "uses a transport that runs a program", value)
-        kind, _, command = text.partition(_REMOTE_HELPER)
+        kind = text.partition(_REMOTE_HELPER)[0]
         if kind == "ext":
             draft.scripts.append(part(value, len(kind) + 2))
         return
@@ -310,6 +253,7 @@ def _apply(draft: Draft, words: "Words") -> None:
         return
     if parsed.has("unsafe-paths"):
         draft.finding("option-writes", "lets a patch write outside the working tree")
+    draft.finding("unseen-instructions", "changes the files that a patch names")
     draft.here(WRITE, tree=True)
 
 
@@ -341,7 +285,12 @@ def _submodule(draft: Draft, words: "Words") -> None:
         for value in names[1:2]:
             remote(draft, value)
         draft.each(names[2:3], "out")
-    elif verb in {"update", "init", "sync", "set-url", "deinit", "set-branch", "absorbgitdirs"}:
+    elif verb == "update":
+        draft.finding(
+            "git-runs", "fetches other repositories, and may run what the configuration says", names[0]
+        )
+        draft.here(WRITE, tree=True)
+    elif verb in {"init", "sync", "set-url", "deinit", "set-branch", "absorbgitdirs"}:
         draft.here(WRITE, tree=True)
 
 
@@ -349,7 +298,8 @@ def _worktree(draft: Draft, words: "Words") -> None:
     parsed = draft.apply(
         Table(
             {
-                "": "f force detach d checkout no-checkout guess-remote no-guess-remote track no-track lock q quiet orphan porcelain z n dry-run v verbose relative-paths no-relative-paths",
+                "": """f force detach d checkout no-checkout guess-remote no-guess-remote track no-track
+                lock q quiet orphan porcelain z n dry-run v verbose relative-paths no-relative-paths""",
                 "data=": "b B reason expire",
             }
         ),
@@ -458,16 +408,7 @@ COMMANDS: "dict[str, Handler]" = {
     "help": _help,
     **dict.fromkeys(("init", "init-db"), _init),
     **dict.fromkeys(
-        (
-            "rev-parse",
-            "describe",
-            "ls-files",
-            "ls-tree",
-            "cat-file",
-            "show-ref",
-            "for-each-ref",
-            "merge-base",
-        ),
+        """rev-parse describe ls-files ls-tree cat-file show-ref for-each-ref merge-base""".split(),
         _mild,
     ),
 }

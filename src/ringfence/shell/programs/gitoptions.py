@@ -9,13 +9,15 @@ _DIFF = {
     find-copies-harder D irreversible-delete pickaxe-all pickaxe-regex R a text ignore-cr-at-eol
     ignore-space-at-eol b ignore-space-change w ignore-all-space ignore-blank-lines W function-context
     exit-code quiet no-ext-diff no-textconv no-prefix default-prefix ita-invisible-in-index
-    ita-visible-in-index c cc combined-all-paths t no-relative staged cached merge-base no-index 0 1 2 3 base ours
+    ita-visible-in-index c cc combined-all-paths t no-relative staged cached merge-base no-index 0 1 2 3
+    base ours
     theirs expand-tabs no-expand-tabs help pretty-none m dd remerge-diff no-diff-merges ignore-matching-none
     no-color-moved skip-to-none""",
     "data=": """U unified inter-hunk-context G S diff-filter anchored diff-algorithm ws-error-highlight
     src-prefix dst-prefix line-prefix l find-object I ignore-matching-lines word-diff-regex
     output-indicator-new output-indicator-old output-indicator-context rotate-to skip-to max-depth""",
-    "data?=": """stat dirstat dirstat-by-file cumulative X submodule color color-moved color-moved-ws word-diff
+    "data?=": """stat dirstat dirstat-by-file cumulative X submodule color color-moved color-moved-ws
+    word-diff
     B break-rewrites M find-renames C find-copies relative abbrev ignore-submodules diff-merges""",
     "read=": "O",
     "write=": "output",
@@ -61,7 +63,8 @@ FORMAT_PATCH = Table(
             no-base no-add-header no-binary n numbered rfc-none""",
             "data=": """start-number subject-prefix v reroll-count suffix to cc in-reply-to add-header
             signature cover-from-description description-file creation-factor filename-max-length""",
-            "data?=": "thread attach inline from rfc base interdiff range-diff force-in-body-from encode-email-headers progress-x",
+            "data?=": """thread attach inline from rfc base interdiff range-diff force-in-body-from
+            encode-email-headers progress-x""",
             "read=": "signature-file",
             "write=": "o output-directory",
         },
@@ -234,7 +237,8 @@ CONFIG = Table(
 )
 TOOL = Table(
     {
-        "": "g gui d dir-diff y no-prompt prompt symlinks no-symlinks no-index tool-help trust-exit-code cached staged",
+        "": """g gui d dir-diff y no-prompt prompt symlinks no-symlinks no-index tool-help trust-exit-code
+        cached staged""",
         "data=": "O",
         "risk:git-runs=": "t tool x extcmd",
     },

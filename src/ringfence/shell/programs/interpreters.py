@@ -6,7 +6,7 @@ is about that file, `Bash(python *)` is about anything that anybody wrote.
 
 from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.options import Parsed, Table
-from ringfence.shell.programs.draft import OPTION, Draft
+from ringfence.shell.programs.draft import IN_PLACE, OPTION, Draft
 
 _PYTHON = Table(
     {
@@ -44,7 +44,8 @@ _RUBY = Table(
 )
 _NODE = Table(
     {
-        "": """v version h help i interactive c check abort-on-uncaught-exception no-warnings watch trace-warnings
+        "": """v version h help i interactive c check abort-on-uncaught-exception no-warnings watch
+        trace-warnings
         enable-source-maps experimental-strip-types experimental-transform-types preserve-symlinks test
         throw-deprecation no-deprecation trace-deprecation expose-gc experimental-vm-modules
         experimental-modules experimental-specifier-resolution test-only trace-uncaught use-system-ca
@@ -55,7 +56,8 @@ _NODE = Table(
         "data?=": "test-isolation test-shard inspect inspect-brk inspect-wait inspect-port test-coverage",
         "code=": "e eval p print pe r require import loader experimental-loader",
         "read=": "env-file env-file-if-exists",
-        "write=": """test-reporter-destination heapsnapshot-signal cpu-prof-dir diagnostic-dir redirect-warnings
+        "write=": """test-reporter-destination heapsnapshot-signal cpu-prof-dir diagnostic-dir
+        redirect-warnings
         report-dir report-directory trace-event-file-pattern heap-prof-dir build-snapshot-config""",
         "run=": "run",
         "risk:option-writes": "cpu-prof heap-prof prof build-snapshot",
@@ -78,7 +80,8 @@ _PHP = Table(
 _LUA = Table({"": "i v E W", "code=": "e l"}, permute=False, risky=True)
 _R = Table(
     {
-        "": "vanilla verbose version help no-save no-environ no-site-file no-init-file no-restore slave quiet",
+        "": """vanilla verbose version help no-save no-environ no-site-file no-init-file no-restore slave
+        quiet""",
         "data=": "encoding default-packages arch",
         "code=": "e",
     },
@@ -87,7 +90,8 @@ _R = Table(
 )
 _JAVA = Table(
     {
-        "": """server client version fullversion showversion help X ea enableassertions da disableassertions esa
+        "": """server client version fullversion showversion help X ea enableassertions da
+        disableassertions esa
         enablesystemassertions dsa verbose""",
         "data=": """add-modules add-opens add-exports add-reads limit-modules D cp classpath class-path p
         module-path upgrade-module-path source""",
@@ -130,7 +134,7 @@ def _run(draft: Draft, parsed: Parsed, language: str) -> None:
             in_arguments = True
         elif one.role == "in-place":
             for value in parsed.operands:
-                draft.write(value)
+                draft.write(value, IN_PLACE)
         elif one.role == "folder" and one.value is not None:
             draft.finding("interpreter-code", "loads code from another folder", one.word)
     if in_arguments:
@@ -251,13 +255,14 @@ def _gdb(draft: Draft) -> None:
 
 
 def _database(draft: Draft) -> None:
-    """Read a database client: its language has an escape to the shell (`\\!`, `.shell`)."""
+    """Read a database client: its language has an escape to the shell, such as `.shell`."""
     table = Table(
         {
             "data=": "h host p port U username d dbname u user D database P L v separator newline nullvalue",
             "code=": "c command e execute cmd",
             "files=": "f file init init-command o output",
-            "": "t A q b s w x X 1 l json csv header noheader batch bail version help readonly tuples-only no-align quiet W N B raw html line list echo",
+            "": """t A q b s w x X 1 l json csv header noheader batch bail version help readonly
+            tuples-only no-align quiet W N B raw html line list echo""",
         },
         single=draft.program.startswith("sqlite"),
         risky=True,
@@ -335,7 +340,11 @@ PROGRAMS = {
     **dict.fromkeys(("Rscript", "R"), _interpreter("R", _R)),
     **dict.fromkeys(("java", "javaw"), _interpreter("Java", _JAVA)),
     **dict.fromkeys(
-        "swift groovy scala kotlin clojure clj julia elixir iex erl escript ghc runghc runhaskell ocaml racket guile sbcl clisp tclsh wish expect osascript pwsh powershell jshell gnuplot octave maxima bc-x dc-x qjs d8 rhino mongo mongosh redis-cli-x raku nim crystal gst pike janet nu elvish xonsh cmd cscript wscript".split(),
+        """m4 dc swift groovy scala kotlin clojure clj julia elixir iex erl escript ghc runghc runhaskell
+        ocaml
+        racket guile sbcl clisp tclsh wish expect osascript pwsh powershell jshell gnuplot octave maxima
+        bc-x dc-x qjs d8 rhino mongo mongosh redis-cli-x raku nim crystal gst pike janet nu elvish xonsh
+        cmd cscript wscript""".split(),
         _swift,
     ),
     **dict.fromkeys(("gdb", "lldb", "cgdb"), _gdb),

@@ -1,4 +1,4 @@
-"""Programs whose arguments are data: they print, compare, compute or wait, and touch no file that they name."""
+"""Programs whose arguments are data: they print, compare, compute or wait, and name no files."""
 
 from ringfence.shell.facts import KNOWN, READ
 from ringfence.shell.options import Table
@@ -34,13 +34,16 @@ _NAMES = Table({"": "a multiple z zero help version L P", "data=": "s suffix"}, 
 
 _WHO = Table(
     {
-        "": "a b d l p q r s t T u w H m all boot dead heading login lookup mesg count process users writable message runlevel short time help version"
+        "": """a b d l p q r s t T u w H m all boot dead heading login lookup mesg count process users
+        writable message runlevel short time help version"""
     },
     operands="read",
 )
 
 _PS = Table({}, operands="data")
 _NUMFMT = Table({}, operands="data")
+
+_LOOKUP = Table({"": "i no-idn", "data=": "s service"}, risky=True)
 
 _HOSTNAME = Table(
     {"": "a A d f i I s y alias fqdn help version all-fqdns ip-address short domain long", "read=": "F file"}
@@ -50,8 +53,8 @@ _HOSTNAME = Table(
 _PLAIN = """echo true false : sleep usleep yes nproc arch uname uptime pwd whoami id groups logname users tty
 who w expr factor which whereis type tput cal ncal free vmstat lscpu lsblk lsusb lspci getconf locale
 kill pkill killall pgrep pidof ps sync clear reset test [ printf basename dirname numfmt pathchk mesg
-printenv nl-langinfo tsort-none ulimit umask wait jobs exit return break continue shift times logout
-fg bg disown suspend dirs cksum-none hash-none lsb_release sw_vers getent hostid runlevel last lastlog
+printenv nl-langinfo ulimit umask wait jobs exit return break continue shift times logout
+fg bg disown suspend dirs lsb_release sw_vers getent hostid runlevel last lastlog
 stty ipcs lsns figlet cowsay banner fortune toe units uuidgen pwgen"""
 
 
@@ -77,13 +80,9 @@ def _printenv(draft: Draft) -> None:
     draft.apply(_DATA)
 
 
-def _ulimit(draft: Draft) -> None:
-    draft.apply(_DATA)
-
-
 def _getent(draft: Draft) -> None:
     """Read `getent`: a lookup of a host leaves the machine."""
-    parsed = draft.apply(_DATA)
+    parsed = draft.apply(_LOOKUP)
     operands = parsed.operands
     if operands and operands[0].text in {"hosts", "ahosts", "ahostsv4", "ahostsv6"}:
         for value in operands[1:]:
@@ -94,6 +93,8 @@ def _getent(draft: Draft) -> None:
 
 def _stty(draft: Draft) -> None:
     for at, word in enumerate(draft.arguments):
+        if word.certainty != KNOWN:
+            draft.uncertain(word)
         if word.text in {"-F", "--file"} and at + 1 < len(draft.arguments):
             draft.touch(READ, draft.arguments[at + 1], "option")
 

@@ -1,12 +1,13 @@
 """Programs that read the files they are given and print something about them."""
 
-from ringfence.shell.facts import LIST, WRITE
+from ringfence.shell.facts import LIST
 from ringfence.shell.options import Table
 from ringfence.shell.programs.draft import Draft
 
 _SUM = Table(
     {
-        "": "b binary c check tag t text z zero ignore-missing quiet status strict w warn help version",
+        "": """b binary c check tag untagged debug r sysv t text z zero ignore-missing quiet status strict
+        w warn help version""",
         "data=": "l length a algorithm",
     },
     operands="read",
@@ -40,16 +41,7 @@ _WC = Table(
     {
         "": "c bytes m chars l lines L max-line-length w words help version debug",
         "data=": "total",
-        "read=": "files0-from",
-    },
-    operands="read",
-)
-
-_NL = Table(
-    {
-        "": "p no-renumber help version",
-        "data=": """b body-numbering d section-delimiter f footer-numbering h header-numbering i line-increment
-        l join-blank-lines n number-format s number-separator v starting-line-number w number-width""",
+        "risk:unseen-instructions=": "files0-from",
     },
     operands="read",
 )
@@ -76,7 +68,8 @@ _HEXDUMP = Table(
 
 _XXD = Table(
     {
-        "": "a autoskip b bits C capitalize E EBCDIC e h help i include p ps plain postscript r revert t u uppercase v version d decimal",
+        "": """a autoskip b bits C capitalize E EBCDIC e h help i include p ps plain postscript r revert t
+        u uppercase v version d decimal""",
         "data=": "c cols g groupsize l len n name o offset R color",
         "data?=": "s seek skip",
     },
@@ -95,48 +88,13 @@ _STRINGS = Table(
 
 _BASE = Table(
     {
-        "": "d D decode i ignore-garbage help version base64 base64url base32 base32hex base16 base2msbf base2lsbf z85",
+        "": """d D decode i ignore-garbage help version base64 base64url base32 base32hex base16 base2msbf
+        base2lsbf z85""",
         "data=": "w wrap b break",
         "write=": "o output",  # macOS
     },
     operands="read",
 )
-
-_CUT = Table(
-    {
-        "": "n complement s only-delimited z zero-terminated help version M w",
-        "data=": "b bytes c characters d delimiter f fields output-delimiter",
-    },
-    operands="read",
-)
-
-_UNIQ = Table(
-    {
-        "": "c count d repeated D i ignore-case u unique z zero-terminated help version",
-        "data=": "f skip-fields s skip-chars w check-chars",
-        "data?=": "all-repeated group",
-    },
-    numbers=True,
-    risky=True,
-)
-
-_COMM = Table(
-    {
-        "": "1 2 3 check-order nocheck-order total z zero-terminated help version i",
-        "data=": "output-delimiter",
-    },
-    operands="read",
-)
-
-_JOIN = Table(
-    {
-        "": "i ignore-case check-order nocheck-order header z zero-terminated help version",
-        "data=": "a e j o t v 1 2",
-    },
-    operands="read",
-)
-
-_PASTE = Table({"": "s serial z zero-terminated help version", "data=": "d delimiters"}, operands="read")
 
 _DIFF = Table(
     {
@@ -186,44 +144,7 @@ _SDIFF = Table(
     operands="read",
 )
 
-_FOLD = Table({"": "b bytes s spaces c help version", "data=": "w width"}, operands="read", numbers=True)
-
-_FMT = Table(
-    {
-        "": "c crown-margin s split-only t tagged-paragraph u uniform-spacing help version",
-        "data=": "p prefix w width g goal",
-    },
-    operands="read",
-    numbers=True,
-)
-
-_PR = Table(
-    {
-        "": """a across c show-control-chars d double-space F f form-feed J join-lines m merge r
-        no-file-warnings t omit-header T omit-pagination v show-nonprinting help version""",
-        "data=": """C columns D date-format h header l length N first-line-number o indent w width W
-        page-width""",
-        "data?=": "e expand-tabs i output-tabs n number-lines s separator S sep-string pages",
-    },
-    operands="read",
-    numbers=True,
-)
-
-_EXPAND = Table(
-    {"": "i initial a all first-only help version", "data=": "t tabs"}, operands="read", numbers=True
-)
-
 _TAC = Table({"": "b before r regex help version", "data=": "s separator"}, operands="read")
-
-_COLUMN = Table(
-    {
-        "": "t table e table-header-repeat d table-noheadings J json L keep-empty-lines x fillrows h help V version m table-maxout",
-        "data=": """c output-width s separator o output-separator N table-columns H table-hide R table-right
-        T table-truncate E table-noextreme W table-wrap O table-order n table-name C table-column
-        l table-columns-limit i tree-id p tree-parent r tree S use-spaces""",
-    },
-    operands="read",
-)
 
 _FILE = Table(
     {
@@ -250,7 +171,8 @@ _DU = Table(
         help version""",
         "data=": "B block-size d max-depth t threshold time-style exclude I",
         "data?=": "time",
-        "read=": "files0-from X exclude-from",
+        "read=": "X exclude-from",
+        "risk:unseen-instructions=": "files0-from",
     },
     operands="list",
     tree=True,
@@ -304,55 +226,6 @@ _TREE = Table(
     single=False,
 )
 
-_JQ = Table(
-    {
-        "": """c compact-output e exit-status n null-input s slurp r raw-output R raw-input C color-output M
-        monochrome-output S sort-keys tab j join-output a ascii-output seq stream stream-errors unbuffered
-        h help V version b binary raw-output0""",
-        "data=": "indent",
-        "folder=": "L",
-        "script-file=": "f from-file",
-        "pair": "arg argjson slurpfile rawfile argfile",
-        "args": "args jsonargs",
-    },
-    risky=True,
-)
-
-_SHUF = Table(
-    {
-        "": "e echo r repeat z zero-terminated help version",
-        "data=": "i input-range n head-count",
-        "write=": "o output",
-        "read=": "random-source",
-    },
-)
-
-_ICONV = Table(
-    {
-        "": "l list c s silent verbose ? help usage V version",
-        "data=": "f from-code t to-code",
-        "write=": "o output",
-    },
-    operands="read",
-)
-
-_SORT = Table(
-    {
-        "": """b ignore-leading-blanks d dictionary-order f ignore-case g general-numeric-sort i
-        ignore-nonprinting M month-sort h human-numeric-sort n numeric-sort R random-sort r reverse V
-        version-sort debug m merge s stable u unique z zero-terminated help version c C""",
-        "data=": "sort batch-size k key S buffer-size t field-separator parallel",
-        "data?=": "check",
-        "read=": "random-source files0-from",
-        "write=": "o output",
-        "scratch=": "T temporary-directory",
-        "run=": "compress-program",
-    },
-    operands="read",
-    closed=True,
-)
-
-_TSORT = Table({"": "help version"}, operands="read")
 _MANY_ZIPPED = Table(
     {
         "": "f force l list q quiet t test v verbose c stdout k keep r h help V version d n name L license",
@@ -365,23 +238,14 @@ _BAT = Table(
         "": """A show-all p plain n number d diff f force-colorization u unbuffered L list-languages
         list-themes V version h help P no-config""",
         "data=": """l language H highlight-line file-name diff-context tabs wrap terminal-width color
-        italic-text decorations paging m map-syntax ignored-suffix theme style r line-range nonprintable-notation
+        italic-text decorations paging m map-syntax ignored-suffix theme style r line-range
+        nonprintable-notation
         strip-ansi binary S chop-long-lines squeeze-limit squeeze-blank""",
         "risk:option-runs-program=": "pager",
         "risk:option-runs-program": "lessopen diagnostic",
     },
     operands="read",
 )
-
-
-def _uniq(draft: Draft) -> None:
-    """Read `uniq [INPUT [OUTPUT]]`."""
-    parsed = draft.apply(_UNIQ)
-    for value in parsed.operands[:1]:
-        draft.read(value)
-    for value in parsed.operands[1:]:
-        draft.finding("option-writes", "writes its second operand", value)
-        draft.write(value)
 
 
 def _xxd(draft: Draft) -> None:
@@ -393,12 +257,6 @@ def _xxd(draft: Draft) -> None:
         draft.write(value)
 
 
-def _sort(draft: Draft) -> None:
-    parsed = draft.apply(_SORT)
-    for value in parsed.values("scratch"):
-        draft.touch(WRITE, value, "option")
-
-
 def ls(draft: Draft) -> None:
     """Read `ls`, which lists where it stands if it is told nothing."""
     parsed = draft.apply(LS)
@@ -406,52 +264,10 @@ def ls(draft: Draft) -> None:
         draft.here(LIST, tree="tree" in parsed.roles())
 
 
-def _shuf(draft: Draft) -> None:
-    parsed = draft.apply(_SHUF)
-    if not parsed.has("e", "echo", "i", "input-range"):
-        draft.each(parsed.operands, "read")
-
-
-def _jq(draft: Draft) -> None:
-    """Read `jq`: some options take two words, which the table leaves among the operands."""
-    words = list(draft.arguments)
-    rest = []
-    at = 0
-    while at < len(words):
-        text = words[at].text
-        if text in {"--slurpfile", "--rawfile", "--argfile"}:
-            draft.each(words[at + 2 : at + 3], "read")
-        if text in {"--slurpfile", "--rawfile", "--argfile", "--arg", "--argjson"}:
-            at += 3
-            continue
-        rest.append(words[at])
-        at += 1
-    parsed = draft.apply(_JQ, rest)
-    operands = parsed.operands
-    for value in parsed.values("script-file", "folder"):
-        draft.read(value, "option")
-    if not parsed.values("script-file"):
-        for program in operands[:1]:
-            _jq_program(draft, program)
-        operands = operands[1:]
-    if "args" not in parsed.roles():
-        draft.each(operands, "read")
-
-
-def _jq_program(draft: Draft, program: "object") -> None:
-    from ringfence.shell.facts import KNOWN, Value
-
-    if not isinstance(program, Value):
-        return
-    if program.certainty != KNOWN:
-        draft.uncertain(program)
-    elif "import" in program.text.split() or "include" in program.text.split():
-        draft.finding("unseen-instructions", "", program)
-
-
 PROGRAMS = {
     **dict.fromkeys(
-        "md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum b3sum cksum sum shasum md5 crc32".split(),
+        """md5sum sha1sum sha224sum sha256sum sha384sum sha512sum b2sum b3sum cksum sum shasum md5
+        crc32""".split(),
         _SUM,
     ),
     **dict.fromkeys("cat tac rev".split(), _CAT),
@@ -459,26 +275,15 @@ PROGRAMS = {
     "head": _HEAD,
     "tail": _TAIL,
     "wc": _WC,
-    "nl": _NL,
     "od": _OD,
     **dict.fromkeys("hexdump hd".split(), _HEXDUMP),
     "xxd": _xxd,
     "strings": _STRINGS,
     **dict.fromkeys("base64 base32 basenc".split(), _BASE),
-    "cut": _CUT,
-    "uniq": _uniq,
-    "comm": _COMM,
-    "join": _JOIN,
-    "paste": _PASTE,
     **dict.fromkeys("diff colordiff".split(), _DIFF),
     "cmp": _CMP,
     "diff3": _DIFF3,
     "sdiff": _SDIFF,
-    "fold": _FOLD,
-    "fmt": _FMT,
-    "pr": _PR,
-    **dict.fromkeys("expand unexpand".split(), _EXPAND),
-    "column": _COLUMN,
     "file": _FILE,
     "stat": _STAT,
     "du": _DU,
@@ -486,11 +291,6 @@ PROGRAMS = {
     **dict.fromkeys("readlink realpath".split(), _READLINK),
     **dict.fromkeys("ls dir vdir gls".split(), ls),
     "tree": _TREE,
-    "jq": _jq,
-    "shuf": _shuf,
-    "iconv": _ICONV,
-    "sort": _sort,
-    "tsort": _TSORT,
-    **dict.fromkeys("zcat gzcat bzcat xzcat zstdcat lzcat zcmp zdiff".split(), _MANY_ZIPPED),
+    **dict.fromkeys("zcmp zdiff bzdiff xzdiff".split(), _MANY_ZIPPED),
     **dict.fromkeys("bat batcat".split(), _BAT),
 }

@@ -24,15 +24,18 @@ _SCP = {
     "batch=": "b",
 }
 _SAFE = frozenset(
-    """batchmode connecttimeout stricthostkeychecking serveraliveinterval serveralivecountmax loglevel port user
+    """batchmode connecttimeout stricthostkeychecking serveraliveinterval serveralivecountmax loglevel
+    port user
     compression connectionattempts tcpkeepalive ipqos addressfamily ciphers macs kexalgorithms
     hostkeyalgorithms pubkeyacceptedalgorithms preferredauthentications passwordauthentication
     pubkeyauthentication identitiesonly requesttty numberofpasswordprompts gssapiauthentication visualhostkey
-    checkhostip updatehostkeys hostkeyalias escapechar exitonforwardfailure forwardagent forwardx11 clearallforwardings""".split()
+    checkhostip updatehostkeys hostkeyalias escapechar exitonforwardfailure forwardagent forwardx11
+    clearallforwardings""".split()
 )
 _RSYNC = Table(
     {
-        "": """v verbose q quiet no-motd c checksum a archive r recursive R relative no-implied-dirs b backup u
+        "": """v verbose q quiet no-motd c checksum a archive r recursive R relative no-implied-dirs b
+        backup u
         update inplace append append-verify d dirs old-dirs mkpath l links L copy-links copy-unsafe-links
         safe-links munge-links k copy-dirlinks K keep-dirlinks H hard-links p perms E executability A acls X
         xattrs o owner g group devices specials D t times U atimes N crtimes O omit-dir-times J
@@ -163,6 +166,7 @@ def _scp(draft: Draft) -> None:
     parsed = draft.apply(Table({**_SCP}, risky=True))
     _options(draft, parsed)
     for value in parsed.values("batch"):
+        draft.read(value, OPTION)
         draft.finding("unseen-instructions", "", value)
     if draft.program == "sftp":
         for value in parsed.operands[:1]:
@@ -253,8 +257,6 @@ def _openssl(draft: Draft) -> None:
             draft.finding("option-runs-program", "loads code", value)
         elif name in {"pass", "passin", "passout", "k"} and value.text.startswith("file:"):
             draft.read(part(value, 5), OPTION)
-        elif name in {"kfile"}:
-            draft.read(value, OPTION)
     verb = words[0].text if words else ""
     if verb in {
         "dgst",

@@ -41,7 +41,8 @@ _RG = Table(
         no-unicode unicode 0 null null-data one-file-system no-one-file-system o only-matching passthru
         passthrough P pcre2 no-pcre2 pcre2-version p pretty q quiet S smart-case stats no-stats a text
         no-text trim no-trim type-list u unrestricted V version vimgrep H with-filename w word-regexp
-        no-encoding no-pre no-search-zip no-sort-files sort-files trace no-hyperlink-format no-context-separator""",
+        no-encoding no-pre no-search-zip no-sort-files sort-files trace no-hyperlink-format
+        no-context-separator""",
         "data=": """A after-context B before-context color colors C context context-separator dfa-size-limit
         E encoding engine field-context-separator field-match-separator g glob iglob M max-columns m
         max-count d max-depth maxdepth max-filesize path-separator pre-glob regex-size-limit r replace sort
@@ -82,7 +83,8 @@ _ACK = Table(
         literal l files-with-matches L files-without-matches o only-matching h no-filename H with-filename
         c count column nocolumn group nogroup color nocolor colour nocolour f g heading noheading break
         nobreak passthru print0 s sort-files show-types n no-recurse R r recurse follow nofollow k
-        known-types 1 env noenv nofilter filter help man version thpppt bar cathy flush underline proximate""",
+        known-types 1 env noenv nofilter filter help man version thpppt bar cathy flush underline
+        proximate""",
         "data=": """A after-context B before-context C context m max-count match type t T type-add type-set
         type-del ignore-dir noignore-dir ignore-directory ignore-file color-match color-filename
         color-lineno and or not range-start range-end p""",

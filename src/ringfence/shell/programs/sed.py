@@ -2,7 +2,7 @@
 
 from ringfence.shell.facts import KNOWN, Value
 from ringfence.shell.options import Table, known
-from ringfence.shell.programs.draft import NOWHERE, OPTION, Draft
+from ringfence.shell.programs.draft import IN_PLACE, NOWHERE, OPTION, Draft
 from ringfence.shell.programs.sedscript import Script, read
 
 _SED = Table(
@@ -35,7 +35,7 @@ def _sed(draft: Draft) -> None:
     for value in operands:
         draft.read(value)
         if in_place:
-            draft.write(value)
+            draft.write(value, IN_PLACE)
     for value in parsed.values("in-place"):
         if "/" in value.text or value.certainty != KNOWN:
             draft.finding("option-writes", "keeps a copy of what it edits at another place", value)

@@ -226,7 +226,7 @@ class _Reader:
 
 
 def read(text: str, *, brackets: bool = False) -> Script:
-    """Read a script. What is not understood is named in `unread`; what stands before it counts all the same."""
+    """Read a script. What is not understood is named in `unread`; what stands before it counts."""
     reader = _Reader(text, brackets=brackets)
     try:
         while reader.at < len(text):

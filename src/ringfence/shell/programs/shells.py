@@ -178,7 +178,8 @@ def _parallel(draft: Draft) -> None:
     table = Table(
         {
             "": """k keep-order v t verbose X m xargs 0 null q quote u ungroup group line-buffer lb bar eta
-            progress dry-run dryrun will-cite citation no-notice pipe pipepart silent resume tag halt-on-error-x
+            progress dry-run dryrun will-cite citation no-notice pipe pipepart silent resume tag
+            halt-on-error-x
             no-run-if-empty r linebuffer shuf fg bg semaphore version help""",
             "data=": """j jobs n max-args N max-replace-args L max-lines d delimiter C colsep halt timeout
             retries delay load memfree joblog results tmpdir block recstart recend I i nice s max-chars

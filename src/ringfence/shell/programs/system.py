@@ -6,8 +6,10 @@ from ringfence.shell.programs.draft import OPTION, Draft
 
 _SUDO = Table(
     {
-        "": "A askpass b background B bell E H set-home k reset-timestamp K remove-timestamp n non-interactive N no-update P preserve-groups S stdin V version v validate l list",
-        "data=": "C close-from g group p prompt U other-user u user a auth-type c login-class r role t type T command-timeout host h",
+        "": """A askpass b background B bell E H set-home k reset-timestamp K remove-timestamp n
+        non-interactive N no-update P preserve-groups S stdin V version v validate l list""",
+        "data=": """C close-from g group p prompt U other-user u user a auth-type c login-class r role t
+        type T command-timeout host h""",
         "data?=": "preserve-env",
         "folder=": "D chdir R chroot",
         "shell": "s shell i login",
@@ -130,9 +132,7 @@ def _asks(quiet: str, reason: str) -> "object":
         for word in words:
             if word.certainty != KNOWN:
                 draft.uncertain(word)
-        if words and not any(word.text in silent for word in words):
-            draft.finding("system-change", reason)
-        elif not words and "" not in silent:
+        if (words and not any(word.text in silent for word in words)) or (not words and "" not in silent):
             draft.finding("system-change", reason)
 
     return look
@@ -181,23 +181,8 @@ PROGRAMS = {
     **dict.fromkeys(("at", "batch"), _at),
     "systemctl": _systemctl,
     **dict.fromkeys(
-        (
-            "service",
-            "rc-service",
-            "initctl",
-            "launchctl",
-            "update-rc.d",
-            "chkconfig",
-            "loginctl",
-            "machinectl",
-            "hostnamectl",
-            "timedatectl",
-            "localectl",
-            "nmcli",
-            "sysrc",
-            "snap",
-            "flatpak",
-        ),
+        """service rc-service initctl launchctl update-rc.d chkconfig loginctl machinectl hostnamectl
+        timedatectl localectl nmcli sysrc snap flatpak""".split(),
         _asks(
             "status list print --status-all info show search find version --version",
             "changes what runs on this machine",
@@ -205,18 +190,8 @@ PROGRAMS = {
     ),
     **dict.fromkeys(("mount",), _asks("", "mounts a file system")),
     **dict.fromkeys(
-        (
-            "umount",
-            "losetup",
-            "swapon",
-            "swapoff",
-            "fusermount",
-            "fusermount3",
-            "pivot_root",
-            "switch_root",
-            "sshfs",
-            "mount.cifs",
-        ),
+        """umount losetup swapon swapoff fusermount fusermount3 pivot_root switch_root sshfs
+        mount.cifs""".split(),
         _changes("mounts or unmounts file systems"),
     ),
     **dict.fromkeys(("insmod", "rmmod", "modprobe", "kexec", "depmod"), _changes("changes the kernel")),
@@ -230,149 +205,41 @@ PROGRAMS = {
         _asks("a addr address r route link show ls list l neigh -V -a -s -n rule get", "changes the network"),
     ),
     **dict.fromkeys(
-        (
-            "useradd",
-            "userdel",
-            "usermod",
-            "groupadd",
-            "groupdel",
-            "groupmod",
-            "adduser",
-            "deluser",
-            "passwd",
-            "chpasswd",
-            "chsh",
-            "chfn",
-            "visudo",
-            "vipw",
-            "vigr",
-            "gpasswd",
-            "newgrp",
-            "sg",
-        ),
+        """useradd userdel usermod groupadd groupdel groupmod adduser deluser passwd chpasswd chsh chfn
+        visudo vipw vigr gpasswd newgrp sg""".split(),
         _changes("changes accounts"),
     ),
     **dict.fromkeys(
         ("shutdown", "reboot", "halt", "poweroff", "init", "telinit"), _changes("stops the machine")
     ),
     **dict.fromkeys(
-        (
-            "mkfs",
-            "mkswap",
-            "fdisk",
-            "parted",
-            "sfdisk",
-            "gdisk",
-            "wipefs",
-            "fsck",
-            "tune2fs",
-            "resize2fs",
-            "cryptsetup",
-            "lvm",
-            "pvcreate",
-            "vgcreate",
-            "lvcreate",
-            "mdadm",
-            "hdparm",
-            "mkfs.ext4",
-            "mkfs.xfs",
-            "mkfs.vfat",
-            "diskutil",
-            "blkdiscard",
-            "debugfs",
-            "badblocks",
-        ),
+        """mkfs mkswap fdisk parted sfdisk gdisk wipefs fsck tune2fs resize2fs cryptsetup lvm pvcreate
+        vgcreate lvcreate mdadm hdparm mkfs.ext4 mkfs.xfs mkfs.vfat diskutil blkdiscard debugfs
+        badblocks""".split(),
         _cp_device,
     ),
     **dict.fromkeys(
         ("chattr", "setcap", "chcon", "restorecon", "setfattr", "setfacl", "xattr", "chflags"), _chattr
     ),
     **dict.fromkeys(
-        (
-            "setenforce",
-            "apparmor_parser",
-            "auditctl",
-            "setsebool",
-            "dmsetup",
-            "grub-install",
-            "update-grub",
-            "update-alternatives",
-            "ldconfig",
-            "update-ca-certificates",
-            "hwclock",
-            "rtcwake",
-            "dpkg-reconfigure",
-            "dpkg-divert",
-        ),
+        """setenforce apparmor_parser auditctl setsebool dmsetup grub-install update-grub
+        update-alternatives ldconfig update-ca-certificates hwclock rtcwake dpkg-reconfigure
+        dpkg-divert""".split(),
         _changes("changes the system's own settings"),
     ),
     **dict.fromkeys(
-        (
-            "defaults",
-            "gsettings",
-            "dconf",
-            "scutil",
-            "networksetup",
-            "spctl",
-            "csrutil",
-            "security",
-            "tccutil",
-        ),
+        """defaults gsettings dconf scutil networksetup spctl csrutil security tccutil""".split(),
         _defaults,
     ),
     **dict.fromkeys(
-        (
-            "xclip",
-            "xsel",
-            "pbcopy",
-            "pbpaste",
-            "wl-copy",
-            "wl-paste",
-            "notify-send",
-            "osd_cat",
-            "dbus-send",
-            "gdbus",
-            "busctl",
-            "qdbus",
-            "xdotool",
-            "ydotool",
-            "wmctrl",
-        ),
+        """xclip xsel pbcopy pbpaste wl-copy wl-paste notify-send osd_cat dbus-send gdbus busctl qdbus
+        xdotool ydotool wmctrl""".split(),
         _clipboard,
     ),
     **dict.fromkeys(
-        (
-            "lsof",
-            "fuser",
-            "ss",
-            "netstat",
-            "lsmod",
-            "dmesg",
-            "journalctl",
-            "top",
-            "htop",
-            "iotop",
-            "iostat",
-            "sar",
-            "mpstat",
-            "pstree",
-            "pmap",
-            "blkid",
-            "findmnt",
-            "mountpoint",
-            "namei",
-            "getcap",
-            "getfacl",
-            "getfattr",
-            "lsattr",
-            "nm",
-            "objdump",
-            "readelf",
-            "size",
-            "ldd",
-            "c++filt",
-            "addr2line",
-        ),
+        """lsof fuser ss netstat lsmod dmesg journalctl top htop iotop iostat sar mpstat pstree pmap blkid
+        findmnt mountpoint namei getcap getfacl getfattr lsattr nm objdump readelf size ldd c++filt
+        addr2line""".split(),
         _lsof,
     ),
 }

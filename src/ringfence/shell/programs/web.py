@@ -1,7 +1,7 @@
 """Programs that fetch from and send to the web."""
 
 from ringfence.shell.facts import KNOWN, WRITE, Value
-from ringfence.shell.options import Parsed, Table, known, part
+from ringfence.shell.options import Parsed, Table, known, part, prefix
 from ringfence.shell.programs.draft import NOWHERE, OPTION, Draft
 
 _CURL = Table(
@@ -15,12 +15,14 @@ _CURL = Table(
         no-buffer no-clobber no-keepalive no-npn no-progress-meter no-sessionid ntlm ntlm-wb Z parallel
         parallel-immediate path-as-is post301 post302 post303 progress-bar # proxy-anyauth proxy-basic
         proxy-ca-native ca-native proxy-digest proxy-insecure proxy-negotiate proxy-ntlm proxy-tlsv1 p
-        proxytunnel raw R remote-time remove-on-error retry-all-errors retry-connrefused sasl-ir S show-error s
+        proxytunnel raw R remote-time remove-on-error retry-all-errors retry-connrefused sasl-ir S
+        show-error s
         silent socks5-basic socks5-gssapi socks5-gssapi-nec ssl ssl-allow-beast ssl-auto-client-cert
         ssl-no-revoke ssl-reqd ssl-revoke-best-effort ssl-sessions-x 2 sslv2 3 sslv3 styled-output
         suppress-connect-headers tcp-fastopen tcp-nodelay tftp-no-options 1 tlsv1 tlsv1.0 tlsv1.1 tlsv1.2
         tlsv1.3 tr-encoding trace-ids trace-time B use-ascii v verbose V version xattr
-        disallow-username-in-url mail-rcpt-allowfails no-silent no-fail no-location skip-existing tls-earlydata mptcp""",
+        disallow-username-in-url mail-rcpt-allowfails no-silent no-fail no-location skip-existing
+        tls-earlydata mptcp""",
         "data=": """aws-sigv4 cert-type ciphers connect-timeout connect-to C continue-at create-file-mode
         curves delegation dns-interface dns-ipv4-addr dns-ipv6-addr dns-servers engine-x
         expect100-timeout form-string ftp-account ftp-alternative-to-user ftp-method P ftp-port
@@ -35,15 +37,18 @@ _CURL = Table(
         user-agent variable-x vlan-priority haproxy-clientip data-raw parallel-max-host sigalgs
         signature-algorithms ech""",
         "data?=": "h help",
-        "body=": "d data data-ascii data-binary data-urlencode json url-query F form H header proxy-header w write-out b cookie variable expand-data",
+        "body=": """d data data-ascii data-binary data-urlencode json url-query F form H header
+        proxy-header w write-out b cookie variable expand-data""",
         "upload=": "T upload-file",
-        "read=": "cacert capath cert E crlfile egd-file etag-compare key netrc-file proxy-cacert proxy-capath proxy-cert proxy-crlfile proxy-key pubkey random-file knownhosts",
+        "read=": """cacert capath cert E crlfile egd-file etag-compare key netrc-file proxy-cacert
+        proxy-capath proxy-cert proxy-crlfile proxy-key pubkey random-file knownhosts""",
         "url=": "url doh-url preproxy x proxy proxy1.0 socks4 socks4a socks5 socks5-hostname",
         "socket=": "abstract-unix-socket unix-socket",
         "output=": "o output",
         "out=": "output-dir",
         "named": "O remote-name remote-name-all J remote-header-name",
-        "write=": "c cookie-jar D dump-header stderr trace trace-ascii libcurl etag-save hsts alt-svc trace-config-x ssl-sessions",
+        "write=": """c cookie-jar D dump-header stderr trace trace-ascii libcurl etag-save hsts alt-svc
+        trace-config-x ssl-sessions""",
         "config=": "K config",
         "quote=": "Q quote",
         "run=": "engine",
@@ -72,7 +77,8 @@ _WGET = Table(
         reject accept-regex reject-regex regex-type D domains exclude-domains follow-tags ignore-tags I
         include-directories X exclude-directories progress report-speed start-pos retry-on-http-error
         warc-header warc-max-size n B base""",
-        "read=": "i input-file load-cookies post-file body-file certificate private-key ca-certificate ca-directory crl-file warc-dedup",
+        "read=": """i input-file load-cookies post-file body-file certificate private-key ca-certificate
+        ca-directory crl-file warc-dedup""",
         "write=": "o output-file a append-output save-cookies rejected-log hsts-file warc-file",
         "output=": "O output-document",
         "out=": "P directory-prefix warc-tempdir",
@@ -85,8 +91,10 @@ _WGET = Table(
 )
 _HTTPIE = Table(
     {
-        "": "j json f form multipart x compress v verbose h headers b body m meta d download c continue S stream F follow I ignore-stdin offline check-status all debug help version raw-x",
-        "data=": "p print style s pretty P session-x a auth A auth-type proxy-x max-redirects timeout verify ssl cert-type boundary format-options raw response-charset history-print",
+        "": """j json f form multipart x compress v verbose h headers b body m meta d download c continue S
+        stream F follow I ignore-stdin offline check-status all debug help version raw-x""",
+        "data=": """p print style s pretty P session-x a auth A auth-type proxy-x max-redirects timeout
+        verify ssl cert-type boundary format-options raw response-charset history-print""",
         "read=": "cert cert-key",
         "url=": "proxy",
         "out=": "o output",
@@ -127,8 +135,10 @@ def _curl_option(draft: Draft, role: str, name: str, value: Value) -> None:
 
 
 def _body(draft: Draft, name: str, value: Value) -> None:
-    """Note the files that a body, header or output format is taken from: `@file`, `name=@file`, `name=<file`."""
-    if value.certainty != KNOWN and not value.text.startswith('"'):
+    """Note the files that a body, header or format is taken from: `@file`, `name=@file`."""
+    if value.certainty != KNOWN and (
+        prefix(value)[:1] in {"", "@"} or name in {"F", "form", "data-urlencode"}
+    ):
         draft.uncertain(value)
     text = value.text
     if name in {"F", "form", "data-urlencode", "url-query", "variable"}:
@@ -230,23 +240,8 @@ PROGRAMS = {
     **dict.fromkeys(("wget", "wget2"), _wget),
     **dict.fromkeys(("http", "https", "httpie", "xh", "xhs"), _httpie),
     **dict.fromkeys(
-        (
-            "lynx",
-            "w3m",
-            "links",
-            "elinks",
-            "aria2c",
-            "axel",
-            "yt-dlp",
-            "youtube-dl",
-            "curlie",
-            "grpcurl",
-            "websocat",
-            "wscat",
-            "ab",
-            "wrk",
-            "hey",
-        ),
+        """lynx w3m links elinks aria2c axel yt-dlp youtube-dl curlie grpcurl websocat wscat ab wrk
+        hey""".split(),
         _browser,
     ),
 }

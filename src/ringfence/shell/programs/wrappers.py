@@ -64,7 +64,8 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
     "watch": (
         _table(
             {
-                "": "b beep c color C no-color e errexit g chgexit p precise t no-title w x exec h help v version r no-rerun q f",
+                "": """b beep c color C no-color e errexit g chgexit p precise t no-title w x exec h help v
+                version r no-rerun q f""",
                 "data=": "n interval equexit s shotsdir",
                 "data?=": "d differences",
             }
@@ -79,7 +80,8 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
     "flock": (
         _table(
             {
-                "": "s shared x exclusive e u unlock n nonblock nb o close F no-fork verbose h help V version fcntl",
+                "": """s shared x exclusive e u unlock n nonblock nb o close F no-fork verbose h help V
+                version fcntl""",
                 "data=": "w wait timeout E conflict-exit-code",
                 "script=": "c command",
             }
@@ -89,7 +91,8 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
     "chrt": (
         _table(
             {
-                "": "o other f fifo r rr b batch i idle d deadline R reset-on-fork a all-tasks m max p pid v verbose h help V version e ext",
+                "": """o other f fifo r rr b batch i idle d deadline R reset-on-fork a all-tasks m max p
+                pid v verbose h help V version e ext""",
                 "data=": "T sched-runtime P sched-period D sched-deadline",
             }
         ),
@@ -100,7 +103,8 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
         _table(
             {
                 "": "s show H hardware l localalloc a all b huge touch dump verify",
-                "data=": "i interleave m membind p preferred N cpunodebind C physcpubind S shm f file L length o offset",
+                "data=": """i interleave m membind p preferred N cpunodebind C physcpubind S shm f file L
+                length o offset""",
             }
         ),
         0,
@@ -115,9 +119,11 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
     "unshare": (
         _table(
             {
-                "": "r map-root-user c map-current-user map-auto kill-child f fork h help V version keep-caps m u i n p U C T",
+                "": """r map-root-user c map-current-user map-auto kill-child f fork h help V version
+                keep-caps m u i n p U C T""",
                 "data?=": "mount uts ipc net pid user cgroup time mount-proc mount-binfmt",
-                "data=": "map-user map-group map-users map-groups propagation setgroups S setuid G setgid monotonic boottime l load-interp owner",
+                "data=": """map-user map-group map-users map-groups propagation setgroups S setuid G setgid
+                monotonic boottime l load-interp owner""",
                 "folder=": "R root w wd",
             }
         ),
@@ -126,7 +132,8 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
     "nsenter": (
         _table(
             {
-                "": "a all U m u i n p C T preserve-credentials F no-fork Z follow-context h help V version keep-caps e env c join-cgroup user-parent",
+                "": """a all U m u i n p C T preserve-credentials F no-fork Z follow-context h help V
+                version keep-caps e env c join-cgroup user-parent""",
                 "data=": "t target S setuid G setgid N net-socket",
                 "data?=": "mount uts ipc net pid user cgroup time root wd r w W wdns",
             }
@@ -140,13 +147,17 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
     "strace": (
         _table(
             {
-                "": """c C d f ff F h i k n q qq qqq r t tt ttt T v V w x xx y yy Y z Z follow-forks summary help
+                "": """c C d f ff F h i k n q qq qqq r t tt ttt T v V w x xx y yy Y z Z follow-forks
+                summary help
                 version stack-traces verbose seccomp-bpf successful-only failed-only no-abbrev debug
-                output-separately summary-only summary-wall-clock decode-pids instruction-pointer syscall-number""",
-                "data=": """a columns b detach-on e trace abbrev raw signal status inject fault interruptible I
+                output-separately summary-only summary-wall-clock decode-pids instruction-pointer
+                syscall-number""",
+                "data=": """a columns b detach-on e trace abbrev raw signal status inject fault
+                interruptible I
                 O P trace-path p attach s string-limit S summary-sort-by u user X const-print-style U E env
                 argv0 kvm""",
-                "data?=": "relative-timestamps absolute-timestamps syscall-times quiet decode-fds strings-in-hex D daemonize daemonized",
+                "data?=": """relative-timestamps absolute-timestamps syscall-times quiet decode-fds
+                strings-in-hex D daemonize daemonized""",
                 "program=": "o output",
             }
         ),
@@ -162,7 +173,7 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
         ),
         0,
     ),
-    "perf": (_table({"": "v version"}), 0),
+    "perf": (_table({"": "v version"}), 1),
     "valgrind": (_table({}), 0),
     "catchsegv": (_PLAIN, 0),
     "fakeroot": (
@@ -215,7 +226,10 @@ _RUNNERS: dict[str, tuple[Table, int]] = {
     "dumb-init": (_table({"": "c v"}), 0),
     "gosu": (_PLAIN, 1),
     "su-exec": (_PLAIN, 1),
-    "ld.so": (_PLAIN, 0),
+    **dict.fromkeys(
+        ("ld.so", "ld-linux.so.2", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1", "ld-musl-x86_64.so.1"),
+        (_table({"": "list verify help version", "data=": "library-path preload argv0 audit"}), 0),
+    ),
 }
 _PRIVILEGED = frozenset({"unshare", "nsenter", "chroot", "gosu", "su-exec", "setpriv", "capsh", "chpst"})
 
@@ -264,6 +278,7 @@ def _env(draft: Draft) -> None:
         draft.list(value, OPTION)
     for value in parsed.values("path"):
         draft.finding("option-runs-program", "looks for the program in another place", value)
+    words = words[1:] if words[:1] and words[0].text == "-" else words
     while words:
         name, equals, _ = words[0].text.partition("=")
         if not equals or not name:

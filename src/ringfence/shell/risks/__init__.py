@@ -1,7 +1,8 @@
 """Why a shell command is for a person to answer: one risk a file, with its theory, advice and examples.
 
-Findings and problems name a risk by its NAME. Each file has NAME, TITLE, ADVICE, an EXAMPLE that has the risk and
-a HARMLESS twin that has not; SHELL where it is not bash's. Imported by name, when something is explained.
+Findings and problems name a risk by its NAME. Each file has NAME, TITLE, ADVICE, an EXAMPLE that has the
+risk and a HARMLESS twin that has not; SHELL where it is not bash's. Imported by name, when something is
+explained.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Arithmetic evaluates what its names hold, as expressions, and those can run commands.
 
-`x='a[$(id)]'; echo $((x))` runs `id` (Zed, gemini-cli#25935). A name is harmless where every value that it can
-have is known to be a number.
+`x='a[$(id)]'; echo $((x))` runs `id` (Zed, gemini-cli#25935). A name is harmless where every value that
+it can have is known to be a number.
 """
 
 NAME = "arithmetic"

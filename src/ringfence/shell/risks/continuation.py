@@ -1,6 +1,6 @@
 """A line is continued in the middle of a word, where what is seen is not what runs.
 
-`cu\\` and `rl` on the next line are `curl` to the shell and two words to most parsers.
+`cu`, a backslash and `rl` on the next line are `curl` to the shell and two words to most parsers.
 """
 
 NAME = "continuation"

@@ -1,7 +1,7 @@
 """The shell takes a name for an expression, and an expression can hold a command.
 
-Where a variable's name is expected, `a[$(command)]` runs the command: `printf -v`, `read`, `unset`, `test -v`,
-`[[ x -eq y ]]`, subscripts, `declare`. Only a plain identifier, or a plain number, is harmless.
+Where a variable's name is expected, `a[$(command)]` runs the command: `printf -v`, `read`, `unset`, `test
+-v`, `[[ x -eq y ]]`, subscripts, `declare`. Only a plain identifier, or a plain number, is harmless.
 """
 
 NAME = "evaluated-name"

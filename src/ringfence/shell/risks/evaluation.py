@@ -1,7 +1,8 @@
 """Text or a file is run as code by the shell itself.
 
-`eval`, `source`, `trap`, `mapfile -C`, `bind`, `complete -C`, zsh's modules: what they run is put together when they
-run. Commands that can be read in the text are held against the rules that deny all the same.
+`eval`, `source`, `trap`, `mapfile -C`, `bind`, `complete -C`, zsh's modules: what they run is put
+together when they run. Commands that can be read in the text are held against the rules that deny all the
+same.
 """
 
 NAME = "evaluation"

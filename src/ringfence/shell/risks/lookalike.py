@@ -3,5 +3,5 @@
 NAME = "lookalike"
 TITLE = "A name with look-alike letters"
 ADVICE = "Spell the name in plain letters."
-EXAMPLE = "gіt status"
+EXAMPLE = "g\u0456t status"
 HARMLESS = "git log --author=Zoë"

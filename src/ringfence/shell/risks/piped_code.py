@@ -1,6 +1,7 @@
 """A shell or an interpreter runs what it reads from a pipe, a file or a here-document.
 
-`curl … | sh`, `base64 -d | bash`, `python3 < script`: what runs is not in the text (Backslash on Cursor, 2025-07).
+`curl … | sh`, `base64 -d | bash`, `python3 < script`: what runs is not in the text (Backslash on Cursor,
+2025-07).
 """
 
 NAME = "piped-code"

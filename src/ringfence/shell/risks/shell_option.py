@@ -1,6 +1,7 @@
 """An option of the shell changes how the rest is read or which files a pattern means.
 
-`shopt -s expand_aliases`, `set -k` (assignments anywhere), `set -a` (everything is exported), `extglob`, `dotglob`.
+`shopt -s expand_aliases`, `set -k` (assignments anywhere), `set -a` (everything is exported), `extglob`,
+`dotglob`.
 """
 
 NAME = "shell-option"

@@ -1,7 +1,7 @@
 """More, or deeper, than is looked at with certainty.
 
-Limits that nobody states become holes: 50 parts and the rest unread (Adversa 2026-04), 10,000 characters. Ours end in
-a question; rules that deny still apply to all that was read.
+Limits that nobody states become holes: 50 parts and the rest unread (Adversa 2026-04), 10,000 characters.
+Ours end in a question; rules that deny still apply to all that was read.
 """
 
 NAME = "size"

@@ -102,7 +102,7 @@ def edits(old: list[bytes], new: list[bytes]) -> list[Edit]:
         if a == b or c == d:
             found += [(a, b, c, d)] if b > a or d > c else []
             continue
-        if steps <= 0:
+        if steps <= 0 or set(old[a:b]).isdisjoint(new[c:d]):  # nothing to be kept, so nothing to be sought
             found.append((a, b, c, d))
             continue
         part, x, y = _shortest(old[a:b], new[c:d])

@@ -181,6 +181,19 @@ def test_rules_about_files_hold_where_a_session_has_moved_to(desk, path, verdict
     assert desk.hook(call).verdict == verdict
 
 
+@pytest.mark.parametrize("start", ["real", "link"])
+def test_a_project_reached_by_a_link_is_the_project(desk, start):
+    desk.policy('[commands]\nallow = ["Edit(src/**)"]\n')
+    places = {"real": desk.project, "link": desk.home / "link"}
+    places["link"].symlink_to(desk.project)
+    (desk.project / "src").mkdir()
+    for path in ("src/x", str(desk.project / "src/x")):
+        given = {"file_path": path, "content": ""}
+        call = desk.call(tool_name="Write", tool_input=given, cwd=str(desk.project))
+        told = desk.hook(call, environment={"CLAUDE_PROJECT_DIR": str(places[start])})
+        assert told.verdict == "allow", told.why
+
+
 def test_what_is_allowed_without_an_anchor_is_not_allowed_from_elsewhere(desk):
     desk.policy('[commands]\nallow = ["Edit(src/**)"]\n')
     (desk.project / "sub" / "src").mkdir(parents=True)
@@ -238,6 +251,26 @@ def test_without_the_read_only_set_looking_needs_a_rule_too(desk):
     assert desk.hook(desk.call("ls")).verdict == "ask"
 
 
+@pytest.mark.parametrize("tool", ["TodoWrite", "Task", "ToolSearch", "ExitPlanMode"])
+@pytest.mark.parametrize("default", ["ask", "deny"])
+def test_tools_that_touch_nothing_are_left_to_the_client_until_a_rule_names_them(desk, tool, default):
+    desk.policy(f'[commands]\ndefault = "{default}"\n')
+    call = desk.call(tool_name=tool, tool_input={"subagent_type": "x"})
+    told = desk.hook(call)
+    assert (told.status, told.out) == (0, "")
+    assert desk.records()[-1]["effect"] == "leave"
+    desk.policy(f'[commands]\ndeny = ["{tool}"]\n')
+    assert desk.hook(call).verdict == "deny"
+
+
+@pytest.mark.parametrize(
+    "tool", ["mcp__a__b", "WebSearch", "Skill", "CronCreate", "SomethingNew", "todowrite"]
+)
+def test_tools_that_nobody_knows_are_asked_about(desk, tool):
+    desk.policy(RULES)
+    assert desk.hook(desk.call(tool_name=tool, tool_input={})).verdict == "ask"
+
+
 # --- the second event
 
 
@@ -278,7 +311,23 @@ def test_answers_side_by_side_are_all_recorded(desk):
     ended = [one.communicate(data, timeout=60) and one.returncode for one in running]
     assert ended == [0] * 8
     records = desk.records()
-    assert [one["seq"] for one in records] == list(range(8))
+    assert [one["seq"] for one in records] == list(range(1, 9))
+
+
+@pytest.mark.guarantee("A2")
+def test_the_record_is_read_and_checked_like_any_other(desk, capsys, monkeypatch):
+    from ringfence.cli import log
+
+    desk.policy(RULES)
+    for command in ("curl x", "make x"):
+        desk.hook(desk.call(command))
+    monkeypatch.setenv("RINGFENCE_STATE_DIR", str(desk.state))
+    assert log.main(["claude-s1", "--verdict", "deny"]) == 0
+    assert "curl x" in capsys.readouterr().out
+    assert log.main(["--verify"]) == 0
+    path = desk.state / "tools" / "claude-s1.jsonl"
+    path.write_text(path.read_text().replace("curl x", "curl y"))
+    assert log.main(["--verify"]) == 1
 
 
 @pytest.mark.parametrize("name", ["../../x", "", "a" * 300, "a/b", "."])

@@ -1,0 +1,11 @@
+#!/machine/busybox sh
+# In the jail: starts the file server ($1 is its command line), then becomes QEMU (the rest).
+b=/machine/busybox
+server=$1
+shift
+$server >/run/server.log 2>&1 &
+until [ -S /run/fs.sock ]; do
+  kill -0 $! 2>/dev/null || { $b cat /run/server.log >&2; exit 125; }
+  $b usleep 2000
+done
+exec "$@"

@@ -1,0 +1,150 @@
+"""Keeps one virtual machine: passes streams, signals and the window's size on, and ends as its command did.
+
+Five ports lead into the guest, each a socket here and a virtio-serial port there: what it says ("ready",
+"exit 7"), what it is told ("size 24 80", "signal 15"), and the command's three streams where it has no
+terminal. With a terminal QEMU itself reads and writes it as the guest's console.
+
+Nothing is sent before the guest has said that it listens: QEMU throws away what comes for a closed port.
+"""
+
+import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
+import fcntl
+import os
+import select
+import struct
+import termios
+
+SAY, TELL, IN, OUT, ERR = range(5)
+_TIOCGWINSZ, _SIOCOUTQ = 0x5413, 0x5411
+_MOMENT = 2  # milliseconds
+_FORWARDED = (1, 2, 10, 12, 15)
+_SIGWINCH, _SIGCHLD, _SIGPIPE = 28, 17, 13
+_PIECE = 1 << 16
+_GONE = 125  # the machine ended without a word of its command
+
+
+class Keeper:
+    """The loop of one machine."""
+
+    def __init__(self, ports: tuple[int, ...], ready: int, *, terminal: bool) -> None:
+        """`ports` are our ends, in the order above; `ready` is told when the boundary stands."""
+        self._ports = ports
+        self._ready = ready
+        self._terminal = terminal
+        self._said = b""
+        self._status: int | None = None
+        self._poll = select.poll()
+        self._ending = False  # nothing more will come for the command's standard input
+        self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self) -> int:
+        """Pass everything on until the command has ended; return its status."""
+        self._catch()
+        self._poll.register(self._wakeup[0], select.POLLIN)
+        open_ports = {self._ports[SAY]}
+        if not self._terminal:
+            open_ports |= {self._ports[OUT], self._ports[ERR]}
+        for fd in open_ports:
+            self._poll.register(fd, select.POLLIN)
+        while open_ports:
+            if self._ending:
+                self._end_input()
+            for fd, _events in self._poll.poll(_MOMENT if self._ending else None):
+                if fd == self._wakeup[0]:
+                    self._signals()
+                elif fd == 0:
+                    self._input()
+                elif not self._from(fd):
+                    self._poll.unregister(fd)
+                    open_ports.discard(fd)
+            if self._status is not None and (self._terminal or open_ports <= {self._ports[SAY]}):
+                break
+        return _GONE if self._status is None else self._status
+
+    def _catch(self) -> None:
+        _signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
+        for number in (*_FORWARDED, _SIGWINCH):
+            _signal.signal(number, lambda _number, _frame: None)
+        _signal.signal(_SIGPIPE, _signal.SIG_IGN)
+
+    def _signals(self) -> None:
+        for number in os.read(self._wakeup[0], 64):
+            if number == _SIGWINCH:
+                self._tell_size()
+            else:
+                self._tell(f"signal {number}")
+
+    def _from(self, fd: int) -> bool:
+        """Take what the guest sent; False at the end of a port."""
+        try:
+            data = os.read(fd, _PIECE)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            return False
+        if fd == self._ports[SAY]:
+            self._hear(data)
+        else:
+            _write(1 if fd == self._ports[OUT] else 2, data)
+        return True
+
+    def _hear(self, data: bytes) -> None:
+        *lines, self._said = (self._said + data).split(b"\n")
+        for line in lines:
+            word, _, rest = line.partition(b" ")
+            if word == b"ready":
+                self._begin()
+            elif word == b"exit" and rest.isdigit():
+                self._status = int(rest) & 0xFF
+
+    def _begin(self) -> None:
+        if self._terminal:
+            _leave_lines_alone()
+            self._tell_size()
+        else:
+            self._poll.register(0, select.POLLIN)
+        os.write(self._ready, b"R")
+
+    def _input(self) -> None:
+        try:
+            data = os.read(0, _PIECE)
+        except OSError:
+            data = b""
+        if not data or not _write(self._ports[IN], data):
+            self._poll.unregister(0)
+            self._ending = True
+
+    def _end_input(self) -> None:
+        """Close the port once QEMU has taken everything: what it has not would be lost with it."""
+        left = fcntl.ioctl(self._ports[IN], _SIOCOUTQ, bytes(4))
+        if left == bytes(4):
+            self._ending = False
+            os.close(self._ports[IN])  # the guest reads an end of file
+
+    def _tell_size(self) -> None:
+        if not self._terminal:
+            return
+        try:
+            rows, columns = struct.unpack_from("HH", fcntl.ioctl(0, _TIOCGWINSZ, bytes(8)))
+        except OSError:
+            return
+        self._tell(f"size {rows} {columns}")
+
+    def _tell(self, text: str) -> None:
+        _write(self._ports[TELL], text.encode() + b"\n")
+
+
+def _leave_lines_alone() -> None:
+    """Have the terminal print what comes as it is: the guest's own terminal has ended the lines already."""
+    attributes = termios.tcgetattr(0)
+    attributes[1] &= ~termios.OPOST
+    termios.tcsetattr(0, termios.TCSANOW, attributes)
+
+
+def _write(fd: int, data: bytes) -> bool:
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except OSError:
+            return False
+    return True
