@@ -5,8 +5,8 @@ import shutil
 
 import oracle
 import pytest
-import scripts
-from test_read import TOKENS
+import shell_scripts
+from test_shell_read import TOKENS
 
 from ringfence.shell.read import read
 
