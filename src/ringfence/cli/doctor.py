@@ -92,7 +92,8 @@ def _text(found: tuple[Feature, ...], *, able: bool) -> str:
 
 def _verdict(found: tuple[Feature, ...], *, able: bool) -> str:
     if able:
-        short = [feature.what for feature in found if feature.verdict != OK and not feature.name.startswith("tier ")]
+        own = [feature for feature in found if not feature.name.startswith("tier ")]
+        short = [feature.what for feature in own if feature.verdict != OK]
         rest = f", with less than everything: {', '.join(short)}" if short else ""
         return f"The sandbox tier can run here{rest}."
     refused = any(

@@ -86,7 +86,7 @@ class Second(Struct):
 
 
 def compare(text: str, script: Script, *, certain: bool) -> Second:
-    """Read a text again. Where the first reading is not certain anyway, only to see what it may have missed."""
+    """Read a text again; where the first reading is not certain anyway, only for what it may have missed."""
     if len(text) > LONGEST:
         return Second()
     try:

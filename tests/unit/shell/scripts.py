@@ -171,8 +171,10 @@ class Maker:
             for _ in range(self._random.choice([0, 0, 0, 1, 2]))
         )
         pieces = [self._random.choice(_NAMES)]
-        for _ in range(self._random.randint(0, 4)):
-            pieces.append(self.word() if not self._chance(0.15) else self._redirect())
+        pieces += [
+            self.word() if not self._chance(0.15) else self._redirect()
+            for _ in range(self._random.randint(0, 4))
+        ]
         return made + self._blank().join(pieces)
 
     def _blank(self) -> str:
@@ -247,19 +249,15 @@ class Maker:
         return "\\" + self._random.choice(_CHARS)
 
     def _double(self) -> str:
-        pieces = []
-        for _ in range(self._random.randint(0, 3)):
-            pieces.append(
-                self._one(
-                    lambda: self._junk('$`"\\'),
-                    lambda: "\\" + self._random.choice(_CHARS),
-                    lambda: self._name(),
-                    self._substitution,
-                    self._arithmetic,
-                    self._parameter,
-                )
-            )
-        return '"' + "".join(pieces) + '"'
+        kinds = (
+            lambda: self._junk('$`"\\'),
+            self._escaped,
+            self._name,
+            self._substitution,
+            self._arithmetic,
+            self._parameter,
+        )
+        return '"' + "".join(self._one(*kinds) for _ in range(self._random.randint(0, 3))) + '"'
 
     def _ansi(self) -> str:
         return (
