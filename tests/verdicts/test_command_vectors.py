@@ -15,6 +15,7 @@ from collections import Counter
 
 import pytest
 
+import ringfence
 from ringfence.errors import PolicyError
 from ringfence.host.files import Files
 from ringfence.policy import toolrules
@@ -22,6 +23,7 @@ from ringfence.verdict.ruling import ToolCall
 from ringfence.verdict.tool import Rulebook, decide
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(ringfence.__file__)))
 SLOWEST = 2.0
 # Where the world does not exist, these cannot hold: what they are about is a link or a file of it.
 NEEDS_WORLD = {"pth-22"}
@@ -132,7 +134,7 @@ def test_every_row_gets_its_verdict_from_the_command_line_without_any_files(cwd,
         [sys.executable, "-m", "ringfence.cli", "check", "--stdin"],
         input="".join(json.dumps(line) + "\n" for line in lines),
         capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path,
-        env={**os.environ, "HOME": "/home/user"},
+        env={**os.environ, "HOME": "/home/user", "PYTHONPATH": SOURCE},
     )  # fmt: skip
     said = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["id"] for one in said] == [row["id"] for row in rows]
