@@ -7,7 +7,7 @@ from ringfence.boundary import choice
 from ringfence.errors import UsageError
 from ringfence.host import probe
 from ringfence.host.features import DEGRADED, MISSING, OK, Feature, container
-from ringfence.value import plain
+from ringfence.value import plain, replace
 
 USAGE = """usage: ringfence doctor [--json]
 
@@ -47,7 +47,7 @@ def _survey() -> tuple[Feature, ...]:
 
 def _tier(name: str) -> Feature:
     """Tell whether another tier than the sandbox can be had."""
-    host = probe.host()
+    host = replace(probe.host(), cache_dir="")  # leaves nothing behind
     found = choice.runtime_of(name, host, host.state_dir)
     return Feature(
         name=f"tier {name}",
