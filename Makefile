@@ -1,14 +1,19 @@
 # Every target sets up what it needs in .venv; nothing outside the checkout changes.
 #   make PYTHON=/path/to/python3   an interpreter of your choice
-#   make test T=tests/unit         a part of the tests
+#   make test T=tests/unit         a part of the tests, one after the other
+#   make test WORKERS=8            more tests side by side, on a machine with more processors
 
 PYTHON ?=
 VENV   ?= .venv
 T      ?=
+WORKERS ?= 2
 
 BOOTSTRAP = $(firstword $(PYTHON) python3) scripts/bootstrap.py --venv $(VENV) $(if $(PYTHON),--python $(PYTHON))
 IN        = $(VENV)/bin
 PYTEST    = $(IN)/python -m pytest
+# Files of tests side by side; but not of those that measure, or that look at all that the machine runs
+TOGETHER  = -n $(WORKERS) --dist loadfile
+ALONE     = tests/containment tests/client tests/perf tests/test_demo.py
 SOURCES   = src tests demo benchmarks scripts fuzz
 
 .DEFAULT_GOAL := help
@@ -24,7 +29,7 @@ dev: ## set up .venv with all that tests and checks need
 	@$(BOOTSTRAP) --dev
 
 check: lint ## format, lint, types and the fast tests: a minute or two
-	$(PYTEST) $(wildcard tests/unit tests/property tests/golden tests/verdicts)
+	$(PYTEST) $(TOGETHER) $(wildcard tests/unit tests/property tests/golden tests/verdicts)
 
 lint: dev
 	$(IN)/ruff format --check $(SOURCES)
@@ -35,7 +40,14 @@ parts:
 	@$(if $(T),,scripts/install-test-parts)
 
 test: dev parts ## run the whole suite, or a part: make test T=tests/unit
+ifneq ($(T),)
 	$(PYTEST) $(T)
+else
+	failed=0; \
+	$(PYTEST) $(TOGETHER) $(addprefix --ignore=,$(ALONE)) || failed=$$?; \
+	$(PYTEST) $(ALONE) || failed=$$?; \
+	exit $$failed
+endif
 
 SECONDS_EACH ?= 8
 

@@ -87,7 +87,9 @@ def test_bytes_pass_unchanged_and_the_end_of_input_is_one(field):
 
 def test_the_project_is_there_and_what_changes_is_a_copy(field):
     field.put("src/a.txt", "old\n")
-    done = field.sh("cat src/a.txt; echo new > src/a.txt; rm -r src/../gone 2>/dev/null; echo made > b; id -u; pwd")
+    done = field.sh(
+        "cat src/a.txt; echo new > src/a.txt; rm -r src/../gone 2>/dev/null; echo made > b; id -u; pwd"
+    )
     uid = field.person.uid or "[0-9]+"
     assert re.fullmatch(f"old\n{uid}\n{field.project}\n", done.out), done
     assert field.read("src/a.txt") == "old\n"
@@ -127,12 +129,16 @@ def test_nothing_leaves_but_by_the_gate(field):
 
 
 def test_an_allowed_name_is_reached_through_the_gate(field):
-    done = field.sh("curl -sS -o /dev/null -w '%{http_code}' http://reached.example/", "--allow", "http://reached.example")
+    done = field.sh(
+        "curl -sS -o /dev/null -w '%{http_code}' http://reached.example/", "--allow", "http://reached.example"
+    )
     assert done.out in {"502", "504"}, done  # the gate tried, and there is no such host
 
 
 def test_no_capabilities_no_new_privileges_and_the_filter(field, tier):
-    done = field.sh("grep -E 'CapEff|NoNewPrivs|^Seccomp:' /proc/self/status; unshare -U true; dmesg; mount -t tmpfs x /tmp")
+    done = field.sh(
+        "grep -E 'CapEff|NoNewPrivs|^Seccomp:' /proc/self/status; unshare -U true; dmesg; mount -t tmpfs x /tmp"
+    )
     assert "CapEff:\t0000000000000000" in done.out
     assert "Seccomp:\t2" in done.out, done
     if tier != "gvisor":  # its /proc does not tell
@@ -142,7 +148,13 @@ def test_no_capabilities_no_new_privileges_and_the_filter(field, tier):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_ends_everything(field, number):
-    child = field.start("run", "--", "sh", "-c", "trap 'echo bye; exit 9' INT; (setsid sleep 300 &) ; echo ready; sleep 300 & wait")
+    child = field.start(
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "trap 'echo bye; exit 9' INT; (setsid sleep 300 &) ; echo ready; sleep 300 & wait",
+    )
     try:
         assert child.stdout.readline() == b"ready\n", child.stderr.read()
         os.kill(child.pid, number)
@@ -178,7 +190,11 @@ def test_a_terminal_has_a_size_jobs_and_keys(field):
 
 def test_limits_hold(field):
     done = field.sh(
-        "dd if=/dev/zero of=big bs=1M count=3 2>/dev/null; echo $?; ulimit -n", "--limit", "file_size=1M", "--limit", "open_files=77"
+        "dd if=/dev/zero of=big bs=1M count=3 2>/dev/null; echo $?; ulimit -n",
+        "--limit",
+        "file_size=1M",
+        "--limit",
+        "open_files=77",
     )
     assert done.out.split()[0] != "0", done
     assert done.out.split()[-1] == "77", done
@@ -225,7 +241,7 @@ class _Terminal:
         self._child = subprocess.Popen(
             self._field.argv("run", "--", *self._command), cwd=self._field.project, env=self._field.environment,
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
         )  # fmt: skip
         os.close(slave)
         return self

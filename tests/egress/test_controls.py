@@ -346,7 +346,7 @@ def test_batches_are_refused_under_a_budget(world, tmp_path):
         ("/v1beta/interactions", b'{"background":true}'),
         ("/v1/chat/completions", b'{"deferred":true}'),
         ("/v1/responses", b'{"background":fal'),
-        ("/v1/responses", gzip.compress(b'{"background":true}')),
+        ("/v1/responses", gzip.compress(b'{"background":true}', mtime=0)),
         ("/v1/responses", b"[" * 100_000),
         ("/v1/threads/runs", b"{}"),
         ("/v1/threads/thread_1/runs", b"{}"),

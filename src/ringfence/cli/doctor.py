@@ -7,7 +7,7 @@ from ringfence.boundary import choice
 from ringfence.errors import UsageError
 from ringfence.host import probe
 from ringfence.host.features import DEGRADED, MISSING, OK, Feature, container
-from ringfence.value import plain
+from ringfence.value import plain, replace
 
 USAGE = """usage: ringfence doctor [--json]
 
@@ -47,7 +47,7 @@ def _survey() -> tuple[Feature, ...]:
 
 def _tier(name: str) -> Feature:
     """Tell whether another tier than the sandbox can be had."""
-    host = probe.host()
+    host = replace(probe.host(), cache_dir="")  # leaves nothing behind
     found = choice.runtime_of(name, host, host.state_dir)
     return Feature(
         name=f"tier {name}",
@@ -92,7 +92,8 @@ def _text(found: tuple[Feature, ...], *, able: bool) -> str:
 
 def _verdict(found: tuple[Feature, ...], *, able: bool) -> str:
     if able:
-        short = [feature.what for feature in found if feature.verdict != OK and not feature.name.startswith("tier ")]
+        own = [feature for feature in found if not feature.name.startswith("tier ")]
+        short = [feature.what for feature in own if feature.verdict != OK]
         rest = f", with less than everything: {', '.join(short)}" if short else ""
         return f"The sandbox tier can run here{rest}."
     refused = any(

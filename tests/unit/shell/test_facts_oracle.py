@@ -10,6 +10,7 @@ import subprocess
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import brief
 from ringfence.shell.analyse import analyse
 from ringfence.shell.facts import Command
 
@@ -85,10 +86,7 @@ def run(text: str, folder: str) -> list[list[str]]:
     os.makedirs(os.path.join(folder, "s", "s"), exist_ok=True)
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/home/u", "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            ["/bin/bash", "--norc", "-c", SHOW + text], cwd=folder, env=environment, capture_output=True, timeout=5, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        done = brief.run(["/bin/bash", "--norc", "-c", SHOW + text], cwd=folder, env=environment, timeout=2)
     except subprocess.TimeoutExpired:
         return []
     return [call.split("\x1f")[:-1] for call in done.stdout.decode(errors="replace").split("\x1e")[:-1]]
