@@ -32,7 +32,7 @@ def rows(seed: int, count: int):
 @pytest.mark.parametrize("shell", SHELLS)
 def test_scripts_run_just_the_commands_that_were_read(tmp_path, shell):
     texts = certain(
-        shell, [scripts.Maker(seed).script() for seed in range(SCRIPTS * (2 if shell == "bash" else 6))]
+        shell, [shell_scripts.Maker(seed).script() for seed in range(SCRIPTS * (2 if shell == "bash" else 6))]
     )
     assert len(texts) > SCRIPTS // 4
     found = {text: oracle.unclaimed(text, str(tmp_path), shell) for text in texts}
@@ -48,7 +48,7 @@ def test_rows_of_tokens_run_just_the_commands_that_were_read(tmp_path):
 
 def test_bash_accepts_what_is_read_without_a_problem():
     texts = certain(
-        "bash", [*rows(2, SCRIPTS * 6), *(scripts.Maker(seed).script() for seed in range(500, 500 + SCRIPTS))]
+        "bash", [*rows(2, SCRIPTS * 6), *(shell_scripts.Maker(seed).script() for seed in range(500, 500 + SCRIPTS))]
     )
     assert [text for text in texts if not oracle.accepted(text)] == []
 
