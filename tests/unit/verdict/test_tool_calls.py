@@ -1,8 +1,8 @@
 """Calls of tools other than the shell: what decides about them, and that nothing unclear gets through."""
 
 import pytest
-from paper import Files
 
+from paper import Files
 from ringfence.policy import toolrules
 from ringfence.verdict.ruling import ToolCall
 from ringfence.verdict.tool import Rulebook, decide

@@ -1,7 +1,7 @@
 """Touches a place where keys and secrets lie, outside the workspace.
 
-`~/.ssh`, `~/.aws`, `/etc/shadow`, `/proc/…/environ` and their kin (CVE-2025-55284): an allow rule for `cat` was
-never meant for them.
+`~/.ssh`, `~/.aws`, `/etc/shadow`, `/proc/…/environ` and their kin (CVE-2025-55284): an allow rule for `cat`
+was never meant for them.
 """
 
 NAME = "sensitive-path"
