@@ -206,8 +206,8 @@ def _plain_name(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: 
     at = start + 1
     while text[at] in NAME:
         at += 1
-    if source.shell == "zsh" and (text[at] in "[:" or text[at] >= "\x80"):
-        source.problem(start, at + 1, "a subscript, a modifier or more of the name behind it", DIALECT)
+    if source.shell == "zsh":
+        read_dialects.check_behind(source, start, at)
     source.at = at
     pieces.add(parameter(source.span(start, at), text[start + 1 : at], quoted=quoted))
 
@@ -316,6 +316,8 @@ def _braced(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: FBT0
     if source.stuck:
         return
     read_dialects.check_operation(source, start, operation, bare=not (length or indirect))
+    if source.shell == "zsh":
+        read_dialects.check_behind(source, start, source.at)
     given = {"span": source.span(start, source.at), "name": name, "operation": operation, "inner": inner}
     pieces.add(build(Parameter, {**given, "quoted": quoted, "indirect": indirect, "length": length}))
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 RISK = "disagreement"
 LONGEST = 10_000  # of what is read a second time: what is longer is asked about anyway
+_LONGEST_DOUBTFUL = 2_000  # where the first reading has problems: so will this one, and errors take it long
 _SHORT = 500  # characters that take no time whatever they are
 _PATIENCE = 0.03  # seconds of this thread's own time: the grammar's parser is slow where it finds errors
 
@@ -86,9 +87,9 @@ class Second(Struct):
 
 
 def compare(text: str, script: Script, *, certain: bool) -> Second:
-    """Read a text again; where the first reading is not certain anyway, only to see what it missed."""
-    if len(text) > LONGEST:
-        return Second()
+    """Read a text again; where the first reading is not certain, to see what it may have missed."""
+    if len(text) > (LONGEST if certain else _LONGEST_DOUBTFUL):
+        return _none(text, "too long for a second reading")
     try:
         root = _parsed(text)
     except ImportError:
