@@ -9,7 +9,7 @@ to be no arithmetic), both a reading and a problem come of it.
 
 from ringfence.shell import characters, read_ansi, read_dialects
 from ringfence.shell.read_ahead import arithmetic_end, closing_bracket
-from ringfence.shell.read_pieces import Pieces
+from ringfence.shell.read_pieces import Pieces, parameter
 from ringfence.shell.read_source import CONTINUATION, DIALECT, NAME, NAME_START, Source
 from ringfence.shell.syntax import Arithmetic, Glob, Parameter, Script, Substitution, Word
 from ringfence.value import build
@@ -193,12 +193,6 @@ def _bare_dollar(source: Source, pieces: Pieces, char: str, quoted: bool) -> Non
         source.problem(at, at + 2, "`$` with a flag behind it", DIALECT)
     source.at = at + 1
     pieces.text(at, at + 1, "$", quoted=quoted)
-
-
-def parameter(span: tuple[int, int], name: str, operation: str = "", *, quoted: bool) -> Parameter:
-    """Return a reference with no words in it."""
-    given = {"span": span, "name": name, "operation": operation, "inner": (), "quoted": quoted}
-    return build(Parameter, {**given, "indirect": False, "length": False})
 
 
 def _plain_name(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: FBT001 - passed on
