@@ -6,7 +6,7 @@ import shutil
 import oracle
 import pytest
 import scripts
-from test_read import TOKENS
+from test_reader import TOKENS
 
 from ringfence.shell.read import read
 
