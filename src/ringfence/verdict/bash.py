@@ -46,11 +46,7 @@ VISIBLE = {"rg": ("-.", "-u", "--hidden", "--no-ignore", "--unrestricted", "--fi
 MOST_TEXT = 300_000
 FRONT = 200
 # Risks of a text of which too little was read for rules to be asked command by command
-<<<<<<< HEAD
 _UNREAD = frozenset({"size", "syntax"})
-=======
-_UNREAD = frozenset({"size", "syntax"})  # risks of texts that were not read, or not looked at, to their end
->>>>>>> main
 
 
 class Book:
