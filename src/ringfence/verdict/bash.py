@@ -46,7 +46,7 @@ VISIBLE = {"rg": ("-.", "-u", "--hidden", "--no-ignore", "--unrestricted", "--fi
 MOST_TEXT = 300_000
 FRONT = 200
 # Risks of a text of which too little was read for rules to be asked command by command
-_UNREAD = frozenset({"too-large", "too-deep", "unreadable"})
+_UNREAD = frozenset({"size", "syntax"})  # risks of texts that were not read, or not looked at, to their end
 
 
 class Book:
@@ -183,7 +183,8 @@ class _Case:
     def _raw(self, rules: "CommandRules") -> "tuple[ToolRule, str] | None":
         """Search a text that could not be read to its end for the programs that rules name."""
         reading = self.analysis.reading
-        if reading.script is not None and not any(one.risk in _UNREAD for one in reading.problems):
+        cut = any(one.risk in _UNREAD for one in (*reading.problems, *self.analysis.findings))
+        if reading.script is not None and not cut:
             return None
         words = set("".join(c if c.isalnum() or c in "_-+." else " " for c in self.text).split())
         for program in rules.programs():

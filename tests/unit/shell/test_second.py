@@ -78,3 +78,7 @@ def test_a_parser_that_takes_too_long_is_stopped(monkeypatch):
     text = "git log --oneline; " * 400
     (problem,) = read(text).problems
     assert "too long" in problem.reason
+
+
+def test_the_grammar_never_sees_what_its_c_code_cannot_bear():
+    assert second._source("cat gr\u00fc\u00dfe \U0001f600 \ud800") == b"cat grxxe x x"
