@@ -144,6 +144,7 @@ def _graphql() -> list[bytes]:
 
 SEEDS = {
     "commands": _commands,
+    "reading": _commands,
     "http1_request": _cases,
     "http1_body": _bodies,
     "http1_response": lambda: [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=5\r\n\r\nok"],

@@ -36,7 +36,9 @@ from ringfence.handover import Canary
 from ringfence.policy import toolrules
 from ringfence.policy.model import Credential, Egress, EgressRule, Policy
 from ringfence.policy.model import Watch as Wanted
+from ringfence.shell import read as shell_reader
 from ringfence.subject import canonical_host
+from ringfence.value import Struct
 from ringfence.verdict.facts import Commands, GraphQL, Unread
 from ringfence.verdict.ruling import ToolCall
 from ringfence.verdict.tool import Rulebook, decide
@@ -550,8 +552,30 @@ def commands(data: bytes) -> None:
         assert decide(call, WIDE, NoFiles()).effect == "allow"
 
 
+def reading(data: bytes) -> None:
+    """A shell's text as a tree: without an exception, in time, every node within its text."""
+    if not data:
+        return
+    text = data[1:].decode("utf-8", "surrogateescape" if data[0] & 128 else "replace")
+    began = time.process_time()
+    found = shell_reader.read(text, SHELLS[data[0] % len(SHELLS)])
+    assert time.process_time() - began < SLOWEST, "too slow"
+    assert not any("failed" in problem.reason for problem in found.problems)
+    assert found.script is not None
+    left: list[object] = [found.script, found.problems]
+    while left:
+        one = left.pop()
+        if isinstance(one, tuple):
+            left.extend(part for part in one if isinstance(part, (Struct, tuple)))
+        elif isinstance(one, Struct):
+            start, end = getattr(one, "span", (0, 0))  # a step has none of its own
+            assert 0 <= start <= end <= len(text), one
+            left.extend(value for name, value in one.__dict__.items() if name != "span" and value)
+
+
 TARGETS = {
     "commands": commands,
+    "reading": reading,
     "http1_request": http1_request,
     "http1_body": http1_body,
     "http1_response": http1_response,

@@ -308,6 +308,7 @@ def told(found):
     return "\n".join(f"{command!r}: {'; '.join(faults)}" for command, faults in found)
 
 
+@pytest.mark.timeout(900)  # hundreds of commands, each in a sandbox of its own
 def test_rows_that_are_allowed_do_what_they_were_said_to_do(sandbox):
     found, done = [], 0
     for row in rows():

@@ -65,8 +65,10 @@ def bodies(source: Source) -> None:
     for values, is_quoted, end in waiting:
         if source.stuck:
             return
-        strip = values["operator"] == "<<-"
+        strip, begin, before = values["operator"] == "<<-", source.at, len(source.problems)
         values["body"] = _literal(source, end, strip) if is_quoted else _expanded(source, end, strip)
+        if len(source.problems) > before or not all(char in _PLAIN for char in end):
+            source.unread.append(source.text[begin : source.at])  # it may be no text at all
 
 
 def _line_end(text: str, at: int, end: int) -> int:

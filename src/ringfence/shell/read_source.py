@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ringfence.shell.syntax import Span
 
 _AHEAD = 100_000  # characters that may be looked at in advance, in all: keeps the reading linear
-_ANEW_MOST = 100  # times that a reading begins anew behind what it cannot read
+_ANEW_MOST = 8  # times that a reading begins anew behind what it cannot read
 DEEPEST = 50  # nested structures of any kind; ten frames each stay far below Python's own limit
 _END = "\0\0\0\0"  # behind the text, so that nobody has to look whether there is a next character
 

@@ -31,7 +31,10 @@ from ringfence.value import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tree_sitter import Language, Node
+    from collections.abc import Callable
+    from typing import Any
+
+    from tree_sitter import Node, Parser
 
     from ringfence.shell.syntax import Span
 
@@ -109,13 +112,10 @@ def _none(text: str, reason: str) -> Second:
 
 
 def _parsed(text: str) -> "Node":
-    import tree_sitter
-    import tree_sitter_bash
-
-    if not _language:
-        _language.append(tree_sitter.Language(tree_sitter_bash.language()))
+    if not _loaded:
+        _loaded.append(_parser())
     source = _source(text)
-    parser = tree_sitter.Parser(_language[0])
+    parser = _loaded[0]()
     if len(source) <= _SHORT:
         return parser.parse(source).root_node
     end = time.thread_time() + _PATIENCE
@@ -123,7 +123,36 @@ def _parsed(text: str) -> "Node":
     return tree.root_node
 
 
-_language: "list[Language]" = []
+def _parser() -> "Callable[[], Parser]":
+    kit, grammar = _binding("tree_sitter"), _binding("tree_sitter_bash")
+    language = kit.Language(grammar.language())
+    return lambda: kit.Parser(language)
+
+
+def _binding(package: str) -> "Any":
+    """Import a package's own extension. Its `__init__` costs 10 ms for what is not needed here."""
+    import sys
+    from importlib._bootstrap import module_from_spec  # `importlib.util` costs 3 ms
+    from importlib.machinery import PathFinder
+
+    name = f"{package}._binding"
+    if name in sys.modules:
+        return sys.modules[name]
+    outer = PathFinder.find_spec(package)
+    spec = outer and PathFinder.find_spec(name, outer.submodule_search_locations)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no module named {name!r}", name=name)
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+_loaded: "list[Callable[[], Parser]]" = []
 
 
 # --- our own reading

@@ -46,7 +46,7 @@ VISIBLE = {"rg": ("-.", "-u", "--hidden", "--no-ignore", "--unrestricted", "--fi
 MOST_TEXT = 300_000
 FRONT = 200
 # Risks of a text of which too little was read for rules to be asked command by command
-_UNREAD = frozenset({"size", "syntax"})  # risks of texts that were not read, or not looked at, to their end
+_UNREAD = frozenset({"size", "syntax"})
 
 
 class Book:
@@ -77,6 +77,7 @@ class _Case:
         self.text = analysis.reading.text
         self.all = tuple(_flat(analysis.commands))
         self.bulky = sum([len(one.source) for one in self.all]) > MOST_TEXT
+        self.spelled: dict[int, tuple[str, ...]] = {}
         self.known_looks: dict[tuple[object, ...], Look] = {}
         self.looks = [
             (command, one, self._look(command, one)) for command in self.all for one in command.accesses
@@ -97,7 +98,9 @@ class _Case:
 
     def _wide(self, command: "Command") -> tuple[str, ...]:
         if not self.bulky:
-            return commands.wide(command, self.text)
+            if id(command) not in self.spelled:
+                self.spelled[id(command)] = commands.wide(command, self.text)
+            return self.spelled[id(command)]
         words = [word.text[:FRONT] for word in command.words[:FRONT]]
         return (" ".join(words), " ".join([words[0].rpartition("/")[2], *words[1:]])) if words else ()
 

@@ -182,7 +182,7 @@ def narrow(command: "Command", source: str) -> tuple[str, ...]:
 def wide(command: "Command", source: str) -> tuple[str, ...]:
     """Return the spellings of a command for rules that deny or ask."""
     texts = [*narrow(command, source)]
-    for words in (command.words, canonical(command)):
+    for words in (command.words, command.canonical) if command.canonical else (command.words,):
         for row in _rows(words):
             texts.append(" ".join(row))
             program = row[0].rpartition("/")[2]
@@ -190,7 +190,7 @@ def wide(command: "Command", source: str) -> tuple[str, ...]:
                 texts.append(" ".join((program, *row[1:])))
                 texts.append(" ".join((program, *map(quoted, row[1:]))))
     texts.append(" ".join(command.source.split()))
-    return tuple(dict.fromkeys(text for text in texts if text))
+    return tuple(dict.fromkeys(texts)) if texts[0] else tuple(dict.fromkeys(text for text in texts if text))
 
 
 def canonical(command: "Command") -> "tuple[Value, ...]":

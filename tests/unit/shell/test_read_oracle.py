@@ -6,7 +6,7 @@ import shutil
 import oracle
 import pytest
 import shell_scripts
-from test_shell_read import TOKENS
+from test_reader import TOKENS
 
 from ringfence.shell.read import read
 

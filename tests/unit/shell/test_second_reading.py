@@ -1,5 +1,9 @@
 """The second reading, by another's grammar: where the two differ nothing is certain."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from ringfence.shell import second
@@ -49,10 +53,24 @@ def test_what_the_grammar_finds_no_sense_in_is_doubtful():
 
 
 def test_a_parser_that_is_not_there_makes_everything_doubtful(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "tree_sitter", None)
+    monkeypatch.setattr(second, "_loaded", [])
+    monkeypatch.setattr("sys.path", [])
+    for name in ("tree_sitter", "tree_sitter_bash"):
+        monkeypatch.delitem(sys.modules, f"{name}._binding", raising=False)
     (problem,) = read("git status").problems
     assert problem.risk == "disagreement"
     assert "not installed" in problem.reason
+
+
+def test_only_the_extensions_are_imported():
+    code = "import sys; from ringfence.shell.read import read; assert not read('ls').problems; print(*sys.modules)"
+    source = os.path.dirname(os.path.dirname(os.path.dirname(second.__file__)))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": source}, capture_output=True, check=True, text=True
+    )
+    names = set(done.stdout.split())
+    assert "tree_sitter_bash._binding" in names
+    assert not {"importlib.resources", "pathlib", "asyncio", "subprocess"} & names
 
 
 def test_a_parser_that_takes_too_long_is_stopped(monkeypatch):

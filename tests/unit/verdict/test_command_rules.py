@@ -183,13 +183,13 @@ def test_findings_and_problems_ask_but_an_exact_rule_answers_those_that_say_so()
         assert verdict(command("ls"), allow=rules, findings=[find]) == "ask"
     assert verdict(command("ls"), allow=["Bash(ls)"], findings=[find]) == "allow"
     assert verdict(command("ls"), allow=["Bash(ls)"], findings=[replace(find, exact=False)]) == "ask"
-    problem = Problem(span=(0, 1), reason="unclear", risk="unreadable")
+    problem = Problem(span=(0, 1), reason="unclear", risk="dialect")
     assert verdict(command("ls"), allow=["Bash(ls)", "Bash"], problems=[problem]) == "ask"
     assert verdict(command("curl x"), allow=["Bash"], deny=["Bash(curl *)"], problems=[problem]) == "deny"
 
 
 def test_a_text_that_was_not_read_to_its_end_is_searched_for_denied_programs():
-    problem = Problem(span=(0, 1), reason="too large", risk="too-large")
+    problem = Problem(span=(0, 1), reason="too large", risk="size")
     assert verdict(text="true; " * 9000 + "curl x", deny=["Bash(curl *)"], problems=[problem]) == "deny"
     assert verdict(text="true; " * 9000 + "curly x", deny=["Bash(curl *)"], problems=[problem]) == "ask"
 
