@@ -18,7 +18,7 @@ from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError
 from ringfence.errors import PeerError
-from ringfence.policy.model import ALLOW, ASK
+from ringfence.policy.model import ALLOW, ASK, DENY
 from ringfence.value import replace
 from ringfence.verdict import suggest
 from ringfence.verdict.request import INSPECT, Request, Verdict
@@ -95,6 +95,10 @@ class Case:
             return self.refused(target)
         request = gate.request(head, target)
         verdict = gate.decide(request)
+        if verdict.effect != DENY:
+            beyond = self.services.variety.admit(target.host, gate.rules)
+            if beyond is not None:
+                return self.refused(beyond)
         if verdict.effect == INSPECT:
             request = await self._inspected(request, verdict)
             verdict = replace(gate.decide(request), facts=request.facts)
