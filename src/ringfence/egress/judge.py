@@ -7,7 +7,7 @@ anything upstream. One verdict is recorded for each request, whole, before its f
 import time
 
 from ringfence.approval import Question
-from ringfence.egress import injection, limits, refusal
+from ringfence.egress import injection, limits, refusal, shown
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
@@ -113,6 +113,12 @@ class Case:
         """Hold a request until somebody answers for it."""
         self._record(target, verdict)
         services, head, wanted = self.services, self.inbound.head, suggest.rule(request)
+        if services.asking.granted(target.scheme, target.host, target.port):
+            return await self._allowed(target, replace(verdict, effect=ALLOW))
+        if head.expect not in _EXPECTED:
+            return self.refused(_unexpected())
+        secrets = services.keys.values
+        body = await shown.body(self.inbound, self, services, secrets)
         question = Question(
             number=0,
             session="",
@@ -124,9 +130,15 @@ class Case:
             rule=refusal.rule_name(verdict.rule),
             reason=verdict.reason,
             credentials=tuple(one.name for one in services.gate.credentials_for(target)),
-            length=max(head.framing, -1),
-            what=tuple(wanted.get("git") or wanted.get("graphql") or ()),
+            length=body.length,
+            what=tuple(
+                wanted.get("git") or wanted.get("graphql") or (("a WebSocket",) if head.upgrade else ())
+            ),
             lines=suggest.lines(wanted),
+            headers=shown.fields(services.gate.outgoing(head, target).fields, secrets),
+            body=body.text,
+            beginning=body.beginning,
+            digest=body.digest,
         )
         answer = await services.asking.while_there(self.inbound, question)
         if not answer.allowed:

@@ -211,6 +211,6 @@ def _budgets(policy: Policy) -> "Iterator[str]":
         yield f"canaries in {', '.join((*watch.environment, *watch.files))}: {watch.alarm} when one shows up"
     yield from _listed("not watched toward", watch.exempt)
     if (watch.names, watch.name_bytes) != (Watch().names, Watch().name_bytes):
-        rows = ((watch.names, "names"), (watch.name_bytes, "bytes of names"))
-        told = ", ".join(f"{limit} {word}" for limit, word in rows if limit is not None)
+        below = ((watch.names, "names"), (watch.name_bytes, "bytes of names"))
+        told = ", ".join(f"{limit} {word}" for limit, word in below if limit is not None)
         yield f"below one wildcard: {'at most ' + told if told else 'any number of names'}"
