@@ -33,6 +33,13 @@ def _cases() -> list[bytes]:
     return [one["raw"].replace("{host}", host).encode("latin-1") for one in table["whole"]]
 
 
+def _commands() -> list[bytes]:
+    verdicts = os.path.join(os.path.dirname(HERE), "tests", "verdicts", "commands.jsonl")
+    with open(verdicts, encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    return [b"\x80" + row["command"].encode("utf-8", "surrogatepass")[:1000] for row in rows]
+
+
 def _bodies() -> list[bytes]:
     return [b"\x04" + raw.partition(b"\r\n\r\n")[2] for raw in _cases() if b"chunked" in raw]
 
@@ -136,6 +143,7 @@ def _graphql() -> list[bytes]:
 
 
 SEEDS = {
+    "commands": _commands,
     "http1_request": _cases,
     "http1_body": _bodies,
     "http1_response": lambda: [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: timeout=5\r\n\r\nok"],

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import time
 
 import h11
 import httptools
@@ -19,6 +20,7 @@ from ringfence.credential.inject.aws_chunks import Chunks
 from ringfence.credential.secret import Secret
 from ringfence.egress import coding, dns, http1, inspect_git, inspect_graphql, limits, second, socks
 from ringfence.egress.gate import TUNNEL, Gate, Origin, Target, read_authority
+from ringfence.egress.hello import HelloError, parse_hello
 from ringfence.egress.http1 import MalformedError, RequestHead
 from ringfence.egress.http1_client import ClientConnection
 from ringfence.egress.http2_channel import Channel
@@ -27,15 +29,17 @@ from ringfence.egress.http2_fields import parse_request, parse_trailers
 from ringfence.egress.path import canonical_path
 from ringfence.egress.refusal import Refused
 from ringfence.egress.stream import GoneError
-from ringfence.egress.tls import HelloError, parse_hello
 from ringfence.egress.usage import UsageReader
 from ringfence.egress.watch import Watch
 from ringfence.errors import PeerError
 from ringfence.handover import Canary
+from ringfence.policy import toolrules
 from ringfence.policy.model import Credential, Egress, EgressRule, Policy
 from ringfence.policy.model import Watch as Wanted
 from ringfence.subject import canonical_host
 from ringfence.verdict.facts import Commands, GraphQL, Unread
+from ringfence.verdict.ruling import ToolCall
+from ringfence.verdict.tool import Rulebook, decide
 
 HOST = "api.example.com"
 CANARY = b"rf8Zq27LmXw0TnPvKc5Bd1Ys"
@@ -489,7 +493,65 @@ def json_places(data: bytes) -> None:
         assert body.replace(SECRET.encode(), MARK) == data.replace(SECRET.encode(), MARK)
 
 
+# --- rules about commands ----------------------------------------------------------------------------
+
+SHELLS = ("bash", "sh", "zsh")
+COMMAND_RULES = toolrules.read(
+    allow=[
+        "Bash(git *)",
+        "Bash(echo *)",
+        "Bash(cat *)",
+        "Bash(find *)",
+        "Bash(sed *)",
+        "Bash(xargs *)",
+        "Edit(src/**)",
+    ],
+    ask=["Bash(git push *)"],
+    deny=["Bash(curl *)", "Read(./.env)"],
+).rules
+WIDE = Rulebook(toolrules.read(allow=["Bash"], ask=[], deny=[]).rules, home="/home/u")
+STRICT = Rulebook(COMMAND_RULES, home="/home/u")
+SLOWEST = 1.0  # seconds for a text of at most LONGEST bytes, on a busy machine
+
+
+class NoFiles:
+    """A file system in which there is nothing."""
+
+    case_blind = False
+
+    def link(self, _path: str) -> None:
+        """Say that nothing is a link."""
+        return
+
+    def is_folder(self, path: str) -> bool:
+        """Say that there are two folders."""
+        return path in {"/", "/w"}
+
+    def names(self, _folder: str, _limit: int) -> tuple[tuple[str, bool], ...]:
+        """Say that they are empty."""
+        return ()
+
+
+def commands(data: bytes) -> None:
+    """A verdict on any text: without an exception, in time, the same twice, and never laxer with more rules."""
+    if not data:
+        return
+    shell = SHELLS[data[0] % len(SHELLS)]
+    text = data[1:].decode("utf-8", "surrogateescape" if data[0] & 128 else "replace")
+    call = ToolCall(tool="Bash", input={"command": text}, cwd="/w", shell=shell)
+    began = time.process_time()
+    ruling = decide(call, STRICT, NoFiles())
+    assert time.process_time() - began < SLOWEST, "too slow"
+    assert "ringfence failed" not in ruling.reason
+    assert ruling.effect in {"allow", "ask", "deny"}
+    assert decide(call, STRICT, NoFiles()).effect == ruling.effect
+    if ruling.effect == "allow":
+        assert not ruling.findings
+        assert decide(call, WIDE, NoFiles()).effect == "allow"
+
+
 TARGETS = {
+    "commands": commands,
     "http1_request": http1_request,
     "http1_body": http1_body,
     "http1_response": http1_response,

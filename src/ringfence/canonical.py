@@ -7,7 +7,7 @@ from ringfence.value import plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 __all__ = ["digest", "encode", "encode_flat", "sha256", "text", "use_openssl"]
@@ -19,7 +19,7 @@ except ImportError:  # an interpreter without the C accelerator
 
 text = _string  # a text alone
 # A mapping of texts and numbers in one call. Floats are written as Python does: whole ones are not canonical.
-encode_flat: "Callable[[dict[str, Any], int], tuple[str, ...]] | None" = None
+encode_flat: "Callable[[dict[str, Any], int], Iterable[str]] | None" = None
 try:
     from _json import make_encoder
 except ImportError:
@@ -47,7 +47,8 @@ def encode(value: object) -> str:
 
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of some bytes as lower-case hex."""
-    return str(_sha256(data).hexdigest())
+    made: str = _sha256(data).hexdigest()
+    return made
 
 
 def use_openssl() -> None:

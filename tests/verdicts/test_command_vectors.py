@@ -15,6 +15,7 @@ from collections import Counter
 
 import pytest
 
+import ringfence
 from ringfence.errors import PolicyError
 from ringfence.host.files import Files
 from ringfence.policy import toolrules
@@ -22,6 +23,7 @@ from ringfence.verdict.ruling import ToolCall
 from ringfence.verdict.tool import Rulebook, decide
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(ringfence.__file__)))
 SLOWEST = 2.0
 # Where the world does not exist, these cannot hold: what they are about is a link or a file of it.
 NEEDS_WORLD = {"pth-22"}
@@ -46,7 +48,17 @@ def world(tmp_path_factory):
     root = tmp_path_factory.mktemp("w")
     for folder in ("src", "secrets", "sub", "evilrepo", "evilbin", ".git/hooks", "build"):
         (root / folder).mkdir(parents=True)
-    files = (".env", "secrets/token", "README.md", "src/a.py", "src/b.py", "sub/.env", "big.txt", "a.tar", "package.json")
+    files = (
+        ".env",
+        "secrets/token",
+        "README.md",
+        "src/a.py",
+        "src/b.py",
+        "sub/.env",
+        "big.txt",
+        "a.tar",
+        "package.json",
+    )
     for name in files:
         (root / name).write_text("x\n")
     (root / "link_env").symlink_to(".env")
@@ -87,7 +99,9 @@ def holds(wrong, rows):
 
 def decided(row, root):
     """Decide on a row in a folder that stands for /w. Rules that cannot be read let nothing happen."""
-    rules = {effect: [placed(one, root) for one in row["rules"].get(effect, [])] for effect in toolrules.EFFECTS}
+    rules = {
+        effect: [placed(one, root) for one in row["rules"].get(effect, [])] for effect in toolrules.EFFECTS
+    }
     try:
         book = Rulebook(toolrules.read(**rules).rules, home="/home/user")
     except PolicyError as error:
@@ -120,7 +134,7 @@ def test_every_row_gets_its_verdict_from_the_command_line_without_any_files(cwd,
         [sys.executable, "-m", "ringfence.cli", "check", "--stdin"],
         input="".join(json.dumps(line) + "\n" for line in lines),
         capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path,
-        env={**os.environ, "HOME": "/home/user"},
+        env={**os.environ, "HOME": "/home/user", "PYTHONPATH": SOURCE},
     )  # fmt: skip
     said = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["id"] for one in said] == [row["id"] for row in rows]

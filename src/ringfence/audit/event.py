@@ -97,11 +97,18 @@ def encoded(
 
 def sealed(seq: int, time: str, session: str, kind: str, *, prev: str, own: str) -> tuple[str, str]:
     """Return a record whose own fields are spelled already, closed with its hash."""
-    text = f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}'
+    line, made = sealed_line(seq, time, session, kind, prev=prev, own=own)
+    return line[:-1].decode("ascii"), made
+
+
+def sealed_line(seq: int, time: str, session: str, kind: str, *, prev: str, own: str) -> tuple[bytes, str]:
+    """Return the same as the line that is written, and its hash."""
+    text = f'{prev}{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}}}'
     if "\x7f" in text:
         text = text.replace("\x7f", "\\u007f")  # the one control character that JSON encoders leave raw
-    made = sha256(f"{prev}{text}}}".encode("ascii"))
-    return f'{text},"hash":"{made}"}}', made
+    hashed = text.encode("ascii")
+    made = sha256(hashed)
+    return b'%b,"hash":"%b"}\n' % (hashed[len(prev) : -1], made.encode("ascii")), made
 
 
 def _usual(fields: "dict[str, Any]") -> str | None:

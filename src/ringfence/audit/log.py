@@ -9,7 +9,7 @@ import os
 import time
 
 from ringfence.audit.chain import AuditError, hash_of, member_of, open_file, tail, write_lines
-from ringfence.audit.event import END, GENESIS, KINDS, sealed, spelled, timestamp
+from ringfence.audit.event import END, GENESIS, KINDS, sealed_line, spelled, timestamp
 
 __all__ = ["AuditError", "Writer"]
 
@@ -31,7 +31,8 @@ class Writer:
         self._fd = fd
         self._size = os.fstat(fd).st_size
         self._failed = ""
-        self._waiting = b""  # lines that are made and not written
+        self._waiting: list[bytes] = []  # lines that are made and not written
+        self._held = 0  # their bytes
 
     @classmethod
     def create(cls, path: str, session: str) -> "Writer":
@@ -75,11 +76,12 @@ class Writer:
         if self._failed:
             raise AuditError(self._failed)
         now = timestamp(time.time_ns())
-        text, made = sealed(self.seq, now, self.session, kind, prev=self.head, own=own)
-        self._waiting += f"{text}\n".encode("ascii")
+        text, made = sealed_line(self.seq, now, self.session, kind, prev=self.head, own=own)
+        self._waiting.append(text)
+        self._held += len(text)
         self.seq += 1
         self.head = made
-        if not later or len(self._waiting) > MOST_WAITING:
+        if not later or self._held > MOST_WAITING:
             self.flush()
         return made
 
@@ -88,12 +90,13 @@ class Writer:
         if not self._waiting:
             return
         try:
-            self._size = write_lines(self._fd, self.path, self._waiting, self._size)
+            self._size = write_lines(self._fd, self.path, b"".join(self._waiting), self._size)
         except AuditError as error:
             self._failed = error.message
             raise
         finally:
-            self._waiting = b""
+            self._waiting = []
+            self._held = 0
 
     def close(self) -> None:
         """Let the next writer take over. May be called twice."""

@@ -37,7 +37,7 @@ def assemble(
     alarmed: "Callable[[], None]",
 ) -> Services:
     """Return the services of one session; `alarmed` is called when a canary shows up."""
-    registry, gate = Registry(), Gate(handover)
+    registry, gate = Registry(record.settle), Gate(handover)
     keys = _keys(handover, environment, record)
     services = Services(
         gate=gate,

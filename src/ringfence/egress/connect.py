@@ -11,23 +11,22 @@ import ssl
 from ringfence.egress import dns, limits, opaque, refusal, socks
 from ringfence.egress.conversation import Conversation, linger
 from ringfence.egress.gate import TUNNEL, Gate, Origin, read_authority
+from ringfence.egress.hello import (
+    ACCESS_DENIED,
+    HANDSHAKE,
+    UNRECOGNISED_NAME,
+    Hello,
+    HelloError,
+    alert,
+    read_hello,
+)
 from ringfence.egress.http1 import RequestHead
 from ringfence.egress.opaque import Opaque
 from ringfence.egress.passage import Passage
 from ringfence.egress.refusal import Refusal, denied
 from ringfence.egress.services import Services
 from ringfence.egress.socks import Wish
-from ringfence.egress.tls import (
-    ACCESS_DENIED,
-    HANDSHAKE,
-    UNRECOGNISED_NAME,
-    AnyStream,
-    Hello,
-    HelloError,
-    TlsStream,
-    alert,
-    read_hello,
-)
+from ringfence.egress.tls import AnyStream, TlsStream
 from ringfence.egress.upstream import AddressError, UnreachableError
 from ringfence.policy.model import ALLOW, DENY
 from ringfence.subject import canonical_host, is_address

@@ -4,10 +4,11 @@ One request is in flight at a time; what a client pipelines waits. After anythin
 connection is closed, because where the next request would start is unknown.
 """
 
-from ringfence.egress import http1, judge, limits, refusal, second
+from ringfence.egress import http1, judge, limits, refusal
 from ringfence.egress.gate import PROXY, Origin
 from ringfence.egress.http1 import MalformedError, OtherVersionError, RequestHead
 from ringfence.egress.http1_server import ServerRequest
+from ringfence.egress.memo import Memo
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError, LateError
@@ -44,6 +45,7 @@ class Conversation:
         self._connector = connector
         self._admit = admit
         self._rest = b""  # read and not used yet
+        self._memo = Memo()
         # Without TLS there is no ALPN: who begins with HTTP/2's preface speaks it with prior knowledge. Each
         # request is judged as plain HTTP then, so only rules that allow the scheme let it through.
         self._may_be_newer = origin.scheme == "http" and origin.kind != PROXY and admit is None
@@ -70,7 +72,7 @@ class Conversation:
             if head.method == "CONNECT" and self._connector is not None:
                 return await self._connector(head, self._rest)
             self._may_be_newer = False
-            request = ServerRequest(self._client, head, self._rest)
+            request = ServerRequest(self._client, head, self._rest, self._memo)
             self._rest = b""
             await judge.serve(self._services, request, self._origin)
             if request.cut:
@@ -95,9 +97,7 @@ class Conversation:
                 self._client.expect(limits.HEAD_TIME)
             data += more
         self._rest = data[end:]
-        head = http1.parse_request(data[:end])
-        second.agree(data[:end], head)
-        return head
+        return self._memo.read(data[:end])
 
     async def _newer(self) -> None:
         """Go on as HTTP/2, whose preface has been read for a head."""

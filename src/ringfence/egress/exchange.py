@@ -16,6 +16,7 @@ from ringfence.egress.gate import Gate, Target, response_fields
 from ringfence.egress.http1 import CHUNKED, Fields, MalformedError, ResponseHead
 from ringfence.egress.injection import Signer
 from ringfence.egress.inspect import Limited
+from ringfence.egress.memo import AnswerMemo
 from ringfence.egress.message import Inbound, Outbound
 from ringfence.egress.passages import revoked
 from ringfence.egress.presence import Presence
@@ -86,24 +87,46 @@ class Exchange:
         """Answer the request; returns what to tell the agent instead where its upstream did not."""
         inbound, services = self._inbound, self._services
         inbound.arrived()  # what has come and is no body is refused before anything is dialled
-        try:
-            outbound = await self._take(fresh=False)
-        except UnreachableError as error:
-            return self._failed(error.answer, error.message)
-        except AddressError as error:
-            return Refusal(status=403, kind=refusal.DENIED, message=error.message, host=self._target.host)
+        outbound = self._at_hand()
+        if outbound is None:
+            try:
+                outbound = await self._take(fresh=False)
+            except UnreachableError as error:
+                return self._failed(error.answer, error.message)
+            except AddressError as error:
+                return Refusal(status=403, kind=refusal.DENIED, message=error.message, host=self._target.host)
         services.busy += 1
         services.passages.requests[inbound] = self._target, self._verdict
         try:
             gone = revoked(self._gate, services.gate, inbound, self._target, self._verdict)
             return gone or await self._both_ways(outbound)
         finally:
-            inbound.on_gone = None
             services.busy -= 1
             del services.passages.requests[inbound]
             if self._outbound is not None:
+                inbound.on_gone = None
                 self._outbound.abort()
             self._tell()
+
+    def _at_hand(self) -> Outbound | None:
+        """Take a connection that waits for a request, where there is one: nothing has to be waited for."""
+        if self._multiplexed:
+            return None
+        outgoing = self._outgoing
+        found = self._services.upstreams.at_hand(
+            self._target, outgoing.connection, repeatable=self._repeatable
+        )
+        return None if found is None else self._taken(found)
+
+    def _taken(self, outbound: Outbound) -> Outbound:
+        self._outbound = outbound
+        self._inbound.on_gone = outbound.abort
+        return outbound
+
+    @property
+    def _multiplexed(self) -> bool:
+        """Whether the request goes by HTTP/2 where the upstream speaks it."""
+        return self._inbound.version == "2" and not self._inbound.head.upgrade
 
     async def _take(self, *, fresh: bool) -> Outbound:
         with Presence(self._inbound, lambda: self._inbound.ended):
@@ -112,11 +135,9 @@ class Exchange:
                 self._outgoing.connection,
                 repeatable=self._repeatable,
                 fresh=fresh,
-                multiplexed=self._inbound.version == "2" and not self._inbound.head.upgrade,
+                multiplexed=self._multiplexed,
             )
-        self._outbound = outbound
-        self._inbound.on_gone = outbound.abort
-        return outbound
+        return self._taken(outbound)
 
     async def _both_ways(self, outbound: Outbound) -> Refusal | None:
         """Send the request and pass on the answer; at most once more on a new connection."""
@@ -143,7 +164,9 @@ class Exchange:
     async def _attempt(self, outbound: Outbound) -> PeerError | None:
         """Send the request on one connection; returns what ended it before its answer was passed on."""
         try:
-            await self._send(outbound)
+            self._send(outbound)
+            if not self._inbound.done:
+                await self._send_arrived(outbound)
         except GoneError as error:
             return error
         except Refused as error:
@@ -181,8 +204,8 @@ class Exchange:
 
     # --- up
 
-    async def _send(self, outbound: Outbound) -> None:
-        """Send the head, with as much of the body as has arrived."""
+    def _send(self, outbound: Outbound) -> None:
+        """Send the head; with no body that is all."""
         inbound, outgoing = self._inbound, self._outgoing
         head = inbound.head
         outbound.send(
@@ -193,6 +216,12 @@ class Exchange:
             upgrade=head.upgrade if head.upgrade == b"websocket" else b"",
             trailers=head.trailers,
         )
+        if inbound.done:
+            self._end(outbound)
+
+    async def _send_arrived(self, outbound: Outbound) -> None:
+        """Send as much of the body as has arrived."""
+        inbound = self._inbound
         while not inbound.done and inbound.arrived():
             outbound.write(self._filtered(await inbound.read()))
         if inbound.done:
@@ -261,7 +290,7 @@ class Exchange:
 
     async def _pass_on(self, outbound: Outbound, head: ResponseHead) -> None:
         inbound = self._inbound
-        head, fields = self._returned(head)
+        head, fields = self._returned(head, outbound.memo)
         chain = self._down_chain = self._downward(head)
         if chain:
             head, fields = self._opened(head, fields, chain)
@@ -280,14 +309,23 @@ class Exchange:
         inbound.on_gone = None
         await inbound.drain()
 
-    def _returned(self, head: ResponseHead) -> tuple[ResponseHead, Fields]:
+    def _returned(self, head: ResponseHead, memo: AnswerMemo | None) -> tuple[ResponseHead, Fields]:
         """Return the head as the agent sees it, and its fields."""
-        fields = response_fields(head)
-        if self._chosen is None:
-            return head, fields
-        if self._chosen[0].kind == COOKIE:
-            fields = cookie.returned(fields, self._chosen[0])
-        return scrub_head(head, fields, self._services.keys.values)
+        chosen = self._chosen
+        if chosen is not None and chosen[0].kind == COOKIE:
+            memo = None
+        values = () if chosen is None else self._services.keys.values
+        known = None if memo is None else memo.returned(head, values)
+        if known is not None:
+            return head, known
+        seen, fields = head, response_fields(head)
+        if chosen is not None:
+            if chosen[0].kind == COOKIE:
+                fields = cookie.returned(fields, chosen[0])
+            seen, fields = scrub_head(head, fields, values)
+        if memo is not None and seen is head:
+            memo.keep(head, values, fields)
+        return seen, fields
 
     def _trailers(self, outbound: Outbound) -> Fields:
         found = self._services.gate.trailers(outbound.trailers, self._target)
@@ -298,7 +336,8 @@ class Exchange:
         services = self._services
         chain: list[Filter] = []
         if self._chosen is not None:
-            chain.append(Scrubber(services.keys.values, DIALOGUE if head.status == 101 else 1))
+            keys = services.keys
+            chain.append(Scrubber(keys.values, DIALOGUE if head.status == 101 else 1, keys.finder))
         if services.downward_filters:
             chain += services.downward(self._inbound.head, self._target, self._verdict, self.notes, head)
         return chain
@@ -320,7 +359,7 @@ class Exchange:
 
     async def _switch(self, outbound: Outbound, head: ResponseHead) -> None:
         """Become a tunnel after a real 101 (WebSocket, RFC 6455 §4)."""
-        head, fields = self._returned(head)
+        head, fields = self._returned(head, None)
         self._inbound.on_gone = None
         client, upstream = self._inbound.tunnel(head, fields), outbound.tunnel()
         chain = self._down_chain = self._downward(head)

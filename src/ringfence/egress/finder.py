@@ -28,7 +28,10 @@ class Finder:
     def first(self, data: bytes) -> bytes | None:
         """Return one of the strings that stands in `data`."""
         if self._machine is None:
-            return next((one for one in self.patterns if one in data), None)
+            for one in self.patterns:
+                if one in data:
+                    return one
+            return None
         found = self._machine.find_matches_as_indexes(data)
         return self.patterns[found[0][0]] if found else None
 

@@ -230,8 +230,11 @@ class Gate:
         ]
         self._bind(place, tuple(matching))
 
-    def outgoing(self, head: RequestHead, target: Target) -> inject.Outgoing:
-        """Return the request that goes upstream. Credentials come last, after every removal."""
+    def outgoing(self, head: RequestHead, target: Target, fields: Fields | None = None) -> inject.Outgoing:
+        """Return the request that goes upstream. Credentials come last, after every removal.
+
+        `fields` are those that travel on, where that is known; they are taken over.
+        """
         path = target.path
         removed = self._removals(target)
         made = inject.Outgoing(
@@ -241,7 +244,7 @@ class Gate:
             port=target.port,
             path=path.text,
             query=path.query,
-            fields=without(head.fields, removed, head.nominated),
+            fields=without(head.fields, removed, head.nominated) if fields is None else fields,
             framing=head.framing,
         )
         made.removed = removed

@@ -2,6 +2,7 @@
 
 from ringfence.egress import http1, limits
 from ringfence.egress.http1 import CHUNKED, Body, Fields, MalformedError, ResponseHead
+from ringfence.egress.memo import AnswerMemo
 from ringfence.egress.stream import GoneError
 from ringfence.egress.tls import AnyStream
 
@@ -18,7 +19,7 @@ class ClientConnection:
     __slots__ = (
         *("key", "stream", "reused", "expires", "idle_since", "trailers", "done"),
         *("_host", "_give_back", "_method", "_upgrade", "_chunked", "_sent", "_out"),
-        *("_head", "_body", "_rest", "_back"),
+        *("memo", "_head", "_remembered", "_body", "_rest", "_back"),
     )
 
     def __init__(
@@ -36,6 +37,8 @@ class ClientConnection:
         self.expires = 0.0
         self._host = host
         self._give_back = give_back
+        self._remembered = AnswerMemo()
+        self.memo: AnswerMemo | None = self._remembered
         self._out: list[bytes] = []
         self._begin("", b"")
 
@@ -115,7 +118,7 @@ class ClientConnection:
                 if not more:
                     raise GoneError("the connection was closed before an answer")
                 data += more
-            head = http1.parse_response(data[:end], self._method)
+            head = self._remembered.read(data[:end], self._method)
             data, seen = data[end:], 0
             if head.status >= 200 or (head.status == 101 and self._upgrade):
                 return self._begun(head, data)

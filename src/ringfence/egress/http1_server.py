@@ -1,7 +1,7 @@
 """A request of an HTTP/1.1 connection from the boundary, with the face that the judge knows (`message`)."""
 
 from ringfence.egress import http1, limits, refusal
-from ringfence.egress.http1 import CHUNKED, UNTIL_CLOSE, Body, Fields, RequestHead, ResponseHead
+from ringfence.egress.http1 import Body, Fields, RequestHead, ResponseHead
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.tls import AnyStream
 from ringfence.errors import PeerError
@@ -9,6 +9,8 @@ from ringfence.errors import PeerError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from ringfence.egress.memo import Memo
 
 # Refusals after which the connection is still in step.
 _HARMLESS = frozenset({refusal.DENIED, refusal.CREDENTIAL, refusal.UPSTREAM})
@@ -18,14 +20,15 @@ class ServerRequest:
     """One request and its answer. The connection goes on afterwards where `again` says so, with `rest`."""
 
     __slots__ = (
-        *("head", "version", "trailers", "done", "answered", "again", "cut", "rest"),
+        *("head", "version", "memo", "trailers", "done", "answered", "again", "cut", "rest"),
         *("_stream", "_body", "_back", "_touched", "_out", "_chunked", "_continued"),
     )
 
-    def __init__(self, stream: AnyStream, head: RequestHead, rest: bytes) -> None:
+    def __init__(self, stream: AnyStream, head: RequestHead, rest: bytes, memo: "Memo | None" = None) -> None:
         """`rest` is what has arrived behind the head."""
         self.head = head
         self.version = "1.1" if head.minor else "1.0"
+        self.memo = memo
         self.trailers: Fields = []
         self.done = head.framing == 0
         self.answered = False
@@ -92,7 +95,7 @@ class ServerRequest:
     def answer(self, head: ResponseHead, fields: Fields) -> None:
         """Begin the answer, framed for this client."""
         mine = self.head
-        endless = head.framing in {CHUNKED, UNTIL_CLOSE}
+        endless = head.framing < 0  # CHUNKED or UNTIL_CLOSE
         self._chunked = endless and mine.minor == 1
         close = mine.close or not self.done or (endless and mine.minor == 0)
         if self._chunked:

@@ -22,6 +22,7 @@ from ringfence.egress.http2_channel import (
 )
 from ringfence.egress.http2_connection import Connection
 from ringfence.egress.http2_fields import parse_response, request_fields
+from ringfence.egress.memo import AnswerMemo
 from ringfence.egress.stream import NEVER, GoneError, LateError
 from ringfence.egress.tls import AnyStream
 from ringfence.errors import PeerError
@@ -146,7 +147,7 @@ class ClientStream:
     """One request, and its answer."""
 
     __slots__ = (
-        *("reused", "done"),
+        *("reused", "memo", "done"),
         *("_channel", "_connection", "_fields", "_again", "_head", "_interims", "_kept", "_method"),
         *("_open", "_out", "_whole", "_last"),
     )
@@ -157,6 +158,7 @@ class ClientStream:
         """`again` finds another connection for a request that this one did not look at."""
         connection.take()
         self.reused = connection.served
+        self.memo: AnswerMemo | None = None
         self.done = False
         self._connection = connection
         self._again: Callable[[], Awaitable[UpstreamConnection]] | None = again

@@ -35,15 +35,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ringfence.egress.memo import Memo
+
 
 class ServerStream:
     """One request and its answer."""
 
-    __slots__ = ("_begun", "_channel", "_head", "_out", "answered", "done", "head", "version")
+    __slots__ = ("_begun", "_channel", "_head", "_out", "answered", "done", "head", "memo", "version")
 
     def __init__(self, channel: Channel, head: RequestHead) -> None:
         self.head = head
         self.version = "2"
+        self.memo: Memo | None = None  # heads are compressed on their way, and read anew each time
         self.done = head.framing == 0
         self.answered = False
         self._channel = channel

@@ -16,8 +16,10 @@ from ringfence.credential.tokens import google
 from ringfence.credential.tokens.oauth import REFRESH
 from ringfence.egress import limits
 from ringfence.egress.filters import Looking
-from ringfence.egress.gate import Target
+from ringfence.egress.gate import Gate, Target
 from ringfence.egress.http1 import RequestHead, ResponseHead
+from ringfence.egress.keys import Keys
+from ringfence.egress.memo import Memo
 from ringfence.egress.message import Inbound
 from ringfence.egress.refusal import CREDENTIAL, Refusal, Refused
 from ringfence.egress.services import Services
@@ -53,6 +55,8 @@ class Choice:
     @property
     def name(self) -> str:
         """Name what is put in, for the record."""
+        if self.certificate is None:
+            return "" if self.main is None else self.main[0].name
         return "+".join(one[0].name for one in (self.certificate, self.main) if one is not None)
 
 
@@ -67,23 +71,44 @@ def prepare(services: Services, credentials: tuple[Credential, ...]) -> None:
     services.stubs.update(stubs(credentials))
 
 
-async def choose(services: Services, target: Target) -> Choice | None:
-    """Choose the credentials for a request; None where its host has none."""
-    bound = services.gate.credentials_for(target)
-    if not bound:
-        return None
-    path, query = target.path.text, target.path.query
-    if len(bound) == 1 and bound[0].kind != kinds.MTLS:  # nearly always
-        choice = Choice(bound, bound if inject.wanted(bound[0], path, query) else ())
-        choice.main = await services.keys.choose(choice.wanted)
-        return choice
-    choice = Choice(bound, tuple([one for one in bound if inject.wanted(one, path, query)]))
-    certificates = tuple([one for one in choice.wanted if one.kind == kinds.MTLS])
+def choice(gate: Gate, target: Target, memo: Memo | None) -> Choice | None:
+    """Return the credentials that a request could get, without secrets; None where its host has none."""
+    if memo is not None and memo.bound is not None:
+        bound, wanted = memo.bound
+    else:
+        bound = gate.credentials_for(target)
+        path, query = target.path.text, target.path.query
+        wanted = tuple([one for one in bound if inject.wanted(one, path, query)])
+        if memo is not None:
+            memo.bound = bound, wanted
+    return Choice(bound, wanted) if bound else None
+
+
+def at_hand(keys: Keys, choice: Choice) -> bool:
+    """Choose where that needs no fetch: most have one credential, whose secret is there."""
+    if not choice.wanted:
+        return True
+    first = choice.wanted[0]
+    if first.kind == kinds.MTLS or (len(choice.wanted) > 1 and _certificates(choice)):
+        return False
+    secret = keys.at_hand(first)
+    if secret is None:
+        return False
+    choice.main = first, secret
+    return True
+
+
+async def fetch(keys: Keys, choice: Choice) -> None:
+    """Choose the first credential of each kind whose source has a secret."""
+    certificates = _certificates(choice)
     others = tuple(one for one in choice.wanted if one.kind != kinds.MTLS) if certificates else choice.wanted
-    choice.main = await services.keys.choose(others)
+    choice.main = await keys.choose(others)
     if certificates:
-        choice.certificate = await services.keys.choose(certificates)
-    return choice
+        choice.certificate = await keys.choose(certificates)
+
+
+def _certificates(choice: Choice) -> tuple[Credential, ...]:
+    return tuple([one for one in choice.wanted if one.kind == kinds.MTLS])
 
 
 def unbound(choice: Choice, head: RequestHead, target: Target) -> Refusal | None:
@@ -106,33 +131,50 @@ def unbound(choice: Choice, head: RequestHead, target: Target) -> Refusal | None
     )
 
 
-async def put_in(services: Services, inbound: Inbound, outgoing: Outgoing, choice: Choice) -> Refusal | None:
+def in_head(choice: Choice) -> bool:
+    """Say whether the head is all that putting in takes, whatever the body."""
+    return choice.main is None or choice.main[0].kind not in inject.BODIES
+
+
+def put_in_head(services: Services, outgoing: Outgoing, choice: Choice) -> Refusal | None:
     """Remove what the agent brings of its own, put ours in; returns why that cannot be done."""
     try:
-        for one in choice.bound:
-            if choice.main is None or one is not choice.main[0]:  # what is put in clears its own place
-                inject.clear(outgoing, one)
-        if choice.certificate is not None:
-            outgoing.connection = services.upstreams.certificates.show(*choice.certificate)
+        _clear(services, outgoing, choice)
         if choice.main is not None:
-            await _apply(services, inbound, outgoing, choice)
+            inject.apply(outgoing, *choice.main)
     except (UnfitError, SourceError) as error:
         return _refusal(error, outgoing.host, choice)
     return None
 
 
-async def _apply(services: Services, inbound: Inbound, outgoing: Outgoing, choice: Choice) -> None:
-    if choice.main is None:
-        return
-    credential, secret = choice.main
-    outgoing.connection += f"+{credential.name}" if outgoing.connection else credential.name
-    whole = inject.needs_body(outgoing, credential)
-    if whole:
-        outgoing.body = await _read(services, inbound, choice)
-    inject.apply(outgoing, credential, secret)
-    if whole and outgoing.body is not None:
-        inbound.unread(outgoing.body)
-        outgoing.framing = len(outgoing.body)
+async def put_in(services: Services, inbound: Inbound, outgoing: Outgoing, choice: Choice) -> Refusal | None:
+    """Do as `put_in_head`, with the body where that is needed for it."""
+    try:
+        _clear(services, outgoing, choice)
+        if choice.main is None:
+            return None
+        whole = inject.needs_body(outgoing, choice.main[0])
+        if whole:
+            outgoing.body = await _read(services, inbound, choice)
+        inject.apply(outgoing, *choice.main)
+        if whole and outgoing.body is not None:
+            inbound.unread(outgoing.body)
+            outgoing.framing = len(outgoing.body)
+    except (UnfitError, SourceError) as error:
+        return _refusal(error, outgoing.host, choice)
+    return None
+
+
+def _clear(services: Services, outgoing: Outgoing, choice: Choice) -> None:
+    """Remove what the agent brings, and name the connection by what it will have seen."""
+    main = None if choice.main is None else choice.main[0]
+    for one in choice.bound:
+        if one is not main:  # what is put in clears its own place
+            inject.clear(outgoing, one)
+    if choice.certificate is not None:
+        outgoing.connection = services.upstreams.certificates.show(*choice.certificate)
+    if main is not None:
+        outgoing.connection += f"+{main.name}" if outgoing.connection else main.name
 
 
 async def _read(services: Services, inbound: Inbound, choice: Choice) -> bytes:

@@ -7,11 +7,13 @@ anything upstream. One verdict is recorded for each request, whole, before its f
 import time
 
 from ringfence.approval import Question
+from ringfence.credential.inject import Outgoing
 from ringfence.egress import injection, limits, refusal, shown
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
 from ringfence.egress.inspect import Inspection
+from ringfence.egress.memo import Memo
 from ringfence.egress.message import Inbound
 from ringfence.egress.passages import revoked
 from ringfence.egress.refusal import Refusal, Refused
@@ -43,7 +45,7 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
     except PeerError as error:
         inbound.abort(error)
     finally:
-        services.held -= case.held
+        services.held -= case.held if case.choice is None else case.held + case.choice.held
         if services.access is not None:
             services.access.request(case)
 
@@ -69,7 +71,7 @@ class Case:
     """One request on its way through the gate."""
 
     __slots__ = (
-        *("began", "credential", "exchange", "gate", "held", "inbound"),
+        *("began", "choice", "credential", "exchange", "gate", "held", "inbound", "memo"),
         *("origin", "outcome", "services", "target", "verdict"),
     )
 
@@ -78,7 +80,9 @@ class Case:
         self.inbound = inbound
         self.origin = origin
         self.gate = services.gate  # by whose rules all of it is judged, whatever comes meanwhile
+        self.memo = None if inbound.memo is None else inbound.memo.about(inbound.head, self.gate)
         self.held = 0  # bytes of the body that were read to decide
+        self.choice: injection.Choice | None = None
         # What there is to tell when it has ended:
         self.began = time.perf_counter()
         self.target: Target | None = None
@@ -89,19 +93,19 @@ class Case:
 
     async def judged(self) -> Refusal | None:
         """Return what the agent is told instead of an upstream's answer, or None where it got that."""
-        gate, head = self.gate, self.inbound.head
-        target = gate.target(head, self.origin)
-        if isinstance(target, Refusal):
-            return self.refused(target)
-        request = gate.request(head, target)
-        verdict = gate.decide(request)
-        if verdict.effect != DENY:
-            beyond = self.services.variety.admit(target.host, gate.rules)
+        found = self._found()
+        if isinstance(found, Refusal):
+            return self.refused(found)
+        target, request, verdict = found
+        if verdict.effect != DENY:  # counted each time, whatever is remembered of the head
+            beyond = self.services.variety.admit(target.host, self.gate.rules)
             if beyond is not None:
                 return self.refused(beyond)
+        if verdict.effect == ALLOW:
+            return await self._allowed(target, verdict)
         if verdict.effect == INSPECT:
             request = await self._inspected(request, verdict)
-            verdict = replace(gate.decide(request), facts=request.facts)
+            verdict = replace(self.gate.decide(request), facts=request.facts)
         if verdict.effect == ASK and self.services.asking.open:
             return await self._asked(target, verdict, request)
         if verdict.effect != ALLOW:
@@ -109,17 +113,40 @@ class Case:
             return denial(verdict, target, request)
         return await self._allowed(target, verdict)
 
+    def _found(self) -> tuple[Target, Request, Verdict] | Refusal:
+        """Find out where a request goes and whether it may, as far as its head says."""
+        memo, gate, head = self.memo, self.gate, self.inbound.head
+        if memo is not None and memo.found is not None:
+            return memo.found
+        target = gate.target(head, self.origin)
+        if isinstance(target, Refusal):
+            return target
+        request = gate.request(head, target)
+        found = target, request, gate.decide(request)
+        if memo is not None:
+            memo.found = found
+        return found
+
     async def _asked(self, target: Target, verdict: Verdict, request: Request) -> Refusal | None:
         """Hold a request until somebody answers for it."""
         self._record(target, verdict)
+        asking = self.services.asking
+        if not asking.granted(target.scheme, target.host, target.port):
+            if self.inbound.head.expect not in _EXPECTED:
+                return self.refused(_unexpected())
+            question = await self._question(target, verdict, request)
+            answer = await asking.while_there(self.inbound, question)
+            if not answer.allowed:
+                return denial(replace(verdict, reason=answer.reason), target, request)
+        return await self._allowed(target, replace(verdict, effect=ALLOW))
+
+    async def _question(self, target: Target, verdict: Verdict, request: Request) -> Question:
+        """Return what a person is asked, once what is shown of the body has arrived."""
         services, head, wanted = self.services, self.inbound.head, suggest.rule(request)
-        if services.asking.granted(target.scheme, target.host, target.port):
-            return await self._allowed(target, replace(verdict, effect=ALLOW))
-        if head.expect not in _EXPECTED:
-            return self.refused(_unexpected())
+        upgrade = ("a WebSocket",) if head.upgrade else ()
         secrets = services.keys.values
         body = await shown.body(self.inbound, self, services, secrets)
-        question = Question(
+        return Question(
             number=0,
             session="",
             method=head.method,
@@ -131,38 +158,58 @@ class Case:
             reason=verdict.reason,
             credentials=tuple(one.name for one in services.gate.credentials_for(target)),
             length=body.length,
-            what=tuple(
-                wanted.get("git") or wanted.get("graphql") or (("a WebSocket",) if head.upgrade else ())
-            ),
+            what=tuple(wanted.get("git") or wanted.get("graphql") or upgrade),
             lines=suggest.lines(wanted),
             headers=shown.fields(services.gate.outgoing(head, target).fields, secrets),
             body=body.text,
             beginning=body.beginning,
             digest=body.digest,
         )
-        answer = await services.asking.while_there(self.inbound, question)
-        if not answer.allowed:
-            return denial(replace(verdict, reason=answer.reason), target, request)
-        return await self._allowed(target, replace(verdict, effect=ALLOW))
 
     async def _allowed(self, target: Target, verdict: Verdict) -> Refusal | None:
-        """Choose the credential for a request that may pass, and put the verdict on record."""
-        head = self.inbound.head
+        """Choose the credential for a request that may pass, put the verdict on record, and send it."""
+        services, head = self.services, self.inbound.head
         if head.expect not in _EXPECTED:
             self._record(target, verdict)
             return self.refused(_unexpected())
-        if self.services.stubs and await self._stubbed(target, verdict):
+        if services.stubs and await self._stubbed(target, verdict):
             return None
-        choice = await injection.choose(self.services, target)
-        self._record(target, verdict, choice.name if choice else "")
-        unbound = injection.unbound(choice, head, target) if choice else None
-        if unbound:
-            return self.refused(unbound)
-        try:
-            return await self._sent(target, verdict, choice)
-        finally:
-            if choice:
-                self.services.held -= choice.held
+        choice = self.choice = injection.choice(services.gate, target, self._remembered())
+        if choice is not None and not injection.at_hand(services.keys, choice):
+            await injection.fetch(services.keys, choice)
+        self._record(target, verdict, "" if choice is None else choice.name)
+        refused = None if choice is None else injection.unbound(choice, head, target)
+        if refused is None:
+            refused = revoked(self.gate, services.gate, self.inbound, target, verdict)
+        if refused is None and not services.controls.idle:
+            refused = await services.controls.admit(head, target)
+        if refused is not None:
+            return self.refused(refused)
+        outgoing = self._outgoing(target)
+        if choice is not None:
+            if injection.in_head(choice):
+                refused = injection.put_in_head(services, outgoing, choice)
+            else:
+                refused = await injection.put_in(services, self.inbound, outgoing, choice)
+        return await self._sent(target, verdict, outgoing, refused)
+
+    def _remembered(self) -> Memo | None:
+        """Return what is known of the head, unless another policy holds since it was judged."""
+        return self.memo if self.services.gate is self.gate else None
+
+    def _outgoing(self, target: Target) -> Outgoing:
+        """Return the request as it goes upstream, but for its credential."""
+        services, head, choice = self.services, self.inbound.head, self.choice
+        secret = choice is not None and choice.chosen is not None
+        plain = services.controls.idle and not head.upgrade  # the head alone decides
+        memo = self._remembered() if plain else None
+        if memo is not None and memo.fields is not None and memo.fields[0] is secret:
+            return services.gate.outgoing(head, target, [*memo.fields[1]])
+        outgoing = services.gate.outgoing(head, target)
+        services.controls.readable(outgoing, target, secret=secret, upgrade=bool(head.upgrade))
+        if memo is not None:
+            memo.fields = secret, [*outgoing.fields]
+        return outgoing
 
     async def _stubbed(self, target: Target, verdict: Verdict) -> bool:
         """Answer for a token endpoint whose tokens the gate gets itself: they never come inside."""
@@ -191,29 +238,14 @@ class Case:
         return replace(request, facts=inspection.facts())
 
     async def _sent(
-        self, target: Target, verdict: Verdict, choice: injection.Choice | None
+        self, target: Target, verdict: Verdict, outgoing: Outgoing, refused: Refusal | None
     ) -> Refusal | None:
-        """Send an allowed request on and pass its answer back."""
-        services, inbound = self.services, self.inbound
-        gone = revoked(self.gate, services.gate, inbound, target, verdict)
-        if gone is not None:
-            return self.refused(gone)
-        if not services.controls.idle:
-            refused = await services.controls.admit(inbound.head, target)
-            if refused is not None:
-                return self.refused(refused)
-        outgoing = services.gate.outgoing(inbound.head, target)
-        if choice is not None:
-            unfit = await injection.put_in(services, inbound, outgoing, choice)
-            if unfit is not None:
-                return self.refused(unfit)
-        if choice is not None or not services.controls.idle:
-            secret = choice is not None and choice.chosen is not None
-            services.controls.readable(outgoing, target, secret=secret, upgrade=bool(inbound.head.upgrade))
+        """Send an allowed request on and pass its answer back, where nothing refuses it."""
+        services, inbound, choice = self.services, self.inbound, self.choice
         for check in services.head_checks:
-            outcome = check(outgoing)
-            if outcome is not None:
-                return self.refused(outcome)
+            refused = refused or check(outgoing)
+        if refused is not None:
+            return self.refused(refused)
         if inbound.ended:
             raise GoneError("the agent left before its request was sent")
         self.exchange = Exchange(
@@ -223,7 +255,7 @@ class Case:
             verdict=verdict,
             outgoing=outgoing,
             gate=self.gate,
-            chosen=choice.chosen if choice else None,
+            chosen=None if choice is None else choice.chosen,
         )
         outcome = await self.exchange.run()
         services.served.set()
@@ -232,9 +264,12 @@ class Case:
     def _record(self, target: Target, verdict: Verdict, credential: str = "") -> None:
         """Put the verdict on record."""
         self.target, self.verdict, self.credential = target, verdict, credential
-        head = self.inbound.head
+        memo, head = self.memo, self.inbound.head
+        known = None if memo is None else memo.record
+        if known is not None and known[0] is verdict and known[1] == credential:
+            return self.services.record.again(known[2])
         raw = target.host if head.host is None else head.host.decode("latin-1")
-        self.services.record.request(
+        spelled = self.services.record.request(
             verdict,
             credential=credential,
             host=target.host,
@@ -245,6 +280,9 @@ class Case:
             scheme=target.scheme,
             source=f"gateway {target.gateway}" if target.gateway else self.origin.kind,
         )
+        if memo is not None and spelled:
+            memo.record = verdict, credential, spelled
+        return None
 
     def refused(self, outcome: Refusal) -> Refusal:
         """Put a refusal on record that no verdict tells of, and return it."""

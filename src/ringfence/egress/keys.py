@@ -11,6 +11,7 @@ from ringfence.credential.secret import Secret, SourceError
 from ringfence.credential.tokens import MINTED
 from ringfence.credential.vault import Vault
 from ringfence.egress import limits
+from ringfence.egress.finder import Finder
 from ringfence.egress.scrub import spellings
 from ringfence.policy import kinds
 from ringfence.policy.model import Credential
@@ -36,16 +37,21 @@ class Keys:
         self._refetched: dict[str, float] = {}
         self._fetching: dict[str, asyncio.Task[Secret | None]] = {}
         self.values: tuple[bytes, ...] = ()  # all that were ever fetched, in every spelling that is scrubbed
+        self.finder = Finder(())  # of these
         vault.access.note = self._note_later
 
     def adopt(self, former: "Keys") -> None:
         """Keep what was held before these keys: it is scrubbed from answers that are still to come."""
         self._vault.adopt(former._vault)  # noqa: SLF001 - another of its own kind
-        self.values = former.values
+        self._look_for(former.values)
 
     def route(self, dial: "Dial | None") -> None:
         """Say how servers are reached that hand out secrets; None: directly."""
         self._vault.access.web.dial = dial
+
+    def at_hand(self, credential: Credential) -> Secret | None:
+        """Return a credential's secret where that needs no fetch."""
+        return self._vault.ready(credential)
 
     async def choose(self, credentials: tuple[Credential, ...]) -> tuple[Credential, Secret] | None:
         """Return the first credential that has a secret, and the secret."""
@@ -80,10 +86,14 @@ class Keys:
             self._empty_until[credential.name] = self._loop.time() + ASK_AGAIN
             self._note(f"credential {credential.name}: {type(error).__name__} while it was fetched")
             return None
-        self.values = spellings(
-            tuple(one.reveal_for_injection().encode("latin-1") for one in self._vault.every())
-        )
+        every = (one.reveal_for_injection().encode("latin-1") for one in self._vault.every())
+        self._look_for(spellings(tuple(every)))
         return secret
+
+    def _look_for(self, values: tuple[bytes, ...]) -> None:
+        """Scrub these from answers."""
+        if values != self.values:
+            self.values, self.finder = values, Finder(values)
 
     def _note_later(self, text: str) -> None:
         """Put something on record from another thread."""

@@ -12,6 +12,7 @@ hand. Nothing here waits but what is `async`.
 from typing import Protocol
 
 from ringfence.egress.http1 import Fields, RequestHead, ResponseHead
+from ringfence.egress.memo import AnswerMemo, Memo
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.tls import AnyStream
 from ringfence.errors import PeerError
@@ -26,6 +27,7 @@ class Inbound(Protocol):
 
     head: RequestHead
     version: str  # "1.0" | "1.1" | "2"
+    memo: Memo | None  # what the connection remembers of its last head
     done: bool  # the whole body has been taken
     answered: bool  # a byte of an answer has left: another answer cannot be given any more
 
@@ -82,6 +84,7 @@ class Outbound(Protocol):
     """One request on a connection to an upstream. Host and framing are the connection's to write."""
 
     reused: bool  # the connection had served a request before
+    memo: AnswerMemo | None  # what it remembers of its last answer's head
     done: bool  # the whole answer has been taken
 
     @property

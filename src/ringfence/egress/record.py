@@ -4,8 +4,8 @@ Requests that were allowed are always recorded, one by one. Refusals cost the ag
 recorded in full up to a rate; beyond it they are counted, and the count becomes a record of its own. A
 record that cannot be written stops the gate: nothing passes unseen.
 
-A verdict is written before its request is sent; how the request ended may be written a little later, with
-other records in one go.
+A verdict is written before its request is sent, together with those of all requests that are sent at the same
+time: what leaves waits for `settle` (`stream.Registry`). How a request ended may be written a little later.
 """
 
 import asyncio
@@ -21,16 +21,11 @@ from ringfence.verdict.request import Verdict
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
-    class Tally(Protocol):
-        """Counts events by kind."""
-
-        def event(self, kind: str, fields: dict[str, object]) -> None:
-            """Count one."""
+    from ringfence.egress.tally import Tally
 
 
-FLUSH = 0.1  # seconds that the record of an answer may wait to be written
+FLUSH = 0.1  # seconds that a record may wait to be written where nothing else is written or sent
 
 
 class Record:
@@ -48,6 +43,7 @@ class Record:
         self._counted_at = self._loop.time()
         self._left_out = 0
         self._flushing = False
+        self._failed = False
 
     def verdict(self, verdict: Verdict, **fields: object) -> None:
         """Record one decision; a rule is named by where it comes from and its host."""
@@ -71,12 +67,15 @@ class Record:
         raw_host: str,
         scheme: str,
         source: str,
-    ) -> None:
-        """Record the decision on one request: as `verdict` does, and spelled here where it is a usual one."""
+    ) -> str:
+        """Record the decision on one request; returns how it is spelled where it is a usual one.
+
+        As `verdict` does it, but for a usual one the text is put together here.
+        """
         if verdict.effect != ALLOW or verdict.reason or len(path) > MAX_FIELD or len(raw_host) > MAX_FIELD:
             fields: dict[str, object] = {"credential": credential, "raw_host": raw_host}
             fields = {name: value for name, value in fields.items() if value}
-            return self.verdict(
+            self.verdict(
                 verdict,
                 host=host,
                 method=method,
@@ -86,6 +85,7 @@ class Record:
                 source=source,
                 **fields,
             )
+            return ""
         own = (
             (f',"credential":{text(credential)}' if credential else "")
             + f',"effect":"{verdict.effect}","host":{text(host)},"method":{text(method)}'
@@ -93,9 +93,14 @@ class Record:
             + (f',"raw_host":{text(raw_host)}' if raw_host else "")
             + f',"rule":{text(rule_name(verdict.rule))},"scheme":"{scheme}","source":{text(source)}'
         )
+        self.again(own)
+        return own
+
+    def again(self, spelled: str) -> None:
+        """Record the decision on one request more, spelled as `request` returned it."""
         if self._tally is not None:
-            self._tally.event("verdict", {"effect": verdict.effect})
-        return self._write_spelled("verdict", own)
+            self._tally.event("verdict", {"effect": ALLOW})
+        self._write_spelled("verdict", spelled, later=True)
 
     def event(self, kind: str, **fields: object) -> None:
         """Record something that happened to an allowed request."""
@@ -115,16 +120,21 @@ class Record:
         if self._tally is not None:
             self._tally.event("response", {"status": status, "up": up, "down": down})
         self._write_spelled("response", own, later=True)
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_later(FLUSH, self._flush)
 
-    def _flush(self) -> None:
+    def settle(self) -> bool:
+        """Write the records that wait; False where they cannot be written: nothing may leave then."""
+        if not self._failed:
+            try:
+                self._writer.flush()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the gate stops
+                self._failed = True
+                self._on_failure(error)
+        return not self._failed
+
+    def _in_time(self) -> None:
+        """Write what waits where nothing was sent meanwhile."""
         self._flushing = False
-        try:
-            self._writer.flush()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the gate stops
-            self._on_failure(error)
+        self.settle()
 
     def flood(self, kind: str, **fields: object) -> None:
         """Record something that an agent can cause at will."""
@@ -159,8 +169,12 @@ class Record:
         self._write_spelled(kind, spelled(fields))
 
     def _write_spelled(self, kind: str, own: str, *, later: bool = False) -> None:
+        if later and not self._flushing:
+            self._flushing = True
+            self._loop.call_later(FLUSH, self._in_time)
         try:
             self._writer.append_spelled(kind, own, later=later)
         except Exception as error:
+            self._failed = True
             self._on_failure(error)
             raise

@@ -11,10 +11,10 @@ from ringfence.egress import limits
 from ringfence.egress.connect import Connector
 from ringfence.egress.conversation import Conversation
 from ringfence.egress.gate import WIRE, Origin
+from ringfence.egress.hello import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
 from ringfence.egress.opaque import Opaque
 from ringfence.egress.services import Services
 from ringfence.egress.stream import Stream
-from ringfence.egress.tls import ACCESS_DENIED, HANDSHAKE, HelloError, alert, read_hello
 from ringfence.egress.tunnel import cut
 from ringfence.errors import PeerError
 from ringfence.policy.model import EgressRule

@@ -13,6 +13,7 @@ is a short-lived, narrow key.
 import base64
 from urllib.parse import quote_from_bytes
 
+from ringfence.egress.finder import Finder
 from ringfence.egress.http1 import Fields, ResponseHead
 from ringfence.value import replace
 
@@ -50,15 +51,19 @@ class Scrubber:
     keeps_length = True
     needs_plain = True
 
-    def __init__(self, values: tuple[bytes, ...], least: int = 1) -> None:
-        """Hold back no tail shorter than `least`: in a dialogue it would be waited for."""
+    def __init__(self, values: tuple[bytes, ...], least: int = 1, finder: Finder | None = None) -> None:
+        """Hold back no tail shorter than `least`: in a dialogue it would be waited for.
+
+        `finder`, where there is one, finds the same values.
+        """
         self._values = values
+        self._finder = finder
         self._least = least
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """Return what can be passed on."""
-        data = scrub(self._held + data, self._values)
+        data = self._scrubbed(data)
         keep = 0
         for value in self._values:
             keep = max(keep, _tail(data, value))
@@ -69,8 +74,15 @@ class Scrubber:
 
     def last(self, data: bytes) -> bytes:
         """Return all that is left, where this piece is known to be the last."""
-        data, self._held = scrub(self._held + data, self._values), b""
+        data, self._held = self._scrubbed(data), b""
         return data
+
+    def _scrubbed(self, data: bytes) -> bytes:
+        """Scrub what was held back and what follows it; nearly always there is nothing to find."""
+        data = self._held + data
+        if self._finder is not None and self._finder.first(data) is None:
+            return data
+        return scrub(data, self._values)
 
     def close(self) -> None:
         """Leave everything as it is."""

@@ -23,8 +23,12 @@ class _Seen:
 
     __slots__ = ("complete", "fields", "on_header", "on_headers_complete", "on_url", "urls")
     # What else it would report. Named, because asking for a name that is missing costs an exception each.
-    on_message_begin = on_body = on_message_complete = None
-    on_chunk_header = on_chunk_complete = on_status = None
+    on_message_begin = None
+    on_body = None
+    on_message_complete = None
+    on_chunk_header = None
+    on_chunk_complete = None
+    on_status = None
 
     def __init__(self) -> None:
         self.urls: list[bytes] = []

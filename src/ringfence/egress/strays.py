@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 from ringfence.credential import placeholder
 from ringfence.credential.inject import Outgoing
 from ringfence.egress.filters import Filter, Looking
+from ringfence.egress.finder import Finder
 from ringfence.egress.gate import Target
 from ringfence.egress.http1 import RequestHead
 from ringfence.egress.refusal import CREDENTIAL, Refusal, Refused
@@ -38,7 +39,7 @@ class Strays:
         # Nearly every placeholder holds our own word: looking for that spares looking for each of them.
         every = [mark for found in marks.values() for mark in found]
         ours = [WORD] if any(WORD in mark for mark in every) else []
-        self._signs = _spelled([*ours, *(mark for mark in every if WORD not in mark)])
+        self._signs = Finder(_spelled([*ours, *(mark for mark in every if WORD not in mark)]))
         self._replaced = {
             (one.host, one.port): _spelled(marks[one.name])
             for one in self._credentials
@@ -55,10 +56,7 @@ class Strays:
             whole += b"\n" + text.replace(b"; ", b"")
         if "%" in place or b"%" in text:
             whole += b"\n" + unquote_to_bytes(unquote_to_bytes(whole))
-        for sign in self._signs:
-            if sign in whole:
-                return self._found(whole, outgoing.host)
-        return None
+        return None if self._signs.first(whole) is None else self._found(whole, outgoing.host)
 
     def _found(self, whole: bytes, host: str) -> Refusal | None:
         return next((refusal(name, host) for name, spelled in self._known if spelled in whole), None)

@@ -4,6 +4,11 @@ asyncio's own streams and TLS cost too much (256 KiB per TLS connection, `facts/
 what a gate has to know: whether the peer has gone while nobody reads. A stream reads ahead up to a
 limit, so the end of a connection is noticed at once, and `on_gone` is called; then reading pauses.
 
+What is written in one turn of the event loop leaves together at its end, after the records that tell of it
+(`Registry.flush`). Nothing that a stream sends can overtake the log; the log is written once for all requests
+of a turn; and peers are woken one after the other, when there is nothing else to do, instead of each taking
+the processor away at once.
+
 Deadlines are kept by one sweep a second over all streams instead of a timer per wait: setting one is an
 assignment, and a wait may last up to a second longer than said.
 """
@@ -31,11 +36,30 @@ class LateError(PeerError):
 
 
 class Registry:
-    """All open streams of the process, for the sweep and for the end."""
+    """All open streams of a session: for the sweep, for the end, and for what leaves together."""
 
-    def __init__(self) -> None:
+    def __init__(self, settle: "Callable[[], bool] | None" = None) -> None:
+        """`settle` writes the records that must come before what leaves; False: they cannot be written."""
         self.streams: set[Stream] = set()
+        self._settle = settle
+        self._due: list[Stream] = []  # those with something to send
+        self._loop = asyncio.get_running_loop()
         self.pipes = 0  # directions that are carried in bulk
+
+    def due(self, stream: "Stream") -> None:
+        """Have a stream sent when this turn of the loop is over."""
+        if not self._due:
+            self._loop.call_soon(self.flush)
+        self._due.append(stream)
+
+    def flush(self) -> None:
+        """Send what was written. Invariant: this is the only way to a socket, and the records go first."""
+        due, self._due = self._due, []
+        if self._settle is not None and due and not self._settle():
+            for stream in due:
+                stream.drop()
+        for stream in due:
+            stream.send()
 
     def sweep(self, now: float) -> None:
         """Wake every wait whose deadline has passed."""
@@ -43,7 +67,9 @@ class Registry:
             stream.expire(now)
 
     def abort(self) -> None:
-        """Close everything now."""
+        """Close everything now; what was not sent yet is dropped."""
+        for stream in self.streams:
+            stream.drop()
         for stream in list(self.streams):
             stream.abort()
 
@@ -58,6 +84,8 @@ class Stream(asyncio.Protocol):
         self._transport: Any = None  # asyncio's and uvloop's transports share no type
         self._chunks: list[bytes] = []
         self._held = 0
+        self._out: list[bytes] = []  # written, and not sent yet
+        self._waiting = 0  # its bytes
         self._reading = True
         self._writing = True
         self._reader: asyncio.Future[None] | None = None
@@ -102,6 +130,7 @@ class Stream(asyncio.Protocol):
         """Take note of the end of the connection and wake everybody."""
         self.reset = self.reset or not self.ended
         self.ended = self.lost = True
+        self.drop()
         self.registry.streams.discard(self)
         _wake(self._reader)
         _wake(self._writer)
@@ -150,11 +179,31 @@ class Stream(asyncio.Protocol):
             self._held += len(data)
 
     def write(self, data: bytes) -> None:
-        """Send; follow with `drain` where much may follow."""
+        """Have something sent; follow with `drain` where much may follow."""
         if self.lost:
             raise GoneError("the connection is closed")
-        self.sent += len(data)
-        self._transport.write(data)
+        size = len(data)
+        self.sent += size
+        self._waiting += size
+        if not self._out:
+            self.registry.due(self)
+        self._out.append(data)
+        if self._waiting > limits.TURN:
+            self.registry.flush()
+
+    def send(self) -> None:
+        """Hand what was written to the kernel: the registry calls this when the records are written."""
+        out = self._out
+        if out:
+            self._out = []
+            self._waiting = 0
+            if not self._transport.is_closing():
+                self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def drop(self) -> None:
+        """Forget what was written and not sent."""
+        self._out = []
+        self._waiting = 0
 
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what was written."""
@@ -179,6 +228,8 @@ class Stream(asyncio.Protocol):
 
     async def flush(self) -> None:
         """Wait until the kernel has taken all that was written."""
+        if self._out:
+            self.registry.flush()
         self._transport.set_write_buffer_limits(high=0)
         await self.drain()
 
@@ -211,6 +262,8 @@ class Stream(asyncio.Protocol):
 
     def write_eof(self) -> None:
         """End our direction, keep the other."""
+        if self._out:
+            self.registry.flush()
         if not self.lost and self._transport.can_write_eof():
             try:
                 self._transport.write_eof()
@@ -219,11 +272,15 @@ class Stream(asyncio.Protocol):
 
     def close(self) -> None:
         """Close after what was written has been sent."""
+        if self._out:
+            self.registry.flush()
         if self._transport is not None and not self.lost:
             self._transport.close()
 
     def abort(self) -> None:
-        """Close now; what was not sent yet is dropped."""
+        """Close now; what the kernel has not taken yet is dropped."""
+        if self._out:
+            self.registry.flush()
         if self._transport is not None and not self.lost:
             self._transport.abort()
 

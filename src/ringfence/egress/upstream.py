@@ -17,7 +17,7 @@ from ringfence.egress.http1_client import ClientConnection
 from ringfence.egress.keys import Keys
 from ringfence.egress.message import Outbound
 from ringfence.egress.record import Record
-from ringfence.egress.stream import Registry, Stream
+from ringfence.egress.stream import GoneError, Registry, Stream
 from ringfence.egress.tls import AnyStream, TlsStream
 from ringfence.egress.trust import Verifying, upstream_context
 from ringfence.errors import PeerError
@@ -75,13 +75,17 @@ class Upstreams:
         """
         if multiplexed:
             return await self._multiplexer().take(target, credential, fresh=fresh)
-        key = (target.scheme, target.host, target.port, credential)
-        found = None if fresh else self._waiting_for(key, repeatable=repeatable)
+        found = None if fresh else self.at_hand(target, credential, repeatable=repeatable)
         if found is not None:
             return found
         context = self.certificates.context(credential) or self.context()
         stream = await self._connect(target.scheme, target.host, target.port, context)
         return self._made(target, credential, stream)
+
+    def at_hand(self, target: Target, credential: str, *, repeatable: bool) -> ClientConnection | None:
+        """Return a connection that waits for a request of this kind."""
+        key = (target.scheme, target.host, target.port, credential)
+        return self._waiting_for(key, repeatable=repeatable)
 
     def _made(self, target: Target, credential: str, stream: AnyStream) -> ClientConnection:
         key = (target.scheme, target.host, target.port, credential)
@@ -164,6 +168,8 @@ class Upstreams:
     # --- dialling
 
     async def _connect(self, scheme: str, host: str, port: int, context: Verifying) -> AnyStream:
+        if not self._record.settle():  # a connection tells of its request as well
+            raise GoneError("the request could not be put on record")
         raw = await self.dial(host, port)
         if scheme != "https":
             return raw

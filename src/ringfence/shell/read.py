@@ -6,7 +6,7 @@ own strict reader makes of it (`read_*`), and whether an independent parser find
 raises, whatever the text: a reader that fails would otherwise decide by accident.
 """
 
-from ringfence.shell import characters, read_commands, second
+from ringfence.shell import characters, read_commands, read_zsh, second
 from ringfence.shell.read_source import CONTINUATION, DIALECT, SIZE, SYNTAX, Source
 from ringfence.shell.syntax import Problem, Reading, Script
 
@@ -38,10 +38,11 @@ def read(text: str, shell: str = "bash") -> Reading:
     seen = _crude(" ".join(unread)) if unread else ()
     if script is not None:
         again = _again(text, script, certain=not problems)
-        if again.problems and problems:
+        if problems and again.problems:  # it came to nothing
             seen += _crude(text)
-        problems += again.problems
-        seen += again.seen
+        else:
+            problems += again.problems
+            seen += again.seen
     return Reading(text=text, shell=shell, script=script, problems=tuple(problems), seen=seen)
 
 
@@ -60,6 +61,8 @@ def _characters(text: str, problems: list[Problem]) -> None:
 def _script(text: str, shell: str, problems: list[Problem]) -> tuple[Script, list[str]]:
     source = Source(text[:LONGEST], shell, problems, read_commands.script)
     script = source.whole()
+    if shell == "zsh":
+        problems += read_zsh.problems(script)
     for place in source.joined[:20]:
         reason = "a line is continued in the middle of a word or an operator"
         problems.append(Problem(span=(place - 2, place), reason=reason, risk=CONTINUATION))

@@ -7,7 +7,7 @@ expansions take no part.
 
 from ringfence.shell.read_pieces import text_part
 from ringfence.shell.read_source import DIALECT, SIZE, SYNTAX, Source
-from ringfence.shell.syntax import Brace, Part, Problem, Text, Word
+from ringfence.shell.syntax import Brace, Part, Problem, Text, Tilde, Word
 from ringfence.value import Struct, build
 
 TYPE_CHECKING = False
@@ -40,6 +40,8 @@ def expanded(source: Source, word: Word) -> Word:
         found.problem(f"braces that make more than {MOST_WORDS} words", SIZE)
     if not any(isinstance(part, Brace) for part in parts):
         return word
+    if any(isinstance(part, Tilde) for part in parts[1:]):
+        found.problem("a tilde behind `=` or `:` in a word with braces", DIALECT)
     if source.shell == "sh":
         found.problem("braces are not expanded by every sh", DIALECT)
     return build(Word, {"span": word.span, "parts": tuple(parts)})

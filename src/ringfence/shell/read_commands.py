@@ -136,7 +136,7 @@ def _prefixes(source: Source) -> tuple[bool, bool]:
                 source.problem(at, at + 2, "`!` before another one or `(`", DIALECT)
             negated = not negated
         elif word == "time":
-            source.only("bash", at, at + 4, "the reserved word `time`")
+            source.only("bash zsh", at, at + 4, "the reserved word `time`")
             timed = True
         else:
             return negated, timed
@@ -151,6 +151,7 @@ def _prefixes(source: Source) -> tuple[bool, bool]:
 def _time_options(source: Source) -> None:
     text, at = source.text, source.at
     if text.startswith("-p", at) and text[at + 2] in BREAK:
+        source.only("bash", at, at + 2, "`time -p`")
         source.at = at + 2
         source.blanks()
     if source.text[source.at] == "-":
@@ -288,7 +289,7 @@ def assignment(source: Source) -> Assignment | None:
         if behind[:1] != "=" and behind != "+=":
             _check_subscript(source, at, end)
             return None
-        source.only(_ONLY_BASH, start, end, "an array's element")
+        source.only("bash", start, end, "an array's element")
         index = _index(source, at, end)
         at = end + 1
     append = text[at] == "+" and text[at + 1] == "="

@@ -30,5 +30,14 @@ def check_special(source: Source, at: int, char: str) -> None:
         source.problem(
             at, at + 3, f"`${char}` ends before the next digit in one shell and not in another", DIALECT
         )
-    elif source.shell == "zsh" and (behind in "[:" or (char == "#" and behind in NAME)):
-        source.problem(at, at + 3, "a subscript, a modifier or a name behind it", DIALECT)
+    elif source.shell == "zsh":
+        if char == "#" and behind in NAME:
+            source.problem(at, at + 3, "`$#` with a name behind it", DIALECT)
+        check_behind(source, at, at + 2)
+
+
+def check_behind(source: Source, start: int, at: int) -> None:
+    """Note what zsh takes for more of a reference: a subscript, a modifier, letters beyond ASCII."""
+    char, second = source.text[at], source.text[at + 1]
+    if char == "[" or char >= "\x80" or (char == ":" and (second.isalpha() or second == "&")):
+        source.problem(start, at + 1, "a subscript, a modifier or more of the name behind it", DIALECT)

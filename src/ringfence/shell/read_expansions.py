@@ -9,7 +9,7 @@ to be no arithmetic), both a reading and a problem come of it.
 
 from ringfence.shell import characters, read_ansi, read_dialects
 from ringfence.shell.read_ahead import arithmetic_end, closing_bracket
-from ringfence.shell.read_pieces import Pieces
+from ringfence.shell.read_pieces import Pieces, parameter
 from ringfence.shell.read_source import CONTINUATION, DIALECT, NAME, NAME_START, Source
 from ringfence.shell.syntax import Arithmetic, Glob, Parameter, Script, Substitution, Word
 from ringfence.value import build
@@ -195,19 +195,13 @@ def _bare_dollar(source: Source, pieces: Pieces, char: str, quoted: bool) -> Non
     pieces.text(at, at + 1, "$", quoted=quoted)
 
 
-def parameter(span: tuple[int, int], name: str, operation: str = "", *, quoted: bool) -> Parameter:
-    """Return a reference with no words in it."""
-    given = {"span": span, "name": name, "operation": operation, "inner": (), "quoted": quoted}
-    return build(Parameter, {**given, "indirect": False, "length": False})
-
-
 def _plain_name(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: FBT001 - passed on
     text, start = source.text, source.at
     at = start + 1
     while text[at] in NAME:
         at += 1
-    if source.shell == "zsh" and (text[at] in "[:" or text[at] >= "\x80"):
-        source.problem(start, at + 1, "a subscript, a modifier or more of the name behind it", DIALECT)
+    if source.shell == "zsh":
+        read_dialects.check_behind(source, start, at)
     source.at = at
     pieces.add(parameter(source.span(start, at), text[start + 1 : at], quoted=quoted))
 
@@ -316,6 +310,8 @@ def _braced(source: Source, pieces: Pieces, quoted: bool) -> None:  # noqa: FBT0
     if source.stuck:
         return
     read_dialects.check_operation(source, start, operation, bare=not (length or indirect))
+    if source.shell == "zsh":
+        read_dialects.check_behind(source, start, source.at)
     given = {"span": source.span(start, source.at), "name": name, "operation": operation, "inner": inner}
     pieces.add(build(Parameter, {**given, "quoted": quoted, "indirect": indirect, "length": length}))
 

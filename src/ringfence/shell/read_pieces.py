@@ -1,7 +1,7 @@
 """Collects the parts of a word while it is read."""
 
 from ringfence.shell.read_source import Source
-from ringfence.shell.syntax import Text, Word
+from ringfence.shell.syntax import Parameter, Text, Word
 from ringfence.value import build
 
 TYPE_CHECKING = False
@@ -52,3 +52,9 @@ class Pieces:
 def text_part(span: tuple[int, int], value: str, quoted: bool) -> Text:  # noqa: FBT001 - called for every word
     """Return a part of characters that stand for themselves."""
     return build(Text, {"span": span, "value": value, "quoted": quoted})
+
+
+def parameter(span: tuple[int, int], name: str, operation: str = "", *, quoted: bool) -> Parameter:
+    """Return a reference with no words in it."""
+    given = {"span": span, "name": name, "operation": operation, "inner": (), "quoted": quoted}
+    return build(Parameter, {**given, "indirect": False, "length": False})

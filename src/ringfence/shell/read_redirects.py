@@ -65,7 +65,7 @@ def _named_end(text: str, at: int) -> int:
 def _redirect(source: Source, start: int, at: int) -> Redirect | None:
     text = source.text
     descriptor = text[start:at]
-    if len(descriptor) > _MOST_DIGITS and descriptor[0] != "{":
+    if len(descriptor) > (_MOST_DIGITS if source.shell == "bash" else 1) and descriptor[0] != "{":
         source.problem(start, at, "a descriptor of so many digits may be a word", DIALECT)
     if descriptor[:1] == "{":
         source.only("bash zsh", start, at, "a named descriptor")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ringfence.shell.syntax import Span
 
-_AHEAD = 200_000  # characters that may be looked at in advance, in all: keeps the reading linear
-_ANEW_MOST = 300  # times that a reading begins anew behind what it cannot read
+_AHEAD = 100_000  # characters that may be looked at in advance, in all: keeps the reading linear
+_ANEW_MOST = 100  # times that a reading begins anew behind what it cannot read
 DEEPEST = 50  # nested structures of any kind; ten frames each stay far below Python's own limit
 _END = "\0\0\0\0"  # behind the text, so that nobody has to look whether there is a next character
 
@@ -148,7 +148,7 @@ class Source:
 
     def only(self, shells: str, start: int, end: int, what: str) -> None:
         """Note what other shells than these read in another way."""
-        if self.shell not in shells:
+        if self.shell not in shells.split():
             self.problem(start, end, f"{what} is not the same in every {self.shell}", DIALECT)
 
     def may_look(self, at: int) -> bool:

@@ -82,7 +82,9 @@ def _tilde_places(source: Source, kind: str) -> set[int]:
     if end > start and text[end] == "[":
         end = closing_bracket(source, end) + 1
     end += text[end] == "+" and end > start
-    return {start, end + 1, _COLONS} if text[end] == "=" and end > start else {start}
+    if text[end] != "=" or end == start:
+        return {start}
+    return {start, end + 1, _COLONS} if source.shell == "bash" else {start}
 
 
 def _goes_on(source: Source, char: str, start: int) -> bool:
@@ -125,6 +127,8 @@ def _special(source: Source, pieces: Pieces, char: str, tilde_at: set[int]) -> N
         source.at += 1
         pieces.add(build(Glob, {"span": source.span(at, at + 1), "text": char}))
     else:  # a brace, a tilde in the middle
+        if char == "~" and source.text[at - 1] in "=:" and source.shell != "bash":
+            source.problem(at - 1, at + 1, "`~` behind `=` or `:` in an argument", DIALECT)
         source.at += 1
         pieces.text(at, at + 1, char, quoted=False)
 

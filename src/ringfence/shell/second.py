@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 RISK = "disagreement"
 LONGEST = 10_000  # of what is read a second time: what is longer is asked about anyway
+_LONGEST_DOUBTFUL = 2_000  # where the first reading has problems: so will this one, and errors take it long
 _SHORT = 500  # characters that take no time whatever they are
 _PATIENCE = 0.03  # seconds of this thread's own time: the grammar's parser is slow where it finds errors
 
@@ -86,9 +87,9 @@ class Second(Struct):
 
 
 def compare(text: str, script: Script, *, certain: bool) -> Second:
-    """Read a text again. Where the first reading is not certain anyway, only to see what it may have missed."""
-    if len(text) > LONGEST:
-        return Second()
+    """Read a text again; where the first reading is not certain, to see what it may have missed."""
+    if len(text) > (LONGEST if certain else _LONGEST_DOUBTFUL):
+        return _none(text, "too long for a second reading")
     try:
         root = _parsed(text)
     except ImportError:
@@ -113,7 +114,7 @@ def _parsed(text: str) -> "Node":
 
     if not _language:
         _language.append(tree_sitter.Language(tree_sitter_bash.language()))
-    source = text.encode("utf-8", "replace")
+    source = _source(text)
     parser = tree_sitter.Parser(_language[0])
     if len(source) <= _SHORT:
         return parser.parse(source).root_node
@@ -169,15 +170,14 @@ class _Theirs(Skeleton):
     def __init__(self, text: str) -> None:
         super().__init__()
         self._text = text
-        self._source = text.encode("utf-8", "replace")
-        self._places = None if text.isascii() else _places(text)
+        self._source = _source(text)
 
     def _span(self, node: "Node") -> "Span":
         """Return where a node stands; the grammar has blanks at the front of some."""
         start, end = node.start_byte, node.end_byte
         while start < end and self._source[start] in b" \t\n":
             start += 1
-        return (start, end) if self._places is None else (self._places[start], self._places[end])
+        return start, end
 
     def walk(self, root: "Node") -> None:
         """Note everything below a node."""
@@ -225,12 +225,15 @@ class _Theirs(Skeleton):
         self.words.update(self._span(one) for one in literals)
 
 
-def _places(text: str) -> list[int]:
-    """Return which character each byte belongs to."""
-    places: list[int] = []
-    for at, char in enumerate(text):
-        places += [at] * len(char.encode("utf-8", "replace"))
-    return [*places, len(text)]
+def _source(text: str) -> bytes:
+    """Return the text with a letter for each character beyond ASCII, so that bytes count as characters.
+
+    To a shell they are the same: characters of words. The grammar's C code, though, damages memory where it
+    meets some beyond U+FFFF (tree-sitter-bash 0.25.1: the interpreter crashes some thousand texts later).
+    """
+    if text.isascii():
+        return text.encode()
+    return "".join([char if char < "\x80" else "x" for char in text]).encode()
 
 
 # --- the difference
@@ -258,7 +261,11 @@ def _problem(span: "Span", what: str) -> Problem:
     return Problem(span=span, reason=f"two readings find different {what} here", risk=RISK)
 
 
+FRONT = 1000  # characters of a word that may name a program; what is nested in it stands by itself
+_BARE = dict.fromkeys(map(ord, "'\"\\\n"))
+
+
 def _unseen(text: str, ours: Skeleton, theirs: Skeleton) -> tuple[str, ...]:
     """Return the words that only the second reading found, bare of quotes and backslashes."""
-    words = (text[start:end] for start, end in sorted(theirs.words - ours.words))
-    return tuple(dict.fromkeys("".join(char for char in word if char not in "'\"\\\n") for word in words))
+    words = (text[start : min(end, start + FRONT)] for start, end in sorted(theirs.words - ours.words))
+    return tuple(dict.fromkeys(word.translate(_BARE) for word in words))

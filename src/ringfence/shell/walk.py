@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 DEPTH = 80  # scripts within scripts
 TEXTS = 8  # texts within texts: `bash -c "bash -c …"`
-CODE = 100_000  # characters of such texts in all
-COMMANDS = 10_000
+CODE = 20_000  # characters of such texts in all
+COMMANDS = 500  # more than a text of 10,000 characters has that somebody could answer for
 TURNS = 64  # turns of loops that are walked one by one
 
 
@@ -189,6 +189,7 @@ class Walk:
     def command(self, node: "Simple | Compound", state: State, where: Where) -> None:
         """Walk one command."""
         if self.budget.commands <= 0:
+            self.find("size", self.whole(), "There are more commands than are looked at.")
             return
         if isinstance(node, Simple):
             simple(self, node, state, where)

@@ -50,15 +50,15 @@ class PathBook:
         return (self.sets[tool, effect] for tool in tools if self.sets[tool, effect])
 
 
-def look(access: Access, sight: Sight, book: PathBook) -> Look:
-    """Say what rules and places make of one access."""
+def look(access: Access, sight: Sight, book: PathBook, *, hidden: bool = True) -> Look:
+    """Say what rules and places make of one access. Not `hidden`: below a folder only visible names count."""
     value = access.path
     if value.certainty == KNOWN:
         spelled = sight.route(value.text, access.folder).spelled
         if places.device(spelled):
             return FREE
         routes: tuple[Route, ...] = (sight.route(value.text, access.folder),)
-        return _judge(access, routes, "", sight, book)
+        return _judge(access, routes, "", sight, book, hidden=hidden)
     if value.certainty == PATTERN:
         names = sight.expand(value.text, access.folder)
         routes = tuple([sight.route(name, access.folder) for name in names or ()])
@@ -76,11 +76,12 @@ def _judge(
     book: PathBook,
     *,
     certain: bool = True,
+    hidden: bool = True,
 ) -> Look:
     denied, asked = (_ruled(access, routes, effect, sight, book) for effect in (DENY, ASK))
     if denied is not None:
         return Look(deny=denied[0], reason=denied[1])
-    risk, reason = _risk(access, routes, pattern, sight, book)
+    risk, reason = _risk(access, routes, pattern, sight, book, hidden=hidden)
     inside = all(sight.inside(route) for route in routes) and (
         bool(routes) or not pattern or sight.relative(_front(pattern)) is not None
     )
@@ -122,7 +123,13 @@ def _ruled(
 
 
 def _risk(
-    access: Access, routes: "tuple[Route, ...]", pattern: str, sight: Sight, book: PathBook
+    access: Access,
+    routes: "tuple[Route, ...]",
+    pattern: str,
+    sight: Sight,
+    book: PathBook,
+    *,
+    hidden: bool,
 ) -> tuple[str, str]:
     """Return the risk of an access that no rule denies, and why."""
     for route in routes:
@@ -132,7 +139,7 @@ def _risk(
                 return risk, reason
     for effect in (DENY, ASK):
         for rules in book.about(access.kind, effect):
-            reason = _near(access, routes, pattern, rules, sight)
+            reason = _near(access, routes, pattern, rules, sight, hidden=hidden)
             if reason:
                 return "near-denied", reason
     return "", ""
@@ -156,7 +163,15 @@ def place(path: str, kind: str, sight: Sight) -> tuple[str, str]:
     return ("system-path", f"{path} belongs to the machine ({name})") if name else ("", "")
 
 
-def _near(access: Access, routes: "tuple[Route, ...]", pattern: str, rules: PathRules, sight: Sight) -> str:
+def _near(
+    access: Access,
+    routes: "tuple[Route, ...]",
+    pattern: str,
+    rules: PathRules,
+    sight: Sight,
+    *,
+    hidden: bool,
+) -> str:
     """Say how an access could touch what a rule means, though it does not name it."""
     if pattern:
         rule = rules.could_mean(pattern)
@@ -167,7 +182,7 @@ def _near(access: Access, routes: "tuple[Route, ...]", pattern: str, rules: Path
         if rule is not None:
             return f"{route.spelled} is what `{rule.text}` is about, where names have no case"
         if access.kind in _TREES and (access.tree or sight.files.is_folder(route.end)):
-            found = rules.below(route.end, sight.files)
+            found = rules.below(route.end, sight.files, hidden=hidden)
             if found is not None:
                 what = f"holds {found[0]}, which" if found[0] else "is too large to look for files that"
                 text = f" `{found[1].text}`" if found[1] is not None else " a rule"

@@ -36,12 +36,17 @@ READERS = frozenset({
     "ls", "cat", "wc", "head", "tail", "du", "df", "basename", "dirname", "realpath", "readlink", "stat",
     "md5sum", "sha1sum", "sha256sum", "cksum", "nl", "tac", "rev", "cut", "tr", "echo", "printf",
 })  # fmt: skip
-# They change nothing that lasts, so they need no rule.
 # Writes that a rule for the command does not cover: they need one for the file
 EDITS = {"redirection": "by a redirection", "in-place": "in place"}
-STEERING = frozenset({"true", "false", ":", "break", "continue", "return", "exit", "wait"})
+# They change nothing that lasts, so they need no rule.
+STEERING = frozenset({"true", "false", ":", "break", "continue", "return", "exit", "wait", "test", "["})
+# Searchers that pass over hidden files unless an option says otherwise
+VISIBLE = {"rg": ("-.", "-u", "--hidden", "--no-ignore", "--unrestricted", "--files-from")}
+# Characters of all commands together, those in others counted again: beyond it only their fronts are compared
+MOST_TEXT = 300_000
+FRONT = 200
 # Risks of a text of which too little was read for rules to be asked command by command
-_UNREAD = frozenset({"too-large", "too-deep", "unreadable"})
+_UNREAD = frozenset({"size", "syntax"})  # risks of texts that were not read, or not looked at, to their end
 
 
 class Book:
@@ -71,15 +76,30 @@ class _Case:
         self.sight = sight
         self.text = analysis.reading.text
         self.all = tuple(_flat(analysis.commands))
-        self.looks = [(command, one, self._look(one)) for command in self.all for one in command.accesses]
+        self.bulky = sum([len(one.source) for one in self.all]) > MOST_TEXT
+        self.known_looks: dict[tuple[object, ...], Look] = {}
+        self.looks = [
+            (command, one, self._look(command, one)) for command in self.all for one in command.accesses
+        ]
         self.rules: list[ToolRule] = []
         self.unmatched: list[str] = []
         self.wanted: list[str] = []
         self.exact: list[tuple[int, int]] = []  # spans of what a rule spells in full
         self.findings: list[Finding] = []
 
-    def _look(self, access: Access) -> "Look":
-        return accesses.look(access, self.sight, self.book.paths)
+    def _look(self, command: "Command", access: Access) -> "Look":
+        value = access.path
+        hidden = not _passes_over_hidden(command)
+        key = (access.kind, value.text, value.certainty, access.folder, access.tree, hidden)
+        if key not in self.known_looks:
+            self.known_looks[key] = accesses.look(access, self.sight, self.book.paths, hidden=hidden)
+        return self.known_looks[key]
+
+    def _wide(self, command: "Command") -> tuple[str, ...]:
+        if not self.bulky:
+            return commands.wide(command, self.text)
+        words = [word.text[:FRONT] for word in command.words[:FRONT]]
+        return (" ".join(words), " ".join([words[0].rpartition("/")[2], *words[1:]])) if words else ()
 
     def ruling(self) -> Ruling:
         for effect in (DENY, ASK):
@@ -91,7 +111,13 @@ class _Case:
                 break
         else:
             asked = None
-        self._grant()
+        if self.bulky:
+            span = (0, len(self.text))
+            self.findings.append(
+                Finding(risk="size", span=span, reason="too much, one inside the other, to look at")
+            )
+        else:
+            self._grant()
         self._collect()
         if asked is not None:
             return self._made(ASK, asked[1], asked[0])
@@ -134,8 +160,13 @@ class _Case:
         return None
 
     def _commanded(self, rules: "CommandRules") -> "tuple[ToolRule, str] | None":
+        asked: set[tuple[str, ...]] = set()
         for command in self.all:
-            rule = rules.meant(commands.wide(command, self.text), widely=True)
+            texts = self._wide(command)
+            if texts in asked:
+                continue
+            asked.add(texts)
+            rule = rules.meant(texts, widely=True)
             if rule is None and command.words and command.words[0].certainty == PATTERN:
                 rest = " ".join(word.text for word in command.words[1:])
                 rule = rules.could_be(command.words[0], rest)
@@ -152,7 +183,8 @@ class _Case:
     def _raw(self, rules: "CommandRules") -> "tuple[ToolRule, str] | None":
         """Search a text that could not be read to its end for the programs that rules name."""
         reading = self.analysis.reading
-        if reading.script is not None and not any(one.risk in _UNREAD for one in reading.problems):
+        cut = any(one.risk in _UNREAD for one in (*reading.problems, *self.analysis.findings))
+        if reading.script is not None and not cut:
             return None
         words = set("".join(c if c.isalnum() or c in "_-+." else " " for c in self.text).split())
         for program in rules.programs():
@@ -289,6 +321,19 @@ def _flat(row: "tuple[Command, ...]") -> "Iterator[Command]":
         command = todo.pop()
         yield command
         todo.extend(command.runs[::-1])
+
+
+def _passes_over_hidden(command: "Command") -> bool:
+    """Say whether a command that searches a folder leaves the hidden files in it alone."""
+    if not command.words or command.words[0].text not in VISIBLE or not commands.certain(command):
+        return False
+    given = VISIBLE[command.words[0].text]
+    return not any(word.text.startswith(given) or "u" in _cluster(word.text) for word in command.words[1:])
+
+
+def _cluster(text: str) -> str:
+    """Return the letters of short options written together."""
+    return text[1:] if text.startswith("-") and not text.startswith("--") else ""
 
 
 def _known(command: "Command") -> bool:

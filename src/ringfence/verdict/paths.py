@@ -289,8 +289,12 @@ class PathRules:
                 return one.rule
         return None
 
-    def below(self, folder: str, files: "Files") -> "tuple[str, ToolRule | None] | None":
+    def below(
+        self, folder: str, files: "Files", *, hidden: bool = True
+    ) -> "tuple[str, ToolRule | None] | None":
         """Find what a rule means below a folder. `("", None)`: there is too much to look through."""
+        if files.names(folder, MOST_ENTRIES) == ():  # empty, or not there yet: what rules place in it counts
+            return self._named_below(folder, hidden=hidden)
         left = MOST_ENTRIES
         todo = [folder]
         while todo:
@@ -300,6 +304,8 @@ class PathRules:
                 return "", None
             left -= len(names)
             for name, is_folder in names:
+                if not hidden and name.startswith("."):
+                    continue
                 path = f"{place.rstrip('/')}/{name}"
                 rule = (
                     self.meant_or_all_below(path) if self.wild or globs.folded(name) in self.by_name else None
@@ -308,6 +314,16 @@ class PathRules:
                     return path, rule
                 if is_folder:
                     todo.append(path)
+        return None
+
+    def _named_below(self, folder: str, *, hidden: bool) -> "tuple[str, ToolRule | None] | None":
+        """Find a path below a folder that a rule spells out, whether or not it is there."""
+        front = _parts(folder)
+        for one in self.rules:
+            names = [part for part in one.pattern if part is not globs.DEEP]
+            inner = names[len(front)] if len(names) > len(front) and names[: len(front)] == front else None
+            if isinstance(inner, str) and (hidden or not inner.startswith(".")):
+                return f"{folder}/{inner}", one.rule
         return None
 
 

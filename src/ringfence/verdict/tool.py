@@ -72,9 +72,7 @@ class Rulebook:
         yield from self.by_name.get((effect, tool), ())
         if tool in SAME:
             yield from self.by_name.get((effect, SAME[tool]), ())
-        if effect == ALLOW and tool.startswith("mcp__"):
-            yield from self.by_name.get((effect, _server(tool)), ())
-        elif tool.startswith("mcp__"):
+        if (effect == ALLOW and tool.startswith("mcp__")) or tool.startswith("mcp__"):
             yield from self.by_name.get((effect, _server(tool)), ())
         for rule in self.globs[effect]:
             if glob(rule.tool.split("*"), tool):

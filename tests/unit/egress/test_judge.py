@@ -48,6 +48,7 @@ class Arriving:
 
     head = HEAD
     answered = ended = False
+    memo = None
 
     def __init__(self, shared, *pieces):
         self.shared = shared

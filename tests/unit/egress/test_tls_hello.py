@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.egress.tls import HelloError, alert, parse_hello
+from ringfence.egress.hello import HelloError, alert, parse_hello
 
 
 def real(name="api.example.com"):

@@ -1,6 +1,6 @@
-"""Asks the real bash what a script runs, with which arguments, and says what our reading makes of it.
+"""Asks the real shell what a script runs, with which arguments, and says what our reading makes of it.
 
-Every program is unknown to that bash (its PATH is empty), so each call ends in `command_not_found_handle`,
+Every program is unknown to that shell (its PATH is empty), so each call ends in `command_not_found_handle`,
 which writes its arguments down and does nothing. Substitutions come out empty, globs find no file.
 """
 
@@ -10,57 +10,76 @@ import subprocess
 from ringfence.shell.read import read
 from ringfence.shell.syntax import Brace, Glob, Parameter, Simple, Substitution, Text, Tilde
 
-PRELUDE = """
+PRELUDES = {
+    "bash": """
 command_not_found_handle() { local IFS=; printf '%s\\0' "$#" "$@" >&19; return 0; }
-exec 19>>"$PWD.log"
-"""
+exec 19>>"$LOG"
+""",
+    "zsh": """
+setopt nonomatch
+command_not_found_handler() { print -rNu $LOGGED -- "$#" "$@"; return 0; }
+exec {LOGGED}>>"$LOG"
+""",
+}
 HOME = "/home/someone"
 VARIABLES = {"v": "value", "w": "two words", "e": ""}
+_REFUSED = (
+    b"syntax error",
+    b"unexpected EOF",
+    b"bad substitution",
+    b"parse error",
+    b"unmatched",
+    b"bad pattern",
+)
 
 
-def run(script: str, folder: str) -> list[list[str]] | None:
-    """Return every command that bash ran, or None where it refused the script."""
-    log = folder + ".log"
+def run(script: str, folder: str, shell: str = "bash") -> list[list[str]] | None:
+    """Return every command that a shell ran in a folder, or None where it refused the script."""
+    aside = f"{folder}.aside"
+    os.makedirs(aside, exist_ok=True)
+    for name in os.listdir(folder):  # what an earlier script wrote would match this one's globs
+        os.unlink(os.path.join(folder, name))
+    log, prelude = os.path.join(aside, "log"), os.path.join(aside, ".zshenv")
     if os.path.exists(log):
         os.unlink(log)
-    environment = {
-        "PATH": "/nonexistent",
-        "HOME": HOME,
-        "LC_ALL": "C.UTF-8",
-        **VARIABLES,
-        "BASH_ENV": folder + ".prelude",
-    }
-    with open(environment["BASH_ENV"], "w") as file:
-        file.write(PRELUDE)
+    with open(prelude, "w") as file:
+        file.write(PRELUDES[shell])
+    environment = {"PATH": "/nonexistent", "HOME": HOME, "LC_ALL": "C.UTF-8", "LOG": log, **VARIABLES}
+    environment |= {"BASH_ENV": prelude, "ZDOTDIR": aside}
     try:
         done = subprocess.run(
-            ["/bin/bash", "--norc", "-c", script],
+            [f"/bin/{shell}", "-c", script],
             cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return None
-    if (
-        b": syntax error" in done.stderr
-        or b"unexpected EOF" in done.stderr
-        or b"bad substitution" in done.stderr
-    ):
+    if any(words in done.stderr for words in _REFUSED):
         return None
-    if not os.path.exists(log):
-        return []
+    return _calls(log)
+
+
+def _calls(log: str) -> list[list[str]]:
     with open(log, "rb") as file:
-        fields = file.read().decode("utf-8", "surrogateescape").split("\0")[:-1]
+        written = file.read().decode("utf-8", "surrogateescape").split("\0")[:-1]
     calls, at = [], 0
-    while at < len(fields):
-        count = int(fields[at])
-        calls.append(fields[at + 1 : at + 1 + count])
+    while at < len(written):
+        count = int(written[at])
+        calls.append(written[at + 1 : at + 1 + count])
         at += 1 + count
     return calls
 
 
-def accepted(script: str) -> bool:
-    """Say whether bash finds the grammar of a script right."""
+def unclaimed(script: str, folder: str, shell: str = "bash") -> list[list[str]]:
+    """Return what a shell ran that our reading, which is certain, does not say. Empty: all is well."""
+    mine = claims(read(script, shell).script)
+    ran = run(script, folder, shell) or []
+    return [] if None in mine else [call for call in ran if call not in mine]
+
+
+def accepted(script: str, shell: str = "bash") -> bool:
+    """Say whether a shell finds the grammar of a script right."""
     done = subprocess.run(
-        ["/bin/bash", "--norc", "-n", "-c", script], capture_output=True, timeout=5, check=False,
+        [f"/bin/{shell}", "-n", "-c", script], capture_output=True, timeout=5, check=False,
         env={"LC_ALL": "C.UTF-8"},
     )  # fmt: skip
     return done.returncode == 0 and b"here-document" not in done.stderr

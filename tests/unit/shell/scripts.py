@@ -170,9 +170,11 @@ class Maker:
             f"q{self._random.choice(['=', '+='])}{self._value()} "
             for _ in range(self._random.choice([0, 0, 0, 1, 2]))
         )
-        pieces = [self._random.choice(_NAMES)]
-        for _ in range(self._random.randint(0, 4)):
-            pieces.append(self.word() if not self._chance(0.15) else self._redirect())
+        pieces = [
+            self.word() if not self._chance(0.15) else self._redirect()
+            for _ in range(self._random.randint(0, 4))
+        ]
+        pieces.insert(0, self._random.choice(_NAMES))
         return made + self._blank().join(pieces)
 
     def _blank(self) -> str:
@@ -247,19 +249,15 @@ class Maker:
         return "\\" + self._random.choice(_CHARS)
 
     def _double(self) -> str:
-        pieces = []
-        for _ in range(self._random.randint(0, 3)):
-            pieces.append(
-                self._one(
-                    lambda: self._junk('$`"\\'),
-                    lambda: "\\" + self._random.choice(_CHARS),
-                    lambda: self._name(),
-                    self._substitution,
-                    self._arithmetic,
-                    self._parameter,
-                )
-            )
-        return '"' + "".join(pieces) + '"'
+        makers = (
+            lambda: self._junk('$`"\\'),
+            self._escaped,
+            self._name,
+            self._substitution,
+            self._arithmetic,
+            self._parameter,
+        )
+        return '"' + "".join(self._one(*makers) for _ in range(self._random.randint(0, 3))) + '"'
 
     def _ansi(self) -> str:
         return (

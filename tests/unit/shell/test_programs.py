@@ -189,9 +189,9 @@ def _seconds(calls):
     "name", ["sed", "awk", "git", "rm", "curl", "find", "tar", "python3", "frobnicate", "jq"]
 )
 def test_long_words_take_little_time(name, text):
-    start = time.perf_counter()
+    start = time.process_time()
     look(Invocation(program=name, arguments=(Value(text=text), Value(text=text)), folder="/w"))
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_files_of_a_data_program_do_not_exist():

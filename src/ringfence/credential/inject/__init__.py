@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "BODIES",
     "WAYS",
     "Outgoing",
     "UnfitError",
@@ -62,6 +63,7 @@ __all__ = [
     "wanted",
 ]
 
+BODIES = frozenset({kinds.PLACEHOLDER, kinds.AWS})  # kinds that may have to see the body to be put in
 WAYS: "dict[str, Way]" = {
     kinds.HEADER: header,
     kinds.BEARER: header,

@@ -3,6 +3,5 @@
 NAME = "dialect"
 TITLE = "Read differently by different shells"
 ADVICE = "Write it in a form that all shells share."
-EXAMPLE = "[[ a == b ]]"
-HARMLESS = "[ a = b ]"
-SHELL = "sh"
+EXAMPLE = 'echo $"hello"'
+HARMLESS = 'echo "hello"'

@@ -7,5 +7,5 @@ attacker needs only one.
 NAME = "disagreement"
 TITLE = "Two readings disagree"
 ADVICE = "Write it more plainly."
-EXAMPLE = 'cat <<"E"\nx\nE\n'
-HARMLESS = "cat notes"
+EXAMPLE = "cat <<'E' ; ls\nx\nE\n"
+HARMLESS = "cat <<'E'\nx\nE\nls"
