@@ -96,7 +96,7 @@ class Rules:
     def sized(self, host: str) -> bool:
         """Say whether a body's length may have a say in a verdict about a host: only conditions ask for it."""
         about = (self.deny.about(host), self.ask.about(host), self.allow.about(host), self.unknown)
-        return not all([entry.plain for entries in about for entry in entries])
+        return False in [entry.plain for entries in about for entry in entries]
 
 
 def _asks(rule: EgressRule) -> Verdict:
