@@ -121,7 +121,7 @@ class Memo:
     def forget(self) -> None:
         """Find everything anew that a policy has a say in."""
         self._gate = None
-        # Those fields that travel on, before a credential is put in, whether one will be, and what is left out.
+        # Whether a credential will be put in, the names left out, and the fields that travel on before.
         self.fields: tuple[bool, frozenset[bytes], Fields] | None = None
         self._forget_line()
 

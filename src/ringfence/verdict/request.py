@@ -94,7 +94,7 @@ class Rules:
         self.deny = Index(deny, lambda rule: Verdict(effect=DENY, rule=rule, reason=rule.reason or SEEN))
 
     def sized(self, host: str) -> bool:
-        """Say whether a body's length may have a say in a verdict about a host: only conditions ask for it."""
+        """Say whether a body's length may decide about a host: only rules with conditions ask for it."""
         about = (self.deny.about(host), self.ask.about(host), self.allow.about(host), self.unknown)
         return False in [entry.plain for entries in about for entry in entries]
 
