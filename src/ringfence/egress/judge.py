@@ -116,16 +116,27 @@ class Case:
     def _found(self) -> tuple[Target, Request, Verdict] | Refusal:
         """Find out where a request goes and whether it may, as far as its head says."""
         memo, gate, head = self.memo, self.gate, self.inbound.head
-        if memo is not None and memo.found is not None:
-            return memo.found
-        target = gate.target(head, self.origin)
+        if memo is None:
+            target = gate.target(head, self.origin)
+            if isinstance(target, Refusal):
+                return target
+            request = gate.request(head, target)
+            return target, request, gate.decide(request)
+        return memo.found or self._found_in_part(memo)
+
+    def _found_in_part(self, memo: Memo) -> tuple[Target, Request, Verdict] | Refusal:
+        """Find out what is not remembered of a head, and remember it."""
+        gate, head = self.gate, self.inbound.head
+        target = memo.target or gate.target(head, self.origin)
         if isinstance(target, Refusal):
             return target
-        request = gate.request(head, target)
-        found = target, request, gate.decide(request)
-        if memo is not None:
-            memo.found = found
-        return found
+        request = gate.request(head, target, memo.shown)
+        verdict = memo.verdict
+        if verdict is None:
+            verdict = gate.decide(request)
+            memo.verdict = None if gate.rules.sized(target.host) else verdict
+        memo.target, memo.found = target, (target, request, verdict)
+        return memo.found
 
     async def _asked(self, target: Target, verdict: Verdict, request: Request) -> Refusal | None:
         """Hold a request until somebody answers for it."""
@@ -203,12 +214,13 @@ class Case:
         secret = choice is not None and choice.chosen is not None
         plain = services.controls.idle and not head.upgrade  # the head alone decides
         memo = self._remembered() if plain else None
-        if memo is not None and memo.fields is not None and memo.fields[0] is secret:
-            return services.gate.outgoing(head, target, [*memo.fields[1]])
+        known = None if memo is None else memo.fields
+        if known is not None and known[0] is secret and known[1] is services.gate.removals(target):
+            return services.gate.outgoing(head, target, [*known[2]])
         outgoing = services.gate.outgoing(head, target)
         services.controls.readable(outgoing, target, secret=secret, upgrade=bool(head.upgrade))
         if memo is not None:
-            memo.fields = secret, [*outgoing.fields]
+            memo.fields = secret, outgoing.removed, [*outgoing.fields]
         return outgoing
 
     async def _stubbed(self, target: Target, verdict: Verdict) -> bool:
