@@ -21,6 +21,17 @@ TIERS = ["sandbox", "gvisor", "microvm"]
 SECRETS = "KEY=secret-value\n"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def tun_for_everybody():
+    """As common distributions have it: an ordinary user may open /dev/net/tun. Put back afterwards."""
+    mode = os.stat("/dev/net/tun").st_mode & 0o777
+    if os.geteuid() == 0 and mode != 0o666:
+        os.chmod("/dev/net/tun", 0o666)
+    yield
+    if os.geteuid() == 0 and mode != 0o666:
+        os.chmod("/dev/net/tun", mode)
+
+
 @pytest.fixture(scope="module")
 def people(ordinary_ids):
     """Everyone who types commands here; the ordinary one with subordinate ids, as useradd gives them."""
@@ -87,7 +98,9 @@ def test_bytes_pass_unchanged_and_the_end_of_input_is_one(field):
 
 def test_the_project_is_there_and_what_changes_is_a_copy(field):
     field.put("src/a.txt", "old\n")
-    done = field.sh("cat src/a.txt; echo new > src/a.txt; rm -r src/../gone 2>/dev/null; echo made > b; id -u; pwd")
+    done = field.sh(
+        "cat src/a.txt; echo new > src/a.txt; rm -r src/../gone 2>/dev/null; echo made > b; id -u; pwd"
+    )
     uid = field.person.uid or "[0-9]+"
     assert re.fullmatch(f"old\n{uid}\n{field.project}\n", done.out), done
     assert field.read("src/a.txt") == "old\n"
@@ -101,7 +114,7 @@ def test_credential_files_do_not_exist_and_the_system_cannot_be_written(field):
     field.put(".env", SECRETS)
     done = field.sh("cat .env; ls -a; touch /usr/x /etc/x /x; ls /root/.ssh /home")
     assert "secret-value" not in done.out + done.err
-    assert done.err.count("touch") == 3, done
+    assert done.err.count("cannot touch") == 3, done
     for path in ("/usr/x", "/etc/x", "/x"):
         assert not os.path.exists(path)
 
@@ -127,22 +140,35 @@ def test_nothing_leaves_but_by_the_gate(field):
 
 
 def test_an_allowed_name_is_reached_through_the_gate(field):
-    done = field.sh("curl -sS -o /dev/null -w '%{http_code}' http://reached.example/", "--allow", "http://reached.example")
+    done = field.sh(
+        "curl -sS -o /dev/null -w '%{http_code}' http://reached.example/", "--allow", "http://reached.example"
+    )
     assert done.out in {"502", "504"}, done  # the gate tried, and there is no such host
 
 
 def test_no_capabilities_no_new_privileges_and_the_filter(field, tier):
-    done = field.sh("grep -E 'CapEff|NoNewPrivs|^Seccomp:' /proc/self/status; unshare -U true; dmesg; mount -t tmpfs x /tmp")
+    done = field.sh(
+        "grep -E 'CapEff|NoNewPrivs|^Seccomp:' /proc/self/status; unshare -U true; dmesg; mount -t tmpfs x /tmp"
+    )
     assert "CapEff:\t0000000000000000" in done.out
     assert "Seccomp:\t2" in done.out, done
     if tier != "gvisor":  # its /proc does not tell
         assert "NoNewPrivs:\t1" in done.out
-    assert done.err.lower().count("not permitted") + done.err.lower().count("denied") >= 3, done
+    refused = re.findall(
+        "^unshare: .*not permitted|^dmesg: .*not permitted|^mount: .*(?:superuser|denied)", done.err, re.M
+    )
+    assert len(refused) == (2 if tier == "gvisor" and "dmesg: " not in done.err else 3), done
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_ends_everything(field, number):
-    child = field.start("run", "--", "sh", "-c", "trap 'echo bye; exit 9' INT; (setsid sleep 300 &) ; echo ready; sleep 300 & wait")
+    child = field.start(
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "trap 'echo bye; exit 9' INT; (setsid sleep 300 &) ; echo ready; sleep 300 & wait",
+    )
     try:
         assert child.stdout.readline() == b"ready\n", child.stderr.read()
         os.kill(child.pid, number)
@@ -176,9 +202,10 @@ def test_a_terminal_has_a_size_jobs_and_keys(field):
         assert screen.status() == 5
 
 
-def test_limits_hold(field):
+def test_limits_hold(field, tier):
+    field.policy(f'tier = ["{tier}"]\n[limits]\nfile_size = "1M"\nopen_files = 77\n')
     done = field.sh(
-        "dd if=/dev/zero of=big bs=1M count=3 2>/dev/null; echo $?; ulimit -n", "--limit", "file_size=1M", "--limit", "open_files=77"
+        "dd if=/dev/zero of=big bs=1M count=3 2>/dev/null; echo $?; ulimit -n",
     )
     assert done.out.split()[0] != "0", done
     assert done.out.split()[-1] == "77", done
