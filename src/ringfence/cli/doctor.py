@@ -92,7 +92,11 @@ def _text(found: tuple[Feature, ...], *, able: bool) -> str:
 
 def _verdict(found: tuple[Feature, ...], *, able: bool) -> str:
     if able:
-        short = [feature.what for feature in found if feature.verdict != OK and not feature.name.startswith("tier ")]
+        short = [
+            feature.what
+            for feature in found
+            if feature.verdict != OK and not feature.name.startswith("tier ")
+        ]
         rest = f", with less than everything: {', '.join(short)}" if short else ""
         return f"The sandbox tier can run here{rest}."
     refused = any(

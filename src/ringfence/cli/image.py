@@ -16,7 +16,9 @@ own, as the policy shows it, so there is nothing more to make and nothing that c
 Without --kernel it is the one in the wheel of microsandbox: pip install 'ringfence[vm]'."""
 OPTIONS = (
     Option(name="--vm", help="for the microvm tier"),
-    Option(name="--kernel", value="FILE", help="an ELF kernel or bzImage with virtio-mmio and virtiofs built in"),
+    Option(
+        name="--kernel", value="FILE", help="an ELF kernel or bzImage with virtio-mmio and virtiofs built in"
+    ),
 )
 
 

@@ -87,6 +87,9 @@ class Witness:
 
 def _spared(pid: int) -> int:
     """Return a process's oom_score_adj; a thousand, which nothing is below of, where it is gone."""
-    with contextlib.suppress(OSError, ValueError), open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as file:
+    with (
+        contextlib.suppress(OSError, ValueError),
+        open(f"/proc/{pid}/oom_score_adj", encoding="ascii") as file,
+    ):
         return int(file.read())
     return 1000

@@ -36,9 +36,7 @@ def attack(facts):
             ("kvm", stat.S_IFCHR, (10, 232)),
         ):
             path = os.path.join(folder, f".ringfence-verify-{name}")
-            tally.refuse(
-                f"mknod {name} in {folder}", lambda p=path, k=kind, d=device: make(p, k, d), NO_FILE
-            )
+            tally.refuse(f"mknod {name} in {folder}", lambda p=path, k=kind, d=device: make(p, k, d), NO_FILE)
     for name in _NAMED:
         tally.refuse(f"/dev/{name}", lambda name=name: opened(f"/dev/{name}"), NO_FILE | {16, 21})
     tried = {f"/dev/{name}" for name in _NAMED} if own else set()  # used above, which says more

@@ -74,7 +74,7 @@ def _control_groups(tally):
 
 
 def _lower_own(tally):
-    """Lower it for a moment in the session's own kernel; whether the host's is touched is seen from outside."""
+    """Lower it for a moment in the session's own kernel; the host's is watched from outside."""
     try:
         in_child(lambda: (_lower_oom_score(), time.sleep(0.5)), patience=10)
         tally.expect("lower oom_score_adj", True, "of its own kernel; the battery watches the host's")

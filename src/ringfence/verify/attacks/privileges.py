@@ -27,7 +27,9 @@ def attack(facts):
     if facts.get("own_kernel") and "CapAmb" not in status:  # the sentry has no such set, so nothing raises it
         status["CapAmb"] = "0"
         raised = (_CAP_AMBIENT, _RAISE, _CAP_SYS_ADMIN, 0, 0)
-        tally.refuse("an ambient capability", lambda: in_child(lambda: syscall("prctl", *raised)), _NO_AMBIENT)
+        tally.refuse(
+            "an ambient capability", lambda: in_child(lambda: syscall("prctl", *raised)), _NO_AMBIENT
+        )
     for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         tally.expect(name, int(status.get(name, "1"), 16) == 0, status.get(name, "unknown"))
     refused = NO_CHANGE | {_EINVAL}

@@ -110,7 +110,11 @@ def _writable_mounts(facts):
 def _through(target, facts):
     """Return what can be written through a mount that the table calls writable: its first thousand places."""
     found, seen = [], 0
-    apart = {*(facts.get("writable") or []), *(facts.get("scratch") or []), *(one for one, _, _ in _mounts() if one != target)}
+    apart = {
+        *(facts.get("writable") or []),
+        *(facts.get("scratch") or []),
+        *(one for one, _, _ in _mounts() if one != target),
+    }
     for folder, folders, files in os.walk(target):
         depth = folder[len(target) :].count("/")
         if depth > _DEEP or seen > _MANY:
