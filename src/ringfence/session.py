@@ -215,7 +215,9 @@ class _Session:
         except BaseException:
             terminal.restore()
             raise
-        memory = made.policy.limits.memory if self._group is None else None
+        # a guest has no more than it was given; its file server maps the same memory, and a sum would count it twice
+        watched = self._group is None and made.tier != "microvm"
+        memory = made.policy.limits.memory if watched else None
         watch = Watch(
             pid=child.pid,
             tier=made.tier,
