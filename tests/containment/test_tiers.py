@@ -15,6 +15,8 @@ import pytest
 from field import Field, gone_within
 from person import Person
 
+from ringfence.verify import witness
+
 pytestmark = pytest.mark.timeout(120)
 WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
 TIERS = ["sandbox", "gvisor", "microvm"]
@@ -155,7 +157,9 @@ def test_no_capabilities_no_new_privileges_and_the_filter(field, tier):
     if tier != "gvisor":  # its /proc does not tell
         assert "NoNewPrivs:\t1" in done.out
     refused = re.findall(
-        "^unshare: .*not permitted|^dmesg: .*not permitted|^mount: .*(?:superuser|denied)", done.err, re.MULTILINE
+        "^unshare: .*not permitted|^dmesg: .*not permitted|^mount: .*(?:superuser|denied)",
+        done.err,
+        re.MULTILINE,
     )
     assert len(refused) == (2 if tier == "gvisor" and "dmesg: " not in done.err else 3), done
 
@@ -295,3 +299,54 @@ class _Terminal:
                 except OSError:
                     break
         return self._child.wait(timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("tier", "victim"),
+    [
+        ("gvisor", "runsc-sandbox"),
+        ("gvisor", "runsc-gofer"),
+        ("microvm", "qemu-system"),
+        ("microvm", "virtiofsd"),
+    ],
+    indirect=["tier"],
+)
+def test_what_runs_the_guest_is_killed_and_nothing_is_left(field, victim):
+    child = field.start("run", "--discard", "--", "sh", "-c", "echo ready; sleep 300")
+    try:
+        assert child.stdout.readline() == b"ready\n"
+        known = witness.below(child.pid)
+        os.kill(next(pid for pid, _ in known if victim in _program(pid)), signal.SIGKILL)
+        assert child.wait(timeout=10) != 0
+        assert not eventually_none(known)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("tier", ["microvm"], indirect=True)
+def test_a_kernel_that_cannot_take_the_guest_says_why(field):
+    place = f"{field.state}/images/kernel"
+    with open(place, "rb") as file:
+        data = file.read().replace(b"virtiofs\0", b"nothing!\0")
+    os.unlink(place)
+    with open(place, "wb") as file:
+        file.write(data)
+    field.own()
+    done = field.run("run", "--", "true", limit=30)
+    assert done.code == 125, done
+    assert "guest: ringfence: in the guest: the shared root could not be mounted" in done.err, done
+
+
+def _program(pid):
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+        return os.path.basename(file.read().split("\0")[0])
+
+
+def eventually_none(known, seconds=3.0):
+    """Return what of these processes is left after so many seconds."""
+    until = time.monotonic() + seconds
+    while (left := witness.alive(known)) and time.monotonic() < until:
+        time.sleep(0.02)
+    return left

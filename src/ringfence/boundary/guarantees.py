@@ -108,7 +108,7 @@ def _filter(policy: Policy) -> Guarantee:
 def _landlock(abi: int, tier: str) -> Guarantee:
     text = "Landlock holds the file rules a second time"
     if tier in _OWN_KERNELS:
-        why = f"the {tier} tier sets no Landlock rules: its file server alone, outside, holds what is read-only"
+        why = f"the {tier} tier sets no Landlock rules: its file server alone holds what is read-only"
         return Guarantee(id="P9", text=text, held=False, why=why)
     if abi:
         return Guarantee(id="P9", text=text, held=True, why=f"ABI {abi}")

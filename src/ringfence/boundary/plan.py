@@ -107,7 +107,13 @@ def plan(
         publish=publish,
         policy=policy,
         guarantees=guarantees.assess(
-            policy, workspace, limit_plans, wire, landlock=survey.landlock, programs=programs, tier=choice.tier
+            policy,
+            workspace,
+            limit_plans,
+            wire,
+            landlock=survey.landlock,
+            programs=programs,
+            tier=choice.tier,
         ),
         notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
         canaries=canaries,

@@ -58,9 +58,13 @@ def given(path: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise HostError(f"{path} cannot be read: {error.strerror}", hint="name an ELF kernel or a bzImage") from None
+        raise HostError(
+            f"{path} cannot be read: {error.strerror}", hint="name an ELF kernel or a bzImage"
+        ) from None
     if not data.startswith(_MAGIC):
-        raise HostError(f"{path} is no kernel: neither ELF nor bzImage", hint="name an ELF kernel or a bzImage")
+        raise HostError(
+            f"{path} is no kernel: neither ELF nor bzImage", hint="name an ELF kernel or a bzImage"
+        )
     return data
 
 
