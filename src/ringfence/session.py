@@ -215,9 +215,6 @@ class _Session:
         except BaseException:
             terminal.restore()
             raise
-        # a guest has no more than it was given; its file server maps the same memory, and a sum would count it twice
-        watched = self._group is None and made.tier != "microvm"
-        memory = made.policy.limits.memory if watched else None
         watch = Watch(
             pid=child.pid,
             tier=made.tier,
@@ -225,7 +222,7 @@ class _Session:
             listeners=(*child.listeners, *(() if child.dns is None else (child.dns,))),
             terminal=terminal,
             wall_time=made.policy.limits.wall_time,
-            memory=memory,
+            memory=None if self._group else limits.watched(made.policy.limits, made.tier),
             group=self._group,
             early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
             quota=self._quota(),

@@ -46,17 +46,7 @@ def world(tmp_path_factory):
     root = tmp_path_factory.mktemp("w")
     for folder in ("src", "secrets", "sub", "evilrepo", "evilbin", ".git/hooks", "build"):
         (root / folder).mkdir(parents=True)
-    files = (
-        ".env",
-        "secrets/token",
-        "README.md",
-        "src/a.py",
-        "src/b.py",
-        "sub/.env",
-        "big.txt",
-        "a.tar",
-        "package.json",
-    )
+    files = (".env", "secrets/token", "README.md", "src/a.py", "src/b.py", "sub/.env", "big.txt", "a.tar", "package.json")
     for name in files:
         (root / name).write_text("x\n")
     (root / "link_env").symlink_to(".env")
@@ -97,9 +87,7 @@ def holds(wrong, rows):
 
 def decided(row, root):
     """Decide on a row in a folder that stands for /w. Rules that cannot be read let nothing happen."""
-    rules = {
-        effect: [placed(one, root) for one in row["rules"].get(effect, [])] for effect in toolrules.EFFECTS
-    }
+    rules = {effect: [placed(one, root) for one in row["rules"].get(effect, [])] for effect in toolrules.EFFECTS}
     try:
         book = Rulebook(toolrules.read(**rules).rules, home="/home/user")
     except PolicyError as error:

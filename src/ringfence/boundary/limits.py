@@ -78,6 +78,14 @@ def plan(limits: Limits, cgroup: str, tier: str = "sandbox") -> tuple[LimitPlan,
     return tuple(out)
 
 
+def watched(limits: Limits, tier: str) -> int | None:
+    """Return the memory that the launcher has to watch, where no group holds it.
+
+    A guest holds itself to what it was given; its file server maps the same memory, so a sum would count it twice.
+    """
+    return None if tier == "microvm" else limits.memory
+
+
 def with_quota(workspace: Workspace, limits: Limits) -> Limits:
     """Return the limits with one on a file's size that no single file outgrows a copy's quota by."""
     quota = workspace.quota

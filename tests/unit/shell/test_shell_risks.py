@@ -47,9 +47,7 @@ def test_every_risk_that_programs_name_has_a_file():
             )
             named |= set(
                 re.findall(
-                    r'^\s*\("([a-z]+-[a-z]+|opener|pager|scheduler|publishes|runner)", "[a-z]+ ',
-                    text,
-                    re.MULTILINE,
+                    r'^\s*\("([a-z]+-[a-z]+|opener|pager|scheduler|publishes|runner)", "[a-z]+ ', text, re.MULTILINE
                 )
             )
     assert named - set(NAMES) == set()
