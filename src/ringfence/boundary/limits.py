@@ -81,7 +81,7 @@ def plan(limits: Limits, cgroup: str, tier: str = "sandbox") -> tuple[LimitPlan,
 def watched(limits: Limits, tier: str) -> int | None:
     """Return the memory that the launcher has to watch, where no group holds it.
 
-    A guest holds itself to what it was given; its file server maps the same memory, so a sum would count it twice.
+    A guest holds itself to what it was given; its file server maps the same memory: a sum counts it twice.
     """
     return None if tier == "microvm" else limits.memory
 
