@@ -218,6 +218,7 @@ class _Session:
         memory = made.policy.limits.memory if self._group is None else None
         watch = Watch(
             pid=child.pid,
+            tier=made.tier,
             ready=child.ready,
             listeners=(*child.listeners, *(() if child.dns is None else (child.dns,))),
             terminal=terminal,

@@ -34,6 +34,8 @@ class Keeper:
         self._said = b""
         self._status: int | None = None
         self._poll = select.poll()
+        self._begun = False  # the guest has said that it listens
+        self._early = 0  # the status after a signal that came before
         self._ending = False  # nothing more will come for the command's standard input
         self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -57,6 +59,8 @@ class Keeper:
                 elif not self._from(fd):
                     self._poll.unregister(fd)
                     open_ports.discard(fd)
+            if self._early:
+                return self._early
             if self._status is not None and (self._terminal or open_ports <= {self._ports[SAY]}):
                 break
         return _GONE if self._status is None else self._status
@@ -71,6 +75,8 @@ class Keeper:
         for number in os.read(self._wakeup[0], 64):
             if number == _SIGWINCH:
                 self._tell_size()
+            elif not self._begun:
+                self._early = 128 + number
             else:
                 self._tell(f"signal {number}")
 
@@ -98,6 +104,7 @@ class Keeper:
                 self._status = int(rest) & 0xFF
 
     def _begin(self) -> None:
+        self._begun = True
         if self._terminal:
             _leave_lines_alone()
             self._tell_size()
