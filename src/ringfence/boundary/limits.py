@@ -69,6 +69,14 @@ def plan(limits: Limits, cgroup: str) -> tuple[LimitPlan, ...]:
     return tuple(out)
 
 
+def by_engine(plans: tuple[LimitPlan, ...]) -> tuple[LimitPlan, ...]:
+    """Say the same of a container, whose engine holds what concerns all its processes together."""
+    whole = {"memory", "cpus", "processes"}
+    return tuple(
+        replace(one, held="enforced", by="the engine's cgroup") if one.name in whole else one for one in plans
+    )
+
+
 def with_quota(workspace: Workspace, limits: Limits) -> Limits:
     """Return the limits with one on a file's size that no single file outgrows a copy's quota by."""
     quota = workspace.quota
