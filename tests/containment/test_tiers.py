@@ -17,7 +17,7 @@ from person import Person
 
 pytestmark = pytest.mark.timeout(120)
 WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
-TIERS = ["sandbox", "gvisor", "microvm"]
+TIERS = ["sandbox", "container", "gvisor", "microvm"]
 SECRETS = "KEY=secret-value\n"
 
 
@@ -40,10 +40,24 @@ def tier(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def engine():
+    """A container engine, for as long as one of its tests needs it."""
+    from docking import Engine
+
+    one = Engine()
+    yield one
+    one.close()
+
+
 @pytest.fixture(params=WHO)
 def field(request, people, tier):
     """A home and a project of each identity's, in which `run` and the like speak of the tier."""
+    if tier == "container" and request.param == "user":
+        pytest.skip("only root may enter what Docker's daemon makes")
     one = Field(people[request.param])
+    if tier == "container":
+        one.variables = request.getfixturevalue("engine").variables
     one.policy(f'tier = ["{tier}"]\n')
     if tier == "microvm":
         folder = f"{one.state}/images"
