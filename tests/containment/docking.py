@@ -45,6 +45,17 @@ class Engine:
         self._daemon.kill()
         self._daemon.wait(timeout=10)
         self._log.close()
+        for entry in filter(str.isdigit, os.listdir("/proc")):  # its containerd stays, and is in the way
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+            except OSError:
+                continue
+            if words[0].endswith(b"containerd") and self.folder.encode() in b" ".join(words):
+                os.kill(int(entry), signal.SIGKILL)
+        for name in ("containerd/containerd.pid", "containerd/containerd.sock", "containerd/containerd-debug.sock"):
+            if os.path.exists(f"{self.folder}/exec/{name}"):
+                os.unlink(f"{self.folder}/exec/{name}")
 
     def log(self):
         with open(f"{self.folder}/log", encoding="utf-8", errors="replace") as file:

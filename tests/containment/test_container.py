@@ -47,7 +47,8 @@ def field(root, engine):
 
 
 def test_the_container_is_hardened(field, engine):
-    child = field.start("run", "--limit", "memory=256M", "--limit", "processes=50", "--", "sh", "-c", "echo ready; cat")
+    field.policy('tier = ["container"]\n[limits]\nmemory = "256M"\nprocesses = 50\n')
+    child = field.start("run", "--", "sh", "-c", "echo ready; cat")
     assert child.stdout.readline() == b"ready\n", child.stderr.read()
     made = json.loads(engine.docker("inspect", *engine.containers()).stdout)[0]
     child.communicate(b"", timeout=20)
@@ -91,13 +92,15 @@ def test_root_and_system_are_read_only_and_sys_is_empty(field):
 
 
 def test_the_memory_limit_ends_what_takes_more(field):
-    done = field.python("x = bytearray(400 << 20); print('HAD')", "--limit", "memory=128M")
+    field.policy('tier = ["container"]\n[limits]\nmemory = "128M"\n')
+    done = field.python("x = bytearray(400 << 20); print('HAD')")
     assert "HAD" not in done.out
     assert done.code == 137, done
 
 
 def test_the_process_limit_holds(field):
-    done = field.sh("for i in $(seq 60); do sleep 5 & done; echo done", "--limit", "processes=20")
+    field.policy('tier = ["container"]\n[limits]\nprocesses = 20\n')
+    done = field.sh("for i in $(seq 60); do sleep 5 & done; echo done")
     assert "fork" in done.err.lower(), done
 
 

@@ -13,6 +13,7 @@ import fcntl
 import os
 import select
 import struct
+import sys
 
 from ringfence.boundary import furnish, syscalls
 from ringfence.boundary.child import Channel
@@ -40,6 +41,7 @@ class Contained(Child):
         self._engine = runtime.tools["socket"]
         self._name = self._folder = ""
         self.pid, self.ready = 0, -1
+        self._init = -1  # the first process of the container: with it all others end
         self.identities: tuple[int, ...] = ()
         self.networked, self.kind = True, ""
         self.listeners: tuple[int, ...] = ()
@@ -59,6 +61,7 @@ class Contained(Child):
             self._create(box)
             self.pid = self._keep(*streams)
             self.ready, pid = self._wait(door, plan.uid)
+            self._init = _first_process(pid)
         finally:
             os.close(door)
         self._furnish(pid, box, plan)
@@ -192,7 +195,14 @@ class Contained(Child):
             return
         if self.pid:
             _end(self.pid)
-        engine.remove(self._engine, self._name)
+        if self._init >= 0:  # also where the engine is gone, and would leave it running
+            _kill_by(self._init)
+            self._init = -1
+        if not engine.remove(self._engine, self._name):
+            sys.stderr.write(
+                f"ringfence: the container engine at {self._engine} does not answer any more; the session's "
+                f"processes are ended, its container {self._name} goes when the engine is back\n"
+            )
         clear(self._folder)
         self._name = ""
 
@@ -309,6 +319,24 @@ def clear(folder: str) -> None:
         os.rmdir(f"{folder}/{INSIDE}")
     except OSError:
         return
+
+
+def _first_process(pid: int) -> int:
+    """Return a descriptor of the first process in the namespace that `pid` is in: itself, or one above."""
+    while True:
+        with open(f"/proc/{pid}/status") as file:
+            rows = dict(line.split(":", 1) for line in file if ":" in line)
+        if rows["NSpid"].split()[-1] == "1":
+            return os.pidfd_open(pid)
+        pid = int(rows["PPid"])
+
+
+def _kill_by(descriptor: int) -> None:
+    try:
+        syscalls.check_call(424, descriptor, 9, None, 0)  # pidfd_send_signal(2)
+    except ProcessLookupError:
+        pass
+    os.close(descriptor)
 
 
 def _end(pid: int) -> None:
