@@ -53,7 +53,11 @@ class Engine:
                 continue
             if words[0].endswith(b"containerd") and self.folder.encode() in b" ".join(words):
                 os.kill(int(entry), signal.SIGKILL)
-        for name in ("containerd/containerd.pid", "containerd/containerd.sock", "containerd/containerd-debug.sock"):
+        for name in (
+            "containerd/containerd.pid",
+            "containerd/containerd.sock",
+            "containerd/containerd-debug.sock",
+        ):
             if os.path.exists(f"{self.folder}/exec/{name}"):
                 os.unlink(f"{self.folder}/exec/{name}")
 

@@ -113,7 +113,11 @@ def test_orphans_are_reaped_and_the_command_is_not_the_first_process(field):
 def test_an_image_that_is_another_under_our_name_is_refused(field, engine):
     assert field.sh("true").code == 0
     names = engine.docker("images", "ringfence", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-    archive = subprocess.run(["tar", "cf", "-", "-C", "/var/empty" if os.path.isdir("/var/empty") else "/srv", "."], capture_output=True, check=True).stdout
+    archive = subprocess.run(
+        ["tar", "cf", "-", "-C", "/var/empty" if os.path.isdir("/var/empty") else "/srv", "."],
+        capture_output=True,
+        check=True,
+    ).stdout
     for name in names:
         engine.docker("rmi", "-f", name)
         subprocess.run(
@@ -228,7 +232,12 @@ def test_the_rendered_profile_refuses_what_the_filter_refuses(engine, tmp_path):
     root = tmp_path / "root.tar"
     subprocess.run(["tar", "cf", root, "--files-from", "/dev/null"], check=True)
     engine.docker("import", str(root), "bare")
-    binds = [word for name in ("usr", "lib", "lib64") if os.path.exists(f"/{name}") for word in ("-v", f"/{name}:/{name}:ro")]
+    binds = [
+        word
+        for name in ("usr", "lib", "lib64")
+        if os.path.exists(f"/{name}")
+        for word in ("-v", f"/{name}:/{name}:ro")
+    ]
     done = engine.docker(
         "run", "--rm", "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--security-opt",
         f"seccomp={profile}", *binds, "-v", f"{program}:/calls.py:ro", "bare", "/usr/bin/python3", "-I", "/calls.py",
@@ -242,5 +251,3 @@ def test_the_rendered_profile_refuses_what_the_filter_refuses(engine, tmp_path):
     assert not faults, list(zip(calls, refused, strict=True))
     assert refused[calls.index([435, 0, 0])] == 38  # glibc falls back to clone only then
     assert passed == [0] * len(fine)
-
-
