@@ -28,7 +28,8 @@ class Engine:
         )  # fmt: skip
         deadline = time.monotonic() + 30
         while self.docker("version", "-f", "{{.Server.Version}}", check=False).returncode:
-            assert self._daemon.poll() is None and time.monotonic() < deadline, self.log()
+            assert self._daemon.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
             time.sleep(0.1)
 
     def docker(self, *words, check=True):

@@ -182,7 +182,8 @@ def test_a_missing_engine_is_said(field):
 def test_a_killed_launcher_and_keeper_leave_nothing_after_the_next_run(field, engine):
     child = field.start("run", "--", "sh", "-c", "echo ready; sleep 300")
     assert child.stdout.readline() == b"ready\n", child.stderr.read()
-    below = [int(one) for one in open(f"/proc/{child.pid}/task/{child.pid}/children").read().split()]
+    with open(f"/proc/{child.pid}/task/{child.pid}/children", encoding="ascii") as file:
+        below = [int(one) for one in file.read().split()]
     for pid in (*below, child.pid):
         os.kill(pid, signal.SIGKILL)
     child.communicate(timeout=10)

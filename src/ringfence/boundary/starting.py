@@ -16,7 +16,7 @@ def start(
     """Start it; return the socket for published ports, and what this machine refused."""
     slave = terminal.slave if terminal.slave >= 0 else None
     if plan.tier == CONTAINER:
-        return None, _container(child, plan, host, folder, slave, terminal.streams, abi=abi)
+        return None, _container(child, plan, host, folder, (slave, terminal.streams), abi=abi)
     bwrap = host.bwrap if plan.wire.kind == "private" else (host.system_bwrap or host.bwrap)
     if not bwrap:
         raise HostError(
@@ -35,8 +35,7 @@ def _container(
     plan: Plan,
     host: Host,
     folder: Folder,
-    slave: int | None,
-    streams: tuple[int, ...],
+    terminal: "tuple[int | None, tuple[int, ...]]",
     *,
     abi: int,
 ) -> Refused | None:
@@ -50,10 +49,10 @@ def _container(
         abi=abi,
         session=folder.id,
         folder=f"{folder.path}/{INSIDE}",
-        terminal=slave is not None,
+        terminal=terminal[0] is not None,
     )
     try:
-        child.begin(box, plan, folder.id, folder.path, (slave, streams))
+        child.begin(box, plan, folder.id, folder.path, terminal)
     except Failed as failed:
         return failed.refused
     return None
