@@ -73,4 +73,8 @@ class Engine:
             self._daemon.send_signal(signal.SIGTERM)
             self._daemon.wait(timeout=30)
             self._log.close()
+        with open("/proc/self/mounts", encoding="utf-8") as file:
+            mounts = [line.split()[1] for line in file if f" {self.folder}/" in line]
+        for place in reversed(mounts):  # what a daemon that was killed could not take away
+            subprocess.run(["umount", "-l", place], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
