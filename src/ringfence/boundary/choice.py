@@ -5,8 +5,8 @@ from ringfence.host.model import Host, Runtime
 from ringfence.policy.model import Policy
 from ringfence.value import Struct
 
-SANDBOX, GVISOR, MICROVM = "sandbox", "gvisor", "microvm"
-OTHERS = (GVISOR, MICROVM)  # that need more of a machine than its kernel
+SANDBOX, CONTAINER, GVISOR, MICROVM = "sandbox", "container", "gvisor", "microvm"
+OTHERS = (CONTAINER, GVISOR, MICROVM)  # that need more of a machine than its kernel
 
 
 class Choice(Struct):
@@ -22,6 +22,10 @@ SANDBOX_TIER = Choice(tier=SANDBOX)
 
 def runtime_of(tier: str, host: Host, workspace: str) -> Runtime:
     """Return what a tier needs of this machine; of the sandbox tier the launcher finds out by building it."""
+    if tier == CONTAINER:
+        from ringfence.host import runtimes
+
+        return runtimes.container(host, workspace)
     if tier == GVISOR:
         from ringfence.host import runtimes
 

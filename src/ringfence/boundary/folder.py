@@ -152,6 +152,11 @@ def sweep(host: Host) -> tuple[tuple[str, Moved], ...]:
 
 
 def _bury(dead: Folder) -> tuple[Moved, ...]:
+    if os.path.exists(f"{dead.path}/container"):
+        from ringfence.boundary import container
+
+        if not container.sweep(dead.path):
+            return ()  # the next launcher that finds the engine running does it
     from ringfence.boundary import limits
     from ringfence.credential.authority import Authority, discard
 

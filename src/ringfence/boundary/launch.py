@@ -117,6 +117,9 @@ class Child:
             os.close(fd)
         self.listeners, self.dns = (), None
 
+    def finish(self) -> None:
+        """Leave nothing behind: in most tiers it went with the child."""
+
     def abandon(self) -> None:
         """End a child that has not become a boundary."""
         self._channel.close()
@@ -266,7 +269,9 @@ def start_warden(listener: int, denied: "Denied", file: str) -> int:
 
 
 def kill(pid: int) -> None:
-    """End a child of ours by force."""
+    """End a child of ours by force; 0: there is none."""
+    if not pid:
+        return
     try:
         os.kill(pid, 9)
         os.waitpid(pid, 0)

@@ -81,9 +81,18 @@ def plan(limits: Limits, cgroup: str, tier: str = "sandbox") -> tuple[LimitPlan,
 def watched(limits: Limits, tier: str) -> int | None:
     """Return the memory that the launcher has to watch, where no group holds it.
 
-    A guest holds itself to what it was given; its file server maps the same memory: a sum counts it twice.
+    A guest holds itself to what it was given; its file server maps the same memory: a sum counts it twice. A
+    container is in a group of its engine's.
     """
-    return None if tier == "microvm" else limits.memory
+    return None if tier in {"container", "microvm"} else limits.memory
+
+
+def by_engine(plans: tuple[LimitPlan, ...]) -> tuple[LimitPlan, ...]:
+    """Say the same of a container, whose engine holds what concerns all its processes together."""
+    whole = {"memory", "cpus", "processes"}
+    return tuple(
+        replace(one, held="enforced", by="the engine's cgroup") if one.name in whole else one for one in plans
+    )
 
 
 def with_quota(workspace: Workspace, limits: Limits) -> Limits:

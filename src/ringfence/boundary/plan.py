@@ -2,7 +2,7 @@
 
 from ringfence.boundary import environment, guarantees, limits, project, shown
 from ringfence.boundary.canaries import mounts as lay_mounts
-from ringfence.boundary.choice import SANDBOX, SANDBOX_TIER, Choice
+from ringfence.boundary.choice import CONTAINER, SANDBOX, SANDBOX_TIER, Choice
 from ringfence.boundary.environment import INSIDE, TRUST
 from ringfence.boundary.model import Mount, Plan, Wire
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER, NOWHERE, Place, mask
@@ -78,6 +78,8 @@ def plan(
     visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
     path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
     limit_plans = (*limits.plan(policy.limits, survey.cgroup, choice.tier), *limits.of_copy(policy.workspace))
+    if choice.tier == CONTAINER:
+        limit_plans = limits.by_engine(limit_plans)
     return Plan(
         tier=choice.tier,
         argv=argv,
@@ -145,7 +147,7 @@ def inside_identity(host: Host, survey: Survey, tier: str) -> tuple[int, int]:
     """
     if host.uid:
         return host.uid, host.gid
-    if tier == "gvisor":
+    if tier in {"gvisor", "container"}:
         return (survey.owner or NOBODY,) * 2
     return (survey.owner, survey.owner) if survey.owner else (_AGENT, _AGENT)
 

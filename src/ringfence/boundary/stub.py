@@ -85,6 +85,7 @@ class Execute(Struct):
 Step = Call | Store | Copy | Execute
 
 _NUMBERS = {  # name: (x86_64, aarch64)
+    "read": (0, 63),
     "write": (1, 64),
     "chdir": (80, 49),
     "setgroups": (116, 159),
@@ -93,6 +94,7 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "close": (3, 57),
     "rt_sigaction": (13, 134),
     "socket": (41, 198),
+    "connect": (42, 203),
     "sendmsg": (46, 211),
     "bind": (49, 200),
     "listen": (50, 201),

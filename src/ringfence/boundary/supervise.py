@@ -332,10 +332,11 @@ def receiver_of(pid: int, tier: str) -> int:
     """Return the process that a signal for the command is sent to. 0: not there yet.
 
     A guest's command is no process here. For a virtual machine our own child is the keeper, which tells the
-    guest; under gVisor the sentry passes what it gets to the first process inside, or to the terminal's
-    foreground, also where `runsc run` ignores what a terminal's keys send.
+    guest, and for a container the one that asks the engine; under gVisor the sentry passes what it gets
+    to the first process inside, or to the terminal's foreground, also where `runsc run` ignores what a
+    terminal's keys send.
     """
-    if tier == "microvm":
+    if tier in {"microvm", "container"}:
         return pid
     command = command_of(pid)
     if tier != "gvisor" or not command:

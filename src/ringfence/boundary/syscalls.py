@@ -104,6 +104,11 @@ def restrict_mount(fd: int, attributes: int) -> None:
     _setattr(fd, attributes, 0, 0, _AT_RECURSIVE)
 
 
+def restrict_only(fd: int, attributes: int) -> None:
+    """Add MOUNT_ATTR_* to a detached mount, and not to those below it."""
+    _setattr(fd, attributes, 0, 0, 0)
+
+
 def idmap_mount(fd: int, userns_fd: int) -> None:
     """Map the owners of files in a detached mount through a user namespace (Linux 5.12)."""
     _setattr(fd, _MOUNT_ATTR_IDMAP, 0, userns_fd, 0)

@@ -41,8 +41,10 @@ class Gate(Struct):
     tap: int = -1  # of a virtual machine's network card
 
 
-def build(*, tap: bool = False) -> Gate:
+def build(*, tap: bool = False, inside: int | None = None) -> Gate:
     """Turn this process's network into the boundary's; return the gate's sockets.
+
+    `inside`: a network namespace that is there already, and empty, becomes the boundary's.
 
     The caller is single-threaded and may create network namespaces (CAP_SYS_ADMIN over its user
     namespace). Raises OSError.
@@ -54,7 +56,10 @@ def build(*, tap: bool = False) -> Gate:
     if tap:
         return replace(gate, tap=_tapped(gate_route))
     gate_netns = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    syscalls.unshare(syscalls.CLONE_NEWNET)
+    if inside is None:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+    else:
+        syscalls.setns(inside, syscalls.CLONE_NEWNET)
     _allow_ipv6()
     _connect(gate_route, gate_netns)
     os.close(gate_netns)

@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
 
 _MADE_OF = {
     "sandbox": "bubblewrap, system-call filter, Landlock",
+    "container": "a container of the machine's engine, system-call filter, Landlock",
     "gvisor": "runsc, which answers system calls itself; the same filter inside",
     "microvm": "QEMU, a Linux of its own; the same filter inside",
 }

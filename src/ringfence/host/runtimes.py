@@ -69,6 +69,33 @@ def gvisor(host: Host, workspace: str) -> Runtime:
     return Runtime(path=path, version=version, identities=identities)
 
 
+def container(host: Host, workspace: str) -> Runtime:
+    """Return the container engine of this machine: Docker's, run by root."""
+    path = find("docker", host, workspace)
+    if not path:
+        return Runtime(refused="Docker was not found", mend="apt-get install docker.io")
+    if host.uid:
+        return Runtime(
+            path=path,
+            refused="only root may enter what Docker's daemon makes",
+            mend="run as root, or use the sandbox or gvisor tier as an ordinary user",
+        )
+    from ringfence.host import engine, probe
+
+    address = probe.settings(("DOCKER_HOST",)).get("DOCKER_HOST", "")
+    socket = engine.socket_of(address)
+    if not socket:
+        return Runtime(
+            path=path,
+            refused=f"DOCKER_HOST={address} is not a Unix socket of this machine",
+            mend="unset DOCKER_HOST, or name one: DOCKER_HOST=unix:///var/run/docker.sock",
+        )
+    refused = engine.running(socket)
+    if refused:
+        return Runtime(path=path, refused=refused, mend="start it: systemctl start docker")
+    return Runtime(path=path, version="docker", tools={"socket": socket})
+
+
 def _subordinates_mend(host: Host) -> str:
     return (
         f"apt-get install uidmap; usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {host.user}"

@@ -154,7 +154,7 @@ def _entry_steps(plan: Plan, arch: str, *, abi: int) -> tuple[Step, ...]:
         *say_ready(),
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
         *(limit(resource, value) for resource, value in limits.resource_limits(limits_of(plan))),
-        *landlock.steps(abi, _landlock_rules(plan)),
+        *landlock.steps(abi, landlock_rules(plan)),
         execute(plan),
     )
 
@@ -202,7 +202,8 @@ def limit(resource: int, value: int) -> Call:
     return Call(name="prlimit64", arguments=(0, resource, pair, 0), failure=f"cannot set limit {resource}")
 
 
-def _landlock_rules(plan: Plan) -> tuple[tuple[str, int, bool], ...]:
+def landlock_rules(plan: Plan) -> tuple[tuple[str, int, bool], ...]:
+    """Return what the plan lets be read and written, once more for Landlock."""
     rules: list[tuple[str, int, bool]] = [
         ("/", landlock.LIST, True),
         ("/proc", landlock.READ | landlock.FILE_WRITE, True),

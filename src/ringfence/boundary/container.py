@@ -1,0 +1,357 @@
+"""A session in a container: made by the engine, compared with what was asked, furnished, watched, removed.
+
+    launcher ── keeper ── `docker start -ai`   passes the streams on, ends with the command's status
+        └────── helper                         furnishes the container, then ends
+
+The keeper also ends the container when the launcher dies. Whatever dies, the container's name lies in the
+session's folder, and the next launcher removes it.
+"""
+
+import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
+import _socket
+import fcntl
+import os
+import select
+import struct
+import sys
+
+from ringfence.boundary import furnish, syscalls
+from ringfence.boundary.child import Channel
+from ringfence.boundary.launch import Child, Refused
+from ringfence.boundary.model import Plan
+from ringfence.boundary.tiers.container import Box, differences
+from ringfence.errors import BoundaryError
+from ringfence.host import engine
+from ringfence.host.model import Runtime
+
+INSIDE, NAME = "inside", "container"  # in a session's folder
+_CONNECTS = 30.0  # seconds until the entry program must have come to the door
+_SIGWINCH, _SIGCHLD = 28, 17
+_FORWARDED = (1, 2, 3, 10, 12, 15)
+_NO_KEYS = ",".join(("ctrl-@",) * 8)  # instead of Ctrl-P Ctrl-Q, which would leave the container alone
+
+
+class Contained(Child):
+    """The container on the launcher's side; to a session what `launch.Child` is in the other tiers."""
+
+    def __init__(self, first: Child, runtime: Runtime, owner: int) -> None:
+        """`first` is the child that found out what this machine offers; `owner` is who the agent becomes."""
+        self._first: Child | None = first
+        self._runtime, self._owner = runtime, owner
+        self._engine = runtime.tools["socket"]
+        self._name = self._folder = ""
+        self.pid, self.ready = 0, -1
+        self._init = -1  # the first process of the container: with it all others end
+        self.identities: tuple[int, ...] = ()
+        self.networked, self.kind = True, ""
+        self.listeners: tuple[int, ...] = ()
+        self.dns: int | None = None
+
+    def begin(
+        self, box: Box, plan: Plan, session: str, folder: str, streams: "tuple[int | None, tuple[int, ...]]"
+    ) -> None:
+        """Make the container and start it; the command waits for `complete`."""
+        self._name, self._folder = f"ringfence-{session}", folder
+        self._end_first()
+        _write(f"{folder}/{NAME}", f"{self._engine}\n{self._name}\n".encode(), 0o600)
+        os.mkdir(f"{folder}/{INSIDE}", 0o755)
+        _write(f"{folder}/{INSIDE}/enter", box.entry, 0o555)
+        door = self._door()
+        try:
+            self._create(box)
+            self.pid = self._keep(*streams)
+            self.ready, pid = self._wait(door, plan.uid)
+            self._init = _first_process(pid)
+        finally:
+            os.close(door)
+        self._furnish(pid, box, plan)
+        os.write(self.ready, b"G")
+
+    def _door(self) -> int:
+        """Listen where the entry program will connect to."""
+        door = _socket.socket(1, 5 | 0o2000000)
+        here = os.open(f"{self._folder}/{INSIDE}", os.O_PATH | os.O_CLOEXEC)  # a socket's path is short
+        try:
+            door.bind(f"/proc/self/fd/{here}/door")
+            os.chmod(f"{self._folder}/{INSIDE}/door", 0o666)  # noqa: S103 - for the agent's uid, in a folder of ours
+        finally:
+            os.close(here)
+        door.listen(1)
+        return int(door.detach())
+
+    def _create(self, box: Box) -> None:
+        image = _image(self._engine, box)
+        asked = box.configuration
+        what = "the container could not be made"
+        path = f"/containers/create?name={self._name}"
+        engine.told(self._engine, "POST", path, {**asked, "Image": image}, what=what)
+        made = engine.told(self._engine, "GET", f"/containers/{self._name}/json", what=what)
+        unlike = differences(asked, image, made)
+        if unlike:
+            raise BoundaryError(
+                f"the engine made another container than the plan's: {'; '.join(unlike)}",
+                hint="the engine's own configuration (daemon.json) may add to every container",
+            )
+
+    def _keep(self, terminal: int | None, replaced: tuple[int, ...]) -> int:
+        parent = os.pidfd_open(os.getpid())
+        pid = os.fork()
+        if pid:
+            os.close(parent)
+            return pid
+        try:
+            os.setsid()
+            if terminal is not None:
+                fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY
+                for fd in replaced:
+                    os.dup2(terminal, fd)
+            argv = ["docker", "-H", f"unix://{self._engine}", "start", "--attach", "--interactive"]
+            os._exit(
+                _kept(
+                    parent,
+                    self._engine,
+                    self._name,
+                    self._runtime.path,
+                    [*argv, f"--detach-keys={_NO_KEYS}", self._name],
+                )
+            )
+        finally:
+            engine.remove(self._engine, self._name)
+            os._exit(125)
+
+    def _wait(self, door: int, uid: int) -> tuple[int, int]:
+        """Return the entry program's connection, and its process."""
+        poll = select.poll()
+        end = os.pidfd_open(self.pid)
+        poll.register(door, select.POLLIN)
+        poll.register(end, select.POLLIN)
+        found = dict(poll.poll(int(_CONNECTS * 1000)))
+        os.close(end)
+        if door not in found:
+            raise BoundaryError(
+                "the container did not start"
+                if found
+                else f"the container did not start within {_CONNECTS:g} s",
+                hint="the engine's own message stands above; its log says more",
+            )
+        listener = _socket.socket(1, 5, 0, fileno=os.dup(door))
+        fd, _address = listener._accept()  # type: ignore[attr-defined] # noqa: SLF001 - socket.py costs 9 ms
+        listener.close()
+        os.set_inheritable(fd, False)
+        line = _socket.socket(1, 5, 0, fileno=fd)
+        pid, who, _gid = struct.unpack("=iII", line.getsockopt(1, 17, 12))  # SO_PEERCRED
+        if who != uid:
+            line.close()
+            raise BoundaryError(
+                f"the container runs as uid {who}, not as {uid}", hint="run `ringfence doctor`"
+            )
+        return line.detach(), pid
+
+    def _furnish(self, pid: int, box: Box, plan: Plan) -> None:
+        ours, theirs = _socket.socketpair(1, 5 | 0o2000000, 0)
+        helper = os.fork()
+        if not helper:
+            ours.close()
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+            channel = Channel(theirs.detach())
+            furnish.furnish(
+                channel, pid, box, staging="/run/ringfence", workspace=plan.workspace.root, owner=self._owner
+            )
+        theirs.close()
+        channel = Channel(ours.detach())
+        message, fds = channel.receive()
+        if "kind" in message:
+            self.kind, self.listeners, self.dns = str(message["kind"]), fds[:-1], fds[-1]
+            message, _none = channel.receive()
+        channel.close()
+        os.waitpid(helper, 0)
+        if "done" not in message:
+            raise Failed(
+                Refused(
+                    step=str(message.get("step", "start")),
+                    errno=0,
+                    text=str(message.get("text", "the helper ended without a word")),
+                    what=str(message.get("what", "")),
+                )
+            )
+
+    # --- as launch.Child -----------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Close our copies of the gate's sockets."""
+        for fd in (*self.listeners, *(() if self.dns is None else (self.dns,))):
+            os.close(fd)
+        self.listeners, self.dns = (), None
+
+    def abandon(self) -> None:
+        """End what has not become a boundary."""
+        self._end_first()
+        self.release()
+        self.finish()
+
+    def finish(self) -> None:
+        """Leave nothing: the container, its keeper, and the folder it started from."""
+        if not self._name:
+            return
+        if self.pid:
+            _end(self.pid)
+        if self._init >= 0:  # also where the engine is gone, and would leave it running
+            _kill_by(self._init)
+            self._init = -1
+        if not engine.remove(self._engine, self._name):
+            sys.stderr.write(
+                f"ringfence: the container engine at {self._engine} does not answer any more; the session's "
+                f"processes are ended, its container {self._name} goes when the engine is back\n"
+            )
+        clear(self._folder)
+        self._name = ""
+
+    def _end_first(self) -> None:
+        if self._first is not None:
+            self._first.abandon()
+            self._first = None
+
+
+class Failed(Exception):  # noqa: N818 - a message on its way to the session, never shown
+    """What was refused to the helper."""
+
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+
+
+def _kept(parent: int, socket: str, name: str, program: str, argv: list[str]) -> int:
+    """Be the keeper: run the engine's client until it ends, pass signals on; return its status."""
+    wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    _signal.set_wakeup_fd(wakeup[1], warn_on_full_buffer=False)
+    client = os.fork()
+    if not client:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": "/nonexistent",
+            "DOCKER_CONFIG": "/nonexistent",
+            "TERM": "xterm",
+        }
+        os.execve(program, argv, environment)  # noqa: S606 - no shell
+    for number in _FORWARDED:
+        _signal.signal(number, lambda _number, _frame: None)
+    end, poll = os.pidfd_open(client), select.poll()
+    for fd in (parent, end, wakeup[0]):
+        poll.register(fd, select.POLLIN)
+    while True:
+        for fd, _events in poll.poll():
+            if fd == parent:
+                engine.remove(socket, name)
+                os.kill(client, 9)
+                return 125
+            if fd == end:
+                status = os.waitstatus_to_exitcode(os.waitpid(client, 0)[1])
+                return 128 - status if status < 0 else status
+            for number in os.read(wakeup[0], 64):
+                if number in _FORWARDED:
+                    engine.signal(socket, name, number)
+
+
+def _image(socket: str, box: Box) -> str:
+    """Return the digest of the image of empty folders, which is made where it is not there yet."""
+    from ringfence.canonical import sha256
+
+    archive = _archive(box)
+    tag = sha256(archive)[:16]
+    status, _answer = engine.ask(socket, "GET", f"/images/ringfence:{tag}/json")
+    what = "the image of empty folders could not be made"
+    if status == 404:
+        status, answer = engine.ask(
+            socket, "POST", f"/images/create?fromSrc=-&repo=ringfence&tag={tag}", archive, "application/x-tar"
+        )
+        if status >= 400 or b'"error"' in answer:
+            text = answer.decode("utf-8", "replace").strip()[:300]
+            raise BoundaryError(f"{what}: {text}", hint="is the engine's disk full?")
+    found = engine.told(socket, "GET", f"/images/ringfence:{tag}/json", what=what)
+    layers = found.get("RootFS", {}).get("Layers", [])
+    if layers != [f"sha256:{sha256(archive)}"] or found.get("Config", {}).get("Volumes"):
+        raise BoundaryError(
+            f"the image ringfence:{tag} is not the one that ringfence made",
+            hint=f"remove it: docker rmi ringfence:{tag}",
+        )
+    return str(found["Id"])
+
+
+def _archive(box: Box) -> bytes:
+    import io
+    import tarfile
+
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in sorted({*box.folders, "proc", "sys", "dev", "etc", "run"}):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(folder)
+        for name, to in box.links:
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname, link.mode = tarfile.SYMTYPE, to, 0o777
+            archive.addfile(link)
+    return out.getvalue()
+
+
+def sweep(folder: str) -> bool:
+    """Remove the container of a session whose launcher was killed; False where its engine cannot be asked."""
+    try:
+        with open(f"{folder}/{NAME}") as file:
+            socket, name = file.read().split("\n")[:2]
+    except (OSError, ValueError):
+        return True
+    if not engine.remove(socket, name):
+        return False
+    clear(folder)
+    return True
+
+
+def clear(folder: str) -> None:
+    """Remove what a container started from."""
+    for name in (f"{INSIDE}/enter", f"{INSIDE}/door", NAME):
+        try:
+            os.unlink(f"{folder}/{name}")
+        except OSError:
+            continue
+    try:
+        os.rmdir(f"{folder}/{INSIDE}")
+    except OSError:
+        return
+
+
+def _first_process(pid: int) -> int:
+    """Return a descriptor of the first process in the namespace that `pid` is in: itself, or one above."""
+    while True:
+        with open(f"/proc/{pid}/status") as file:
+            rows = dict(line.split(":", 1) for line in file if ":" in line)
+        if rows["NSpid"].split()[-1] == "1":
+            return os.pidfd_open(pid)
+        pid = int(rows["PPid"])
+
+
+def _kill_by(descriptor: int) -> None:
+    try:  # noqa: SIM105 - contextlib costs the launcher 5 ms
+        syscalls.check_call(424, descriptor, 9, None, 0)  # pidfd_send_signal(2)
+    except ProcessLookupError:
+        pass
+    os.close(descriptor)
+
+
+def _end(pid: int) -> None:
+    try:
+        if os.waitpid(pid, os.WNOHANG) == (0, 0):
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+    except ChildProcessError:  # waited for already, and its number perhaps another's
+        return
+
+
+def _write(path: str, content: bytes, mode: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        os.write(fd, content)
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)

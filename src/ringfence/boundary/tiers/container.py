@@ -1,0 +1,163 @@
+"""The container tier: the same root file system and wire in a container of the machine's engine. Pure.
+
+The engine makes a container of an image in which there is nothing but empty folders and links, with none of
+its own network and none of the host's folders but one: that of the entry program, which connects to the
+launcher and waits. The launcher's helper then enters the container's namespaces and puts there what the plan
+says, by the code of the other tiers: the wire into its network, the system, the project and the masks into
+its mounts. The engine's daemon never sees a path of the project, and what it made is compared with what was
+asked for (`differences`) before anything starts.
+"""
+
+from ringfence.boundary import landlock, notify, seccomp, seccomp_oci, stub
+from ringfence.boundary.environment import INSIDE
+from ringfence.boundary.limits import RLIMIT_NPROC, resource_limits
+from ringfence.boundary.model import Mount, Plan
+from ringfence.boundary.plan import ENTRY
+from ringfence.boundary.stub import Call, Data, Slot, Step
+from ringfence.boundary.tiers import sandbox
+from ringfence.host.engine import LABEL
+from ringfence.value import Struct, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_DOOR = f"{INSIDE}/door"  # the launcher's socket, inside
+_CHANNEL = Slot(offset=512)
+_SCRATCH = 1 << 30  # bytes in a tmpfs where the policy names no limit
+_SHARED = 64 << 20
+
+
+class Box(Struct):
+    """What the engine is asked for, and what the helper puts into it."""
+
+    configuration: "dict[str, Any]"  # of the container, in the engine's words; without its image
+    folders: tuple[str, ...]  # at the top of the image
+    links: tuple[tuple[str, str], ...]  # (name, to) at the top of the image
+    entry: bytes
+    mounts: tuple[Mount, ...]
+    hidden: tuple[str, ...]
+    covered: tuple[str, ...]
+    cpus: int = 0
+
+
+def render(plan: Plan, *, arch: str, abi: int, session: str, folder: str, terminal: bool) -> Box:
+    """Turn a plan into a box. `folder` holds the entry program on the host."""
+    mounts = tuple(_limited(mount, plan) for mount in plan.mounts)
+    links = {
+        one.target[1:]: one.source for one in mounts if one.kind == "symlink" and one.target.count("/") == 1
+    }
+    tops = {one.target.split("/")[1] for one in mounts if one.kind != "stand-in"} - links.keys()
+    return Box(
+        configuration=_configuration(plan, arch, session=session, folder=folder, terminal=terminal),
+        folders=tuple(sorted(tops | {"run"})),
+        links=tuple(sorted(links.items())),
+        entry=stub.assemble(arch, _entry_steps(plan, arch, abi)),
+        mounts=mounts,
+        hidden=tuple(one.path for one in plan.workspace.hidden),
+        covered=plan.covered,
+    )
+
+
+def _limited(mount: Mount, plan: Plan) -> Mount:
+    if mount.kind != "tmpfs" or mount.target == plan.workspace.root:
+        return mount
+    return replace(mount, noexec=True, size=mount.size or _SCRATCH)
+
+
+def _configuration(plan: Plan, arch: str, *, session: str, folder: str, terminal: bool) -> "dict[str, Any]":
+    from json import dumps
+
+    wanted = plan.policy.limits
+    filter_ = dumps(seccomp_oci.profile(arch, sandbox.filter_options(plan)))
+    return {
+        "Hostname": "ringfence",
+        "User": f"{plan.uid}:{plan.gid}",
+        "Entrypoint": [ENTRY],
+        "Cmd": [],
+        "Env": [],
+        "WorkingDir": "/",
+        "Tty": terminal,
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "NetworkDisabled": False,
+        "Healthcheck": {"Test": ["NONE"]},
+        "Labels": {LABEL: session},
+        "HostConfig": {
+            "AutoRemove": True,
+            "CapAdd": [],
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges", "label=disable", f"seccomp={filter_}"],
+            "ReadonlyRootfs": True,
+            "Privileged": False,
+            "NetworkMode": "none",
+            "IpcMode": "private",
+            "PidMode": "",
+            "UTSMode": "",
+            "CgroupnsMode": "private",
+            "Init": True,
+            "LogConfig": {"Type": "none", "Config": {}},
+            "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+            "Devices": [],
+            "Binds": [],
+            "Mounts": [{"Type": "bind", "Source": folder, "Target": INSIDE, "ReadOnly": True}],
+            "ShmSize": wanted.scratch or _SHARED,
+            "Memory": wanted.memory or 0,
+            "MemorySwap": wanted.memory or 0,
+            "NanoCpus": int((wanted.cpus or 0) * 1_000_000_000),
+            "PidsLimit": wanted.processes or 0,
+        },
+    }
+
+
+def differences(asked: "dict[str, Any]", image: str, made: "dict[str, Any]") -> tuple[str, ...]:
+    """Say in what a container, as the engine describes it, is not the one asked for; nothing where it is."""
+    wanted = {key: value for key, value in asked.items() if key != "HostConfig"}
+    out = [] if made.get("Image") == image else [f"Image is {made.get('Image')}"]
+    out += _unlike(wanted, made.get("Config", {}), "Config")
+    out += _unlike(asked["HostConfig"], made.get("HostConfig", {}), "HostConfig")
+    shown = [
+        (one.get("Type"), one.get("Source"), one.get("Destination"), one.get("RW"))
+        for one in made.get("Mounts", ())
+    ]
+    mounts = [(one["Type"], one["Source"], one["Target"], False) for one in asked["HostConfig"]["Mounts"]]
+    return tuple(out if shown == mounts else [*out, f"Mounts is {shown}"])
+
+
+def _unlike(wanted: "dict[str, Any]", made: "dict[str, Any]", where: str) -> list[str]:
+    """Compare: an empty thing may be told as nothing at all."""
+    return [
+        f"{where}.{key} is {str(made.get(key))[:200]}"
+        for key, value in wanted.items()
+        if (made.get(key) or None) != (value or None)
+    ]
+
+
+def _entry_steps(plan: Plan, arch: str, abi: int) -> tuple[Step, ...]:
+    """Return what is done inside: nothing, until the launcher's helper has furnished the container.
+
+    Where the launcher goes away first, the read ends, and what is written next finds nobody: the command is
+    not started.
+    """
+    door = b"\x01\0" + _DOOR.encode() + b"\0"
+    gone = "the launcher is gone"
+    limits = resource_limits(sandbox.limits_of(plan))
+    return (
+        Call(name="socket", arguments=(1, 5, 0), result=_CHANNEL, failure=gone),
+        Call(name="connect", arguments=(_CHANNEL, Data(content=door), len(door)), failure=gone),
+        Call(name="read", arguments=(_CHANNEL, Slot(offset=520, address=True), 1), failure=gone),
+        Call(name="write", arguments=(_CHANNEL, Data(content=b"R"), 1), failure=gone),
+        Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
+        Call(
+            name="chdir",
+            arguments=(Data(content=plan.cwd.encode("utf-8", "surrogateescape") + b"\0"),),
+            failure="the working directory is not there",
+        ),
+        *(sandbox.limit(kind, value) for kind, value in limits if kind != RLIMIT_NPROC),
+        *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),
+        *landlock.steps(abi, sandbox.landlock_rules(plan)),
+        sandbox.execute(plan),
+    )
