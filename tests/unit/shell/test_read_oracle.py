@@ -48,7 +48,8 @@ def test_rows_of_tokens_run_just_the_commands_that_were_read(tmp_path):
 
 def test_bash_accepts_what_is_read_without_a_problem():
     texts = certain(
-        "bash", [*rows(2, SCRIPTS * 6), *(shell_scripts.Maker(seed).script() for seed in range(500, 500 + SCRIPTS))]
+        "bash",
+        [*rows(2, SCRIPTS * 6), *(shell_scripts.Maker(seed).script() for seed in range(500, 500 + SCRIPTS))],
     )
     assert [text for text in texts if not oracle.accepted(text)] == []
 
