@@ -30,10 +30,13 @@ from world import BULK, EVENTS, ROOT, VISITED, World, cpu, memory
 PAGE = os.path.join(ROOT, "docs", "benchmarks.md")
 BEGIN, END = "<!-- written by benchmarks/gate.py: begin -->", "<!-- end -->"
 CONNECTIONS, RATE, TUNNELS = 16, 400, 500
+CHANGING = {"vary": 1, "body": 3000, "path": "/v1/items"}  # a head that is another one with each request
 
 ROWS = {
     "intercept_cpu": "intercepted keep-alive request, CPU µs",
+    "intercept_new_cpu": "the same, POST of 1.5 to 3 KB, each with another path and length, CPU µs",
     "gateway_cpu": "gateway request, CPU µs",
+    "gateway_new_cpu": "the same, POST of 1.5 to 3 KB, each with another path and length, CPU µs",
     "intercept_rate": "intercepted requests/s, 16 connections, of direct",
     "intercept_late": "added latency p50, intercepted, ms",
     "gateway_late": "added latency p50, gateway, ms",
@@ -102,6 +105,8 @@ def keep(bench: Bench, world: World, straight: Bench) -> None:
             if engine is straight.engine:
                 bench.rate = rate  # type: ignore[attr-defined]
             bench.add("intercept_rate", rate / straight.rate)  # type: ignore[attr-defined]
+        used, _ = cpu_of(bench, world, **usual, **CHANGING, **options)
+        bench.add(f"{row}_new_cpu", used * 1e6)
 
 
 def messages(bench: Bench, world: World) -> None:

@@ -7,6 +7,7 @@
  *     connect=HOST:PORT    send CONNECT first
  *     tls=1 ca=FILE        TLS, verified by these authorities
  *     path=/P header="N: V"  the request; body=BYTES makes it a POST
+ *     vary=1               every request of keep asks for another path and has a body of another length
  *     connections=N requests=N rate=PER_SECOND hold=1
  *
  * keep: N connections, each one request after another. new: a connection for each request. bulk: one answer, whole.
@@ -53,6 +54,33 @@ static const char *name, *connect_to;
 static SSL_CTX *context;
 static char request[1 << 20];
 static int request_size;
+static const char *method, *path, *host_field, *header;
+static int body, vary;
+
+/* What an SDK sends: a dozen header lines. */
+static void compose(long number) {
+    char place[4096];
+    int n, size = vary ? body - (int)(number * 37 % (body / 2)) : body;
+    if (vary) snprintf(place, sizeof place, "%s/%ld", path, number);
+    n = snprintf(request, sizeof request,
+        "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: load/1.0\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
+        "Accept-Language: *\r\nX-Stainless-Lang: js\r\nX-Stainless-Package-Version: 0.60.0\r\nX-Stainless-OS: Linux\r\n"
+        "X-Stainless-Arch: x64\r\nX-Stainless-Runtime: node\r\nAnthropic-Version: 2023-06-01\r\nConnection: keep-alive\r\n",
+        method, vary ? place : path, host_field);
+    if (*header) n += snprintf(request + n, 4096, "%s\r\n", header);
+    if (body) n += snprintf(request + n, 4096, "Content-Type: application/json\r\nContent-Length: %d\r\n", size);
+    n += snprintf(request + n, 16, "\r\n");
+    if (body) { /* what a model's API takes, as long as asked for */
+        static const char front[] = "{\"model\":\"m\",\"max_tokens\":16,\"messages\":[{\"role\":\"user\",\"content\":\"", back[] = "\"}]}";
+        int room = size - (int)(sizeof front + sizeof back - 2);
+        if (room < 0) { fprintf(stderr, "load: body is too short\n"); exit(1); }
+        memcpy(request + n, front, sizeof front - 1);
+        memset(request + n + sizeof front - 1, 'x', room);
+        memcpy(request + n + sizeof front - 1 + room, back, sizeof back - 1);
+        n += size;
+    }
+    request_size = n;
+}
 
 struct conn {
     int fd;
@@ -178,7 +206,7 @@ static void keep(int connections, long requests, double rate) {
     }
     long sent = 0, done = 0;
     long long start = now();
-    for (int i = 0; i < connections && sent < requests; i++, sent++) { all[i].began = now(); put(&all[i], request, request_size); }
+    for (int i = 0; i < connections && sent < requests; i++, sent++) { if (vary) compose(sent); all[i].began = now(); put(&all[i], request, request_size); }
     while (done < requests) {
         struct epoll_event evs[64];
         int n = epoll_wait(ep, evs, 64, 10000);
@@ -193,6 +221,7 @@ static void keep(int connections, long requests, double rate) {
                     struct timespec t = {left / 1000000000LL, left % 1000000000LL};
                     if (left > 0) nanosleep(&t, NULL);
                 }
+                if (vary) compose(sent);
                 c->began = now();
                 put(c, request, request_size);
                 sent++;
@@ -294,26 +323,14 @@ int main(int argc, char **argv) {
         SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     }
-    int body = atoi(opt(argc, argv, "body", "0"));
-    const char *header = opt(argc, argv, "header", "");
-    /* What an SDK sends: a dozen header lines. */
-    request_size = snprintf(request, sizeof request,
-        "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: load/1.0\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate\r\n"
-        "Accept-Language: *\r\nX-Stainless-Lang: js\r\nX-Stainless-Package-Version: 0.60.0\r\nX-Stainless-OS: Linux\r\n"
-        "X-Stainless-Arch: x64\r\nX-Stainless-Runtime: node\r\nAnthropic-Version: 2023-06-01\r\nConnection: keep-alive\r\n",
-        body ? "POST" : "GET", opt(argc, argv, "path", "/"), opt(argc, argv, "host", name));
-    if (*header) request_size += snprintf(request + request_size, 4096, "%s\r\n", header);
-    if (body) request_size += snprintf(request + request_size, 4096, "Content-Type: application/json\r\nContent-Length: %d\r\n", body);
-    request_size += snprintf(request + request_size, 16, "\r\n");
-    if (body) { /* what a model's API takes, as long as asked for */
-        static const char front[] = "{\"model\":\"m\",\"max_tokens\":16,\"messages\":[{\"role\":\"user\",\"content\":\"", back[] = "\"}]}";
-        int room = body - (int)(sizeof front + sizeof back - 2);
-        if (room < 0) fail("body is too short");
-        memcpy(request + request_size, front, sizeof front - 1);
-        memset(request + request_size + sizeof front - 1, 'x', room);
-        memcpy(request + request_size + sizeof front - 1 + room, back, sizeof back - 1);
-        request_size += body;
-    }
+    body = atoi(opt(argc, argv, "body", "0"));
+    vary = atoi(opt(argc, argv, "vary", "0"));
+    if (vary && body < 400) fail("vary needs a body of 400 bytes or more");
+    method = body ? "POST" : "GET";
+    path = opt(argc, argv, "path", "/");
+    host_field = opt(argc, argv, "host", name);
+    header = opt(argc, argv, "header", "");
+    compose(0);
     long requests = atol(opt(argc, argv, "requests", "1000"));
     int connections = atoi(opt(argc, argv, "connections", "1"));
     if (!strcmp(mode, "keep")) keep(connections, requests, atof(opt(argc, argv, "rate", "0")));

@@ -59,7 +59,7 @@ class Envoy(Engine):
         authority = leaf.load(os.path.join(self.path("taken"), name))
         pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         for name, host in (("leaf.pem", HOST), ("events.pem", EVENTS)):
-            chain = (leaf.mint(authority, key.public_key(), host), authority.certificate)
+            chain = (leaf.mint(authority, leaf.public_key(key), host), authority.certificate)
             self.write(name, "".join(map(ssl.DER_cert_to_PEM_cert, chain)))
         private = key.private_bytes(pem, pkcs8, serialization.NoEncryption())
         self.write("leaf.key", private.decode())

@@ -41,6 +41,10 @@ class Question(Struct):
     until: float = 0.0  # when silence becomes no
     what: tuple[str, ...] = ()  # what the body says, where the rule is about that: GraphQL fields, git refs
     lines: str = ""  # the smallest rule that would let just this request pass, as a policy has it
+    headers: tuple[tuple[str, str], ...] = ()  # as sent, escaped, without what opens something
+    body: str = ""  # its beginning, escaped line by line
+    beginning: int = 0  # bytes of the body that `body` stands for
+    digest: str = ""  # SHA-256 of the whole body; "" where it is not held but streamed once it is allowed
 
     @property
     def seal(self) -> str:
@@ -84,9 +88,15 @@ class CallQuestion(Struct):
 def question(shown: "dict[str, Any]") -> "Question | CallQuestion":
     """Return what a message shows. Raises TypeError or KeyError for anything else."""
     if "tool" not in shown:
-        return Question(**{**shown, **{name: tuple(shown[name]) for name in ("credentials", "what")}})
-    pairs = tuple((str(name), str(value)) for name, value in shown["environment"])
+        headers = _pairs(shown["headers"])
+        lists = {name: tuple(shown[name]) for name in ("credentials", "what")}
+        return Question(**{**shown, **lists, "headers": headers})
+    pairs = _pairs(shown["environment"])
     return CallQuestion(**{**shown, "risks": tuple(shown["risks"]), "environment": pairs})
+
+
+def _pairs(shown: "Any") -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(value)) for name, value in shown)
 
 
 class Place:

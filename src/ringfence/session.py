@@ -215,14 +215,14 @@ class _Session:
         except BaseException:
             terminal.restore()
             raise
-        memory = made.policy.limits.memory if self._group is None else None
         watch = Watch(
             pid=child.pid,
+            tier=made.tier,
             ready=child.ready,
             listeners=(*child.listeners, *(() if child.dns is None else (child.dns,))),
             terminal=terminal,
             wall_time=made.policy.limits.wall_time,
-            memory=memory,
+            memory=None if self._group else limits.watched(made.policy.limits, made.tier),
             group=self._group,
             early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
             quota=self._quota(),

@@ -36,7 +36,7 @@ class Person:
     def prefix(self):
         if self.uid == os.getuid():
             return []
-        return ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--"]
+        return ["/usr/bin/setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--"]
 
     @property
     def environment(self):

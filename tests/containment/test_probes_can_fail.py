@@ -7,12 +7,14 @@ through the very same code as on a real boundary, with facts that point at real 
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 from person import Person
 
-from ringfence.verify import battery, session
+from ringfence.verify import battery, session, witness
 from ringfence.verify.attacks import ATTACKS
 from ringfence.verify.canary import Canaries
 
@@ -122,3 +124,58 @@ def test_set_user_id_programs_give_root_where_nothing_holds(ordinary):
 def test_the_control_leaves_nothing_behind(results):
     assert results
     assert not [name for name in os.listdir("/tmp") if "ringfence-verify" in name]
+
+
+@pytest.fixture(scope="module")
+def judged_as_a_guest():
+    """Return module → finding of what is judged otherwise under a kernel of its own, where nothing holds."""
+    if os.getuid() != 0:
+        pytest.skip("what a guest's root may do, only root can do without a guest")
+    person = Person(os.getuid(), os.getgid(), "tester")
+    before = os.getcwd()
+    os.chdir(person.project)
+    try:
+        with Canaries() as canaries:
+            open_wide = ("--dev-bind", "/", "/", "--unshare-pid", "--cap-add", "ALL", "--")
+            start = session.Starter(words=(shutil.which("bwrap"), *open_wide), token=canaries.token)
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                own = {"own_kernel": True, "tier": "microvm", "boot": file.read().strip()}
+            wanted = {"S05", "S06", "S10", "S11", "S18", "S22"}
+            chosen = tuple(one for one in ATTACKS if one.id in wanted)
+            yield session.make(start, chosen, {**facts(person, canaries), **own})
+    finally:
+        os.chdir(before)
+        person.close()
+
+
+def test_a_guest_that_is_none_is_found_out(judged_as_a_guest):
+    assert judged_as_a_guest["processes"]["held"] is False, (
+        "the host's own namespaces, under the host's kernel"
+    )
+    assert "shared with the host" in judged_as_a_guest["processes"]["evidence"]
+    assert "in /tmp succeeded" in judged_as_a_guest["devices"]["evidence"], "the node opened something"
+    assert judged_as_a_guest["devices"]["held"] is False
+    assert judged_as_a_guest["read_only"]["held"] is False, judged_as_a_guest["read_only"]
+    assert "lower oom_score_adj" in judged_as_a_guest["kernel_files"]["evidence"]
+    assert judged_as_a_guest["kernel_files"]["held"] is False
+    assert judged_as_a_guest["privileges"]["held"] is False
+
+
+def test_what_ran_a_guest_and_goes_on_is_seen():
+    argv = [shutil.which("unshare"), "--user", "--map-root-user", "--pid", "--fork", "sleep", "60"]
+    child = subprocess.Popen(argv)
+    try:
+        known = frozenset()
+        until = time.monotonic() + 5
+        while not known and time.monotonic() < until:
+            known = witness.below(child.pid)
+        assert known
+        assert witness.alive(known) == known
+        for pid, _ in known:
+            os.kill(pid, signal.SIGKILL)
+        child.wait(timeout=5)
+        assert not witness.alive(known)
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.wait()

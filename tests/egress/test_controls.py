@@ -14,7 +14,7 @@ import zlib
 import brotli
 import pytest
 import zstandard
-from gates import WAIT, credential, drain, parse, read_head, rule
+from gates import WAIT, RefusedError, credential, drain, parse, read_head, rule
 
 from ringfence import approval
 from ringfence.handover import ALARM, Canary
@@ -95,6 +95,42 @@ def test_raw_connections_count_as_well(world):
         assert drain(sock) == b""
     gate.wait_for("refused")
     assert gate.converse(head).startswith(b"HTTP/1.1 403")
+
+
+@pytest.mark.guarantee("K7")
+def test_names_below_a_wildcard_are_limited_whatever_way_they_are_used(world):
+    gate = world(
+        allow=(rule("*.example.com"), rule(HOST), rule("*.raw.example", schemes=("tcp",), ports=(5432,))),
+        watch=Watch(names=2),
+    )
+    for name in ("a", "b"):  # these reach nobody, and are counted
+        assert gate.ask(f"{name}.example.com:443")[0] in {403, 502}
+    with pytest.raises(RefusedError) as refused:
+        gate.ask("c2vjcmv0.example.com:443")
+    status, _, body = parse(refused.value.args[0])
+    error = json.loads(body)["error"]
+    assert (status, error["type"], error["rule"]) == (403, "ringfence_names", "policy: [watch] names = 2")
+    (told,) = gate.wait_for("refused", host="c2vjcmv0.example.com")
+    assert "as many different names below *.example.com" in told["reason"]
+    assert [one["text"] for one in gate.records("note") if "*.example.com" in one["text"]] != []
+    assert not [one for one in gate.records("dial") if one["host"] == "c2vjcmv0.example.com"]
+    plain = b"GET http://d.example.com/ HTTP/1.1\r\nHost: d.example.com\r\nConnection: close\r\n\r\n"
+    assert gate.converse(plain).startswith(b"HTTP/1.1 403 ")  # by another rule: http is not allowed
+    socks = b"\x05\x01\x00" + b"\x05\x01\x00\x03\x0dd.example.com\x01\xbb"
+    assert gate.converse(socks)[2:4] == b"\x05\x02"
+    assert gate.ask(HOST + ":443")[0] == 200
+    heads = [
+        f"CONNECT {one}.raw.example:5432 HTTP/1.1\r\nHost: {one}.raw.example:5432\r\n\r\n" for one in "abc"
+    ]
+    answers = [gate.converse(head.encode()) for head in heads]
+    assert [b"ringfence_names" in one for one in answers] == [False, False, True]
+
+
+def test_names_of_plain_requests_are_limited_as_well(world):
+    gate = world(allow=(rule("*.example.com", schemes=("http",)),), watch=Watch(names=1))
+    for name, expected in (("a", False), ("b", True), ("a", False)):
+        raw = f"GET http://{name}.example.com/ HTTP/1.1\r\nHost: {name}.example.com\r\nConnection: close\r\n\r\n"
+        assert (b"ringfence_names" in gate.converse(raw.encode())) is expected
 
 
 # --- the watch
@@ -390,6 +426,23 @@ def test_what_a_model_does_at_once_passes_whole(world, tmp_path):
     assert gate.ask(MODEL + ":443", "POST", "/v1/responses", body=inner)[0] == 200
     assert gate.upstream.requests[-1][1] == inner
     assert gate.ask(MODEL + ":443", "POST", "/v1/chat/completions", body=b'{"background":true}')[0] == 200
+
+
+def test_bodies_held_to_be_looked_into_count_together_until_their_requests_are_over(world, tmp_path):
+    gate = world(model=ModelBudget(day_cost=5.0), state_dir=str(tmp_path), limits={"HELD_BODIES": 100_000})
+    gate.upstream.answer = answering(MESSAGE, Content_Type="application/json")
+    body = b'{"pad":"' + b"x" * 60_000 + b'"}'
+    post = (MODEL + ":443", "POST", "/v1/responses")
+    half = f"POST /v1/responses HTTP/1.1\r\nHost: {MODEL}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with gate.connect(MODEL + ":443") as held:
+        held.sendall(half.encode() + body[:-1])
+        time.sleep(0.3)
+        status, _, told = gate.ask(*post, body=body)
+        assert (status, b"too many bodies are held" in told) == (503, True)
+        held.sendall(body[-1:])
+        assert read_head(held).startswith(b"HTTP/1.1 200 ")
+    for _ in range(5):
+        assert gate.ask(*post, body=body)[0] == 200
 
 
 def test_without_a_limit_the_background_is_nobodys_business(world, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from gates import WAIT, Running, rule
 
 from ringfence.handover import Listener, Publication
-from ringfence.policy.model import Gateway
+from ringfence.policy.model import Gateway, Watch
 
 HOST = "api.example.com"
 
@@ -32,6 +32,7 @@ def gate(wire, tmp_path_factory, certificates, upstream, serve, port):
         allow=(
             rule(HOST),
             rule("*.example.net"),
+            rule("*.few.example"),
             rule("plain.example.com", schemes=("http",)),
             rule("9.9.9.9", ports=(443,)),
         ),
@@ -41,6 +42,7 @@ def gate(wire, tmp_path_factory, certificates, upstream, serve, port):
         listeners=tuple(Listener(fd=fd, kind=wire.kind) for fd in wire.listeners),
         dns_fd=wire.dns,
         vend_fd=wire.vend,
+        watch=Watch(name_bytes=64),
         publish=(Publication(host_address="127.0.0.1", host_port=port, inside_port=5173),),
         gate_address="100.64.0.1",
         proxy_port=3128,
@@ -78,6 +80,16 @@ def test_an_allowed_name_has_one_address_of_its_own_whatever_its_case(wire):
     assert first.startswith("['198.18.")
     assert resolve(wire, "API.Example.COM")[1] == first
     assert resolve(wire, "a.example.net")[1] != first
+
+
+@pytest.mark.guarantee("K7")
+def test_names_below_a_wildcard_exist_up_to_their_limit(wire, gate):
+    first, second = ("a" * 40 + ".few.example", "b" * 40 + ".few.example")
+    assert resolve(wire, first)[0] == 0
+    assert resolve(wire, second)[0] == 1
+    assert gate.wait_for("dns", name=second, answer="no such name")
+    assert gate.wait_for("refused", host=second, source="dns")
+    assert resolve(wire, first)[0] == 0
 
 
 @pytest.mark.usefixtures("gate")

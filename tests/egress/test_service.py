@@ -228,6 +228,24 @@ def test_neither_connections_nor_authorities_nor_logs_are_shared(many, services_
         assert f"/{other}" not in told
 
 
+@pytest.mark.guarantee("K7")
+def test_names_below_a_wildcard_count_for_each_identity_and_over_a_reload(many, tmp_path):
+    service = many(TWO)
+    limited = '[egress]\nallow = ["*.example.test"]\n[watch]\nnames = {}\n'
+    for name in ("red", "blue"):
+        (tmp_path / f"{name}.toml").write_text(limited.format(1))
+    service.process.send_signal(signal.SIGHUP)
+    for who in (("red", RED), ("blue", BLUE)):  # one each
+        name = f"{who[0]}.example.test:443"
+        eventually(lambda who=who, name=name: service.ask(name, who)[0] == 502)
+    status, told = service.ask("y.example.test:443", ("red", RED))
+    assert (status, b"ringfence_names" in told) == (403, True)
+    (tmp_path / "red.toml").write_text(limited.format(2))
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: service.ask("y.example.test:443", ("red", RED))[0] == 502)
+    assert b"ringfence_names" in service.ask("z.example.test:443", ("red", RED))[1]
+
+
 @pytest.mark.guarantee("S2")
 def test_a_credential_is_its_identitys_alone(many, services_upstream, tmp_path, certificates):
     service = many(TWO)

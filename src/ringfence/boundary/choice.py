@@ -33,6 +33,11 @@ def runtime_of(tier: str, host: Host, workspace: str) -> Runtime:
     return Runtime()
 
 
+def held_here(host: Host, workspace: str) -> tuple[tuple[str, Runtime], ...]:
+    """Return every tier with what it finds here: those that can be had, and those that cannot, with why."""
+    return tuple((tier, runtime_of(tier, host, workspace)) for tier in (SANDBOX, *OTHERS))
+
+
 def choose(policy: Policy, host: Host, workspace: str) -> Choice:
     """Return the first tier that this machine holds. Raises HostError where there is none."""
     passed: list[tuple[str, str]] = []

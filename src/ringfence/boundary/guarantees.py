@@ -16,6 +16,8 @@ ACCEPTABLE = {
     "namespaces": "P3",  # user namespaces inside: a browser's own sandbox
 }
 
+_OWN_KERNELS = ("gvisor", "microvm")
+
 
 def assess(
     policy: Policy,
@@ -25,6 +27,7 @@ def assess(
     *,
     landlock: int,
     programs: str,
+    tier: str = "sandbox",
 ) -> tuple[Guarantee, ...]:
     """Return the guarantees that depend on this session's policy and machine."""
     return (
@@ -33,7 +36,7 @@ def assess(
         _credentials_hidden(workspace),
         _set_aside(workspace),
         _filter(policy),
-        _landlock(landlock),
+        _landlock(landlock, tier),
         _limits(limits),
         *_programs(policy, programs),
     )
@@ -102,8 +105,11 @@ def _filter(policy: Policy) -> Guarantee:
     )
 
 
-def _landlock(abi: int) -> Guarantee:
+def _landlock(abi: int, tier: str) -> Guarantee:
     text = "Landlock holds the file rules a second time"
+    if tier in _OWN_KERNELS:
+        why = f"the {tier} tier sets no Landlock rules: its file server alone holds what is read-only"
+        return Guarantee(id="P9", text=text, held=False, why=why)
     if abi:
         return Guarantee(id="P9", text=text, held=True, why=f"ABI {abi}")
     return Guarantee(id="P9", text=text, held=False, why="this kernel has no Landlock")

@@ -15,6 +15,11 @@ from ringfence.value import Struct, replace
 RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_NOFILE = 1, 6, 7
 _V1_CONTROLLERS = ("memory", "pids", "cpu")
 _V2_ROOT = "/sys/fs/cgroup"
+_NPROC = {  # whose count it is that RLIMIT_NPROC holds
+    "sandbox": "RLIMIT_NPROC of the session's user namespace",
+    "gvisor": "RLIMIT_NPROC, which the sentry counts",
+    "microvm": "RLIMIT_NPROC of the guest",
+}
 _CPU_PERIOD = 100_000  # microseconds, the kernel's default
 
 
@@ -42,7 +47,7 @@ def needs_group(limits: Limits) -> bool:
     return limits.memory is not None or limits.cpus is not None
 
 
-def plan(limits: Limits, cgroup: str) -> tuple[LimitPlan, ...]:
+def plan(limits: Limits, cgroup: str, tier: str = "sandbox") -> tuple[LimitPlan, ...]:
     """Say how each limit of the policy is held."""
     group = f"cgroup {cgroup}"
     out = []
@@ -52,12 +57,16 @@ def plan(limits: Limits, cgroup: str) -> tuple[LimitPlan, ...]:
 
     if limits.memory is not None:
         held = ("enforced", group) if cgroup else ("watched", "the launcher, every 200 ms")
+        if tier == "microvm":
+            held = ("enforced", "the guest's memory, 256M at least" + (f"; {group}" if cgroup else ""))
         add("memory", limits.memory, *held)
     if limits.cpus is not None:
         held = ("enforced", group) if cgroup else ("enforced", "CPU affinity, rounded up to whole CPUs")
+        if tier == "microvm" and not cgroup:
+            held = ("enforced", "the guest's virtual CPUs, rounded up to whole ones")
         add("cpus", limits.cpus, *held)
     if limits.processes is not None:
-        add("processes", limits.processes, "enforced", "RLIMIT_NPROC of the session's user namespace")
+        add("processes", limits.processes, "enforced", _NPROC.get(tier, _NPROC["sandbox"]))
     if limits.file_size is not None:
         add("file_size", limits.file_size, "per-process", "RLIMIT_FSIZE")
     if limits.open_files is not None:
@@ -67,6 +76,14 @@ def plan(limits: Limits, cgroup: str) -> tuple[LimitPlan, ...]:
     if limits.scratch is not None:
         add("scratch", limits.scratch, "enforced", "the size of each tmpfs")
     return tuple(out)
+
+
+def watched(limits: Limits, tier: str) -> int | None:
+    """Return the memory that the launcher has to watch, where no group holds it.
+
+    A guest holds itself to what it was given; its file server maps the same memory: a sum counts it twice.
+    """
+    return None if tier == "microvm" else limits.memory
 
 
 def with_quota(workspace: Workspace, limits: Limits) -> Limits:

@@ -45,10 +45,13 @@ def _process(plan: Plan, *, terminal: bool) -> dict[str, object]:
         "cwd": plan.cwd,
         "capabilities": {name: [] for name in _CAPABILITY_SETS},
         "rlimits": [
-            {"type": _LIMIT_NAMES[kind], "soft": value, "hard": value}
-            for kind, value in limits.resource_limits(
-                limits.with_quota(plan.policy.workspace, plan.policy.limits)
-            )
+            {"type": "RLIMIT_CORE", "soft": 1, "hard": 1},  # no core file, and no program that takes one
+            *(
+                {"type": _LIMIT_NAMES[kind], "soft": value, "hard": value}
+                for kind, value in limits.resource_limits(
+                    limits.with_quota(plan.policy.workspace, plan.policy.limits)
+                )
+            ),
         ],
         "noNewPrivileges": True,
     }

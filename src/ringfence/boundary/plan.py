@@ -77,7 +77,7 @@ def plan(
     )
     visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
     path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
-    limit_plans = (*limits.plan(policy.limits, survey.cgroup), *limits.of_copy(policy.workspace))
+    limit_plans = (*limits.plan(policy.limits, survey.cgroup, choice.tier), *limits.of_copy(policy.workspace))
     return Plan(
         tier=choice.tier,
         argv=argv,
@@ -107,7 +107,13 @@ def plan(
         publish=publish,
         policy=policy,
         guarantees=guarantees.assess(
-            policy, workspace, limit_plans, wire, landlock=survey.landlock, programs=programs
+            policy,
+            workspace,
+            limit_plans,
+            wire,
+            landlock=survey.landlock,
+            programs=programs,
+            tier=choice.tier,
         ),
         notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
         canaries=canaries,

@@ -49,6 +49,7 @@ class Watch(Struct):
     later: "Callable[[], None] | None" = None  # called once, when the session has lasted a moment
     on_stood: "Callable[[tuple[int, ...]], None] | None" = None  # gets the boundary's processes
     on_programs: "Callable[[int], None] | None" = None  # gets the listener that programs inside wait at
+    tier: str = ""  # who passes signals on to the command depends on it
 
 
 class Outcome(Struct):
@@ -251,7 +252,7 @@ class Supervisor:
             self._status = 128 + number
             self._reason = f"signal {number}"
             self._force_at = time.monotonic() + GRACE
-        command = command_of(self._watch.pid)
+        command = receiver_of(self._watch.pid, self._watch.tier)
         try:
             os.kill(command or self._watch.pid, number if command else SIGKILL)
         except ProcessLookupError:
@@ -325,6 +326,29 @@ def command_of(bwrap: int) -> int:
             return 0
         pid = below[0]
     return pid
+
+
+def receiver_of(pid: int, tier: str) -> int:
+    """Return the process that a signal for the command is sent to. 0: not there yet.
+
+    A guest's command is no process here. For a virtual machine our own child is the keeper, which tells the
+    guest; under gVisor the sentry passes what it gets to the first process inside, or to the terminal's
+    foreground, also where `runsc run` ignores what a terminal's keys send.
+    """
+    if tier == "microvm":
+        return pid
+    command = command_of(pid)
+    if tier != "gvisor" or not command:
+        return command
+    return next((one for one in children_of(command) if _is_sentry(one)), 0)
+
+
+def _is_sentry(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read(64).startswith(b"runsc-sandbox\0")
+    except OSError:
+        return False
 
 
 def memory_of(pid: int) -> int:

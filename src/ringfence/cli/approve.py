@@ -14,6 +14,7 @@ from ringfence.host.probe import host
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from typing import Any
 
 POLL = 0.5  # seconds between two looks while watching
@@ -125,9 +126,27 @@ def _shown(one: Asked) -> str:
         *([f"      {question.reason}"] if question.reason else []),
         *([f"      asks for {', '.join(question.what)}"] if question.what else []),
         *([f"      carries {', '.join(question.credentials)}"] if question.credentials else []),
+        *(f"      > {name}: {value}" for name, value in question.headers),
+        *_body(question),
         f"      refused by itself in {left:.0f} s",
     ]
     return "".join(printable(line) + "\n" for line in lines)
+
+
+def _body(question: Question) -> "Iterator[str]":
+    """Show a body as far as the gate has it; its lines are marked, so that they look like no others."""
+    if question.length == 0 or not question.path:  # a connection that nobody looks into has no path
+        return
+    if question.digest:
+        part = "" if question.beginning == question.length else f", its first {question.beginning} bytes"
+        yield f"      body, sha256 {question.digest}{part}"
+    elif question.beginning:
+        yield f"      body streamed once it is allowed: only its first {question.beginning} bytes are here"
+    else:
+        yield "      body streamed once it is allowed: nothing of it is here"
+    if question.beginning:
+        for line in question.body.split("\n"):
+            yield f"      | {line}"
 
 
 def _shown_call(name: str, question: CallQuestion) -> str:

@@ -13,16 +13,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.verify.battery import Result
 
-USAGE = "ringfence verify [--json] [OPTION …]"
+USAGE = "ringfence verify [--tier all] [--json] [--junit FILE] [OPTION …]"
 ABOUT = (
     "Attack the boundary: start real sessions under the policy that holds here, make every attack of the\n"
     "battery from inside, and print one line for each with its evidence. It reads names and metadata,\n"
     "never your contents, writes nothing into your files, and takes away what it plants.\n"
     "The options are those of `run`; `--use claude` attacks the boundary that `run -- claude` gets.\n"
+    "`--tier all` attacks every tier that this machine has, names those it has not, and prints a table.\n"
     "The status is 0 if everything held, 1 if anything got through, 125 if no boundary could be started."
 )
 _OWN = (
-    options.Option(name="--json", help="print one JSON object"),
+    options.Option(name="--json", help="print one JSON object; with `--tier all` a list"),
+    options.Option(name="--junit", value="FILE", help="with `--tier all`: write a report for CI as well"),
     options.Option(name="--help", help="this text"),
 )
 _MARKS = {True: "held", False: "GOT THROUGH", None: "not attempted"}
@@ -36,6 +38,12 @@ def main(arguments: list[str]) -> int:
         return 0
     if given.rest:
         raise UsageError("`verify` takes no command: it starts its own attacks", hint=f"usage: {USAGE}")
+    if given.all("--tier") == ("all",):
+        from ringfence.cli import verify_tiers
+
+        return verify_tiers.run(arguments, given)
+    if given.one("--junit"):
+        raise UsageError("`--junit` goes with `--tier all`", hint=f"usage: {USAGE}")
     passed = tuple(one for one in arguments if one not in {"--json", "--"})
     return _attack(passed, given)
 

@@ -1,9 +1,9 @@
 """Requests that wait for a person: asked here, answered by `ringfence approve` in another terminal.
 
-A request under an `ask` rule is held, unread and undialled, until somebody answers or the time is over, which
-means no. `once` lets exactly this request pass; `session` lets requests of the same scheme, host and port
-pass until the session ends. An answer names the question's digest, so nobody approves something else than
-what was shown. When the agent goes away its question goes with it.
+A request under an `ask` rule is held, undialled, until somebody answers or the time is over, which means
+no. `once` lets exactly this request pass; `session` lets requests of the same scheme, host and port pass
+until the session ends. An answer names the question's digest, so nobody approves something else than what
+was shown. When the agent goes away its question goes with it.
 """
 
 import asyncio
@@ -96,6 +96,10 @@ class Asking:
     def forget(self) -> None:
         """Take back what was granted for the session: other rules ask now."""
         self._granted.clear()
+
+    def granted(self, scheme: str, host: str, port: int) -> bool:
+        """Say whether a door stands open until the session ends."""
+        return (scheme, host, port) in self._granted
 
     def refuses(self, verdict: Verdict) -> bool:
         """Say whether a connection is refused before its requests are known: nobody could allow one."""

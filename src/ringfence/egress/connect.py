@@ -75,6 +75,9 @@ class Connector:
             self._tell(verdict, host, port, raw_host=target, method="CONNECT", source=TUNNEL)
             scheme = "tcp" if raw and verdict.rule else "https"
             return await self._refuse(denied(verdict, scheme, host, port, f"CONNECT {host}:{port}"))
+        beyond = self._beyond(host, port, TUNNEL)
+        if beyond is not None:
+            return await self._refuse(beyond)
         if raw:
             problem = await Opaque(self._services, self._client, host, port).run(
                 verdict, source=TUNNEL, raw=target, opened=lambda: self._client.write(ESTABLISHED)
@@ -102,6 +105,8 @@ class Connector:
         if self._services.asking.refuses(verdict):
             self._tell(verdict, host, port, raw_host=wish.raw, method="connect", source=SOCKS)
             return await self._replied(socks.NOT_ALLOWED)
+        if self._beyond(host, port, SOCKS) is not None:
+            return await self._replied(socks.NOT_ALLOWED)
         if raw:
             problem = await Opaque(self._services, self._client, host, port).run(
                 verdict,
@@ -116,6 +121,15 @@ class Connector:
     def _named(self, host: str) -> str:
         """Return the name that an address of our resolver stands for: clients may resolve by themselves."""
         return (self._services.names.name(host) or host) if dns.is_ours(host) else host
+
+    def _beyond(self, host: str, port: int, source: str) -> Refusal | None:
+        """Return why a name is one too many below its wildcard."""
+        beyond = self._services.variety.admit(host, self._services.gate.rules)
+        if beyond is not None:
+            self._services.record.flood(
+                "refused", reason=beyond.message, status=beyond.status, host=host, port=port, source=source
+            )
+        return beyond
 
     def _is_gateway(self, host: str, port: int) -> bool:
         return host in self._services.gate.gateways and port == 80

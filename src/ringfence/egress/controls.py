@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ringfence.egress.filters import Notes
+    from ringfence.egress.filters import Notes, Upward
 
 
 _LOOK_EVERY = 2.0  # seconds between two looks at what was found in files
@@ -61,13 +61,14 @@ class Controls:
 
     def install(self, services: Services) -> None:
         """Put the filters in that the policy asks for."""
+        services.variety.limit(self._handover.watch)
         if self._preparing is not None or self._found:
             services.upward_filters.append(self._watched)
         if self.budgets:
             services.upward_filters.append(self._metered_up)
             services.downward_filters.append(self._metered_down)
         if self.spend:
-            services.upward_filters.append(self._at_once)
+            services.upward_filters.append(self._at_once(services))
             services.downward_filters.append(self._counted)
 
     @property
@@ -165,14 +166,17 @@ class Controls:
         coded = b", ".join(content for name, content in head.fields if name.lower() == b"content-encoding")
         return self.watch.body(target.host, coded)
 
-    def _at_once(
-        self, head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes"
-    ) -> Filter | None:
+    def _at_once(self, services: Services) -> "Upward":
         """Refuse what a model is to do later."""
-        member = usage.later(head.method, target.path)
-        if not member or head.framing == 0:
-            return None
-        return Background(member, self.spend.unseen(target.host, f"requests with `{member}`"))
+
+        def make(head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes") -> Filter | None:
+            member = usage.later(head.method, target.path)
+            if not member or head.framing == 0:
+                return None
+            refused = self.spend.unseen(target.host, f"requests with `{member}`")
+            return Background(member, refused, services)
+
+        return make
 
     def _metered_up(
         self, _head: RequestHead, target: Target, _verdict: Verdict, _notes: "Notes"

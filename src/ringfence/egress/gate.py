@@ -172,9 +172,12 @@ class Gate:
         """Say whether a name exists inside the boundary."""
         return host in self.gateways or verdict_request.reachable(host, self.rules)
 
-    def request(self, head: RequestHead, target: Target) -> Request:
-        """Return what is known of a request from its head."""
+    def request(self, head: RequestHead, target: Target, fields: Fields | None = None) -> Request:
+        """Return what is known of a request from its head. `fields` are those rules see, where known."""
         path = target.path
+        if fields is None:
+            # What Connection names stays here: a rule is about what the upstream gets to see.
+            fields = without(head.fields, head.nominated) if head.nominated else head.fields
         return build(
             Request,
             {
@@ -184,8 +187,7 @@ class Gate:
                 "method": head.method,
                 "paths": path.readings,
                 "query": path.query,
-                # What Connection names stays here: a rule is about what the upstream gets to see.
-                "fields": without(head.fields, head.nominated) if head.nominated else head.fields,
+                "fields": fields,
                 "length": head.framing,  # CHUNKED is UNKNOWN
                 "upgrade": bool(head.upgrade),
                 "facts": NO_FACTS,
@@ -236,7 +238,7 @@ class Gate:
         `fields` are those that travel on, where that is known; they are taken over.
         """
         path = target.path
-        removed = self._removals(target)
+        removed = self.removals(target)
         made = inject.Outgoing(
             method=head.method,
             scheme=target.scheme,
@@ -250,7 +252,7 @@ class Gate:
         made.removed = removed
         return made
 
-    def _removals(self, target: Target) -> frozenset[bytes]:
+    def removals(self, target: Target) -> frozenset[bytes]:
         """Return the names of the fields that are not sent to a target."""
         return self._removed.get((target.scheme, target.host, target.port), _NOT_FORWARDED)
 
@@ -258,7 +260,7 @@ class Gate:
         """Return the trailers that travel on, in either direction."""
         bound = self.credentials_for(target)
         places = {name.encode("ascii") for one in bound for name in inject.in_header(one)}
-        return without(fields, _NO_TRAILERS | self._removals(target) | places)
+        return without(fields, _NO_TRAILERS | self.removals(target) | places)
 
 
 def denial(verdict: Verdict, target: Target, request: Request) -> Refusal:

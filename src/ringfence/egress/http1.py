@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Fields = list[tuple[bytes, bytes]]
+# The lines of a head that were read: the fields, those that may occur only once, and what Connection names.
+Lines = tuple[Fields, dict[bytes, bytes], frozenset[bytes]]
 
 CHUNKED = -1  # framing: the body is chunked
 UNTIL_CLOSE = -2  # framing: the body ends with the connection (responses only)
@@ -116,13 +118,24 @@ def head_end(data: bytes, seen: int = 0) -> int:
 
 def parse_request(head: bytes) -> RequestHead:
     """Read one whole request head, from its first byte to the empty line."""
+    line = request_line(head)
+    return request_head(line, field_lines(head, line.end()))
+
+
+def request_line(head: bytes) -> re.Match[bytes]:
+    """Read a head's first line: method, target and the version's last digit."""
     line = _REQUEST_LINE.match(head)
     if line is None:
         raise _bad_request_line(head)
-    method, target, minor = line.group(1).decode(), line.group(2), int(line.group(3))
-    if len(target) > limits.TARGET:
+    if line.end(2) - line.start(2) > limits.TARGET:
         raise MalformedError("the request's target is too long", answer=414)
-    fields, single, nominated = _fields(head, line.end())
+    return line
+
+
+def request_head(line: re.Match[bytes], lines: Lines) -> RequestHead:
+    """Put a head together from its first line and the others."""
+    method, target, minor = line.group(1).decode(), line.group(2), int(line.group(3))
+    fields, single, nominated = lines
     framing = _request_framing(single, minor)
     # An upgrade with a body is read in two ways by the parsers there are: it is no upgrade.
     upgradable = b"upgrade" in nominated and method == "GET" and minor == 1 and framing == 0
@@ -150,7 +163,7 @@ def parse_response(head: bytes, method: str) -> ResponseHead:
     if line is None:
         raise MalformedError("the answer has no status line", answer=502)
     minor, status, phrase = int(line.group(1)), int(line.group(2)), line.group(3) or b""
-    fields, single, nominated = _fields(head, line.end())
+    fields, single, nominated = field_lines(head, line.end())
     framing, stated = _response_framing(single, status, method)
     close = b"close" in nominated or framing == UNTIL_CLOSE or (minor == 0 and b"keep-alive" not in nominated)
     return build(
@@ -169,6 +182,11 @@ def parse_response(head: bytes, method: str) -> ResponseHead:
     )
 
 
+def is_length(value: bytes) -> bool:
+    """Say whether the value of a Content-Length is one."""
+    return _LENGTH.fullmatch(value) is not None
+
+
 def _bad_request_line(head: bytes) -> MalformedError:
     """Say what is wrong with a request line, as exactly as is safe."""
     if head == b"PRI * HTTP/2.0\r\n\r\n":
@@ -180,8 +198,8 @@ def _bad_request_line(head: bytes) -> MalformedError:
     return MalformedError("the request line is malformed")
 
 
-def _fields(head: bytes, start: int) -> tuple[Fields, dict[bytes, bytes], frozenset[bytes]]:
-    """Return the fields, those that may occur only once, and what Connection names."""
+def field_lines(head: bytes, start: int) -> Lines:
+    """Read the lines behind the first, which mean the same whatever that says."""
     lines = head[start:-4].split(b"\r\n") if len(head) - start > 2 else []
     if len(lines) > limits.FIELDS:
         raise MalformedError("too many header lines", answer=431)

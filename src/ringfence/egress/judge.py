@@ -8,7 +8,7 @@ import time
 
 from ringfence.approval import Question
 from ringfence.credential.inject import Outgoing
-from ringfence.egress import injection, limits, refusal
+from ringfence.egress import injection, limits, refusal, shown
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
@@ -20,7 +20,7 @@ from ringfence.egress.refusal import Refusal, Refused
 from ringfence.egress.services import Services
 from ringfence.egress.stream import GoneError
 from ringfence.errors import PeerError
-from ringfence.policy.model import ALLOW, ASK
+from ringfence.policy.model import ALLOW, ASK, DENY
 from ringfence.value import replace
 from ringfence.verdict import suggest
 from ringfence.verdict.request import INSPECT, Request, Verdict
@@ -97,6 +97,10 @@ class Case:
         if isinstance(found, Refusal):
             return self.refused(found)
         target, request, verdict = found
+        if verdict.effect != DENY:  # counted each time, whatever is remembered of the head
+            beyond = self.services.variety.admit(target.host, self.gate.rules)
+            if beyond is not None:
+                return self.refused(beyond)
         if verdict.effect == ALLOW:
             return await self._allowed(target, verdict)
         if verdict.effect == INSPECT:
@@ -112,22 +116,48 @@ class Case:
     def _found(self) -> tuple[Target, Request, Verdict] | Refusal:
         """Find out where a request goes and whether it may, as far as its head says."""
         memo, gate, head = self.memo, self.gate, self.inbound.head
-        if memo is not None and memo.found is not None:
-            return memo.found
-        target = gate.target(head, self.origin)
+        if memo is None:
+            target = gate.target(head, self.origin)
+            if isinstance(target, Refusal):
+                return target
+            request = gate.request(head, target)
+            return target, request, gate.decide(request)
+        return memo.found or self._found_in_part(memo)
+
+    def _found_in_part(self, memo: Memo) -> tuple[Target, Request, Verdict] | Refusal:
+        """Find out what is not remembered of a head, and remember it."""
+        gate, head = self.gate, self.inbound.head
+        target = memo.target or gate.target(head, self.origin)
         if isinstance(target, Refusal):
             return target
-        request = gate.request(head, target)
-        found = target, request, gate.decide(request)
-        if memo is not None:
-            memo.found = found
-        return found
+        request = gate.request(head, target, memo.shown)
+        verdict = memo.verdict
+        if verdict is None:
+            verdict = gate.decide(request)
+            memo.verdict = None if gate.rules.sized(target.host) else verdict
+        memo.target, memo.found = target, (target, request, verdict)
+        return memo.found
 
     async def _asked(self, target: Target, verdict: Verdict, request: Request) -> Refusal | None:
         """Hold a request until somebody answers for it."""
         self._record(target, verdict)
+        asking = self.services.asking
+        if not asking.granted(target.scheme, target.host, target.port):
+            if self.inbound.head.expect not in _EXPECTED:
+                return self.refused(_unexpected())
+            question = await self._question(target, verdict, request)
+            answer = await asking.while_there(self.inbound, question)
+            if not answer.allowed:
+                return denial(replace(verdict, reason=answer.reason), target, request)
+        return await self._allowed(target, replace(verdict, effect=ALLOW))
+
+    async def _question(self, target: Target, verdict: Verdict, request: Request) -> Question:
+        """Return what a person is asked, once what is shown of the body has arrived."""
         services, head, wanted = self.services, self.inbound.head, suggest.rule(request)
-        question = Question(
+        upgrade = ("a WebSocket",) if head.upgrade else ()
+        secrets = services.keys.values
+        body = await shown.body(self.inbound, self, services, secrets)
+        return Question(
             number=0,
             session="",
             method=head.method,
@@ -138,14 +168,14 @@ class Case:
             rule=refusal.rule_name(verdict.rule),
             reason=verdict.reason,
             credentials=tuple(one.name for one in services.gate.credentials_for(target)),
-            length=max(head.framing, -1),
-            what=tuple(wanted.get("git") or wanted.get("graphql") or ()),
+            length=body.length,
+            what=tuple(wanted.get("git") or wanted.get("graphql") or upgrade),
             lines=suggest.lines(wanted),
+            headers=shown.fields(services.gate.outgoing(head, target).fields, secrets),
+            body=body.text,
+            beginning=body.beginning,
+            digest=body.digest,
         )
-        answer = await services.asking.while_there(self.inbound, question)
-        if not answer.allowed:
-            return denial(replace(verdict, reason=answer.reason), target, request)
-        return await self._allowed(target, replace(verdict, effect=ALLOW))
 
     async def _allowed(self, target: Target, verdict: Verdict) -> Refusal | None:
         """Choose the credential for a request that may pass, put the verdict on record, and send it."""
@@ -184,12 +214,13 @@ class Case:
         secret = choice is not None and choice.chosen is not None
         plain = services.controls.idle and not head.upgrade  # the head alone decides
         memo = self._remembered() if plain else None
-        if memo is not None and memo.fields is not None and memo.fields[0] is secret:
-            return services.gate.outgoing(head, target, [*memo.fields[1]])
+        known = None if memo is None else memo.fields
+        if known is not None and known[0] is secret and known[1] is services.gate.removals(target):
+            return services.gate.outgoing(head, target, [*known[2]])
         outgoing = services.gate.outgoing(head, target)
         services.controls.readable(outgoing, target, secret=secret, upgrade=bool(head.upgrade))
         if memo is not None:
-            memo.fields = secret, [*outgoing.fields]
+            memo.fields = secret, outgoing.removed, [*outgoing.fields]
         return outgoing
 
     async def _stubbed(self, target: Target, verdict: Verdict) -> bool:

@@ -8,6 +8,10 @@ reading a key 0.4, because OpenSSL 3.0 looks for decoders of every kind of key e
 visited once, so first visits share one context that has the key: it is given the host's leaf, and the
 handshake is begun before anything else runs. A host that is visited again gets a context of its own.
 
+A ticket opens what the context that gave it opens, and a session is looked for there too. Neither looks at
+the host. So each first visit begins in a context of its own without leaf or key, whose ticket keys and
+sessions end with it, and borrows leaf and key of the shared one: nothing of it is resumed anywhere.
+
 The authority's own certificate is not sent (RFC 8446 §4.4.2): whoever trusts it has it.
 
 A leaf has what strict verifiers ask for (Python ≥ 3.13, Go, Java, Apple): subjectAltName, the authority's
@@ -32,6 +36,7 @@ from ringfence.value import Struct
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 DAY = 24 * 3600
 LIFETIME = 30 * DAY  # a session that lives longer gets new leaves as contexts fall out of the cache
@@ -159,20 +164,40 @@ class Contexts:
             self._first = _context(leaf, self._private)
         else:
             _show(self._first, leaf)
-        return self._first
+        once = _Once(ssl.PROTOCOL_TLS_SERVER)
+        once.shown = self._first
+        return _prepared(once)
+
+
+class _Once(ssl.SSLContext):
+    """The context of one connection, with another's leaf and key: no session outlives it."""
+
+    shown: ssl.SSLContext
+
+    def wrap_bio(self, *given: "Any", **named: "Any") -> ssl.SSLObject:
+        """Begin the connection."""
+        made = super().wrap_bio(*given, **named)
+        # SSL_set_SSL_CTX(3): leaf, key and ALPN are the other's; ticket keys and sessions stay our own.
+        made.context = self.shown
+        return made
 
 
 def _context(leaf: str, key: str) -> ssl.SSLContext:
     """Return a context that shows a leaf."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = _prepared(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    with _file(leaf + key) as path:
+        context.load_cert_chain(path)
+    return context
+
+
+def _prepared(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Set what every context has."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     # One ticket: a server that sends nothing after the client's Finished makes clients without
     # TCP_NODELAY wait 40 ms for its ACK. Every hello is judged, resumed or not.
     context.num_tickets = 1
     context.set_alpn_protocols(["h2", "http/1.1"])  # clients that prefer HTTP/2, such as gRPC, get it
-    with _file(leaf + key) as path:
-        context.load_cert_chain(path)
     return context
 
 

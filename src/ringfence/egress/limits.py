@@ -28,7 +28,7 @@ GIT_COMMANDS = 64 * 1024  # the list of refs that a push changes
 DRAIN = 256 * 1024  # of a refused request's body, read so that the refusal arrives
 BOUND_HOSTS = 1024  # hosts that fell under a credential's pattern, before they are forgotten
 HELD_BODY = 16 * 1024 * 1024  # a request's body that is held whole to put its credential in
-HELD_BODIES = 128 * 1024 * 1024  # all such bodies at one time, and those that rules look into
+HELD_BODIES = 128 * 1024 * 1024  # all at one time: these, those looked into, those people are asked about
 
 H2_STREAMS = 100  # requests under way on one HTTP/2 connection
 EXCHANGES = 1024  # requests under way in one session, before more are refused on their HTTP/2 streams
@@ -84,6 +84,9 @@ ARCHIVES = 8  # gzip files looked into in one request's body
 WATCH_OVERLAP = 4096  # bytes of unfolded text kept, so that a value across two pieces is found
 USAGE_ANSWER = 8 * 1024 * 1024  # of a model's answer kept to read its usage at the end
 USAGE_EVENT = 1024 * 1024  # one event of a model's answer
+ASKED_BODY = 1024 * 1024  # a body that is held whole while a person is asked; of a longer one less is shown
+ASKED_TIME = 10.0  # for it to arrive; of one that takes longer less is shown
+SHOWN_BODY = 4096  # of a body that a person is shown
 QUESTIONS = 64  # requests that wait for a person at one time
 APPROVER_TIME = 3600.0  # one `ringfence approve` may stay connected
 

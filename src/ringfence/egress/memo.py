@@ -1,10 +1,24 @@
-"""What was found out about a head, kept for the next one of its connection that is the same byte for byte.
+"""What was found out about a head, kept for the next one of its connection that is the same, or nearly so.
 
 Theory. Clients repeat themselves: an agent that polls, or asks a model turn after turn, sends the same head
-again. What is kept here is what a head's bytes alone decide, under one policy and for one connection: how it
-is read, that two parsers read it alike, where it goes, the verdict, which of its fields travel on, how the
-decision is spelled on record. Each is a pure function of those bytes, the connection's origin and the gate:
-what is remembered is what would be found again. With another byte or another policy all is found anew.
+again, or one that differs in nothing but its request line and the number in Content-Length. What is kept
+here is what bytes that came again alone decide, under one policy and for one connection. Each is a pure
+function of those bytes, the connection's origin and the gate: what is remembered is what would be found
+again. With another byte or another policy all is found anew that hangs on it:
+
+- *The same head, byte for byte*: how it is read, that two parsers read it alike, where it goes, the verdict,
+  which of its fields travel on, how the decision is spelled on record.
+- *The same field lines*, that is a request line, then the bytes of the last head up to the number, digits
+  that are a length, and the bytes of the last head behind them: no CR fits into the digits, so the lines
+  are the same one by one, but for that number. A line is read by its own bytes, so fields, what occurs once
+  and what Connection names are the last head's with that number in it; whether a body's framing, an upgrade
+  and the end of the connection follow from them is asked anew, as for the first head (`request_head`). So
+  is the second reader, about all bytes of the head (`second.agree_again`). Of what travels on no field is
+  Content-Length, so those that do are the same where the same names are left out. All that a request line
+  has a say in is found anew.
+- *The same request line as well*: only the length differs. It has no say in where a request goes, in the
+  names of the record or in the credentials of a path. It has one in the verdict where a rule about the host
+  has a condition, which may be about size: then the verdict is found anew, and the record with it.
 
 What is not a function of these is never kept: secrets, budgets, a person's answer, facts of the body, the
 time. One head a connection, within a limit, and only as long as the connection is open: no other
@@ -16,49 +30,140 @@ sets a cookie is not kept: the connection may wait for another of the session's 
 """
 
 from ringfence.egress import limits
-from ringfence.egress.http1 import RequestHead, ResponseHead, parse_request, parse_response
-from ringfence.egress.second import agree
+from ringfence.egress.http1 import (
+    RequestHead,
+    ResponseHead,
+    field_lines,
+    is_length,
+    parse_response,
+    request_head,
+    request_line,
+    without,
+)
+from ringfence.egress.second import agree, agree_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.egress.gate import Gate, Target
-    from ringfence.egress.http1 import Fields
+    from ringfence.egress.http1 import Fields, Lines
     from ringfence.policy.model import Credential
     from ringfence.verdict.request import Request, Verdict
+
+_LENGTH = b"content-length"
+
+
+class Block:
+    """The field lines of one head, read twice, with a place for another number in Content-Length."""
+
+    __slots__ = ("_after", "_at", "_before", "_lines", "_shown_at", "shown")
+
+    def __init__(self, raw: bytes, start: int, lines: "Lines") -> None:
+        """`lines` is how those of `raw` were read without fault; they begin at `start`."""
+        self._lines = lines
+        fields, single, nominated = lines
+        self.shown = without(fields, nominated) if nominated else fields  # what rules see
+        self._at = self._shown_at = -1
+        if _LENGTH in single:
+            self._at, self._shown_at = _length_at(fields), _length_at(self.shown)
+        self._before, self._after = raw[start:], b""
+        if self._at >= 0:
+            until = raw[start:-4].split(b"\r\n")[: self._at + 1]
+            value, end = single[_LENGTH], start + len(b"\r\n".join(until).rstrip(b" \t"))
+            self._before, self._after = raw[start : end - len(value)], raw[end:]
+
+    def read(self, raw: bytes, start: int) -> "tuple[Lines, Fields] | None":
+        """Return the lines of a head, and what of them rules see, where these are its lines."""
+        before, after = self._before, self._after
+        if not raw.startswith(before, start):
+            return None
+        if self._at < 0:
+            return (self._lines, self.shown) if len(raw) == start + len(before) else None
+        begin, end = start + len(before), len(raw) - len(after)
+        value = raw[begin:end]
+        if end <= begin or not raw.endswith(after) or not is_length(value):
+            return None
+        fields, single, nominated = self._lines
+        mine = _with(fields, self._at, value)
+        shown = mine if self.shown is fields else _with(self.shown, self._shown_at, value)
+        return (mine, {**single, _LENGTH: value}, nominated), shown
+
+
+def _length_at(fields: "Fields") -> int:
+    """Return which field is Content-Length, or -1."""
+    return next((at for at, one in enumerate(fields) if one[0].lower() == _LENGTH), -1)
+
+
+def _with(fields: "Fields", at: int, value: bytes) -> "Fields":
+    """Return fields with another value in one of them."""
+    if at < 0:
+        return fields
+    made = [*fields]
+    made[at] = made[at][0], value
+    return made
 
 
 class Memo:
     """The last head of one connection."""
 
-    __slots__ = ("_gate", "_head", "_raw", "bound", "fields", "found", "record")
+    __slots__ = (
+        *("_block", "_gate", "_head", "_line", "_raw"),
+        *("bound", "fields", "found", "record", "shown", "target", "verdict"),
+    )
 
     def __init__(self) -> None:
-        self._raw = b""
+        self._raw = self._line = b""
         self._head: RequestHead | None = None
+        self._block: Block | None = None
         self._gate: Gate | None = None
+        self.shown: Fields | None = None  # what rules see of the fields
         self.forget()
 
     def forget(self) -> None:
         """Find everything anew that a policy has a say in."""
         self._gate = None
+        # Whether a credential will be put in, the names left out, and the fields that travel on before.
+        self.fields: tuple[bool, frozenset[bytes], Fields] | None = None
+        self._forget_line()
+
+    def _forget_line(self) -> None:
+        """Find everything anew that the request line has a say in."""
         self.found: tuple[Target, Request, Verdict] | None = None
+        self.target: Target | None = None
+        self.verdict: Verdict | None = None  # where it is the same for every length of the body
         # The credentials that belong to the host, and those of them that this request would get.
         self.bound: tuple[tuple[Credential, ...], tuple[Credential, ...]] | None = None
-        # Those fields that travel on, before a credential is put in, and whether one will be.
-        self.fields: tuple[bool, Fields] | None = None
         self.record: tuple[Verdict, str, str] | None = None  # of a verdict and a credential's name, spelled
 
     def read(self, raw: bytes) -> RequestHead:
-        """Read a head, twice, unless these very bytes were read before."""
+        """Read a head, twice, but for what was read of these very bytes before."""
         head = self._head
         if head is not None and raw == self._raw:
             return head
-        self._head = None
+        start = raw.find(b"\r\n") + 2
+        block, self._head = self._block, None
+        known = None if block is None or len(raw) > limits.HEAD_KEPT else block.read(raw, start)
+        if known is None:
+            return self._read_anew(raw, start)
+        head = request_head(request_line(raw), known[0])
+        agree_again(raw, head)
+        self.found = None
+        if len(self._line) != start or not raw.startswith(self._line):
+            self._forget_line()
+            self._line = raw[:start]
+        self._raw, self._head, self.shown = raw, head, known[1]
+        return head
+
+    def _read_anew(self, raw: bytes, start: int) -> RequestHead:
+        self._block = self.shown = None
         self.forget()
-        head = parse_request(raw)
+        line = request_line(raw)
+        lines = field_lines(raw, start)
+        head = request_head(line, lines)
         agree(raw, head)
         if len(raw) <= limits.HEAD_KEPT:
-            self._raw, self._head = raw, head
+            self._raw, self._line, self._head = raw, raw[:start], head
+            self._block = Block(raw, start, lines)
+            self.shown = self._block.shown
         return head
 
     def about(self, head: RequestHead, gate: "Gate") -> "Memo | None":

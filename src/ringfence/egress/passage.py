@@ -29,7 +29,10 @@ class Passage:
     async def refused(self, verdict: Verdict) -> Refusal | None:
         """Return why it may not pass after all, having asked where a rule says so."""
         self._verdict = verdict
-        outcome = await self._denied(verdict)
+        outcome = None
+        if verdict.effect != DENY:
+            outcome = self._services.variety.admit(self._host, self._services.gate.rules)
+        outcome = outcome or await self._denied(verdict)
         if outcome is None:
             outcome = self._services.controls.budgets.admit(self._host)
         if outcome is not None and verdict.effect != DENY:

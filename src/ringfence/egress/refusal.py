@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DENIED, MISMATCH, MALFORMED = "ringfence_denied", "ringfence_mismatch", "ringfence_malformed"
 UPSTREAM, CREDENTIAL = "ringfence_upstream", "ringfence_credential"
-BUDGET, WATCH = "ringfence_budget", "ringfence_watch"
+BUDGET, WATCH, NAMES = "ringfence_budget", "ringfence_watch", "ringfence_names"
 
 _SPECIAL = frozenset(' *?[]&;$!~(){}<>|`"#')  # what a shell would take for its own
 

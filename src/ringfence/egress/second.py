@@ -30,12 +30,13 @@ class _Seen:
     on_chunk_complete = None
     on_status = None
 
-    def __init__(self) -> None:
+    def __init__(self, *, fields: bool = True) -> None:
+        """Without `fields` it reads them, and does not report them."""
         self.urls: list[bytes] = []
         self.fields: dict[bytes, bytes] = {}
         self.complete: list[bool] = []
         self.on_url = self.urls.append
-        self.on_header: Callable[[bytes, bytes], object] = self.fields.setdefault
+        self.on_header: Callable[[bytes, bytes], object] | None = self.fields.setdefault if fields else None
         self.on_headers_complete = partial(self.complete.append, True)
 
     def read(self, raw: bytes) -> bytes:
@@ -57,6 +58,7 @@ class _Seen:
 
 
 _seen = _Seen()
+_begun = _Seen(fields=False)
 
 
 def agree(raw: bytes, head: RequestHead) -> None:
@@ -70,6 +72,17 @@ def agree(raw: bytes, head: RequestHead) -> None:
         raise MalformedError(_DIFFERENT)
     if list(_seen.fields.items()) != head.fields:
         _agree_by_line(raw, head)
+
+
+def agree_again(raw: bytes, head: RequestHead) -> None:
+    """Do as `agree`, where another head with the very same field lines was agreed on (`memo`).
+
+    llhttp reads the whole head as ever, to its end or to its error. That it reports each field to us is left
+    out: it cuts a line into name and value by that line's bytes alone.
+    """
+    method = _begun.read(raw)
+    if method != head.method.encode("latin-1") or _begun.urls != [head.target]:
+        raise MalformedError(_DIFFERENT)
 
 
 def _agree_by_line(raw: bytes, head: RequestHead) -> None:

@@ -271,8 +271,18 @@ class Server:
                 stream.write(struct.pack("!H", len(reply)) + reply)
             await stream.drain()
 
+    def _resolvable(self, name: str) -> bool:
+        """Say whether a name exists inside, and count it where only a wildcard lets it."""
+        services = self._services
+        if not services.gate.resolvable(name):
+            return False
+        beyond = services.variety.admit(name, services.gate.rules)
+        if beyond is not None:
+            services.record.flood("refused", reason=beyond.message, host=name, source="dns")
+        return beyond is None
+
     def _dns_reply(self, datagram: bytes) -> bytes:
-        reply, name, found = dns.answer(datagram, self._services.gate.resolvable, self._services.names)
+        reply, name, found = dns.answer(datagram, self._resolvable, self._services.names)
         self._services.record.flood("dns", name=name, answer=found)
         return reply
 

@@ -14,6 +14,7 @@ from ringfence.egress.record import Record
 from ringfence.egress.refusal import Refusal
 from ringfence.egress.stream import Registry
 from ringfence.egress.upstream import Upstreams
+from ringfence.egress.variety import Variety
 from ringfence.verdict.request import Verdict
 
 TYPE_CHECKING = False
@@ -57,6 +58,7 @@ class Services:
         self.head_checks: list[Callable[[Outgoing], Refusal | None]] = []
         self.stubs: dict[tuple[str, str, int, str], Stub] = {}  # token endpoints that the gate answers for
         self.held = 0  # bytes of bodies held for their credentials
+        self.variety = Variety(lambda text: record.event("note", text=text))
         self.passages = Passages()
         self.access: Access | None = None  # a service's own log of requests that have ended
         self.busy = 0  # exchanges and tunnels under way

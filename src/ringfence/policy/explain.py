@@ -2,7 +2,7 @@
 
 from ringfence.policy import kinds
 from ringfence.policy.conditions import NAMES as CONDITIONS
-from ringfence.policy.model import APPROVE, Commands, Credential, EgressRule, Policy, Workspace
+from ringfence.policy.model import APPROVE, Commands, Credential, EgressRule, Policy, Watch, Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,3 +210,7 @@ def _budgets(policy: Policy) -> "Iterator[str]":
     if watch.environment or watch.files:
         yield f"canaries in {', '.join((*watch.environment, *watch.files))}: {watch.alarm} when one shows up"
     yield from _listed("not watched toward", watch.exempt)
+    if (watch.names, watch.name_bytes) != (Watch().names, Watch().name_bytes):
+        below = ((watch.names, "names"), (watch.name_bytes, "bytes of names"))
+        told = ", ".join(f"{limit} {word}" for limit, word in below if limit is not None)
+        yield f"below one wildcard: {'at most ' + told if told else 'any number of names'}"

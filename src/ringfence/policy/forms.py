@@ -374,6 +374,8 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "files": _string("a file under ~/", _state, pattern="^~/"),
         "alarm": _choice("what happens", model.ALARMS),
         "exempt": PATTERN,
+        "names": COUNT,
+        "name_bytes": SIZE,
     },
     model.Review: {"auto": GLOB},
     model.Commands: {

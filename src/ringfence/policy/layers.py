@@ -30,6 +30,7 @@ from ringfence.policy.model import (
     UNMATCHED,
     Limits,
     ModelBudget,
+    Watch,
 )
 from ringfence.subject import pattern_covers
 from ringfence.value import Struct
@@ -93,6 +94,7 @@ STRICTNESS = (
 )  # of workspace modes: what a later one forbids, an earlier may allow
 LIMITS = Limits.__fields__
 MODEL = {name: default for name, default in ModelBudget.__fields__.items() if name != "warn"}
+WATCHED = {name: Watch.__fields__[name] for name in ("names", "name_bytes")}
 DEFAULTS: "Layer" = {}  # what no layer says is said by the defaults in `model`
 
 
@@ -132,6 +134,7 @@ def combine(state: Combined, layer: "Layer", origin: str, locked: "frozenset[str
     _quota(merged, layer, ignored, state.fixed, locked="workspace" in locked)
     _limits(merged, layer, ignored, state.fixed, section="limits", fields=LIMITS, locked="limits" in locked)
     _limits(merged, layer, ignored, state.fixed, section="model", fields=MODEL, locked="model" in locked)
+    _limits(merged, layer, ignored, state.fixed, section="watch", fields=WATCHED, locked="watch" in locked)
     for section, field, order, default in ORDERED:
         bound = merged if section in locked else state.fixed
         _ordered(merged, layer, (section, field), order, ignored=ignored, bound=bound, default=default)

@@ -180,6 +180,8 @@ class Watch(Struct):
     files: tuple[str, ...] = ()  # files under ~/ inside that hold a canary
     alarm: str = "end"  # when a canary shows up in a request: end the session | refuse the request
     exempt: tuple[str, ...] = ()  # hosts to which these values may go, such as the model's own
+    names: int | None = 1000  # different host names below one `*.suffix` that is allowed, in one session
+    name_bytes: int | None = 32768  # bytes of what stands before that suffix, of all these names together
 
 
 class Review(Struct):

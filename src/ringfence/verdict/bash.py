@@ -186,7 +186,8 @@ class _Case:
     def _raw(self, rules: "CommandRules") -> "tuple[ToolRule, str] | None":
         """Search a text that could not be read to its end for the programs that rules name."""
         reading = self.analysis.reading
-        cut = any(one.risk in _UNREAD for one in (*reading.problems, *self.analysis.findings))
+        risks = {one.risk for one in reading.problems} | {one.risk for one in self.analysis.findings}
+        cut = bool(risks & _UNREAD)
         if reading.script is not None and not cut:
             return None
         words = set("".join(c if c.isalnum() or c in "_-+." else " " for c in self.text).split())

@@ -107,6 +107,17 @@ class Index:
             else:
                 self.exact.setdefault(rule.host, []).append(entry)
 
+    def wildcards(self, host: str) -> list[str]:
+        """Return the suffixes whose `*.` a canonical host stands below; none where a rule names the host."""
+        if not self._suffix or host in self.exact:
+            return []
+        found, dot = [], host.find(".")
+        while dot >= 0:
+            if host[dot + 1 :] in self._suffix:
+                found.append(host[dot + 1 :])
+            dot = host.find(".", dot + 1)
+        return found
+
     def about(self, host: str) -> "Sequence[Entry]":
         """Return the rules about a canonical host, exact ones first."""
         found: Sequence[Entry] = self.exact.get(host, ())

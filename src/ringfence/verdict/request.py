@@ -93,6 +93,11 @@ class Rules:
         self.unknown = tuple(Entry(rule, _asks(rule)) for rule in asking if rule.host == ANY)
         self.deny = Index(deny, lambda rule: Verdict(effect=DENY, rule=rule, reason=rule.reason or SEEN))
 
+    def sized(self, host: str) -> bool:
+        """Say whether a body's length may decide about a host: only rules with conditions ask for it."""
+        about = (self.deny.about(host), self.ask.about(host), self.allow.about(host), self.unknown)
+        return False in [entry.plain for entries in about for entry in entries]
+
 
 def _asks(rule: EgressRule) -> Verdict:
     return Verdict(effect=ASK, rule=rule, reason=rule.reason)

@@ -14,6 +14,7 @@ from ringfence.preparation import Request
 from ringfence.workspace import tables
 
 _NAMESPACES = ("pid", "ipc", "uts", "cgroup", "net", "mnt", "user")
+_OWN_KERNELS = {"gvisor", "microvm"}  # whose session has a kernel that is not the host's
 _FIRST_ORDINARY_UID, _NOBODY = 1000, 60000
 
 
@@ -38,6 +39,9 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
     visible = _bound(plan)
     own = [host.state_dir, host.config_dir, host.cache_dir]
     return {
+        "tier": plan.tier,
+        "own_kernel": plan.tier in _OWN_KERNELS,
+        "boot": _boot(),
         "root": root,
         "home": plan.home,
         "environment": [name for name, _ in plan.environment],
@@ -45,6 +49,7 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "limits": _limits(plan),
         "gate": [plan.wire.gate_address, plan.wire.proxy_port] if plan.wire.kind != "none" else None,
         "writable": [one.target for one in plan.mounts if one.kind in {"rw", "overlay"}],
+        "scratch": [one.target for one in plan.mounts if one.kind == "tmpfs"],
         "bound": [one.target for one in plan.mounts if one.kind in {"ro", "rw"}],
         "copied": bool(plan.workspace.copy),
         "layers": [
@@ -69,6 +74,12 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "namespaces": _namespaces(plan),
         **_listening(),
     }
+
+
+def _boot() -> str:
+    """Return what tells this kernel's run from every other kernel's."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
 
 
 def _private(plan: Plan, host: Host) -> list[str]:

@@ -11,7 +11,7 @@ import subprocess
 import termios
 import time
 
-from ringfence.verify import session
+from ringfence.verify import session, witness
 from ringfence.verify.attacks import Attack, new_files
 from ringfence.verify.session import Starter
 
@@ -96,6 +96,7 @@ def leftovers(start: Starter, attack: Attack, facts: dict[str, object]) -> Findi
 def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int | None) -> Finding:
     mark = f"ringfence-verify-{secrets.token_hex(8)}"
     argument = session.bundle((attack,), {**facts, "mark": mark[::-1], "stay": number is not None})
+    guest: witness.Known = frozenset()
     child = subprocess.Popen(
         start.argv(session.program("-")),
         stdin=subprocess.PIPE,
@@ -105,7 +106,8 @@ def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int
     try:
         if not _is_up(child, argument):
             return _finding(None, "the session did not start")
-        count = len(_marked(mark))
+        guest = witness.below(child.pid) if facts.get("own_kernel") else frozenset()
+        count = len(_marked(mark)) or len(guest)
         if number is None:
             child.wait(_START)
         else:
@@ -113,9 +115,8 @@ def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int
                 return _finding(None, "the session's processes cannot be seen from outside")
             child.send_signal(number)
         began = time.monotonic()
-        while _marked(mark) and time.monotonic() - began < _GONE:
+        while (left := _left(mark, guest)) and time.monotonic() - began < _GONE:
             time.sleep(0.01)
-        left = _marked(mark)
         if left:
             return _finding(False, f"{len(left)} processes still run {_GONE:.0f} s later")
         return _finding(
@@ -123,7 +124,7 @@ def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int
         )
     finally:
         _stop(child)
-        for pid in _marked(mark):
+        for pid in _left(mark, guest):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -149,6 +150,11 @@ def _marked(mark: str) -> list[int]:
             if mark.encode() in file.read():
                 found.append(int(name))
     return found
+
+
+def _left(mark: str, guest: witness.Known) -> list[int]:
+    """Return what still runs of a session: what bears the mark, and what ran its guest."""
+    return [*_marked(mark), *(pid for pid, _ in witness.alive(guest))]
 
 
 def _stop(child: "subprocess.Popen[bytes]") -> None:

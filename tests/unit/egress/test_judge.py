@@ -8,6 +8,7 @@ from ringfence.cli.policy_explain import handover
 from ringfence.egress import judge, limits
 from ringfence.egress.gate import Gate, Origin
 from ringfence.egress.http1 import parse_request
+from ringfence.egress.variety import Variety
 from ringfence.policy.model import Egress, EgressRule, Policy
 
 RULE = EgressRule(host="a.test", graphql=("query",))
@@ -37,6 +38,7 @@ class Shared:
         self.gate = Gate(handover(Policy(egress=Egress(allow=(RULE,)))))
         self.record = Recorded()
         self.access = None
+        self.variety = Variety(self.record)
         self.held = 0
         self.most = 0
 

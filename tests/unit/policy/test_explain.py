@@ -3,7 +3,7 @@
 import pytest
 
 from ringfence.policy.explain import lines, printable, rule, size
-from ringfence.policy.model import Egress, EgressRule, Limits, Policy, Workspace
+from ringfence.policy.model import Egress, EgressRule, Limits, Policy, Watch, Workspace
 
 
 def test_nothing_allowed_is_said_in_so_many_words():
@@ -16,6 +16,18 @@ def test_nothing_allowed_is_said_in_so_many_words():
         "limits: processes 4096",
     ]
     assert lines(Policy(limits=Limits(processes=None)))[-1] == "limits: none"
+
+
+@pytest.mark.parametrize(
+    ("watch", "told"),
+    [
+        (Watch(names=5), "below one wildcard: at most 5 names, 32768 bytes of names"),
+        (Watch(names=None), "below one wildcard: at most 32768 bytes of names"),
+        (Watch(names=None, name_bytes=None), "below one wildcard: any number of names"),
+    ],
+)
+def test_other_limits_of_names_than_the_usual_are_told(watch, told):
+    assert told in lines(Policy(watch=watch))
 
 
 def test_denials_stand_before_what_they_beat():

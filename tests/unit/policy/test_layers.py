@@ -47,3 +47,15 @@ def test_what_is_said_twice_stands_once():
         ("a.test", "one"),
         ("b.test", "two"),
     ]
+
+
+def test_names_below_a_wildcard_are_only_ever_made_fewer_by_a_layer_without_trust():
+    def after(given, locked=EVERYTHING, fixed=None):
+        state = combine(Combined(layer=fixed or {}, fixed=fixed or {}), {"watch": given}, "", locked)
+        return state.layer.get("watch", {}), state.ignored
+
+    assert after({"names": 2000}) == ({}, ("watch.names",))
+    assert after({"name_bytes": None}) == ({}, ("watch.name_bytes",))
+    assert after({"names": 10, "name_bytes": 100}) == ({"names": 10, "name_bytes": 100}, ())
+    assert after({"names": None}, frozenset()) == ({"names": None}, ())
+    assert after({"names": None}, frozenset(), {"watch": {"names": 5}})[1] == ("watch.names",)

@@ -191,7 +191,7 @@ def _seconds(calls):
 def test_long_words_take_little_time(name, text):
     start = time.process_time()
     look(Invocation(program=name, arguments=(Value(text=text), Value(text=text)), folder="/w"))
-    assert time.process_time() - start < 1.0
+    assert time.process_time() - start < 2.0
 
 
 def test_files_of_a_data_program_do_not_exist():

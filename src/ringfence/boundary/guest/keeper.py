@@ -13,13 +13,15 @@ import os
 import select
 import struct
 import termios
+import time
 
-SAY, TELL, IN, OUT, ERR = range(5)
+SAY, TELL, IN, OUT, ERR, CONSOLE = range(6)
 _TIOCGWINSZ, _SIOCOUTQ = 0x5413, 0x5411
 _MOMENT = 2  # milliseconds
 _FORWARDED = (1, 2, 10, 12, 15)
 _SIGWINCH, _SIGCHLD, _SIGPIPE = 28, 17, 13
 _PIECE = 1 << 16
+_PATIENCE = 25.0  # seconds for a guest to start; less than the launcher has
 _GONE = 125  # the machine ended without a word of its command
 
 
@@ -34,6 +36,9 @@ class Keeper:
         self._said = b""
         self._status: int | None = None
         self._poll = select.poll()
+        self._console = b""  # the last of what the guest's kernel said, for where it does not start
+        self._begun = False  # the guest has said that it listens
+        self._early = 0  # the status after a signal that came before
         self._ending = False  # nothing more will come for the command's standard input
         self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -44,22 +49,44 @@ class Keeper:
         open_ports = {self._ports[SAY]}
         if not self._terminal:
             open_ports |= {self._ports[OUT], self._ports[ERR]}
+            self._poll.register(self._ports[CONSOLE], select.POLLIN)
         for fd in open_ports:
             self._poll.register(fd, select.POLLIN)
-        while open_ports:
+        until = time.monotonic() + _PATIENCE
+        while open_ports and (self._begun or time.monotonic() < until):
             if self._ending:
                 self._end_input()
-            for fd, _events in self._poll.poll(_MOMENT if self._ending else None):
+            for fd, _events in self._poll.poll(self._wait()):
                 if fd == self._wakeup[0]:
                     self._signals()
                 elif fd == 0:
                     self._input()
                 elif not self._from(fd):
                     self._poll.unregister(fd)
+                    if self._status is None and fd == self._ports[SAY]:
+                        return self._gone()  # QEMU has died: nothing more comes
                     open_ports.discard(fd)
+            if self._early:
+                return self._early
             if self._status is not None and (self._terminal or open_ports <= {self._ports[SAY]}):
                 break
-        return _GONE if self._status is None else self._status
+        return self._gone() if self._status is None or not self._begun else self._status
+
+    def _wait(self) -> int | None:
+        """Return how long to wait for something, in milliseconds."""
+        if self._ending:
+            return _MOMENT
+        return None if self._begun else 500
+
+    def _gone(self) -> int:
+        """Say that the machine did not start, or is gone, with the last words of its kernel."""
+        while not self._terminal and select.select([self._ports[CONSOLE]], [], [], 0.05)[0]:
+            if not self._from(self._ports[CONSOLE]):
+                break
+        said = b"ended before its command did" if self._begun else b"did not start"
+        words = b"".join(b"guest: " + line + b"\n" for line in self._console.splitlines()[-12:])
+        _write(2, b"ringfence: the virtual machine " + said + b"\n" + words)
+        return _GONE
 
     def _catch(self) -> None:
         _signal.set_wakeup_fd(self._wakeup[1], warn_on_full_buffer=False)
@@ -71,6 +98,8 @@ class Keeper:
         for number in os.read(self._wakeup[0], 64):
             if number == _SIGWINCH:
                 self._tell_size()
+            elif not self._begun:
+                self._early = 128 + number
             else:
                 self._tell(f"signal {number}")
 
@@ -84,6 +113,8 @@ class Keeper:
             return False
         if fd == self._ports[SAY]:
             self._hear(data)
+        elif fd == self._ports[CONSOLE]:
+            self._console = (self._console + data.replace(b"\0", b"").replace(b"\x1b", b""))[-4096:]
         else:
             _write(1 if fd == self._ports[OUT] else 2, data)
         return True
@@ -98,6 +129,7 @@ class Keeper:
                 self._status = int(rest) & 0xFF
 
     def _begin(self) -> None:
+        self._begun = True
         if self._terminal:
             _leave_lines_alone()
             self._tell_size()

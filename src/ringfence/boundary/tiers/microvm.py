@@ -48,7 +48,7 @@ def render(plan: Plan, *, arch: str, bwrap: str, runtime: Runtime, terminal: boo
         ),
         files=(("initrd", _initrd(runtime)), ("jail", _script("jail.sh"))),
         brought=tuple((name, runtime.tools[name]) for name in ("busybox", "kernel")),
-        ports=len(PORTS),
+        ports=len(PORTS) + 1,
     )
 
 
@@ -113,7 +113,7 @@ def _qemu(plan: Plan, runtime: Runtime, *, terminal: bool) -> tuple[str, ...]:
     memory = plan.policy.limits.memory or _MEMORY
     size = f"{max(256, memory >> 20)}M"
     cpus = max(1, -int(-(plan.policy.limits.cpus or min(4, os.cpu_count() or 1)) // 1))
-    console = "stdio,id=console,signal=off" if terminal else "null,id=console"
+    console = "stdio,id=console,signal=off" if terminal else f"socket,id=console,fd={FIRST_PORT + len(PORTS)}"
     return (
         runtime.path, "-M", "microvm,acpi=off,rtc=on,isa-serial=off,memory-backend=memory",
         "-accel", "kvm" if kvm else "tcg", "-cpu", "host" if kvm else "max", "-smp", str(cpus),

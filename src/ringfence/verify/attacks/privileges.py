@@ -11,15 +11,25 @@ from ringfence.verify.prelude import NO_CHANGE, NotPossibleHere, Tally, in_child
 _FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/lib/openssh", "/usr/lib/dbus-1.0", "/usr/libexec")
 _EINVAL = 22  # the kernel's answer for a user that is not mapped into the namespace
 
+_GET_NO_NEW_PRIVS, _CAP_AMBIENT, _RAISE, _CAP_SYS_ADMIN = 39, 47, 2, 21
+_NO_AMBIENT = NO_CHANGE | {_EINVAL}
 
-def attack(_facts):
+
+def attack(facts):
     """Read what the kernel says of us, raise capabilities, change users, run set-user-ID programs."""
     tally = Tally()
     status = dict(
         line.split(":\t", 1) for line in read_text("/proc/self/status").splitlines() if ":\t" in line
     )
-    tally.expect("no_new_privs", status.get("NoNewPrivs") == "1", f"NoNewPrivs {status.get('NoNewPrivs')}")
+    no_new = status.get("NoNewPrivs") or str(syscall("prctl", _GET_NO_NEW_PRIVS, 0, 0, 0, 0))
+    tally.expect("no_new_privs", no_new == "1", f"NoNewPrivs {no_new}")
     tally.expect("system call filter", status.get("Seccomp") == "2", f"Seccomp {status.get('Seccomp')}")
+    if facts.get("own_kernel") and "CapAmb" not in status:  # the sentry has no such set, so nothing raises it
+        status["CapAmb"] = "0"
+        raised = (_CAP_AMBIENT, _RAISE, _CAP_SYS_ADMIN, 0, 0)
+        tally.refuse(
+            "an ambient capability", lambda: in_child(lambda: syscall("prctl", *raised)), _NO_AMBIENT
+        )
     for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         tally.expect(name, int(status.get(name, "1"), 16) == 0, status.get(name, "unknown"))
     refused = NO_CHANGE | {_EINVAL}

@@ -26,6 +26,11 @@ def attack(facts):
 
 
 def _namespaces(tally, facts):
+    """Compare namespaces with the host's. Under two kernels equal numbers name different namespaces."""
+    boot = read_text("/proc/sys/kernel/random/boot_id").strip()
+    if facts.get("tier") == "microvm" and boot and boot != facts.get("boot"):
+        tally.expect("namespaces", True, "of another kernel: its boot_id is not the host's")
+        return
     for kind, outside in facts.get("namespaces", {}).items():
         try:
             inside = os.readlink(f"/proc/self/ns/{kind}")

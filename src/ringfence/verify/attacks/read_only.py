@@ -1,5 +1,6 @@
 """S22: what is mounted read-only, written all the same: remounts, other spellings, new files beside it."""
 
+import contextlib
 import os
 
 from ringfence.verify.prelude import NO_CHANGE, NotPossibleHere, Tally, can_open, in_child, read_text, syscall
@@ -29,6 +30,7 @@ _FOLDERS = (
     "/proc",
 )
 # Kinds of file systems that are the boundary's own and writable by nature
+_DEEP, _MANY = 2, 2000  # how far a writable mount is tried
 _OWN = {"tmpfs", "proc", "devpts", "mqueue", "devtmpfs"}
 
 
@@ -99,4 +101,39 @@ def _writable_mounts(facts):
             and not any(target == one or target.startswith(one + "/") for one in planned)
         ):
             wide.append(f"{target} ({kind})")
-    return [one for one in wide if not one.startswith("/dev/")]
+    wide = [one for one in wide if not one.startswith("/dev/")]
+    if facts.get("own_kernel"):  # the file server outside holds the modes, whatever the guest's table says
+        return [found for one in wide for found in _through(one.rpartition(" (")[0], facts)]
+    return wide
+
+
+def _through(target, facts):
+    """Return what can be written through a mount that the table calls writable: its first thousand places."""
+    found, seen = [], 0
+    apart = {
+        *(facts.get("writable") or []),
+        *(facts.get("scratch") or []),
+        *(one for one, _, _ in _mounts() if one != target),
+    }
+    for folder, folders, files in os.walk(target):
+        depth = folder[len(target) :].count("/")
+        if depth > _DEEP or seen > _MANY:
+            folders[:] = []
+            continue
+        folders[:] = [one for one in folders if os.path.join(folder, one) not in apart]
+        seen += 1 + len(files)
+        found += _written_in(folder, files)
+    return found
+
+
+def _written_in(folder, files):
+    found, path = [], os.path.join(folder, ".ringfence-verify")
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.unlink(path)
+        found.append(folder)
+    for name in files[:40]:
+        with contextlib.suppress(OSError):
+            can_open(os.path.join(folder, name), os.O_WRONLY)
+            found.append(os.path.join(folder, name))
+    return found
