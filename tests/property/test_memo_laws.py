@@ -25,8 +25,15 @@ TARGETS = (
     *("/", "/v1/a", "/v1/a", "/v1/b?x=1", "//v1/../admin/x", "/admin/x", "/%61dmin/x", "/a b", "/%zz", "*"),
     *("https://a.test/v1/a", "https://b.test/v1/a", "http://a.test/", "/\xff", "/a#b", "a.test:443", ""),
 )
+USUAL = st.sampled_from(
+    (
+        *("POST /v1/a HTTP/1.1", "POST /v1/a HTTP/1.1", "POST /v1/b?x=1 HTTP/1.1", "GET /admin/x HTTP/1.1"),
+        *("PUT /v1/a HTTP/1.0", "GET https://a.test/v1/a HTTP/1.1", "X /v1/a HTTP/1.1"),
+    )
+)
 STARTS = st.one_of(
-    st.just("POST /v1/a HTTP/1.1"),
+    USUAL,
+    USUAL,
     st.builds(
         "{} {} {}".format,
         st.sampled_from(METHODS),
@@ -65,11 +72,18 @@ LENGTHS = st.one_of(
         ("0", "00", "03", "+3", "-3", "3 ", "\t3", "3\r\nX-B: 1", "3,3", "", "1e3", "٣", "9" * 18, "9" * 19)
     ),
 )
-BLOCKS = st.tuples(
-    st.sampled_from(("a.test", "a.test", "A.test:443", "b.test", "a.test\r\nX: y")),
-    st.lists(st.sampled_from(LINES), max_size=4),
-    st.lists(st.sampled_from(LINES), max_size=2),
-    st.sampled_from(("Content-Length: ", "content-length:", None)),
+NAMES = st.sampled_from(("Content-Length: ", "Content-Length: ", "content-length:", None))
+PLAIN = st.sampled_from(
+    ("X-A: 1", "Connection: keep-alive, x-a", "Accept-Encoding: br", "X-Api-Key: y", "X:")
+)
+BLOCKS = st.one_of(
+    st.tuples(st.just("a.test"), st.lists(PLAIN, max_size=3), st.lists(PLAIN, max_size=2), NAMES),
+    st.tuples(
+        st.sampled_from(("a.test", "a.test", "A.test:443", "b.test", "a.test\r\nX: y")),
+        st.lists(st.sampled_from(LINES), max_size=3),
+        st.lists(st.sampled_from(LINES), max_size=2),
+        NAMES,
+    ),
 )
 
 
@@ -88,7 +102,9 @@ def conversations(draw):
     """
     blocks = draw(st.lists(BLOCKS, min_size=1, max_size=2))
     one = st.builds(spelled, STARTS, st.sampled_from(blocks), LENGTHS)
-    heads = draw(st.lists(st.tuples(one, st.integers(0, 1), st.booleans()), min_size=2, max_size=8))
+    heads = draw(
+        st.lists(st.tuples(one, st.sampled_from((0, 0, 0, 1)), st.booleans()), min_size=2, max_size=8)
+    )
     return [again for head in heads for again in [head] * draw(st.integers(1, 2))]
 
 
@@ -123,6 +139,9 @@ class Lines:
 
     def append_spelled(self, kind, own, **_):
         self.written.append((kind, own))
+
+    def flush(self):
+        """Leave it: nothing is sent."""
 
 
 class Shared:
