@@ -12,6 +12,7 @@ from ringfence.shell.syntax import Problem, Reading, Script
 
 CERTAIN = 10_000  # characters; what is longer is read, and asked about
 LONGEST = 100_000  # what stands behind is not read at all
+OPERATORS, BLANKS = 800, 3000  # more than a text has that somebody could answer for
 SHELLS = frozenset(["bash", "sh", "zsh"])
 _SPLIT = str.maketrans(dict.fromkeys("\n\t\r\0 ;&|<>()`$\"'{},=", " "))
 _JOINED = str.maketrans(dict.fromkeys("\"'\\", ""))
@@ -29,7 +30,11 @@ def read(text: str, shell: str = "bash") -> Reading:
     _characters(text, problems)
     script, unread = None, [text]
     try:
-        script, unread = _script(text, shell, problems)
+        if _crowded(text):
+            reason = "there are more commands, words or redirections than are looked at"
+            problems.append(Problem(span=(0, len(text)), reason=reason, risk=SIZE))
+        else:
+            script, unread = _script(text, shell, problems)
     except RecursionError:
         problems.append(Problem(span=(0, len(text)), reason="nested too deeply", risk=SIZE))
     except Exception as error:  # noqa: BLE001 - our own fault must not become a decision
@@ -44,6 +49,11 @@ def read(text: str, shell: str = "bash") -> Reading:
             problems += again.problems
             seen += again.seen
     return Reading(text=text, shell=shell, script=script, problems=tuple(problems), seen=seen)
+
+
+def _crowded(text: str) -> bool:
+    """Say whether reading a text would take longer than an answer may: by counting, before it is read."""
+    return sum(map(text.count, ";\n|&<>`")) > OPERATORS or text.count(" ") > BLANKS
 
 
 def _characters(text: str, problems: list[Problem]) -> None:

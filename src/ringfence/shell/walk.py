@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DEPTH = 80  # scripts within scripts
 TEXTS = 8  # texts within texts: `bash -c "bash -c …"`
 CODE = 20_000  # characters of such texts in all
-COMMANDS = 500  # more than a text of 10,000 characters has that somebody could answer for
+COMMANDS = 400  # more than a text of 10,000 characters has that somebody could answer for
 TURNS = 64  # turns of loops that are walked one by one
 
 

@@ -82,3 +82,10 @@ def test_a_parser_that_takes_too_long_is_stopped(monkeypatch):
 
 def test_the_grammar_never_sees_what_its_c_code_cannot_bear():
     assert second._source("cat gr\u00fc\u00dfe \U0001f600 \ud800") == b"cat grxxe x x"
+
+
+@pytest.mark.parametrize("text", ["a;" * 5000, ">a" * 5000, "a|" * 4900 + "b", "{} " * 3300, "`" * 9000])
+def test_a_text_that_would_take_long_is_not_read_but_its_words_are_seen(text):
+    reading = read(text + ";'cu'rl x")
+    assert "size" in {one.risk for one in reading.problems}
+    assert any("curl" in one for one in reading.seen)
