@@ -156,7 +156,6 @@ def test_a_guest_that_is_none_is_found_out(judged_as_a_guest):
     assert "in /tmp succeeded" in judged_as_a_guest["devices"]["evidence"], "the node opened something"
     assert judged_as_a_guest["devices"]["held"] is False
     assert judged_as_a_guest["read_only"]["held"] is False, judged_as_a_guest["read_only"]
-    assert "lower oom_score_adj" in judged_as_a_guest["kernel_files"]["evidence"]
     assert judged_as_a_guest["kernel_files"]["held"] is False
     assert judged_as_a_guest["privileges"]["held"] is False
 

