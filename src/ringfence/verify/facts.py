@@ -8,6 +8,7 @@ import glob
 import os
 
 from ringfence import preparation
+from ringfence.boundary.choice import CONTAINER
 from ringfence.boundary.model import Plan
 from ringfence.host.model import Host
 from ringfence.preparation import Request
@@ -90,8 +91,14 @@ def _private(plan: Plan, host: Host) -> list[str]:
 
 
 def _namespaces(plan: Plan) -> dict[str, str]:
-    """Name the host's namespaces; in the fallback, where bubblewrap makes them all, without the clock's."""
+    """Name the host's namespaces that a session has its own of.
+
+    Bubblewrap, which makes them all in the fallback, makes none of the clock; a container engine of root's
+    makes none of users either (its processes are no root outside, and have no capabilities).
+    """
     kinds: tuple[str, ...] = (*_NAMESPACES, "time") if plan.wire.kind == "private" else _NAMESPACES
+    if plan.tier == CONTAINER:
+        kinds = tuple(kind for kind in kinds if kind not in {"user", "time"})
     return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in kinds}
 
 
