@@ -1,4 +1,4 @@
-"""Where an attack has no object: the whole list. Everything else that was not attempted counts against a tier.
+"""Where an attack has no object: the whole list. What else was not attempted counts against a tier.
 
 A row says that the thing which the attack is after does not exist in that tier, whatever the machine or the
 policy: no other reason belongs here.
