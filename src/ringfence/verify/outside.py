@@ -33,7 +33,9 @@ def terminal(start: Starter, attack: Attack, _facts: dict[str, object]) -> Findi
     leader, follower = os.openpty()
     try:
         _raw(follower)
-        argv = start.argv(session.program(session.bundle((attack,), {})))
+        status = os.fstat(follower)
+        known: dict[str, object] = {"terminal": [status.st_dev, status.st_ino, status.st_rdev]}
+        argv = start.argv(session.program(session.bundle((attack,), known)))
         text = _on_terminal(argv, leader, follower)
         found = session.findings(text).get(attack.module)
         if found is None:

@@ -23,7 +23,7 @@ def attack(facts):
         tally.refuse(f"write to {path}", lambda path=path: _write(path), NO_FILE | _HOSTS)
     names = {name for _, name in socket.if_nameindex()}
     tally.expect("interfaces", names <= {"lo", "eth0"}, ", ".join(sorted(names)))
-    for path in ("/dev/fuse", "/dev/cuse", "/dev/nvidia0", "/dev/accel0", "/proc/sentry-meminfo"):
+    for path in ("/dev/cuse", "/dev/nvidia0", "/dev/accel0", "/proc/sentry-meminfo"):
         tally.refuse(path, lambda path=path: can_open(path, os.O_RDWR), NO_FILE)
     return tally.finding()
 
