@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Found = dict[str, dict[str, object]]  # module → finding
 
-_STARTS_WEAKENED = 80  # tries of a race that is to be won
+_STARTS_WEAKENED = 40  # tries of a race that is to be won
 HALVES = {
     "terminal": outside.terminal,
     "leftovers": outside.leftovers,
