@@ -13,6 +13,7 @@ from ringfence.egress.stream import GoneError, Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 class TlsStream:
@@ -30,6 +31,9 @@ class TlsStream:
             server_side=self._server,
             server_hostname=server_hostname,
         )
+        # Without the call of Python's that stands before each of these in the ssl module.
+        inner: Any = self._object._sslobj  # type: ignore[attr-defined] # noqa: SLF001 - see above
+        self._take_record, self._encrypt, self._pending = inner.read, inner.write, inner.pending
         self._unread = b""
         self._finished = False  # the peer has sent its close_notify
 
@@ -54,21 +58,23 @@ class TlsStream:
     async def read(self) -> bytes:
         """Return what has arrived, waiting for something; b"" is a proper end (close_notify)."""
         data, self._unread = self._unread, b""
+        incoming = self._incoming
         while not data and not self._finished:
             # Asked only where something is there: OpenSSL's way of saying "nothing" is an exception.
-            if not self._incoming.pending and not self._object.pending():
-                await self._feed()
+            if not incoming.pending and not self._pending():
+                incoming.write(await self._arriving())
             data = self._decrypt()
             if not data and not self._finished:
-                await self._feed()
+                incoming.write(await self._arriving())
         return data
 
     def _decrypt(self) -> bytes:
         """Take all whole records that have arrived."""
+        incoming, take, pending = self._incoming, self._take_record, self._pending
         pieces: list[bytes] = []
         try:
-            while self._incoming.pending or self._object.pending() or not pieces:
-                piece = self._object.read(16384)
+            while incoming.pending or pending() or not pieces:
+                piece = take(16384)
                 if not piece:
                     self._finished = True
                     break
@@ -80,14 +86,18 @@ class TlsStream:
         except ssl.SSLError as error:
             if not pieces:
                 raise GoneError(f"TLS failed: {error.reason or 'the connection was cut'}") from error
-        self._flush()
+        if self._outgoing.pending:
+            self._flush()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def _feed(self) -> None:
+    async def _arriving(self) -> bytes:
         data = await self.raw.read()
         if not data:
             raise GoneError("the connection was cut without a TLS close")
-        self._incoming.write(data)
+        return data
+
+    async def _feed(self) -> None:
+        self._incoming.write(await self._arriving())
 
     def _flush(self) -> None:
         if self._outgoing.pending and not self.raw.lost:
@@ -98,7 +108,7 @@ class TlsStream:
         if not self.raw.quiet() and not self.raw.ended:
             self._incoming.write(self.raw.take())
         data, self._unread = self._unread, b""
-        return data + (self._decrypt() if self._incoming.pending or self._object.pending() else b"")
+        return data + (self._decrypt() if self._incoming.pending or self._pending() else b"")
 
     def unread(self, data: bytes) -> None:
         """Put back bytes that belong to whoever reads next."""
@@ -109,7 +119,7 @@ class TlsStream:
         if self.raw.lost:
             raise GoneError("the connection is closed")
         try:
-            self._object.write(data)
+            self._encrypt(data)
         except ssl.SSLError as error:
             raise GoneError(f"TLS failed: {error.reason}") from error
         self.raw.write(self._outgoing.read())
