@@ -92,26 +92,28 @@ class ServerRequest:
 
     # --- the answer
 
-    def answer(self, head: ResponseHead, fields: Fields) -> None:
+    def answer(self, head: ResponseHead, fields: Fields, written: bytes = b"") -> None:
         """Begin the answer, framed for this client."""
         mine = self.head
         endless = head.framing < 0  # CHUNKED or UNTIL_CLOSE
         self._chunked = endless and mine.minor == 1
         close = mine.close or not self.done or (endless and mine.minor == 0)
+        hop = b""
         if self._chunked:
-            fields.append((b"Transfer-Encoding", b"chunked"))
+            hop = b"Transfer-Encoding: chunked\r\n"
         elif head.stated is not None:
-            fields.append((b"Content-Length", head.stated))
+            hop = b"Content-Length: %b\r\n" % head.stated
         elif head.framing > 0 or (
             head.framing == 0 and head.status not in {204, 304} and mine.method != "HEAD"
         ):
-            fields.append((b"Content-Length", b"%d" % head.framing))
+            hop = b"Content-Length: %d\r\n" % head.framing
         if close:
-            fields.append((b"Connection", b"close"))
+            hop += b"Connection: close\r\n"
         elif mine.minor == 0:
-            fields.append((b"Connection", b"keep-alive"))
+            hop += b"Connection: keep-alive\r\n"
         self.again = not close
-        self._out = [http1.write_head(b"HTTP/1.1 %d %b" % (head.status, head.phrase), fields)]
+        lines = written or http1.write_lines(fields)
+        self._out = [b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (head.status, head.phrase, lines, hop)]
 
     def write(self, data: bytes) -> None:
         """Add a piece of the answer's body."""
@@ -127,7 +129,8 @@ class ServerRequest:
     async def drain(self) -> None:
         """Send what is gathered, and wait until the client has taken enough."""
         self._flush()
-        await self._stream.drain()
+        if self._stream.congested:
+            await self._stream.drain()
 
     def _flush(self) -> None:
         out = self._out
@@ -160,7 +163,7 @@ class ServerRequest:
 
     def tunnel(self, head: ResponseHead, fields: Fields) -> AnyStream:
         """Switch protocols (WebSocket, RFC 6455 §4) and return the raw stream."""
-        fields += [(b"Connection", b"Upgrade"), (b"Upgrade", self.head.upgrade)]
+        fields = [*fields, (b"Connection", b"Upgrade"), (b"Upgrade", self.head.upgrade)]
         self.again = False
         self._out = [http1.write_head(b"HTTP/1.1 %d Switching Protocols" % head.status, fields)]
         self._flush()
