@@ -113,10 +113,9 @@ def sealed_lines(
     Of each is given its kind, its own fields spelled already, and its time in nanoseconds.
     """
     lines: list[str] = []
-    for kind, own, at in events:
-        line, prev = sealed(seq, timestamp(at), session, kind, prev=prev, own=own)
+    for number, (kind, own, at) in enumerate(events, seq):
+        line, prev = sealed(number, timestamp(at), session, kind, prev=prev, own=own)
         lines.append(line)
-        seq += 1
     lines.append("")
     return "\n".join(lines).encode("ascii"), prev
 

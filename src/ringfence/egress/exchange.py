@@ -33,6 +33,7 @@ from ringfence.verdict.request import Verdict
 
 # Sent again on a new connection when the pooled one turned out to be closed (RFC 9110 §9.2.2).
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+_REJECTED = frozenset({401, 403})  # the secret may be old
 
 
 class Exchange:
@@ -123,11 +124,10 @@ class Exchange:
 
     def _at_hand(self) -> Outbound | None:
         """Take a connection that waits for a request, where there is one: nothing has to be waited for."""
-        if self._multiplexed:
+        if self._inbound.version == "2" and self._multiplexed:
             return None
-        outgoing = self._outgoing
         found = self._services.upstreams.at_hand(
-            self._target, outgoing.connection, repeatable=self._repeatable
+            self._target, self._outgoing.connection, repeatable=self._repeatable
         )
         return None if found is None else self._taken(found)
 
@@ -289,7 +289,9 @@ class Exchange:
         """Pass the answer on; errors come back as values so that a body being sent can be ended first."""
         try:
             head = await outbound.head()
-            self._note_status(head.status)
+            self.status = head.status
+            if head.status in _REJECTED:
+                self._note_rejected(head.status)
             if head.status == 101:
                 await self._switch(outbound, head)
             else:
@@ -302,7 +304,7 @@ class Exchange:
         inbound = self._inbound
         head, fields, written = self._returned(head, outbound.memo)
         chain = self._down_chain = self._downward(head)
-        if chain:
+        if chain and (not written or self._services.downward_filters):
             passed = fields
             head, fields = self._opened(head, fields, chain)
             written = written if fields is passed else b""
@@ -319,7 +321,8 @@ class Exchange:
         outbound.release()
         self._outbound = None
         inbound.on_gone = None
-        await inbound.drain()
+        if inbound.congested:
+            await inbound.drain()
 
     def _returned(self, head: ResponseHead, memo: AnswerMemo | None) -> tuple[ResponseHead, Fields, bytes]:
         """Return the head as the agent sees it, and its fields; also as lines, where that is known."""
@@ -364,9 +367,8 @@ class Exchange:
                 break
         return (head if filters.keep_length(chain) else filters.unframed(head)), fields
 
-    def _note_status(self, status: int) -> None:
-        self.status = status
-        if status in {401, 403} and self._chosen is not None:
+    def _note_rejected(self, status: int) -> None:
+        if self._chosen is not None:
             self._services.keys.rejected(self._chosen[0], status)
 
     async def _switch(self, outbound: Outbound, head: ResponseHead) -> None:

@@ -132,6 +132,8 @@ class ClientConnection:
         self._rest = rest
         if head.framing == 0:
             self.done = True
+        elif head.framing == len(rest):  # all of it is here, and nothing else
+            self._back, self._rest = rest, b""
         else:
             self._body = http1.body(head.framing)
         return head

@@ -21,7 +21,7 @@ class ServerRequest:
 
     __slots__ = (
         *("head", "version", "memo", "trailers", "done", "answered", "again", "cut", "rest"),
-        *("_stream", "_body", "_back", "_touched", "_out", "_chunked", "_continued"),
+        *("_stream", "_bottom", "_body", "_back", "_touched", "_out", "_chunked", "_continued"),
     )
 
     def __init__(self, stream: AnyStream, head: RequestHead, rest: bytes, memo: "Memo | None" = None) -> None:
@@ -36,8 +36,13 @@ class ServerRequest:
         self.cut = False  # the connection has been aborted
         self.rest = rest  # arrived, not decoded; once the body is over, the next request's
         self._stream = stream
-        self._body: Body | None = None if self.done else http1.body(head.framing)
+        self._bottom = stream.bottom
+        self._body: Body | None = None
         self._back = b""  # decoded, not taken
+        if head.framing == len(rest):  # all of it is here, and nothing else
+            self._back, self.rest = rest, b""
+        elif not self.done:
+            self._body = http1.body(head.framing)
         self._touched = False  # some of the body has been decoded
         self._out: list[bytes] = []
         self._chunked = False
@@ -129,8 +134,13 @@ class ServerRequest:
     async def drain(self) -> None:
         """Send what is gathered, and wait until the client has taken enough."""
         self._flush()
-        if self._stream.congested:
+        if self.congested:
             await self._stream.drain()
+
+    @property
+    def congested(self) -> bool:
+        """Whether there is anything to wait for before more is written."""
+        return bool(self._out) or self._bottom.congested
 
     def _flush(self) -> None:
         out = self._out
@@ -176,13 +186,13 @@ class ServerRequest:
     @property
     def ended(self) -> bool:
         """Whether the client is gone."""
-        return self._stream.ended
+        return self._bottom.ended
 
     @property
     def on_gone(self) -> "Callable[[], None] | None":
         """What is called when the client goes."""
-        return self._stream.on_gone
+        return self._bottom.on_gone
 
     @on_gone.setter
     def on_gone(self, call: "Callable[[], None] | None") -> None:
-        self._stream.on_gone = call
+        self._bottom.on_gone = call

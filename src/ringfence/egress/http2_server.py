@@ -112,6 +112,11 @@ class ServerStream:
         if not alone:
             self._channel.close(self._gathered(), [(name.lower(), value) for name, value in trailers])
 
+    @property
+    def congested(self) -> bool:
+        """Say yes: whether the agent takes more is found out by waiting."""
+        return True
+
     async def drain(self) -> None:
         """Send what is gathered, and wait until the agent has taken enough."""
         self._begin(end=False)

@@ -115,13 +115,12 @@ class Case:
             return None
         if services.stubs and _place(target) in services.stubs:
             return None
-        if services.variety.admit(target.host, self.gate.rules) is not None:
+        if way.counted and services.variety.admit(target.host, self.gate.rules) is not None:
             return None
-        outgoing = self.gate.outgoing(inbound.head, target, way.fields)
-        outgoing.written, outgoing.connection = way.written, way.name
+        outgoing = way.outgoing(inbound.head, target)
         if target is not way.target and self._checked(outgoing) is not None:
             return None
-        self._record(target, verdict, way.name)
+        self._record(target, verdict, outgoing.connection)
         return self._exchange(target, verdict, outgoing, way.chosen)
 
     async def judged(self) -> Refusal | None:
@@ -313,10 +312,9 @@ class Case:
         memo, choice, head = self._remembered(), self.choice, self.inbound.head
         if memo is None or head.upgrade or head.expect or not self.services.controls.idle:
             return
-        if choice is None:
-            memo.way = Way(target, outgoing.fields, None)
-        elif injection.in_one_field(choice):
-            memo.way = Way(target, outgoing.fields, choice.main)
+        if choice is None or injection.in_one_field(choice):
+            counted = bool(self.gate.rules.allow.wildcards(target.host))
+            memo.way = Way(target, outgoing, None if choice is None else choice.main, counted=counted)
 
     def _exchange(
         self, target: Target, verdict: Verdict, outgoing: Outgoing, chosen: Chosen | None
@@ -334,7 +332,9 @@ class Case:
 
     def ended(self, outcome: Refusal | None) -> Refusal | None:
         """Take note of how an exchange ended; returns what there is to tell the agent."""
-        self.services.served.set()
+        if not self.services.answered:
+            self.services.answered = True
+            self.services.served.set()
         return outcome if outcome is None or outcome.kind == refusal.UPSTREAM else self.refused(outcome)
 
     def _record(self, target: Target, verdict: Verdict, credential: str = "") -> None:

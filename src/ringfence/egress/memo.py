@@ -29,6 +29,7 @@ how it is read, and which of its fields travel on where none of the session's va
 sets a cookie is not kept: the connection may wait for another of the session's requests.
 """
 
+from ringfence.credential.inject.outgoing import Outgoing
 from ringfence.egress import limits
 from ringfence.egress.http1 import (
     RequestHead,
@@ -109,23 +110,55 @@ def _with(fields: "Fields", at: int, value: bytes) -> "Fields":
 class Way:
     """How the fields of a head go upstream: to one place, with one secret put in, ready to be written."""
 
-    __slots__ = ("chosen", "credential", "fields", "name", "secret", "target", "written")
+    __slots__ = (
+        "_fields",
+        "_name",
+        "_removed",
+        "_written",
+        "chosen",
+        "counted",
+        "credential",
+        "secret",
+        "target",
+    )
 
     def __init__(
-        self, target: "Target", fields: "Fields", chosen: "tuple[Credential, Secret] | None"
+        self,
+        target: "Target",
+        outgoing: Outgoing,
+        chosen: "tuple[Credential, Secret] | None",
+        *,
+        counted: bool,
     ) -> None:
-        """`fields` have passed all checks in a request to `target`."""
+        """`outgoing` has passed all checks; `counted`: a host below a wildcard is, each time."""
         self.target = target
-        self.fields = fields
+        self.counted = counted
         self.chosen = chosen
         self.credential = None if chosen is None else chosen[0]
         self.secret = None if chosen is None else chosen[1]
-        self.name = "" if self.credential is None else self.credential.name
-        self.written = write_lines(fields)
+        self._name = outgoing.connection
+        self._removed = outgoing.removed
+        self._fields = outgoing.fields
+        self._written = write_lines(outgoing.fields)
 
     def leads(self, target: "Target") -> bool:
         """Say whether it leads to where a target is."""
         return same_place(self.target, target)
+
+    def outgoing(self, head: RequestHead, target: "Target") -> Outgoing:
+        """Return the request that goes upstream, with its credential."""
+        made = Outgoing(
+            method=head.method,
+            scheme=target.scheme,
+            host=target.host,
+            port=target.port,
+            path=target.path.text,
+            query=target.path.query,
+            fields=self._fields,
+            framing=head.framing,
+        )
+        made.removed, made.written, made.connection = self._removed, self._written, self._name
+        return made
 
 
 def same_place(one: "Target", other: "Target") -> bool:
@@ -240,12 +273,15 @@ class AnswerMemo:
         return head
 
     def returned(self, head: ResponseHead, values: tuple[bytes, ...]) -> "tuple[Fields, bytes] | None":
-        """Return the fields that travel on where these values were looked for in that head; also as lines."""
+        """Return the fields that travel on, where these values were looked for in that head.
+
+        Also as lines: none of them speaks of a content coding.
+        """
         if head is not self._head or values is not self._values or self._way is None:
             return None
         return self._way, self._written
 
     def keep(self, head: ResponseHead, values: tuple[bytes, ...], fields: "Fields") -> None:
         """Remember which fields travel on of a head in which none of these values stands."""
-        if head is self._head:
+        if head is self._head and b"content-encoding" not in self._raw.lower():
             self._values, self._way, self._written = values, fields, write_lines(fields)

@@ -70,6 +70,10 @@ class Inbound(Protocol):
     def finish(self, trailers: "Sequence[tuple[bytes, bytes]]" = ()) -> None:
         """End the answer and send it; trailers only where the agent can take them."""
 
+    @property
+    def congested(self) -> bool:
+        """Whether `drain` has anything to do."""
+
     async def drain(self) -> None:
         """Send what is gathered, and wait until the agent has taken enough."""
 

@@ -240,6 +240,11 @@ class Stream(asyncio.Protocol):
         self._writer = waiters.get("writer", self._writer)
 
     @property
+    def bottom(self) -> "Stream":
+        """The connection under all TLS: there is none."""
+        return self
+
+    @property
     def congested(self) -> bool:
         """Whether the kernel takes no more for now: `drain` would wait."""
         return not self._writing

@@ -12,7 +12,7 @@ from ringfence.egress.stream import GoneError, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
 
@@ -22,6 +22,11 @@ class TlsStream:
     def __init__(self, raw: "AnyStream", context: ssl.SSLContext, server_hostname: str | None = None) -> None:
         """Without `server_hostname` we are the server. `raw` may be TLS itself: a tunnel inside TLS."""
         self.raw = raw
+        self.bottom: Stream = raw.bottom  # the connection under all TLS
+        self.expect: Callable[[float], None] = raw.expect  # the deadline for the reads that follow
+        self.drain: Callable[[], Coroutine[Any, Any, None]] = (
+            raw.drain
+        )  # wait until the peer has taken enough of what was written
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._server = server_hostname is None
@@ -58,14 +63,15 @@ class TlsStream:
     async def read(self) -> bytes:
         """Return what has arrived, waiting for something; b"" is a proper end (close_notify)."""
         data, self._unread = self._unread, b""
-        incoming = self._incoming
+        incoming, some = self._incoming, False
         while not data and not self._finished:
             # Asked only where something is there: OpenSSL's way of saying "nothing" is an exception.
-            if not incoming.pending and not self._pending():
-                incoming.write(await self._arriving())
-            data = self._decrypt()
-            if not data and not self._finished:
-                incoming.write(await self._arriving())
+            if some or not (incoming.pending or self._pending()):
+                arrived = await self.raw.read()
+                if not arrived:
+                    raise GoneError("the connection was cut without a TLS close")
+                incoming.write(arrived)
+            data, some = self._decrypt(), True
         return data
 
     def _decrypt(self) -> bytes:
@@ -90,14 +96,11 @@ class TlsStream:
             self._flush()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def _arriving(self) -> bytes:
+    async def _feed(self) -> None:
         data = await self.raw.read()
         if not data:
             raise GoneError("the connection was cut without a TLS close")
-        return data
-
-    async def _feed(self) -> None:
-        self._incoming.write(await self._arriving())
+        self._incoming.write(data)
 
     def _flush(self) -> None:
         if self._outgoing.pending and not self.raw.lost:
@@ -116,7 +119,7 @@ class TlsStream:
 
     def write(self, data: bytes) -> None:
         """Encrypt and send; follow with `drain` where much may follow."""
-        if self.raw.lost:
+        if self.bottom.lost:
             raise GoneError("the connection is closed")
         try:
             self._encrypt(data)
@@ -124,17 +127,9 @@ class TlsStream:
             raise GoneError(f"TLS failed: {error.reason}") from error
         self.raw.write(self._outgoing.read())
 
-    async def drain(self) -> None:
-        """Wait until the peer has taken enough of what was written."""
-        await self.raw.drain()
-
-    def expect(self, seconds: float) -> None:
-        """Set the deadline for the reads that follow."""
-        self.raw.expect(seconds)
-
     def quiet(self) -> bool:
         """Say whether the connection is open and nothing unasked for has arrived (tickets aside)."""
-        if self._unread or self.raw.ended or self._finished:
+        if self._unread or self.bottom.ended or self._finished:
             return False
         if self.raw.quiet():
             return True
@@ -196,11 +191,6 @@ class TlsStream:
     @on_gone.setter
     def on_gone(self, call: "Callable[[], None] | None") -> None:
         self.raw.on_gone = call
-
-    @property
-    def bottom(self) -> Stream:
-        """The connection under all TLS."""
-        return self.raw.bottom if isinstance(self.raw, TlsStream) else self.raw
 
     @property
     def received(self) -> int:
