@@ -175,7 +175,7 @@ class Exchange:
         try:
             self._send(outbound)
             if not self._inbound.done:
-                await self._send_arrived(outbound)
+                self._send_arrived(outbound)
         except GoneError as error:
             return error
         except Refused as error:
@@ -229,11 +229,11 @@ class Exchange:
         if inbound.done:
             self._end(outbound)
 
-    async def _send_arrived(self, outbound: Outbound) -> None:
+    def _send_arrived(self, outbound: Outbound) -> None:
         """Send as much of the body as has arrived."""
         inbound = self._inbound
         while not inbound.done and inbound.arrived():
-            outbound.write(self._filtered(await inbound.read()))
+            outbound.write(self._filtered(inbound.take()))
         if inbound.done:
             self._end(outbound)
 
@@ -310,9 +310,11 @@ class Exchange:
             written = written if fields is passed else b""
         inbound.answer(head, fields, written)
         while not outbound.done:
-            if not outbound.arrived():
+            if outbound.arrived():
+                piece = outbound.take()
+            else:
                 await inbound.drain()
-            piece = await outbound.read()
+                piece = await outbound.read()
             if chain:
                 piece = (filters.last if outbound.done else filters.feed)(chain, piece)
             self.down += len(piece)

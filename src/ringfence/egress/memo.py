@@ -47,6 +47,8 @@ from ringfence.egress.second import agree, agree_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
+
     from ringfence.credential.secret import Secret
     from ringfence.egress.gate import Gate, Target
     from ringfence.egress.http1 import Fields, Lines
@@ -76,21 +78,31 @@ class Block:
             value, end = single[_LENGTH], start + len(b"\r\n".join(until).rstrip(b" \t"))
             self._before, self._after = raw[start : end - len(value)], raw[end:]
 
-    def read(self, raw: bytes, start: int) -> "tuple[Lines, Fields] | None":
-        """Return the lines of a head, and what of them rules see, where these are its lines."""
+    def read(self, raw: bytes, start: int) -> "tuple[Fields, Fields, bytes] | None":
+        """Return the fields of a head, what of them rules see, and the length, where these are its lines."""
         before, after = self._before, self._after
         if not raw.startswith(before, start):
             return None
         if self._at < 0:
-            return (self._lines, self.shown) if len(raw) == start + len(before) else None
+            return (self._lines[0], self.shown, b"") if len(raw) == start + len(before) else None
         begin, end = start + len(before), len(raw) - len(after)
         value = raw[begin:end]
         if end <= begin or not raw.endswith(after) or not is_length(value):
             return None
-        fields, single, nominated = self._lines
+        fields = self._lines[0]
         mine = _with(fields, self._at, value)
         shown = mine if self.shown is fields else _with(self.shown, self._shown_at, value)
-        return (mine, {**single, _LENGTH: value}, nominated), shown
+        return mine, shown, value
+
+    def begun(self, line: "re.Match[bytes]", fields: "Fields", length: bytes) -> RequestHead:
+        """Return the head that begins with a line and has these fields."""
+        former, (_, single, nominated) = self.head, self._lines
+        # Another version reads the same lines in another way, and an upgrade hangs on the method as well.
+        if int(line.group(3)) == former.minor and b"upgrade" not in nominated:
+            return head_again(former, line, fields, int(length) if length else former.framing)
+        if length:
+            single = {**single, _LENGTH: length}
+        return request_head(line, (fields, single, nominated))
 
 
 def _length_at(fields: "Fields") -> int:
@@ -216,13 +228,14 @@ class Memo:
         known = None if block is None or len(raw) > limits.HEAD_KEPT else block.read(raw, start)
         if block is None or known is None:
             return self._read_anew(raw, start)
-        head = head_again(block.head, request_line(raw), known[0])
+        fields, shown, length = known
+        head = block.begun(request_line(raw), fields, length)
         agree_again(raw, head)
         self.found = None
         if len(self._line) != start or not raw.startswith(self._line):
             self._forget_line()
             self._line = raw[:start]
-        self._raw, self._head, self.shown = raw, head, known[1]
+        self._raw, self._head, self.shown = raw, head, shown
         return head
 
     def _read_anew(self, raw: bytes, start: int) -> RequestHead:
