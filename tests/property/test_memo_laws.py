@@ -7,6 +7,7 @@ two requests. Each is driven through the real judge twice, up to what would be s
 """
 
 import asyncio
+import json
 from unittest import mock
 
 from hypothesis import given, settings
@@ -29,6 +30,7 @@ METHODS = ("GET", "POST", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "PRI", "M
 TARGETS = (
     *("/", "/v1/a", "/v1/a", "/v1/b?x=1", "//v1/../admin/x", "/admin/x", "/%61dmin/x", "/a b", "/%zz", "*"),
     *("https://a.test/v1/a", "https://b.test/v1/a", "http://a.test/", "/\xff", "/a#b", "a.test:443", ""),
+    *("/v1/a?key=mine", "/v1/a?key=mine&x=1"),
     *(
         "https://c.b.test/v1/a",
         "https://d.b.test/v1/a?q=ringfence-placeholder-k",
@@ -140,7 +142,9 @@ RULES = st.builds(
     headers=st.sampled_from(((), (), ("x-a: 1",), ("content-length: 7",))),
 )
 BOUND = (
-    Credential(name="k", host="a.test", source="env:K", header="x-api-key"),
+    Credential(
+        name="k", host="a.test", source="env:K", header="x-api-key", placeholder="ringfence-placeholder-k"
+    ),
     Credential(name="l", host="a.test", source="env:L", header="authorization", strip=("x-a",)),
     Credential(name="m", host="b.test", source="env:M", header="x-other", prefix="Token "),
     Credential(name="n", host="*.b.test", source="env:N", kind="bearer"),
@@ -160,9 +164,10 @@ POLICIES = st.builds(
     st.lists(st.sampled_from(BOUND), max_size=2, unique_by=lambda one: one.name),
     st.sampled_from((1000, 1000, 1, None)),
 )
+ORIGIN = Origin(kind="tunnel", scheme="https", host="a.test", port=443)
 ORIGINS = st.sampled_from(
     (
-        Origin(kind="tunnel", scheme="https", host="a.test", port=443),
+        ORIGIN,
         Origin(kind="proxy", scheme="https"),  # each request says where it goes
         Origin(kind="wire", scheme="https", host="", port=443, address="192.0.2.1"),
     )
@@ -299,21 +304,62 @@ def test_the_fields_that_carry_one_hosts_credential_are_kept_from_it_alone():
         credentials=(BOUND[0], BOUND[2]),
     )
 
-    async def sent():
-        shared, memo = Shared([policy]), Memo()
-        shared.under(0, 1)
-        for raw in heads:
-            yield (await outcome(raw, shared, memo, Origin(kind="proxy", scheme="https")))[2]
-
-    async def fields():
-        return [one[0][2]["fields"] async for one in sent()]
-
-    with mock.patch.object(judge, "Exchange", Sent):
-        found = asyncio.run(fields())
+    found = answers(policy, heads, origin=Origin(kind="proxy", scheme="https"))
+    found = [sent[0][2]["fields"] for _, _, sent, _ in found]
     key = SECRETS[1].reveal_for_injection().encode()
     to_a = [(b"X-Other", b"z"), (b"x-api-key", key)]
     to_b = [(b"X-Api-Key", b"y"), (b"x-other", b"Token " + key)]
     assert found == [to_a, to_a, to_b, to_b, to_a, to_a, to_b]
+
+
+def heads_of(lines, *starts):
+    return ["\r\n".join([start, *lines, "", ""]).encode() for start in starts]
+
+
+def answers(policy, heads, *, origin, secret=1):
+    """Return what comes of heads on one connection that remembers."""
+
+    async def asked():
+        shared, memo = Shared([policy]), Memo()
+        shared.under(0, secret)
+        return [await outcome(raw, shared, memo, origin) for raw in heads]
+
+    with mock.patch.object(judge, "Exchange", Sent):
+        return asyncio.run(asked())
+
+
+def test_each_record_names_the_host_that_its_request_names():
+    policy = Policy(egress=Egress(allow=(EgressRule(host="*.test"),)))
+    heads = heads_of(
+        ["X-A: 1"], *(f"GET https://{host}.test/v1/a HTTP/1.0" for host in ("a", "a", "b", "c.b", "a"))
+    )
+    found = answers(policy, heads, origin=Origin(kind="proxy", scheme="https"))
+    hosts = [json.loads("{" + own[1:] + "}")["host"] for _, _, _, ((_, own),) in found]
+    assert hosts == ["a.test", "a.test", "b.test", "c.b.test", "a.test"]
+
+
+def test_a_placeholder_in_the_path_is_found_whatever_is_remembered_of_the_lines():
+    policy = Policy(egress=Egress(allow=(EgressRule(host="a.test"),)), credentials=BOUND[:1])
+    paths = ("/v1/a", "/v1/b", "/v1/ringfence-placeholder-k", "/v1/c?x=ringfence%2dplaceholder%2dk", "/v1/d")
+    heads = heads_of(["Host: a.test"], *(f"GET {path} HTTP/1.1" for path in paths))
+    assert [len(sent) for _, _, sent, _ in answers(policy, heads, origin=ORIGIN)] == [1, 1, 0, 0, 1]
+
+
+def test_a_key_of_the_agents_own_in_the_query_is_removed_whatever_is_remembered_of_the_lines():
+    policy = Policy(egress=Egress(allow=(EgressRule(host="a.test"),)), credentials=(BOUND[0], BOUND[4]))
+    heads = heads_of(["Host: a.test"], *(f"GET /v1/a{query} HTTP/1.1" for query in ("", "", "?key=mine&x=1")))
+    assert [sent[0][2]["query"] for _, _, sent, _ in answers(policy, heads, origin=ORIGIN)] == [
+        "",
+        "",
+        "?x=1",
+    ]
+
+
+def test_an_upgrade_hangs_on_the_method_whatever_is_remembered_of_the_lines():
+    lines = ["Host: a.test", "Connection: upgrade", "Upgrade: websocket"]
+    memo = Memo()
+    for raw in heads_of(lines, *(f"{method} /v1/a HTTP/1.1" for method in ("GET", "POST", "GET", "HEAD"))):
+        assert memo.read(raw) == anew(raw)
 
 
 def test_a_request_that_goes_the_last_ones_way_takes_the_secret_that_is_there_now():
@@ -335,19 +381,11 @@ def test_a_request_that_goes_the_last_ones_way_takes_the_secret_that_is_there_no
     assert keys == [[first], [first], [second], [], [first]]
 
 
-ORIGIN = Origin(kind="tunnel", scheme="https", host="a.test", port=443)
-
-
 def test_a_length_that_a_rule_is_about_is_judged_anew():
-    async def judged():
-        shared = Shared([Policy(egress=Egress(allow=(EgressRule(host="a.test", max_body=100),)))])
-        shared.under(0, 0)
-        memo, block = Memo(), ("a.test", (), (), "Content-Length: ")
-        heads = [spelled("POST /v1/a HTTP/1.1", block, size) for size in ("7", "100", "101", "99")]
-        return [len((await outcome(raw, shared, memo, ORIGIN))[2]) for raw in heads]
-
-    with mock.patch.object(judge, "Exchange", Sent):
-        assert asyncio.run(judged()) == [1, 1, 0, 1]
+    policy = Policy(egress=Egress(allow=(EgressRule(host="a.test", max_body=100),)))
+    block = ("a.test", (), (), "Content-Length: ")
+    heads = [spelled("POST /v1/a HTTP/1.1", block, size) for size in ("7", "100", "101", "99")]
+    assert [len(sent) for _, _, sent, _ in answers(policy, heads, origin=ORIGIN)] == [1, 1, 0, 1]
 
 
 def test_a_head_with_the_field_lines_of_the_last_one_is_not_read_line_by_line():

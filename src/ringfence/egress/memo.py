@@ -16,12 +16,20 @@ again. With another byte or another policy all is found anew that hangs on it:
   is the second reader, about all bytes of the head (`second.agree_again`). Of what travels on no field is
   Content-Length, so those that do are the same where the same names are left out. All that a request line
   has a say in is found anew.
+  The lines and the connection alone say which host is meant by a target that is a path (`Gate.named`); a
+  target that names a host itself is read anew. A decision is spelled for the record with room for the path,
+  and used again for the same verdict, method, place and credential.
 - *The same request line as well*: only the length differs. It has no say in where a request goes, in the
   names of the record or in the credentials of a path. It has one in the verdict where a rule about the host
   has a condition, which may be about size: then the verdict is found anew, and the record with it.
+- *The way upstream* (`Way`) of the same lines, to the same place, by the same rules, with the very secret that
+  is at hand still, for requests that are allowed by their head alone: the fields, as lines, with the secret
+  in its one field. They passed the last look at what leaves (`head_checks`); a path does so each time. Where
+  a credential also changes the path, or several belong to the host, there is no such way. A secret is held in
+  this way no longer than its session holds it, to find it in answers.
 
-What is not a function of these is never kept: secrets, budgets, a person's answer, facts of the body, the
-time. One head a connection, within a limit, and only as long as the connection is open: no other
+What is not a function of these is never kept: budgets, a person's answer, facts of the body, the time; where
+a policy sets budgets or watches for values, no way is taken. One head a connection, within a limit, and only as long as the connection is open: no other
 connection, and so no other tenant, is ever asked. What is held in this way came from the agent itself.
 
 Upstreams repeat themselves as well, within a second even their clock. Of an answer's head it is remembered
@@ -135,16 +143,10 @@ class Way:
     )
 
     def __init__(
-        self,
-        target: "Target",
-        outgoing: Outgoing,
-        chosen: "tuple[Credential, Secret] | None",
-        *,
-        counted: bool,
+        self, target: "Target", outgoing: Outgoing, chosen: "tuple[Credential, Secret] | None"
     ) -> None:
-        """`outgoing` has passed all checks; `counted`: a host below a wildcard is, each time."""
+        """`outgoing` has passed all checks, with what was `chosen` put in."""
         self.target = target
-        self.counted = counted
         self.chosen = chosen
         self.credential = None if chosen is None else chosen[0]
         self.secret = None if chosen is None else chosen[1]
