@@ -104,15 +104,13 @@ class Exchange:
             if gone is not None:
                 return gone
             self._prepare()
-            outcome = await self._attempt(outbound)
-            if (
-                outcome is not None
-                and isinstance(outcome, GoneError)
-                and outbound.reused
-                and self._may_repeat()
-            ):
+            outcome = self._begun(outbound)
+            if outcome is None:
+                outcome = await (self._answer if inbound.done else self._both_ways)(outbound)
+            if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():
                 outbound.abort()
-                outcome = await self._attempt(await self._take(fresh=True))
+                outbound = await self._take(fresh=True)
+                outcome = self._begun(outbound) or await self._answer(outbound)
             return None if outcome is None else self._settled(outcome)
         finally:
             services.busy -= 1
@@ -170,8 +168,8 @@ class Exchange:
         """Say whether a request can be sent again: nothing of an answer came, and it has no body."""
         return self._repeatable and not self.status and not self._inbound.ended
 
-    async def _attempt(self, outbound: Outbound) -> PeerError | None:
-        """Send the request on one connection; returns what ended it before its answer was passed on."""
+    def _begun(self, outbound: Outbound) -> PeerError | None:
+        """Send the request on one connection, as far as it has arrived; returns what ended it at once."""
         try:
             self._send(outbound)
             if not self._inbound.done:
@@ -181,8 +179,10 @@ class Exchange:
         except Refused as error:
             self._client_error = error
             return error
-        if self._inbound.done:
-            return await self._answer(outbound)
+        return None
+
+    async def _both_ways(self, outbound: Outbound) -> PeerError | None:
+        """Pass the answer on while the rest of the body is sent; returns what ended it too soon."""
         async with asyncio.TaskGroup() as group:
             upload = group.create_task(self._upload(outbound))
             outcome = await self._answer(outbound)

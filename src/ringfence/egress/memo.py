@@ -22,15 +22,16 @@ again. With another byte or another policy all is found anew that hangs on it:
 - *The same request line as well*: only the length differs. It has no say in where a request goes, in the
   names of the record or in the credentials of a path. It has one in the verdict where a rule about the host
   has a condition, which may be about size: then the verdict is found anew, and the record with it.
-- *The way upstream* (`Way`) of the same lines, to the same place, by the same rules, with the very secret that
-  is at hand still, for requests that are allowed by their head alone: the fields, as lines, with the secret
-  in its one field. They passed the last look at what leaves (`head_checks`); a path does so each time. Where
-  a credential also changes the path, or several belong to the host, there is no such way. A secret is held in
-  this way no longer than its session holds it, to find it in answers.
+- *The way upstream* (`Way`) of the same lines, to the same place, by the same rules, with the very secret
+  that is at hand still, for requests that are allowed by their head alone: the fields, as lines, with the
+  secret in its one field. They passed the last look at what leaves (`head_checks`); a path does so each time.
+  Where a credential also changes the path, or several belong to the host, there is no such way. A secret is
+  held in this way no longer than its session holds it, to find it in answers.
 
 What is not a function of these is never kept: budgets, a person's answer, facts of the body, the time; where
-a policy sets budgets or watches for values, no way is taken. One head a connection, within a limit, and only as long as the connection is open: no other
-connection, and so no other tenant, is ever asked. What is held in this way came from the agent itself.
+a policy sets budgets or watches for values, no way is taken. One head a connection, within a limit, and only
+as long as the connection is open: no other connection, and so no other tenant, is ever asked. But for that
+secret, what is held in this way came from the agent itself.
 
 Upstreams repeat themselves as well, within a second even their clock. Of an answer's head it is remembered
 how it is read, and which of its fields travel on where none of the session's values stands in it. A head that
