@@ -23,6 +23,8 @@ def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: st
     try:
         network = _namespace(pid, "net")
         mounts = _namespace(pid, "mnt")
+        if os.geteuid():
+            syscalls.setns(_namespace(pid, "user"), syscalls.CLONE_NEWUSER)
         syscalls.unshare(syscalls.CLONE_NEWNS)
         syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
         step = "wire"
@@ -57,7 +59,7 @@ def _namespace(pid: int, kind: str) -> int:
 
 
 def _build(box: Box, staging: str, workspace: str, owner: int) -> None:
-    builder = Builder(staging, owner=owner, idmap=root_map(owner), workspace=workspace)
+    builder = Builder(staging, owner=owner, idmap=None if os.geteuid() else root_map(owner), workspace=workspace)
     for mount in box.mounts:
         try:
             builder.put(mount, box.hidden)
