@@ -45,6 +45,7 @@ PROCESSES = (
     "boundary/mounts.py",  # a child that only holds a user namespace, for id-mapping
     "credential/sources/command.py",
     "host/features.py",
+    "host/podman.py",  # which has no daemon to be asked
     "host/runtimes.py",  # asks a runtime for its version
     "host/trials.py",
     "workspace/review/viewer.py",  # the operator's own pager and viewer

@@ -23,10 +23,12 @@ from ringfence.boundary.model import Plan
 from ringfence.boundary.tiers.container import Box
 from ringfence.errors import BoundaryError
 from ringfence.host.model import Runtime
+from ringfence.host.runtimes import engine_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.boundary.engines import Engine
+    from ringfence.host.engine import Image
 
 INSIDE, NAME = "inside", "container"  # in a session's folder
 _CONNECTS = 30.0  # seconds until the entry program must have come to the door
@@ -42,7 +44,7 @@ class Contained(Child):
         """`first` is the child that found out what this machine offers; `owner` is who the agent becomes."""
         self._first: Child | None = first
         self._runtime, self._owner = runtime, owner
-        self._engine = engines.of(runtime)
+        self._engine = engine_of(runtime)
         self.engine = engines.known(runtime)
         self._name = self._folder = ""
         self.pid, self.ready, self.inside = 0, -1, 0
@@ -95,8 +97,10 @@ class Contained(Child):
         door.listen(1)
         return int(door.detach())
 
-    def _image(self, box: Box, plan: Plan) -> str:
-        """Return the image that the container is made of, by its digest."""
+    def _image(self, box: Box, plan: Plan) -> "Image":
+        """Return the image that the container is made of."""
+        if plan.image:
+            return engines.named(self._engine, plan.policy.container.image, plan.image)
         return engines.empty(self._engine, box.folders, box.links)
 
     def _keep(self, terminal: int | None, replaced: tuple[int, ...]) -> int:
@@ -224,6 +228,7 @@ def _kept(parent: int, engine: "Engine", name: str) -> int:
     if not client:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
         syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
+        os.chdir("/")
         program, argv, environment = engine.client(name, _NO_KEYS)
         os.execve(program, argv, environment)  # noqa: S606 - no shell
     for number in _FORWARDED:

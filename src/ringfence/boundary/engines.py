@@ -1,23 +1,16 @@
-"""Container engines on the launcher's side: whichever it is, the container is made and compared the same way."""
+"""Container engines on the launcher's side: with each, a container is made and compared in the same way."""
 
 import os
 
 from ringfence.boundary.tiers import container, podman
 from ringfence.boundary.tiers.container import Box
 from ringfence.errors import BoundaryError
-from ringfence.host.engine import Docker
+from ringfence.host.engine import Docker, Image
 from ringfence.host.model import Runtime
 from ringfence.host.podman import Podman
 
 Engine = Docker | Podman
 FILTER = "filter.json"  # in a session's folder: the system-call filter, for an engine that reads a file
-
-
-def of(runtime: Runtime) -> Engine:
-    """Return the engine that a runtime stands for."""
-    if runtime.tools["engine"] == Podman.kind:
-        return Podman(runtime.path, runtime.tools["runtime"])
-    return Docker(runtime.path, runtime.tools["socket"])
 
 
 def known(runtime: Runtime) -> container.Engine:
@@ -53,16 +46,17 @@ def noted(note: str) -> Engine:
     return Podman(place) if kind == Podman.kind else Docker("", place)
 
 
-def create(engine: Engine, name: str, box: Box, image: str, folder: str) -> None:
+def create(engine: Engine, name: str, box: Box, image: Image, folder: str) -> None:
     """Make the container; refuse one that is not what was asked for."""
-    asked = box.configuration
+    labels = {**dict(image.labels), **box.configuration["Labels"]}
+    asked = {**box.configuration, "Env": list(image.variables), "Labels": labels}
     if isinstance(engine, Docker):
-        engine.create(name, {**asked, "Image": image})
-        unlike = container.differences(asked, image, engine.inspect(name))
+        engine.create(name, {**asked, "Image": image.id})
+        unlike = container.differences(asked, image.id, engine.inspect(name))
         source = "daemon.json"
     else:
-        engine.create(name, podman.words(asked, box.podman, image, f"{folder}/{FILTER}"))
-        unlike = podman.differences(asked, box.podman, image, engine.inspect(name))
+        engine.create(name, podman.words(asked, box.podman, image.id, f"{folder}/{FILTER}"))
+        unlike = podman.differences(asked, box.podman, image.id, engine.inspect(name))
         source = "containers.conf"
     if unlike:
         raise BoundaryError(
@@ -71,8 +65,8 @@ def create(engine: Engine, name: str, box: Box, image: str, folder: str) -> None
         )
 
 
-def empty(engine: Engine, folders: tuple[str, ...], links: tuple[tuple[str, str], ...]) -> str:
-    """Return the digest of the image of empty folders, which is made where it is not there yet."""
+def empty(engine: Engine, folders: tuple[str, ...], links: tuple[tuple[str, str], ...]) -> Image:
+    """Return the image of empty folders, which is made where it is not there yet."""
     from ringfence.canonical import sha256
 
     archive = _archive(folders, links)
@@ -87,7 +81,19 @@ def empty(engine: Engine, folders: tuple[str, ...], links: tuple[tuple[str, str]
             f"the image {name} is not the one that ringfence made",
             hint=f"remove it: {engine.kind} rmi {name}",
         )
-    return found.id
+    return found
+
+
+def named(engine: Engine, name: str, pinned: str) -> Image:
+    """Return the image that a policy names; refuse one that is not the plan's any more."""
+    found = engine.find(name)
+    if found is None or found.id != pinned:
+        now = f"{found.id[:19]} now" if found else "gone"
+        raise BoundaryError(
+            f"the image {name} is {now}, and the plan was made for {pinned[:19]}",
+            hint="start again; to have the same one each time, name it by its digest",
+        )
+    return found
 
 
 def _archive(folders: tuple[str, ...], links: tuple[tuple[str, str], ...]) -> bytes:

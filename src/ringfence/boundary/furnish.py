@@ -11,6 +11,7 @@ import stat
 
 from ringfence.boundary import syscalls, wire
 from ringfence.boundary.child import Channel
+from ringfence.boundary.image_root import ImageBuilder
 from ringfence.boundary.mounts import Builder, root_map
 from ringfence.boundary.tiers.container import Box
 
@@ -31,7 +32,7 @@ def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: st
         gate = wire.build(inside=network)
         channel.send({"kind": gate.kind}, (*gate.listeners, gate.dns))
         step = "mounts"
-        _build(box, staging, workspace, owner)
+        _build(box, _image_of(mounts) if box.image else -1, staging, workspace, owner)
         trees = _trees(box, staging)
         step = "container"
         syscalls.setns(mounts, syscalls.CLONE_NEWNS)
@@ -58,8 +59,23 @@ def _namespace(pid: int, kind: str) -> int:
     return fd
 
 
-def _build(box: Box, staging: str, workspace: str, owner: int) -> None:
-    builder = Builder(staging, owner=owner, idmap=None if os.geteuid() else root_map(owner), workspace=workspace)
+def _image_of(mounts: int) -> int:
+    """Return a detached mount of the root that a container has, without what is mounted in it."""
+    here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    syscalls.setns(mounts, syscalls.CLONE_NEWNS)
+    tree = syscalls.open_tree("/", recursive=False)
+    syscalls.setns(here, syscalls.CLONE_NEWNS)
+    os.close(here)
+    return tree
+
+
+def _build(box: Box, image: int, staging: str, workspace: str, owner: int) -> None:
+    idmap = None if os.geteuid() else root_map(owner)
+    builder = (
+        Builder(staging, owner=owner, idmap=idmap, workspace=workspace)
+        if image < 0
+        else ImageBuilder(staging, image, owner=owner, idmap=idmap, workspace=workspace)
+    )
     for mount in box.mounts:
         try:
             builder.put(mount, box.hidden)

@@ -95,6 +95,7 @@ class Image(Struct):
     layers: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()  # folders that its author wants to be writable
     variables: tuple[str, ...] = ()  # "NAME=value"
+    labels: "tuple[tuple[str, str], ...]" = ()
 
 
 class Docker:
@@ -124,6 +125,7 @@ class Docker:
             layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
             volumes=tuple(sorted(settings.get("Volumes") or ())),
             variables=tuple(settings.get("Env") or ()),
+            labels=tuple((settings.get("Labels") or {}).items()),
         )
 
     def load(self, name: str, archive: bytes) -> None:
@@ -139,7 +141,11 @@ class Docker:
     def create(self, name: str, asked: "dict[str, Any]") -> None:
         """Make a container."""
         told(
-            self._socket, "POST", f"/containers/create?name={name}", asked, what="the container could not be made"
+            self._socket,
+            "POST",
+            f"/containers/create?name={name}",
+            asked,
+            what="the container could not be made",
         )
 
     def inspect(self, name: str) -> "dict[str, Any]":

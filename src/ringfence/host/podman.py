@@ -14,8 +14,8 @@ from ringfence.errors import BoundaryError
 from ringfence.host.engine import Image
 
 _SETTINGS = (
-    "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF",
-    "CONTAINERS_REGISTRIES_CONF", "DBUS_SESSION_BUS_ADDRESS", "TMPDIR",
+    "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF", "DBUS_SESSION_BUS_ADDRESS", "TMPDIR",
 )  # fmt: skip
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INITS = (
@@ -80,6 +80,7 @@ class Podman:
             layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
             volumes=tuple(sorted(settings.get("Volumes") or ())),
             variables=tuple(settings.get("Env") or ()),
+            labels=tuple((settings.get("Labels") or {}).items()),
         )
 
     def load(self, name: str, archive: bytes) -> None:
@@ -130,10 +131,10 @@ class Podman:
         os.lseek(given, 0, 0)
         files = (given, *(os.memfd_create("podman", os.MFD_CLOEXEC) for _ in range(2)))
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
+        # In no folder of the operator's: what holds an ordinary user's namespaces stays where it began.
+        argv = ["env", "--chdir=/", self.path, *self._words[1:], *words]
         try:
-            pid = os.posix_spawn(
-                self.path, [*self._words, *words], self._environment, file_actions=actions, setpgroup=0
-            )
+            pid = os.posix_spawn("/usr/bin/env", argv, self._environment, file_actions=actions, setpgroup=0)
             status = _ended(pid, wait)
             out, err = (os.pread(fd, 8 << 20, 0).decode("utf-8", "replace") for fd in files[1:])
         finally:

@@ -8,6 +8,7 @@ import os
 import stat
 
 from ringfence import cache
+from ringfence.errors import BoundaryError
 from ringfence.host.model import Host, Runtime
 from ringfence.value import replace
 
@@ -70,9 +71,7 @@ def gvisor(host: Host, workspace: str) -> Runtime:
     return Runtime(path=path, version=version, identities=identities)
 
 
-def container(
-    host: Host, workspace: str, engine: str = "", image: str = "", runtime: str = ""
-) -> Runtime:
+def container(host: Host, workspace: str, engine: str = "", image: str = "", runtime: str = "") -> Runtime:
     """Return the container engine of this machine; `engine`, `image` and `runtime` as a policy wants them."""
     if runtime not in _RUNTIMES:
         return Runtime(
@@ -100,7 +99,9 @@ _RUNTIMES = ("", "runc", "crun", "youki")  # that make namespaces of this kernel
 def _docker(host: Host, workspace: str, runtime: str) -> Runtime:
     path = find("docker", host, workspace)
     if not path:
-        return Runtime(refused="Docker was not found", mend="apt-get install podman uidmap, or docker.io as root")
+        return Runtime(
+            refused="Docker was not found", mend="apt-get install podman uidmap, or docker.io as root"
+        )
     if host.uid:
         return Runtime(
             path=path,
@@ -146,8 +147,34 @@ def _podman(host: Host, workspace: str, runtime: str) -> Runtime:
     return Runtime(path=path, version="podman", tools=tools)
 
 
+def engine_of(runtime: Runtime) -> "Docker | Podman":
+    """Return the engine that a runtime stands for."""
+    from ringfence.host.engine import Docker
+    from ringfence.host.podman import Podman
+
+    if runtime.tools["engine"] == Podman.kind:
+        return Podman(runtime.path, runtime.tools["runtime"])
+    return Docker(runtime.path, runtime.tools["socket"])
+
+
 def _with_image(found: Runtime, name: str) -> Runtime:
-    raise NotImplementedError
+    """Say which image a name stands for now. Nothing is fetched: somebody chose what is there."""
+    engine = engine_of(found)
+    try:
+        image = engine.find(name)
+    except BoundaryError as error:
+        return replace(found, refused=str(error), mend=error.hint)
+    if image is None:
+        mend = f"{engine.kind} pull {name}"
+        return replace(found, refused=f"{engine.kind} has no image {name}", mend=mend)
+    if image.volumes and engine.kind == "docker":
+        return replace(
+            found,
+            refused=f"the image {name} declares writable folders: {', '.join(image.volumes)}",
+            mend='take one without `VOLUME`, or `engine = "podman"`, which can leave them out',
+        )
+    variables = "\0".join(image.variables)
+    return replace(found, tools={**found.tools, "image": image.id, "name": name, "variables": variables})
 
 
 def _subordinates_mend(host: Host) -> str:
@@ -230,3 +257,9 @@ def _kvm() -> bool:
 
 def _first(*paths: str) -> str:
     return next((path for path in paths if os.path.isfile(path)), "")
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.host.engine import Docker
+    from ringfence.host.podman import Podman
