@@ -316,3 +316,25 @@ def test_any_difference_from_what_was_asked_is_seen(change):
     section, _, key = change[0].partition(".")
     made = {**made, section: {**made[section], key: change[1]} if key else change[1]}
     assert podman.differences(asked, own, "sha256:one", made)
+
+
+@pytest.mark.parametrize("maker", [one for one in MAKERS if one != "podman root"], indirect=True)
+def test_an_image_made_of_this_machines_packages_is_enough_to_work_in(field, maker):
+    words = ["--engine", maker.split()[0], "--name", "rf-made", "--package", "dash", "--package", "coreutils"]
+    done = field.run("image", "build", *words, "--with", "/etc/os-release", limit=120)
+    assert done.code == 0, done
+    assert "rf-made:latest  sha256:" in done.out
+    field.policy(wanting(maker, 'image = "rf-made"\n'))
+    done = field.sh(
+        "grep -c ^ID= /etc/os-release || sort --version | head -n 1; wc -l < /etc/os-release; ls /usr/bin/git"
+    )
+    assert "sort (GNU coreutils)" in done.out, done  # grep is another package's
+    assert int(done.out.split()[-1]) > 3, done
+    assert "cannot access" in done.err
+
+
+@of_all
+def test_packages_that_are_not_here_are_named(field, maker):
+    done = field.run("image", "build", "--engine", maker.split()[0], "--package", "rf-no-such-package")
+    assert done.code == 125
+    assert "not installed: rf-no-such-package" in done.err

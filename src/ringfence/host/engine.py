@@ -13,6 +13,7 @@ USUAL = "/var/run/docker.sock"
 LABEL = "dev.ringfence.session"
 _VERSION = "/v1.40"  # Docker 19.03
 _LARGEST = 8 << 20
+_LOADS = 600.0  # seconds that an image may take
 
 
 def socket_of(address: str) -> str:
@@ -26,7 +27,7 @@ def ask(
     socket: str,
     method: str,
     path: str,
-    body: bytes = b"",
+    body: "bytes | memoryview" = b"",
     kind: str = "application/json",
     *,
     wait: float = 30.0,
@@ -40,7 +41,9 @@ def ask(
     try:
         line.settimeout(wait)
         line.connect(socket)
-        line.sendall(head.encode() + body)
+        line.sendall(head.encode() + body if isinstance(body, bytes) else head.encode())
+        if not isinstance(body, bytes):
+            line.sendall(body)
         answer = b""
         while len(answer) < _LARGEST:
             piece = line.recv(65536)
@@ -128,12 +131,12 @@ class Docker:
             labels=tuple((settings.get("Labels") or {}).items()),
         )
 
-    def load(self, name: str, archive: bytes) -> None:
+    def load(self, name: str, archive: "bytes | memoryview") -> None:
         """Make an image of an archive of files."""
         what = f"the image {name} could not be made"
         repository, _, tag = name.partition(":")
         path = f"/images/create?fromSrc=-&repo={repository}&tag={tag}"
-        status, answer = self._ask("POST", path, archive, "application/x-tar", what=what)
+        status, answer = self._ask("POST", path, archive, "application/x-tar", what=what, wait=_LOADS)
         if status >= 400 or b'"error"' in answer:
             text = answer.decode("utf-8", "replace").strip()[:300]
             raise BoundaryError(f"{what}: {text}", hint="is the engine's disk full?")
@@ -179,10 +182,17 @@ class Docker:
         return True
 
     def _ask(
-        self, method: str, path: str, body: bytes = b"", kind: str = "application/json", *, what: str
+        self,
+        method: str,
+        path: str,
+        body: "bytes | memoryview" = b"",
+        kind: str = "application/json",
+        *,
+        what: str,
+        wait: float = 30.0,
     ) -> tuple[int, bytes]:
         try:
-            return ask(self._socket, method, path, body, kind)
+            return ask(self._socket, method, path, body, kind, wait=wait)
         except OSError as error:
             raise BoundaryError(
                 f"{what}: {self.where} does not answer: {error.strerror or error}",

@@ -29,6 +29,7 @@ _INITS = (
 )
 _RUNC = ("/usr/bin/runc", "/usr/sbin/runc", "/usr/local/sbin/runc", "/usr/local/bin/runc")
 _V2 = "/sys/fs/cgroup"
+_LOADS = 600.0  # seconds that an image may take
 
 
 def init() -> str:
@@ -83,9 +84,9 @@ class Podman:
             labels=tuple((settings.get("Labels") or {}).items()),
         )
 
-    def load(self, name: str, archive: bytes) -> None:
+    def load(self, name: str, archive: "bytes | memoryview") -> None:
         """Make an image of an archive of files."""
-        status, _out, err = self._run("import", "--quiet", "-", name, body=archive)
+        status, _out, err = self._run("import", "--quiet", "-", name, body=archive, wait=_LOADS)
         if status:
             raise BoundaryError(f"the image {name} could not be made: {_short(err)}", hint=_DISK)
 
@@ -124,7 +125,7 @@ class Podman:
         status, _out, err = self._run("image", "exists", "ringfence-none")
         return f"podman does not work here: {_short(err)}" if status not in {0, 1} else ""
 
-    def _run(self, *words: str, body: bytes = b"", wait: float = 60.0) -> tuple[int, str, str]:
+    def _run(self, *words: str, body: "bytes | memoryview" = b"", wait: float = 60.0) -> tuple[int, str, str]:
         """Run it to its end; what it prints goes through files, which do not fill up as pipes do."""
         given = os.memfd_create("podman", os.MFD_CLOEXEC)
         _write_all(given, body)
@@ -176,7 +177,7 @@ def _ended(pid: int, wait: float) -> int:
     return 128 - status if status < 0 else status
 
 
-def _write_all(fd: int, content: bytes) -> None:
+def _write_all(fd: int, content: "bytes | memoryview") -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(fd, rest) :]
