@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -338,3 +339,41 @@ def test_packages_that_are_not_here_are_named(field, maker):
     done = field.run("image", "build", "--engine", maker.split()[0], "--package", "rf-no-such-package")
     assert done.code == 125
     assert "not installed: rf-no-such-package" in done.err
+
+
+_SERVER = r"""
+import socket
+one = socket.create_server(("127.0.0.1", 5173))
+print("ready", flush=True)
+for _ in range(2):
+    peer = one.accept()[0]
+    peer.sendall(peer.recv(100)[::-1])
+    peer.close()
+"""
+
+
+@of_all
+def test_a_published_port_is_reached_on_loopback(field):
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port = one.getsockname()[1]
+    child = field.start("run", "--publish", f"{port}:5173", "--", "/usr/bin/python3", "-I", "-c", _SERVER)
+    try:
+        assert child.stdout.readline() == b"ready\n", child.stderr.read()
+        for word in (b"hello", b"again"):
+            assert eventually(lambda word=word: answers(port, word) == word[::-1], 30)
+        assert child.wait(30) == 0
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate(timeout=30)
+
+
+def answers(port, word):
+    """Return what is answered at a port of this machine's; nothing where nobody listens yet."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as line:
+            line.sendall(word)
+            line.shutdown(socket.SHUT_WR)
+            return line.recv(100)
+    except OSError:
+        return b""

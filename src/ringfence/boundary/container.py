@@ -48,6 +48,7 @@ class Contained(Child):
         self.engine = engines.known(runtime)
         self._name = self._folder = ""
         self.pid, self.ready, self.inside = 0, -1, 0
+        self._vendor = 0  # makes sockets inside, for published ports
         self._init = -1  # the first process of the container: with it all others end
         self.identities: tuple[int, ...] = ()
         self.networked, self.kind = True, ""
@@ -81,9 +82,9 @@ class Contained(Child):
             )
         if box.cpus:
             os.sched_setaffinity(pid, sorted(os.sched_getaffinity(0))[: box.cpus])
-        self._furnish(pid, box, plan, at.staging)
+        vend = self._furnish(pid, box, plan, at.staging)
         os.write(self.ready, b"G")
-        return None
+        return vend
 
     def _door(self) -> int:
         """Listen where the entry program will connect to."""
@@ -148,15 +149,23 @@ class Contained(Child):
             )
         return line.detach(), pid
 
-    def _furnish(self, pid: int, box: Box, plan: Plan, staging: str) -> None:
+    def _furnish(self, pid: int, box: Box, plan: Plan, staging: str) -> int | None:
+        """Have it furnished; return a socket to ask for sockets made inside, where ports are published."""
         ours, theirs = _socket.socketpair(1, 5 | 0o2000000, 0)
+        vend, requests = _socket.socketpair(1, 5 | 0o2000000, 0) if plan.publish else (None, None)
         helper = os.fork()
         if not helper:
             ours.close()
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
             channel = Channel(theirs.detach())
             furnish.furnish(
-                channel, pid, box, staging=staging, workspace=plan.workspace.root, owner=self._owner
+                channel,
+                pid,
+                box,
+                staging=staging,
+                workspace=plan.workspace.root,
+                owner=self._owner,
+                requests=-1 if requests is None else requests.detach(),
             )
         theirs.close()
         channel = Channel(ours.detach())
@@ -165,7 +174,11 @@ class Contained(Child):
             self.kind, self.listeners, self.dns = str(message["kind"]), fds[:-1], fds[-1]
             message, _none = channel.receive()
         channel.close()
-        os.waitpid(helper, 0)
+        if requests is None:
+            os.waitpid(helper, 0)
+        else:
+            requests.close()
+            self._vendor = helper
         if "done" not in message:
             raise Failed(
                 Refused(
@@ -175,6 +188,7 @@ class Contained(Child):
                     what=str(message.get("what", "")),
                 )
             )
+        return None if vend is None else int(vend.detach())
 
     # --- as launch.Child -----------------------------------------------------------------------
 
@@ -194,8 +208,8 @@ class Contained(Child):
         """Leave nothing: the container, its keeper, and the folder it started from."""
         if not self._name:
             return
-        if self.pid:
-            _end(self.pid)
+        for pid in filter(None, (self.pid, self._vendor)):
+            _end(pid)
         if self._init >= 0:  # also where the engine is gone, and would leave it running
             _kill_by(self._init)
             self._init = -1

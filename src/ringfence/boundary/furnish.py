@@ -6,11 +6,13 @@ the container's mount namespace, over the empty folder of the image. The wire's 
 container's network namespace. Everything goes when the container does: nothing has to be taken away.
 """
 
+import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
 import os
 import stat
+import sys
 
 from ringfence.boundary import syscalls, wire
-from ringfence.boundary.child import Channel
+from ringfence.boundary.child import VENDOR, Channel
 from ringfence.boundary.image_root import ImageBuilder
 from ringfence.boundary.mounts import Builder, root_map
 from ringfence.boundary.tiers.container import Box
@@ -18,8 +20,13 @@ from ringfence.boundary.tiers.container import Box
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
 
 
-def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: str, owner: int) -> None:
-    """Be the helper for the container whose waiting program is `pid`. Never returns."""
+def furnish(
+    channel: Channel, pid: int, box: Box, *, staging: str, workspace: str, owner: int, requests: int = -1
+) -> None:
+    """Be the helper for the container whose waiting program is `pid`. Never returns.
+
+    `requests`: where sockets made in its network are asked for, for published ports.
+    """
     step = "namespaces"
     try:
         network = _namespace(pid, "net")
@@ -31,6 +38,9 @@ def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: st
         step = "wire"
         gate = wire.build(inside=network)
         channel.send({"kind": gate.kind}, (*gate.listeners, gate.dns))
+        if requests >= 0:
+            step = "published ports"
+            _leave_vendor(requests)
         step = "mounts"
         _build(box, _image_of(mounts) if box.image else -1, staging, workspace, owner)
         trees = _trees(box, staging)
@@ -49,6 +59,29 @@ def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: st
         channel.send({"step": step, "errno": 0, "text": f"{type(error).__name__}: {error}", "what": ""})
     finally:
         os._exit(0)
+
+
+def _leave_vendor(requests: int) -> None:
+    """Become the process that makes sockets in the container's network; a copy of us goes on and returns.
+
+    The launcher knows the number of ours, and ends it. It is a new program: our memory is a copy of the
+    launcher's, with the operator's environment in it.
+    """
+    ours = os.getpid()
+    if not os.fork():
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        if os.getppid() != ours:
+            os._exit(125)
+        os.close(requests)
+        return
+    try:
+        _signal.signal(17, _signal.SIG_IGN)  # SIGCHLD: nobody asks how the copy ended
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)  # joining a user namespace took it away
+        os.dup2(requests, 0)
+        syscalls.check_call(436, 1, 0xFFFFFFFF, 0)  # close_range(2)
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", VENDOR], {})  # noqa: S606 - no shell
+    finally:
+        os._exit(125)
 
 
 def _namespace(pid: int, kind: str) -> int:

@@ -224,10 +224,10 @@ def _check_noexec(policy: Policy, wire: Wire) -> None:
 
 
 def _check_publish(publish: tuple[Publication, ...], wire: Wire, choice: Choice) -> None:
-    if publish and choice.tier != SANDBOX:
+    if publish and choice.tier not in {SANDBOX, CONTAINER}:
         raise HostError(
             f"the {choice.tier} tier publishes no ports yet",
-            hint='take `--publish` away, or use `tier = ["sandbox"]`',
+            hint='take `--publish` away, or use `tier = ["container", "sandbox"]`',
         )
     if publish and wire.kind != "private":
         raise HostError(f"a port can only be published over the private wire: {wire.why}", hint=wire.hint)

@@ -58,13 +58,15 @@ def records(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_all_that_a_package_depends_on_comes_with_it(records):
+@pytest.mark.usefixtures("records")
+def test_all_that_a_package_depends_on_comes_with_it():
     found = packages.closure(("shell",), packages.installed())
     assert [one.name for one in found] == ["libc", "mawk", "other-base", "shell"]
 
 
 @pytest.mark.parametrize("name", ["removed", "nothing"])
-def test_what_is_not_installed_is_said(records, name):
+@pytest.mark.usefixtures("records")
+def test_what_is_not_installed_is_said(name):
     with pytest.raises(HostError, match=f"not installed: {name}"):
         packages.closure((name,), packages.installed())
 
