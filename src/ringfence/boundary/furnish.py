@@ -45,7 +45,10 @@ def furnish(
         _build(box, _image_of(mounts) if box.image else -1, staging, workspace, owner)
         trees = _trees(box, staging)
         step = "container"
+        theirs = _covered(pid, box)
         syscalls.setns(mounts, syscalls.CLONE_NEWNS)
+        for path in theirs:
+            _take_away(path)
         for target, tree in trees:
             _attach(target, tree)
         channel.send({"done": 1})
@@ -134,9 +137,27 @@ def _trees(box: Box, staging: str) -> list[tuple[str, int]]:
     out.append(("/sys", hidden))
     for path in box.covered:
         tree = syscalls.open_tree("/dev/null", recursive=False)
-        syscalls.restrict_mount(tree, syscalls.MOUNT_ATTR_RDONLY)
+        syscalls.restrict_mount(tree, _READ_ONLY)  # also no device any more: it cannot be opened
         out.append((path, tree))
     return out
+
+
+def _covered(pid: int, box: Box) -> list[str]:
+    """Return what the engine has mounted in folders that ours are put over, the last first.
+
+    The table of mounts, which is open to the agent, would name folders of the host's in it.
+    """
+    tops = {f"/{name}" for name in box.folders}
+    with open(f"/proc/{pid}/mountinfo") as file:
+        places = [line.split()[4] for line in file]
+    return [path for path in reversed(places) if path.count("/") > 1 and f"/{path.split('/')[1]}" in tops]
+
+
+def _take_away(path: str) -> None:
+    try:
+        syscalls.unmount(path)
+    except OSError:
+        return  # it stays where nobody can reach it
 
 
 def _seal(tree: int) -> None:

@@ -90,8 +90,15 @@ def _private(plan: Plan, host: Host) -> list[str]:
 
 
 def _namespaces(plan: Plan) -> dict[str, str]:
-    """Name the host's namespaces; in the fallback, where bubblewrap makes them all, without the clock's."""
+    """Name the host's namespaces, of which the session has its own.
+
+    In the fallback, where bubblewrap makes them all, without the clock's; so in a container, and there root's
+    engine makes no user namespace either: who has no capabilities in the host's has none to gain by one.
+    """
     kinds: tuple[str, ...] = (*_NAMESPACES, "time") if plan.wire.kind == "private" else _NAMESPACES
+    if plan.tier == "container":
+        lacking = {"time"} if os.geteuid() else {"time", "user"}
+        kinds = tuple(kind for kind in kinds if kind not in lacking)
     return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in kinds}
 
 

@@ -10,7 +10,7 @@ asked for (`differences`) before anything starts.
 
 from ringfence.boundary import landlock, notify, seccomp, seccomp_oci, stub
 from ringfence.boundary.environment import INSIDE
-from ringfence.boundary.limits import RLIMIT_NPROC, resource_limits
+from ringfence.boundary.limits import RLIMIT_CORE, RLIMIT_NPROC, resource_limits
 from ringfence.boundary.model import Mount, Plan
 from ringfence.boundary.plan import ENTRY
 from ringfence.boundary.stub import Call, Data, Slot, Step
@@ -194,6 +194,7 @@ def _entry_steps(plan: Plan, arch: str, abi: int, *, each: bool) -> tuple[Step, 
             arguments=(Data(content=plan.cwd.encode("utf-8", "surrogateescape") + b"\0"),),
             failure="the working directory is not there",
         ),
+        sandbox.limit(RLIMIT_CORE, 1),  # no core file, and no program that takes one
         *(sandbox.limit(kind, value) for kind, value in limits if each or kind != RLIMIT_NPROC),
         *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),
         *landlock.steps(abi, sandbox.landlock_rules(plan)),
