@@ -97,7 +97,7 @@ def test_the_container_is_hardened(field, engine):
 
 
 _TRIED = r"""
-import os, socket, ctypes
+import os, resource, socket, ctypes
 def tried(name, call):
     try: call(); print("DONE", name)
     except OSError as error: print(error.errno, name)
@@ -108,6 +108,11 @@ for path in ("/x", "/etc/x", "/usr/x", "/run/x", "/sys/x", "/dev/x"):
 libc = ctypes.CDLL(None, use_errno=True)
 def call(*words):
     if libc.syscall(*words) < 0: raise OSError(ctypes.get_errno(), "")
+for path in ("/proc/timer_list", "/proc/kallsyms", "/proc/keys"):
+    tried(path, lambda: open(path))
+tried("core", lambda: resource.setrlimit(resource.RLIMIT_CORE, (2, 2)) if resource.getrlimit(resource.RLIMIT_CORE) != (1, 1) else open("/none"))
+for word in ("sessions", "containers.sock", "docker.sock"):
+    if word in open("/proc/self/mountinfo").read(): print("DONE naming", word)
 tried("unshare", lambda: call(272, 0x10000000))
 tried("mount", lambda: call(165, b"n", b"/tmp", b"tmpfs", 0, 0))
 tried("setuid", lambda: os.setuid(0))
@@ -116,7 +121,7 @@ print(*(status.split(f"{name}:")[1].split()[0] for name in ("SigBlk", "CapBnd"))
 """
 
 
-@of_podman
+@of_all
 def test_no_socket_of_the_engine_nothing_writable_and_no_rights(field):
     done = field.python(_TRIED)
     assert done.code == 0, done
