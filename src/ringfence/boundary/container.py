@@ -42,13 +42,13 @@ class Contained(Child):
 
     def __init__(self, first: Child, runtime: Runtime, owner: int) -> None:
         """`first` is the child that found out what this machine offers; `owner` is who the agent becomes."""
-        self._first: Child | None = first
+        self._gone = [first.pid]  # processes that are to be waited for
+        first.dismiss()
         self._runtime, self._owner = runtime, owner
         self._engine = engine_of(runtime)
         self.engine = engines.known(runtime)
         self._name = self._folder = ""
         self.pid, self.ready, self.inside = 0, -1, 0
-        self._vendor = 0  # makes sockets inside, for published ports
         self._init = -1  # the first process of the container: with it all others end
         self.identities: tuple[int, ...] = ()
         self.networked, self.kind = True, ""
@@ -61,12 +61,12 @@ class Contained(Child):
         """Make the container, start it and furnish it; return a socket to ask for sockets made inside."""
         folder = at.path
         self._name, self._folder = f"ringfence-{at.id}", folder
-        self._end_first()
         _write(f"{folder}/{NAME}", f"{self._engine.note}\n{self._name}\n".encode(), 0o600)
         os.mkdir(f"{folder}/{INSIDE}", 0o755)
         _write(f"{folder}/{INSIDE}/enter", box.entry, 0o555)
         _write(f"{folder}/{engines.FILTER}", box.profile.encode(), 0o600)
         door = self._door()
+        helper, vend = self._help(box, plan, at.staging)
         try:
             engines.create(self._engine, self._name, box, self._image(box, plan), folder)
             self.pid = self._keep(*streams)
@@ -82,7 +82,7 @@ class Contained(Child):
             )
         if box.cpus:
             os.sched_setaffinity(pid, sorted(os.sched_getaffinity(0))[: box.cpus])
-        vend = self._furnish(pid, box, plan, at.staging)
+        self._furnish(helper, pid)
         os.write(self.ready, b"G")
         return vend
 
@@ -149,36 +149,45 @@ class Contained(Child):
             )
         return line.detach(), pid
 
-    def _furnish(self, pid: int, box: Box, plan: Plan, staging: str) -> int | None:
-        """Have it furnished; return a socket to ask for sockets made inside, where ports are published."""
+    def _help(self, box: Box, plan: Plan, staging: str) -> tuple[Channel, int | None]:
+        """Start the helper; return its channel, and a socket to ask for sockets made inside.
+
+        That is there where ports are published; the helper stays then.
+        """
         ours, theirs = _socket.socketpair(1, 5 | 0o2000000, 0)
         vend, requests = _socket.socketpair(1, 5 | 0o2000000, 0) if plan.publish else (None, None)
+        launcher = os.getpid()
         helper = os.fork()
         if not helper:
-            ours.close()
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-            channel = Channel(theirs.detach())
+            if os.getppid() != launcher:
+                os._exit(125)
+            ours.close()
             furnish.furnish(
-                channel,
-                pid,
+                Channel(theirs.detach()),
                 box,
                 staging=staging,
                 workspace=plan.workspace.root,
                 owner=self._owner,
                 requests=-1 if requests is None else requests.detach(),
             )
+        self._gone.append(helper)
         theirs.close()
-        channel = Channel(ours.detach())
+        if requests is not None:
+            requests.close()
+        return Channel(ours.detach()), None if vend is None else int(vend.detach())
+
+    def _furnish(self, channel: Channel, pid: int) -> None:
+        """Have the helper furnish the container whose first program is `pid`."""
+        try:  # noqa: SIM105 - contextlib costs the launcher 5 ms
+            channel.send({"pid": pid})
+        except BrokenPipeError:  # what it could not do is what it says next
+            pass
         message, fds = channel.receive()
         if "kind" in message:
             self.kind, self.listeners, self.dns = str(message["kind"]), fds[:-1], fds[-1]
             message, _none = channel.receive()
         channel.close()
-        if requests is None:
-            os.waitpid(helper, 0)
-        else:
-            requests.close()
-            self._vendor = helper
         if "done" not in message:
             raise Failed(
                 Refused(
@@ -188,7 +197,6 @@ class Contained(Child):
                     what=str(message.get("what", "")),
                 )
             )
-        return None if vend is None else int(vend.detach())
 
     # --- as launch.Child -----------------------------------------------------------------------
 
@@ -200,16 +208,16 @@ class Contained(Child):
 
     def abandon(self) -> None:
         """End what has not become a boundary."""
-        self._end_first()
         self.release()
         self.finish()
 
     def finish(self) -> None:
         """Leave nothing: the container, its keeper, and the folder it started from."""
+        for pid in filter(None, (self.pid, *self._gone)):
+            _end(pid)
+        self._gone = []
         if not self._name:
             return
-        for pid in filter(None, (self.pid, self._vendor)):
-            _end(pid)
         if self._init >= 0:  # also where the engine is gone, and would leave it running
             _kill_by(self._init)
             self._init = -1
@@ -220,11 +228,6 @@ class Contained(Child):
             )
         clear(self._folder)
         self._name = ""
-
-    def _end_first(self) -> None:
-        if self._first is not None:
-            self._first.abandon()
-            self._first = None
 
 
 class Failed(Exception):  # noqa: N818 - a message on its way to the session, never shown

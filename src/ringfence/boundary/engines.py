@@ -97,17 +97,20 @@ def named(engine: Engine, name: str, pinned: str) -> Image:
 
 
 def _archive(folders: tuple[str, ...], links: tuple[tuple[str, str], ...]) -> bytes:
-    import io
-    import tarfile
+    """Return a tar archive. `tarfile` would cost the launcher 8 ms, each time the digest is needed."""
+    names = sorted({*folders, "proc", "sys", "dev", "etc", "run"})
+    entries = [_entry(f"{name}/", b"5", 0o755) for name in names]
+    entries += [_entry(name, b"2", 0o777, to) for name, to in links]
+    return b"".join(entries) + bytes(1024)
 
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in sorted({*folders, "proc", "sys", "dev", "etc", "run"}):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(folder)
-        for name, to in links:
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname, link.mode = tarfile.SYMTYPE, to, 0o777
-            archive.addfile(link)
-    return out.getvalue()
+
+def _entry(name: str, kind: bytes, mode: int, to: str = "") -> bytes:
+    """Return one header of the POSIX format (ustar): of a folder or a link of root's, from 1970."""
+    fields = (
+        os.fsencode(name).ljust(100, b"\0"),
+        b"%07o\0" % mode, b"%07o\0" % 0, b"%07o\0" % 0, b"%011o\0" % 0, b"%011o\0" % 0,
+        b" " * 8, kind, os.fsencode(to).ljust(100, b"\0"), b"ustar\0" + b"00",
+    )  # fmt: skip
+    header = bytearray(b"".join(fields).ljust(512, b"\0"))
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)

@@ -21,29 +21,41 @@ _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.
 
 
 def furnish(
-    channel: Channel, pid: int, box: Box, *, staging: str, workspace: str, owner: int, requests: int = -1
+    channel: Channel, box: Box, *, staging: str, workspace: str, owner: int, requests: int = -1
 ) -> None:
-    """Be the helper for the container whose waiting program is `pid`. Never returns.
+    """Be the helper for the container whose waiting program the launcher names. Never returns.
 
-    `requests`: where sockets made in its network are asked for, for published ports.
+    `requests`: where sockets made in its network are asked for, for published ports. What needs nothing of
+    the container is made while the engine still makes that.
     """
-    step = "namespaces"
+    step, trees = "namespaces", None
     try:
+        if not os.geteuid() and not box.image:
+            _leave_mounts()
+            step = "mounts"
+            _build(box, -1, staging, workspace, owner)
+            trees = _trees(box, staging)
+        message, _fds = channel.receive()
+        if not message:
+            return
+        pid = int(message["pid"])  # type: ignore[call-overload]
+        step = "namespaces"
         network = _namespace(pid, "net")
         mounts = _namespace(pid, "mnt")
-        if os.geteuid():
-            syscalls.setns(_namespace(pid, "user"), syscalls.CLONE_NEWUSER)
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+        if trees is None:
+            if os.geteuid():
+                syscalls.setns(_namespace(pid, "user"), syscalls.CLONE_NEWUSER)
+            _leave_mounts()
         step = "wire"
         gate = wire.build(inside=network)
         channel.send({"kind": gate.kind}, (*gate.listeners, gate.dns))
         if requests >= 0:
             step = "published ports"
             _leave_vendor(requests)
-        step = "mounts"
-        _build(box, _image_of(mounts) if box.image else -1, staging, workspace, owner)
-        trees = _trees(box, staging)
+        if trees is None:
+            step = "mounts"
+            _build(box, _image_of(mounts) if box.image else -1, staging, workspace, owner)
+            trees = _trees(box, staging)
         step = "container"
         theirs = _covered(pid, box)
         syscalls.setns(mounts, syscalls.CLONE_NEWNS)
@@ -62,6 +74,12 @@ def furnish(
         channel.send({"step": step, "errno": 0, "text": f"{type(error).__name__}: {error}", "what": ""})
     finally:
         os._exit(0)
+
+
+def _leave_mounts() -> None:
+    """Leave the host's mounts for a copy of them, which nobody else sees changing."""
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
 
 
 def _leave_vendor(requests: int) -> None:

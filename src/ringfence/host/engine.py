@@ -6,6 +6,7 @@ machine is none: what the plan mounts is here, and the gate is.
 
 import _socket
 
+from ringfence.canonical import decode, encode
 from ringfence.errors import BoundaryError
 from ringfence.value import Struct
 
@@ -61,17 +62,15 @@ def ask(
 
 def told(socket: str, method: str, path: str, body: object = None, *, what: str) -> "dict[str, Any]":
     """Make a request that has to succeed; return what it answers."""
-    import json
-
     try:
-        status, answer = ask(socket, method, path, b"" if body is None else json.dumps(body).encode())
+        status, answer = ask(socket, method, path, b"" if body is None else encode(body).encode())
     except OSError as error:
         raise BoundaryError(
             f"{what}: the container engine at {socket} does not answer: {error.strerror or error}",
             hint="is it still running? `ringfence doctor` asks it",
         ) from None
     try:
-        found = json.loads(answer) if answer.strip() else {}
+        found = decode(answer) if answer.strip() else {}
     except ValueError:
         found = {"message": answer.decode("utf-8", "replace")}
     if status >= 400:
@@ -114,12 +113,10 @@ class Docker:
 
     def find(self, name: str) -> Image | None:
         """Return an image that it has; None where there is none of that name."""
-        import json
-
         status, answer = self._ask("GET", f"/images/{name}/json", what=f"cannot tell about the image {name}")
         if status == 404:
             return None
-        found = json.loads(answer)
+        found = decode(answer)
         if status >= 400:
             raise BoundaryError(f"{self.where} refused: {found.get('message', status)}", hint=_DOCTOR)
         settings = found.get("Config") or {}

@@ -10,6 +10,7 @@ import os
 import select
 import time
 
+from ringfence.canonical import decode
 from ringfence.errors import BoundaryError
 from ringfence.host.engine import Image
 
@@ -67,14 +68,12 @@ class Podman:
 
     def find(self, name: str) -> Image | None:
         """Return an image that it has; None where there is none of that name."""
-        import json
-
         status, out, err = self._run("image", "inspect", "--format", "json", "--", name)
         if status:
             if "no such image" in err or "image not known" in err:
                 return None
             raise BoundaryError(f"podman cannot tell about the image {name}: {_short(err)}", hint=_DOCTOR)
-        found = json.loads(out)[0]
+        found = decode(out.encode())[0]
         settings = found.get("Config") or {}
         return Image(
             id=f"sha256:{found['Id'].removeprefix('sha256:')}",
@@ -98,12 +97,10 @@ class Podman:
 
     def inspect(self, name: str) -> "dict[str, Any]":
         """Return a container as podman describes it."""
-        import json
-
         status, out, err = self._run("container", "inspect", name)
         if status:
             raise BoundaryError(f"podman cannot tell about the container: {_short(err)}", hint=_DOCTOR)
-        found: dict[str, Any] = json.loads(out)[0]
+        found: dict[str, Any] = decode(out.encode())[0]
         return found
 
     def client(self, name: str, keys: str) -> "tuple[str, list[str], dict[str, str]]":

@@ -15,6 +15,7 @@ from ringfence.boundary.model import Mount, Plan
 from ringfence.boundary.plan import ENTRY
 from ringfence.boundary.stub import Call, Data, Slot, Step
 from ringfence.boundary.tiers import sandbox
+from ringfence.canonical import encode
 from ringfence.host.engine import LABEL
 from ringfence.policy.model import Limits
 from ringfence.value import Struct, replace
@@ -60,14 +61,12 @@ def render(
     plan: Plan, engine: Engine, *, arch: str, abi: int, session: str, folder: str, terminal: bool
 ) -> Box:
     """Turn a plan into a box. `folder` holds the entry program on the host."""
-    from json import dumps
-
     mounts = tuple(_limited(mount, plan) for mount in plan.mounts)
     links = {
         one.target[1:]: one.source for one in mounts if one.kind == "symlink" and one.target.count("/") == 1
     }
     shown = [one for one in mounts if one.kind not in {"stand-in", "over"}]
-    profile = dumps(seccomp_oci.profile(arch, sandbox.filter_options(plan)))
+    profile = encode(seccomp_oci.profile(arch, sandbox.filter_options(plan)))
     tops = {one.target.split("/")[1] for one in shown} - links.keys()
     folders = tuple(sorted(tops | {"run"}))
     made = _configuration(plan, engine, profile, session=session, folder=folder, terminal=terminal)
