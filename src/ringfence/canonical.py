@@ -46,7 +46,7 @@ def encode(value: object) -> str:
 
 
 def decode(data: bytes) -> "Any":
-    """Return what a JSON text says, without the regular expressions that `json` imports. Raises ValueError."""
+    """Return what a JSON text says, without all that `json` imports. Raises ValueError."""
     try:
         from _json import make_scanner
     except ImportError:

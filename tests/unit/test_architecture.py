@@ -37,6 +37,7 @@ EVERYWHERE = {""}  # the package itself holds the version
 ASYNC = ("egress/", "aio.py", "integrations/claude_agent_sdk.py")
 ENVIRONMENT = ("host/probe.py", "credential/sources/", "verify/attacks/")  # attacks run inside
 PROCESSES = (
+    "boundary/attached.py",  # Podman, for as long as a container runs
     "boundary/container.py",
     "boundary/launch.py",
     "boundary/child.py",  # what launch forks, up to bubblewrap

@@ -1,13 +1,12 @@
 """A session in a container: made by the engine, compared with what was asked, furnished, watched, removed.
 
-    launcher ── keeper ── `docker start -ai`   passes the streams on, ends with the command's status
+    launcher ── keeper    starts it, passes the streams on, ends with the command's status
         └────── helper                         furnishes the container, then ends
 
 The keeper also ends the container when the launcher dies. Whatever dies, the container's name lies in the
 session's folder, and the next launcher removes it.
 """
 
-import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
 import _socket
 import fcntl
 import os
@@ -15,7 +14,7 @@ import select
 import struct
 import sys
 
-from ringfence.boundary import engines, furnish, standing, syscalls
+from ringfence.boundary import attached, engines, furnish, standing, syscalls
 from ringfence.boundary.child import Channel
 from ringfence.boundary.folder import Folder
 from ringfence.boundary.launch import Child, Refused
@@ -27,14 +26,10 @@ from ringfence.host.runtimes import engine_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ringfence.boundary.engines import Engine
     from ringfence.host.engine import Image
 
 INSIDE, NAME = "inside", "container"  # in a session's folder
 _CONNECTS = 30.0  # seconds until the entry program must have come to the door
-_SIGWINCH, _SIGCHLD = 28, 17
-_FORWARDED = (1, 2, 3, 10, 12, 15)
-_NO_KEYS = ",".join(("ctrl-@",) * 8)  # instead of Ctrl-P Ctrl-Q, which would leave the container alone
 
 
 class Contained(Child):
@@ -116,7 +111,7 @@ class Contained(Child):
                 fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY
                 for fd in replaced:
                     os.dup2(terminal, fd)
-            os._exit(_kept(parent, self._engine, self._name))
+            os._exit(attached.keep(parent, self._engine, self._name, terminal))
         finally:
             self._engine.remove(self._name)
             os._exit(125)
@@ -235,36 +230,6 @@ class Failed(Exception):  # noqa: N818 - a message on its way to the session, ne
 
     def __init__(self, refused: Refused) -> None:
         self.refused = refused
-
-
-def _kept(parent: int, engine: "Engine", name: str) -> int:
-    """Be the keeper: run the engine's client until it ends, pass signals on; return its status."""
-    wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    _signal.set_wakeup_fd(wakeup[1], warn_on_full_buffer=False)
-    client = os.fork()
-    if not client:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-        syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
-        os.chdir("/")
-        program, argv, environment = engine.client(name, _NO_KEYS)
-        os.execve(program, argv, environment)  # noqa: S606 - no shell
-    for number in _FORWARDED:
-        _signal.signal(number, lambda _number, _frame: None)
-    end, poll = os.pidfd_open(client), select.poll()
-    for fd in (parent, end, wakeup[0]):
-        poll.register(fd, select.POLLIN)
-    while True:
-        for fd, _events in poll.poll():
-            if fd == parent:
-                engine.remove(name)
-                os.kill(client, 9)
-                return 125
-            if fd == end:
-                status = os.waitstatus_to_exitcode(os.waitpid(client, 0)[1])
-                return 128 - status if status < 0 else status
-            for number in os.read(wakeup[0], 64):
-                if number in _FORWARDED:
-                    engine.signal(name, number)
 
 
 def sweep(folder: str) -> bool:

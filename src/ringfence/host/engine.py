@@ -5,6 +5,7 @@ machine is none: what the plan mounts is here, and the gate is.
 """
 
 import _socket
+import os
 
 from ringfence.canonical import decode, encode
 from ringfence.errors import BoundaryError
@@ -152,16 +153,41 @@ class Docker:
         """Return a container as the daemon describes it."""
         return told(self._socket, "GET", f"/containers/{name}/json", what="the container could not be made")
 
-    def client(self, name: str, keys: str) -> "tuple[str, list[str], dict[str, str]]":
-        """Return what starts a container and passes its streams on: program, arguments, environment."""
-        words = ["start", "--attach", "--interactive", f"--detach-keys={keys}", name]
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "HOME": "/nonexistent",
-            "DOCKER_CONFIG": "/nonexistent",
-            "TERM": "xterm",
-        }
-        return self.path, ["docker", "-H", f"unix://{self._socket}", *words], environment
+    def hijacked(self, path: str) -> tuple[int, bytes]:
+        """Return a connection that carries a container's streams now, and what came over it already."""
+        fd = self.asking("POST", path, "1.1", "Connection: Upgrade\r\nUpgrade: tcp\r\n")
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            piece = os.read(fd, 4096)
+            if not piece:
+                break
+            answer += piece
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        if head.split(None, 2)[1:2] not in ([b"101"], [b"200"]):
+            os.close(fd)
+            raise BoundaryError(f"{self.where} does not pass streams on", hint=_DOCTOR)
+        return fd, rest
+
+    def asking(self, method: str, path: str, version: str = "1.0", fields: str = "") -> int:
+        """Make a request, and return the connection that its answer will come over."""
+        line = _socket.socket(1, 1 | 0o2000000)
+        line.connect(self._socket)
+        head = (
+            f"{method} {_VERSION}{path} HTTP/{version}\r\nHost: engine\r\n{fields}Content-Length: 0\r\n\r\n"
+        )
+        line.sendall(head.encode())
+        return int(line.detach())
+
+    def start(self, name: str) -> None:
+        """Start a container."""
+        told(self._socket, "POST", f"/containers/{name}/start", what="the container could not be started")
+
+    def resize(self, name: str, rows: int, columns: int) -> None:
+        """Tell a container's terminal its size."""
+        try:
+            ask(self._socket, "POST", f"/containers/{name}/resize?h={rows}&w={columns}")
+        except OSError:
+            return
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a container's first process."""
