@@ -53,14 +53,13 @@ def render(plan: Plan, *, arch: str, bwrap: str, runtime: Runtime, terminal: boo
 
 
 def _script(name: str) -> bytes:
+    """Return a script of this package: as constant as the code."""
     with open(f"{_HERE}/guest/{name}", "rb") as file:
         return file.read()
 
 
 def _initrd(runtime: Runtime) -> bytes:
-    with open(runtime.tools["busybox"], "rb") as file:
-        busybox = file.read()
-    return cpio.archive({"init": _script("init.sh"), "bin/busybox": busybox})
+    return cpio.archive({"init": _script("init.sh"), "bin/busybox": runtime.contents["busybox"]})
 
 
 def _entry_steps(plan: Plan, arch: str) -> tuple[Step, ...]:
@@ -91,8 +90,7 @@ def _options(runtime: Runtime) -> tuple[str, ...]:
         "--tmpfs", "/", "--dev", "/dev", "--proc", "/proc",
         *(("--dev-bind", "/dev/kvm", "/dev/kvm") if runtime.version == "kvm" else ()),
         "--ro-bind", "/usr", "/usr",
-        *(word for name in ("bin", "lib", "lib64", "sbin") if os.path.islink(f"/{name}")
-          for word in ("--symlink", os.readlink(f"/{name}"), f"/{name}")),
+        *(word for name, to in runtime.links for word in ("--symlink", to, f"/{name}")),
         "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
         "--bind", "{root}", "/boundary", "--remount-ro", "/boundary",
         "--ro-bind", "{files}", "/machine",
@@ -112,7 +110,7 @@ def _qemu(plan: Plan, runtime: Runtime, *, terminal: bool) -> tuple[str, ...]:
     kvm = runtime.version == "kvm"
     memory = plan.policy.limits.memory or _MEMORY
     size = f"{max(256, memory >> 20)}M"
-    cpus = max(1, -int(-(plan.policy.limits.cpus or min(4, os.cpu_count() or 1)) // 1))
+    cpus = max(1, -int(-(plan.policy.limits.cpus or min(4, runtime.cpus)) // 1))
     console = "stdio,id=console,signal=off" if terminal else f"socket,id=console,fd={FIRST_PORT + len(PORTS)}"
     return (
         runtime.path, "-M", "microvm,acpi=off,rtc=on,isa-serial=off,memory-backend=memory",
