@@ -1,13 +1,12 @@
 """A session in a container: made by the engine, compared with what was asked, furnished, watched, removed.
 
-    launcher ── keeper ── `docker start -ai`   passes the streams on, ends with the command's status
-        └────── helper                         furnishes the container, then ends
+    launcher ── keeper   starts it, passes the streams on, ends with the command's status
+        └────── helper   furnishes the container, then ends
 
 The keeper also ends the container when the launcher dies. Whatever dies, the container's name lies in the
 session's folder, and the next launcher removes it.
 """
 
-import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
 import _socket
 import fcntl
 import os
@@ -16,6 +15,7 @@ import struct
 import sys
 
 from ringfence.boundary import furnish, syscalls
+from ringfence.boundary.attached import Keeper
 from ringfence.boundary.child import Channel
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan
@@ -26,9 +26,6 @@ from ringfence.host.model import Runtime
 
 INSIDE, NAME = "inside", "container"  # in a session's folder
 _CONNECTS = 30.0  # seconds until the entry program must have come to the door
-_SIGWINCH, _SIGCHLD = 28, 17
-_FORWARDED = (1, 2, 3, 10, 12, 15)
-_NO_KEYS = ",".join(("ctrl-@",) * 8)  # instead of Ctrl-P Ctrl-Q, which would leave the container alone
 
 
 class Contained(Child):
@@ -105,16 +102,7 @@ class Contained(Child):
                 fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY
                 for fd in replaced:
                     os.dup2(terminal, fd)
-            argv = ["docker", "-H", f"unix://{self._engine}", "start", "--attach", "--interactive"]
-            os._exit(
-                _kept(
-                    parent,
-                    self._engine,
-                    self._name,
-                    self._runtime.path,
-                    [*argv, f"--detach-keys={_NO_KEYS}", self._name],
-                )
-            )
+            os._exit(Keeper(parent, self._engine, self._name, terminal=terminal is not None).run())
         finally:
             engine.remove(self._engine, self._name)
             os._exit(125)
@@ -217,40 +205,6 @@ class Failed(Exception):  # noqa: N818 - a message on its way to the session, ne
 
     def __init__(self, refused: Refused) -> None:
         self.refused = refused
-
-
-def _kept(parent: int, socket: str, name: str, program: str, argv: list[str]) -> int:
-    """Be the keeper: run the engine's client until it ends, pass signals on; return its status."""
-    wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    _signal.set_wakeup_fd(wakeup[1], warn_on_full_buffer=False)
-    client = os.fork()
-    if not client:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-        syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "HOME": "/nonexistent",
-            "DOCKER_CONFIG": "/nonexistent",
-            "TERM": "xterm",
-        }
-        os.execve(program, argv, environment)  # noqa: S606 - no shell
-    for number in _FORWARDED:
-        _signal.signal(number, lambda _number, _frame: None)
-    end, poll = os.pidfd_open(client), select.poll()
-    for fd in (parent, end, wakeup[0]):
-        poll.register(fd, select.POLLIN)
-    while True:
-        for fd, _events in poll.poll():
-            if fd == parent:
-                engine.remove(socket, name)
-                os.kill(client, 9)
-                return 125
-            if fd == end:
-                status = os.waitstatus_to_exitcode(os.waitpid(client, 0)[1])
-                return 128 - status if status < 0 else status
-            for number in os.read(wakeup[0], 64):
-                if number in _FORWARDED:
-                    engine.signal(socket, name, number)
 
 
 def _image(socket: str, box: Box) -> str:
