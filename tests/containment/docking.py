@@ -78,3 +78,50 @@ class Engine:
         for place in reversed(mounts):  # what a daemon that was killed could not take away
             subprocess.run(["umount", "-l", place], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Pods:
+    """Podman of one person's, with folders of its own."""
+
+    def __init__(self, person):
+        assert shutil.which("podman"), "missing: podman (scripts/install-test-parts)"
+        self.person = person
+        self.folder = tempfile.mkdtemp(prefix="rf-pods-", dir="/var/tmp")
+        for name in ("", "root", "run", "user", "home"):
+            os.makedirs(f"{self.folder}/{name}", mode=0o700, exist_ok=True)
+            os.chown(f"{self.folder}/{name}", person.uid, person.gid)
+        with open(f"{self.folder}/storage.conf", "w", encoding="utf-8") as file:
+            file.write(
+                f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder}/root"\nrunroot = "{self.folder}/run"\n'
+            )
+        self.variables = {
+            "CONTAINERS_STORAGE_CONF": f"{self.folder}/storage.conf",
+            "XDG_RUNTIME_DIR": f"{self.folder}/user",
+        }
+
+    def podman(self, *words, check=True, **more):
+        environment = {"PATH": os.environ["PATH"], "HOME": f"{self.folder}/home", **self.variables}
+        v1 = not os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+        return subprocess.run(
+            [*self.person.prefix, "podman", "--cgroup-manager", "cgroupfs", *(["--runtime", "runc"] if v1 else []), *words],
+            env=environment, cwd=self.folder, capture_output=True, text=True, timeout=120, check=check, **more,
+        )  # fmt: skip
+
+    def containers(self):
+        return self.podman("ps", "-aq", "--no-trunc").stdout.split()
+
+    def close(self):
+        for one in self.containers():
+            self.podman("rm", "-f", one, check=False)
+        try:  # what holds an ordinary user's namespaces between two calls
+            with open(f"{self.folder}/user/libpod/tmp/pause.pid", encoding="ascii") as file:
+                os.kill(int(file.read()), signal.SIGKILL)
+        except (OSError, ValueError):
+            pass
+        with open("/proc/self/mounts", encoding="utf-8") as file:
+            mounts = [line.split()[1] for line in file if f" {self.folder}/" in line]
+        for place in reversed(mounts):
+            subprocess.run(["umount", "-l", place], check=False, capture_output=True)
+        if os.geteuid():  # files of subordinate uids
+            self.podman("unshare", "rm", "-rf", f"{self.folder}/root", check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""The keeper of a container of Docker's: starts it, passes its streams on, and ends with its status.
+"""The keeper of a container: starts it, passes its streams on, and ends with its status.
 
-It speaks to the daemon itself: attaching takes one request that becomes a stream, where the engine's own client
+Podman's is the one that Podman brings, watched; Docker's daemon is spoken to directly: attaching takes one request that becomes a stream, where the engine's own client
 is a program that first has to start. With a terminal the stream is bytes both ways; without, what comes is in
-frames of eight bytes' head (RFC-less; Docker Engine API, "Attach to a container"): which stream, and how long.
+frames behind eight bytes of head (Docker Engine API, "Attach to a container"): which stream, and how long.
 
 Nothing here waits for a reader: output is written where poll(2) says that it will be taken, so that signals and
 the launcher's end are always heard.
@@ -16,8 +16,15 @@ import struct
 import sys
 import termios
 
-from ringfence.host import engine
+from ringfence.boundary import syscalls
+from ringfence.host.engine import Docker, finish
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.boundary.engines import Engine
+    from ringfence.host.podman import Podman
+
+_NO_KEYS = ",".join(("ctrl-@",) * 8)  # instead of Ctrl-P Ctrl-Q, which would leave the container alone
 _FORWARDED = (1, 2, 3, 10, 12, 15)
 _SIGWINCH, _SIGPIPE = 28, 13
 _TIOCGWINSZ = 0x5413
@@ -27,12 +34,48 @@ _LAST = 2000  # milliseconds for what the container wrote last, once it has ende
 _GONE = 125
 
 
-class Keeper:
-    """The loop of one container."""
+def keep(parent: int, engine: "Engine", name: str, *, terminal: bool) -> int:
+    """Be the keeper; return the status. `parent` is a descriptor of the launcher's process."""
+    if isinstance(engine, Docker):
+        return Keeper(parent, engine, name, terminal=terminal).run()
+    return _watched(parent, engine, name)
 
-    def __init__(self, parent: int, socket: str, name: str, *, terminal: bool) -> None:
+
+def _watched(parent: int, engine: "Podman", name: str) -> int:
+    """Run the engine's client until it ends, pass signals on; return its status."""
+    wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    _signal.set_wakeup_fd(wakeup[1], warn_on_full_buffer=False)
+    client = os.fork()
+    if not client:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
+        program, argv, environment = engine.client(name, _NO_KEYS)
+        os.execve(program, argv, environment)  # noqa: S606 - no shell
+    for number in _FORWARDED:
+        _signal.signal(number, lambda _number, _frame: None)
+    end, poll = os.pidfd_open(client), select.poll()
+    for fd in (parent, end, wakeup[0]):
+        poll.register(fd, select.POLLIN)
+    while True:
+        for fd, _events in poll.poll():
+            if fd == parent:
+                engine.remove(name)
+                os.kill(client, 9)
+                return 125
+            if fd == end:
+                status = os.waitstatus_to_exitcode(os.waitpid(client, 0)[1])
+                return 128 - status if status < 0 else status
+            for number in os.read(wakeup[0], 64):
+                if number in _FORWARDED:
+                    engine.signal(name, number)
+
+
+class Keeper:
+    """The loop of one container of Docker's."""
+
+    def __init__(self, parent: int, engine: Docker, name: str, *, terminal: bool) -> None:
         """`parent` is a descriptor of the launcher's process: without it the container ends."""
-        self._parent, self._socket, self._name = parent, socket, name
+        self._parent, self._engine, self._name = parent, engine, name
         self._terminal = terminal
         self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
@@ -48,13 +91,13 @@ class Keeper:
         """Start the container and return its status once it is gone."""
         self._catch()
         try:
-            self._stream = engine.attach(self._socket, self._name)
-            self._end = engine.asked(self._socket, "POST", f"/containers/{self._name}/wait?condition=removed")
-            status, answer = engine.ask(self._socket, "POST", f"/containers/{self._name}/start")
+            self._stream = self._engine.attach(self._name)
+            self._end = self._engine.ended(self._name)
+            refused = self._engine.start(self._name)
         except OSError as error:
             return self._failed(f"does not answer: {error.strerror or error}")
-        if status >= 400:
-            return self._failed(f"refused to start the container: {answer.decode('utf-8', 'replace').strip()}")
+        if refused:
+            return self._failed(f"refused to start the container: {refused}")
         if self._terminal:
             _make_raw()
             self._resize()
@@ -74,7 +117,7 @@ class Keeper:
                 break  # somebody else holds the container's output open
             for fd, events in found:
                 if fd == self._parent:
-                    engine.remove(self._socket, self._name)
+                    self._engine.remove(self._name)
                     return _GONE
                 self._handle(fd, events)
         return _GONE if self._status is None else self._status
@@ -119,7 +162,7 @@ class Keeper:
             self._input = b""
         if not self._input:
             self._reading = False
-            engine.finish(self._stream)
+            finish(self._stream)
 
     def _send(self) -> None:
         try:
@@ -187,7 +230,7 @@ class Keeper:
             self._status = self._failed("ended before the container did")
 
     def _failed(self, what: str) -> int:
-        sys.stderr.write(f"ringfence: the container engine at {self._socket} {what}\n")
+        sys.stderr.write(f"ringfence: {self._engine.where} {what}\n")
         return _GONE
 
     # --- signals -------------------------------------------------------------------------------
@@ -203,14 +246,14 @@ class Keeper:
             if number == _SIGWINCH:
                 self._resize()
             elif number in _FORWARDED:
-                engine.signal(self._socket, self._name, number)
+                self._engine.signal(self._name, number)
 
     def _resize(self) -> None:
         if not self._terminal:
             return
         try:
             rows, columns = struct.unpack_from("HH", fcntl.ioctl(0, _TIOCGWINSZ, bytes(8)))
-            engine.ask(self._socket, "POST", f"/containers/{self._name}/resize?h={rows}&w={columns}")
+            self._engine.resize(self._name, rows, columns)
         except OSError:
             return
 

@@ -14,14 +14,13 @@ import select
 import struct
 import sys
 
-from ringfence.boundary import furnish, syscalls
-from ringfence.boundary.attached import Keeper
+from ringfence.boundary import attached, engines, furnish, standing, syscalls
 from ringfence.boundary.child import Channel
+from ringfence.boundary.folder import Folder
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan
-from ringfence.boundary.tiers.container import Box, differences
+from ringfence.boundary.tiers.container import Box
 from ringfence.errors import BoundaryError
-from ringfence.host import engine
 from ringfence.host.model import Runtime
 
 INSIDE, NAME = "inside", "container"  # in a session's folder
@@ -35,9 +34,11 @@ class Contained(Child):
         """`first` is the child that found out what this machine offers; `owner` is who the agent becomes."""
         self._first: Child | None = first
         self._runtime, self._owner = runtime, owner
-        self._engine = runtime.tools["socket"]
+        self._engine = engines.of(runtime)
+        self.engine = engines.known(runtime)
         self._name = self._folder = ""
-        self.pid, self.ready = 0, -1
+        self.pid, self.ready, self.inside = 0, -1, 0
+        self._helper = 0
         self._init = -1  # the first process of the container: with it all others end
         self.identities: tuple[int, ...] = ()
         self.networked, self.kind = True, ""
@@ -45,24 +46,36 @@ class Contained(Child):
         self.dns: int | None = None
 
     def begin(
-        self, box: Box, plan: Plan, session: str, folder: str, streams: "tuple[int | None, tuple[int, ...]]"
-    ) -> None:
-        """Make the container and start it; the command waits for `complete`."""
-        self._name, self._folder = f"ringfence-{session}", folder
+        self, box: Box, plan: Plan, at: Folder, streams: "tuple[int | None, tuple[int, ...]]"
+    ) -> int | None:
+        """Make the container, start it and furnish it; return a socket to ask for sockets made inside."""
+        folder = at.path
+        self._name, self._folder = f"ringfence-{at.id}", folder
         self._end_first()
-        _write(f"{folder}/{NAME}", f"{self._engine}\n{self._name}\n".encode(), 0o600)
+        _write(f"{folder}/{NAME}", f"{self._engine.note}\n{self._name}\n".encode(), 0o600)
         os.mkdir(f"{folder}/{INSIDE}", 0o755)
         _write(f"{folder}/{INSIDE}/enter", box.entry, 0o555)
+        _write(f"{folder}/{engines.FILTER}", box.profile.encode(), 0o600)
         door = self._door()
+        channel = self._help(box, plan, at.staging)
         try:
-            self._create(box)
+            engines.create(self._engine, self._name, box, self._image(box, plan), folder)
             self.pid = self._keep(*streams)
             self.ready, pid = self._wait(door, plan.uid)
-            self._init = _first_process(pid)
+            self._init, self.inside = _first_process(pid)
         finally:
             os.close(door)
-        self._furnish(pid, box, plan)
+        unlike = standing.differences(pid, plan.uid)
+        if unlike:
+            raise BoundaryError(
+                f"the engine made another container than the plan's: {'; '.join(unlike)}",
+                hint="its runtime does not do what it is told: `ringfence doctor` names both",
+            )
+        if box.cpus:
+            os.sched_setaffinity(pid, sorted(os.sched_getaffinity(0))[: box.cpus])
+        self._furnish(channel, pid)
         os.write(self.ready, b"G")
+        return None
 
     def _door(self) -> int:
         """Listen where the entry program will connect to."""
@@ -76,19 +89,9 @@ class Contained(Child):
         door.listen(1)
         return int(door.detach())
 
-    def _create(self, box: Box) -> None:
-        image = _image(self._engine, box)
-        asked = box.configuration
-        what = "the container could not be made"
-        path = f"/containers/create?name={self._name}"
-        engine.told(self._engine, "POST", path, {**asked, "Image": image}, what=what)
-        made = engine.told(self._engine, "GET", f"/containers/{self._name}/json", what=what)
-        unlike = differences(asked, image, made)
-        if unlike:
-            raise BoundaryError(
-                f"the engine made another container than the plan's: {'; '.join(unlike)}",
-                hint="the engine's own configuration (daemon.json) may add to every container",
-            )
+    def _image(self, box: Box, plan: Plan) -> str:
+        """Return the image that the container is made of, by its digest."""
+        return engines.empty(self._engine, box.folders, box.links)
 
     def _keep(self, terminal: int | None, replaced: tuple[int, ...]) -> int:
         parent = os.pidfd_open(os.getpid())
@@ -102,9 +105,9 @@ class Contained(Child):
                 fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY
                 for fd in replaced:
                     os.dup2(terminal, fd)
-            os._exit(Keeper(parent, self._engine, self._name, terminal=terminal is not None).run())
+            os._exit(attached.keep(parent, self._engine, self._name, terminal=terminal is not None))
         finally:
-            engine.remove(self._engine, self._name)
+            self._engine.remove(self._name)
             os._exit(125)
 
     def _wait(self, door: int, uid: int) -> tuple[int, int]:
@@ -135,24 +138,27 @@ class Contained(Child):
             )
         return line.detach(), pid
 
-    def _furnish(self, pid: int, box: Box, plan: Plan) -> None:
+    def _help(self, box: Box, plan: Plan, staging: str) -> Channel:
+        """Start the helper; return the channel by which it is told which container it is for."""
         ours, theirs = _socket.socketpair(1, 5 | 0o2000000, 0)
-        helper = os.fork()
-        if not helper:
+        self._helper = os.fork()
+        if not self._helper:
             ours.close()
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
             channel = Channel(theirs.detach())
-            furnish.furnish(
-                channel, pid, box, staging="/run/ringfence", workspace=plan.workspace.root, owner=self._owner
-            )
+            furnish.furnish(channel, box, staging=staging, workspace=plan.workspace.root, owner=self._owner)
         theirs.close()
-        channel = Channel(ours.detach())
+        return Channel(ours.detach())
+
+    def _furnish(self, channel: Channel, pid: int) -> None:
+        channel.send({"pid": pid})
         message, fds = channel.receive()
         if "kind" in message:
             self.kind, self.listeners, self.dns = str(message["kind"]), fds[:-1], fds[-1]
             message, _none = channel.receive()
         channel.close()
-        os.waitpid(helper, 0)
+        os.waitpid(self._helper, 0)
+        self._helper = 0
         if "done" not in message:
             raise Failed(
                 Refused(
@@ -181,14 +187,15 @@ class Contained(Child):
         """Leave nothing: the container, its keeper, and the folder it started from."""
         if not self._name:
             return
-        if self.pid:
-            _end(self.pid)
+        for pid in filter(None, (self._helper, self.pid)):
+            _end(pid)
+        self._helper = 0
         if self._init >= 0:  # also where the engine is gone, and would leave it running
             _kill_by(self._init)
             self._init = -1
-        if not engine.remove(self._engine, self._name):
+        if not self._engine.remove(self._name):
             sys.stderr.write(
-                f"ringfence: the container engine at {self._engine} does not answer any more; the session's "
+                f"ringfence: {self._engine.where} does not answer any more; the session's "
                 f"processes are ended, its container {self._name} goes when the engine is back\n"
             )
         clear(self._folder)
@@ -207,56 +214,14 @@ class Failed(Exception):  # noqa: N818 - a message on its way to the session, ne
         self.refused = refused
 
 
-def _image(socket: str, box: Box) -> str:
-    """Return the digest of the image of empty folders, which is made where it is not there yet."""
-    from ringfence.canonical import sha256
-
-    archive = _archive(box)
-    tag = sha256(archive)[:16]
-    status, _answer = engine.ask(socket, "GET", f"/images/ringfence:{tag}/json")
-    what = "the image of empty folders could not be made"
-    if status == 404:
-        status, answer = engine.ask(
-            socket, "POST", f"/images/create?fromSrc=-&repo=ringfence&tag={tag}", archive, "application/x-tar"
-        )
-        if status >= 400 or b'"error"' in answer:
-            text = answer.decode("utf-8", "replace").strip()[:300]
-            raise BoundaryError(f"{what}: {text}", hint="is the engine's disk full?")
-    found = engine.told(socket, "GET", f"/images/ringfence:{tag}/json", what=what)
-    layers = found.get("RootFS", {}).get("Layers", [])
-    if layers != [f"sha256:{sha256(archive)}"] or found.get("Config", {}).get("Volumes"):
-        raise BoundaryError(
-            f"the image ringfence:{tag} is not the one that ringfence made",
-            hint=f"remove it: docker rmi ringfence:{tag}",
-        )
-    return str(found["Id"])
-
-
-def _archive(box: Box) -> bytes:
-    import io
-    import tarfile
-
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in sorted({*box.folders, "proc", "sys", "dev", "etc", "run"}):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(folder)
-        for name, to in box.links:
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname, link.mode = tarfile.SYMTYPE, to, 0o777
-            archive.addfile(link)
-    return out.getvalue()
-
-
 def sweep(folder: str) -> bool:
     """Remove the container of a session whose launcher was killed; False where its engine cannot be asked."""
     try:
         with open(f"{folder}/{NAME}") as file:
-            socket, name = file.read().split("\n")[:2]
+            note, name = file.read().split("\n")[:2]
     except (OSError, ValueError):
         return True
-    if not engine.remove(socket, name):
+    if not engines.noted(note).remove(name):
         return False
     clear(folder)
     return True
@@ -264,7 +229,7 @@ def sweep(folder: str) -> bool:
 
 def clear(folder: str) -> None:
     """Remove what a container started from."""
-    for name in (f"{INSIDE}/enter", f"{INSIDE}/door", NAME):
+    for name in (f"{INSIDE}/enter", f"{INSIDE}/door", engines.FILTER, NAME):
         try:
             os.unlink(f"{folder}/{name}")
         except OSError:
@@ -275,13 +240,13 @@ def clear(folder: str) -> None:
         return
 
 
-def _first_process(pid: int) -> int:
-    """Return a descriptor of the first process in the namespace that `pid` is in: itself, or one above."""
+def _first_process(pid: int) -> tuple[int, int]:
+    """Return a descriptor and the number of the first process in the namespace that `pid` is in."""
     while True:
         with open(f"/proc/{pid}/status") as file:
             rows = dict(line.split(":", 1) for line in file if ":" in line)
         if rows["NSpid"].split()[-1] == "1":
-            return os.pidfd_open(pid)
+            return os.pidfd_open(pid), pid
         pid = int(rows["PPid"])
 
 

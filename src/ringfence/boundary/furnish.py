@@ -17,20 +17,30 @@ from ringfence.boundary.tiers.container import Box
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
 
 
-def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: str, owner: int) -> None:
-    """Be the helper for the container whose waiting program is `pid`. Never returns."""
-    step = "namespaces"
+def furnish(channel: Channel, box: Box, *, staging: str, workspace: str, owner: int) -> None:
+    """Be the helper, for the container whose waiting program's number comes by the channel. Never returns.
+
+    What goes into it is built while the engine still makes it; for an ordinary user only then, since what they
+    build has to belong to the container's user namespace.
+    """
+    step, trees = "mounts", []
     try:
+        if not os.geteuid():
+            trees = _build(box, staging, workspace, owner)
+        message, _fds = channel.receive()
+        if not message:
+            os._exit(0)  # it did not start
+        pid = int(str(message["pid"]))
+        step = "namespaces"
         network = _namespace(pid, "net")
         mounts = _namespace(pid, "mnt")
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+        if os.geteuid():
+            syscalls.setns(_namespace(pid, "user"), syscalls.CLONE_NEWUSER)
+            step = "mounts"
+            trees = _build(box, staging, workspace, owner)
         step = "wire"
         gate = wire.build(inside=network)
         channel.send({"kind": gate.kind}, (*gate.listeners, gate.dns))
-        step = "mounts"
-        _build(box, staging, workspace, owner)
-        trees = _trees(box, staging)
         step = "container"
         syscalls.setns(mounts, syscalls.CLONE_NEWNS)
         for target, tree in trees:
@@ -56,8 +66,13 @@ def _namespace(pid: int, kind: str) -> int:
     return fd
 
 
-def _build(box: Box, staging: str, workspace: str, owner: int) -> None:
-    builder = Builder(staging, owner=owner, idmap=root_map(owner), workspace=workspace)
+def _build(box: Box, staging: str, workspace: str, owner: int) -> list[tuple[str, int]]:
+    """Build the new root in a mount namespace of our own; return what of it is attached, and where."""
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    builder = Builder(
+        staging, owner=owner, idmap=None if os.geteuid() else root_map(owner), workspace=workspace
+    )
     for mount in box.mounts:
         try:
             builder.put(mount, box.hidden)
@@ -65,6 +80,7 @@ def _build(box: Box, staging: str, workspace: str, owner: int) -> None:
             raise OSError(error.errno, error.strerror, mount.target) from None
     os.mkdir(f"{staging}/nothing", 0o555)
     os.close(builder.root)
+    return _trees(box, staging)
 
 
 def _trees(box: Box, staging: str) -> list[tuple[str, int]]:

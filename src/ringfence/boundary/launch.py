@@ -45,6 +45,7 @@ class Child:
         self.identities = identities
         self.networked = networked
         self.ready = ready
+        self.inside = 0  # the first process inside, where it is not below `pid`
         self.kind = ""
         self.listeners: tuple[int, ...] = ()
         self.dns: int | None = None

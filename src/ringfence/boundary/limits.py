@@ -78,13 +78,9 @@ def plan(limits: Limits, cgroup: str, tier: str = "sandbox") -> tuple[LimitPlan,
     return tuple(out)
 
 
-def watched(limits: Limits, tier: str) -> int | None:
-    """Return the memory that the launcher has to watch, where no group holds it.
-
-    A guest holds itself to what it was given; its file server maps the same memory: a sum counts it twice. A
-    container is in a group of its engine's.
-    """
-    return None if tier in {"container", "microvm"} else limits.memory
+def watched(limits: Limits, plans: tuple[LimitPlan, ...]) -> int | None:
+    """Return the memory that the launcher has to watch, where the plan says that nobody else holds it."""
+    return limits.memory if any(one.name == "memory" and one.held == "watched" for one in plans) else None
 
 
 def by_engine(plans: tuple[LimitPlan, ...]) -> tuple[LimitPlan, ...]:

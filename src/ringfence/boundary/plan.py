@@ -77,8 +77,9 @@ def plan(
     )
     visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
     path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
-    limit_plans = (*limits.plan(policy.limits, survey.cgroup, choice.tier), *limits.of_copy(policy.workspace))
-    if choice.tier == CONTAINER:
+    cgroup = "" if choice.tier == CONTAINER else survey.cgroup
+    limit_plans = (*limits.plan(policy.limits, cgroup, choice.tier), *limits.of_copy(policy.workspace))
+    if choice.tier == CONTAINER and choice.runtime.tools.get("limits", "engine") == "engine":
         limit_plans = limits.by_engine(limit_plans)
     return Plan(
         tier=choice.tier,

@@ -1,4 +1,4 @@
-"""A container engine's interface, as far as a session needs it: Docker's, on a Unix socket of this machine.
+"""Docker's interface, as far as a session needs it, on a Unix socket of this machine.
 
 One request a connection, in HTTP/1.0, so that an answer ends where the connection does. An engine on another
 machine is none: what the plan mounts is here, and the gate is.
@@ -7,7 +7,10 @@ machine is none: what the plan mounts is here, and the gate is.
 import _socket
 import os
 
+from ringfence import strict
+from ringfence.canonical import encode
 from ringfence.errors import BoundaryError
+from ringfence.value import Struct
 
 USUAL = "/var/run/docker.sock"
 LABEL = "dev.ringfence.session"
@@ -102,17 +105,15 @@ def finish(stream: int) -> None:
 
 def told(socket: str, method: str, path: str, body: object = None, *, what: str) -> "dict[str, Any]":
     """Make a request that has to succeed; return what it answers."""
-    import json
-
     try:
-        status, answer = ask(socket, method, path, b"" if body is None else json.dumps(body).encode())
+        status, answer = ask(socket, method, path, b"" if body is None else encode(body).encode())
     except OSError as error:
         raise BoundaryError(
             f"{what}: the container engine at {socket} does not answer: {error.strerror or error}",
             hint="is it still running? `ringfence doctor` asks it",
         ) from None
     try:
-        found = json.loads(answer) if answer.strip() else {}
+        found = strict.loads(answer.decode()) if answer.strip() else {}
     except ValueError:
         found = {"message": answer.decode("utf-8", "replace")}
     if status >= 400:
@@ -132,21 +133,111 @@ def running(socket: str) -> str:
     return "" if status == 200 else f"the engine at {socket} answers with {status}"
 
 
-def signal(socket: str, name: str, number: int) -> None:
-    """Send a signal to a container's first process."""
-    try:
-        ask(socket, "POST", f"/containers/{name}/kill?signal={number}")
-    except OSError:
-        return
+class Image(Struct):
+    """An image that an engine has."""
+
+    id: str  # "sha256:…", which names its content
+    layers: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()  # folders that its author wants to be writable
+    variables: tuple[str, ...] = ()  # "NAME=value"
 
 
-def remove(socket: str, name: str) -> bool:
-    """End a container and remove it, if there is one; tell whether the engine answered."""
-    try:
-        ask(socket, "DELETE", f"/containers/{name}?force=1&v=1")
-    except OSError:
-        return False
-    return True
+class Docker:
+    """One daemon of this machine's."""
+
+    kind = "docker"
+
+    def __init__(self, path: str, socket: str) -> None:
+        """`path`: its client, which passes a container's streams on."""
+        self.path, self._socket = path, socket
+        self.where = f"the container engine at {socket}"
+        self.note = f"docker {socket}"
+
+    def find(self, name: str) -> Image | None:
+        """Return an image that it has; None where there is none of that name."""
+        status, answer = self._ask("GET", f"/images/{name}/json", what=f"cannot tell about the image {name}")
+        if status == 404:
+            return None
+        found = strict.loads(answer.decode())
+        if status >= 400:
+            raise BoundaryError(f"{self.where} refused: {found.get('message', status)}", hint=_DOCTOR)
+        settings = found.get("Config") or {}
+        return Image(
+            id=found["Id"],
+            layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
+            volumes=tuple(sorted(settings.get("Volumes") or ())),
+            variables=tuple(settings.get("Env") or ()),
+        )
+
+    def load(self, name: str, archive: bytes) -> None:
+        """Make an image of an archive of files."""
+        what = f"the image {name} could not be made"
+        repository, _, tag = name.partition(":")
+        path = f"/images/create?fromSrc=-&repo={repository}&tag={tag}"
+        status, answer = self._ask("POST", path, archive, "application/x-tar", what=what)
+        if status >= 400 or b'"error"' in answer:
+            text = answer.decode("utf-8", "replace").strip()[:300]
+            raise BoundaryError(f"{what}: {text}", hint="is the engine's disk full?")
+
+    def create(self, name: str, asked: "dict[str, Any]") -> None:
+        """Make a container."""
+        told(
+            self._socket,
+            "POST",
+            f"/containers/create?name={name}",
+            asked,
+            what="the container could not be made",
+        )
+
+    def inspect(self, name: str) -> "dict[str, Any]":
+        """Return a container as the daemon describes it."""
+        return told(self._socket, "GET", f"/containers/{name}/json", what="the container could not be made")
+
+    def attach(self, name: str) -> int:
+        """Return a connection that is a container's streams from here on. Raises OSError."""
+        return attach(self._socket, name)
+
+    def ended(self, name: str) -> int:
+        """Return a connection on which the daemon answers when a container is gone. Raises OSError."""
+        return asked(self._socket, "POST", f"/containers/{name}/wait?condition=removed")
+
+    def start(self, name: str) -> str:
+        """Start a container; return why it was refused, if it was. Raises OSError."""
+        status, answer = ask(self._socket, "POST", f"/containers/{name}/start")
+        return answer.decode("utf-8", "replace").strip()[:500] if status >= 400 else ""
+
+    def resize(self, name: str, rows: int, columns: int) -> None:
+        """Give a container's terminal a size. Raises OSError."""
+        ask(self._socket, "POST", f"/containers/{name}/resize?h={rows}&w={columns}")
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a container's first process."""
+        try:
+            ask(self._socket, "POST", f"/containers/{name}/kill?signal={number}")
+        except OSError:
+            return
+
+    def remove(self, name: str) -> bool:
+        """End a container and remove it, if there is one; tell whether the engine answered."""
+        try:
+            ask(self._socket, "DELETE", f"/containers/{name}?force=1&v=1")
+        except OSError:
+            return False
+        return True
+
+    def _ask(
+        self, method: str, path: str, body: bytes = b"", kind: str = "application/json", *, what: str
+    ) -> tuple[int, bytes]:
+        try:
+            return ask(self._socket, method, path, body, kind)
+        except OSError as error:
+            raise BoundaryError(
+                f"{what}: {self.where} does not answer: {error.strerror or error}",
+                hint="is it still running? `ringfence doctor` asks it",
+            ) from None
+
+
+_DOCTOR = "`ringfence doctor` says what this machine offers"
 
 
 TYPE_CHECKING = False

@@ -9,6 +9,7 @@ import stat
 
 from ringfence import cache
 from ringfence.host.model import Host, Runtime
+from ringfence.value import replace
 
 _FOLDERS = ("/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin")
 
@@ -69,16 +70,42 @@ def gvisor(host: Host, workspace: str) -> Runtime:
     return Runtime(path=path, version=version, identities=identities)
 
 
-def container(host: Host, workspace: str) -> Runtime:
-    """Return the container engine of this machine: Docker's, run by root."""
+def container(
+    host: Host, workspace: str, engine: str = "", image: str = "", runtime: str = ""
+) -> Runtime:
+    """Return the container engine of this machine; `engine`, `image` and `runtime` as a policy wants them."""
+    if runtime not in _RUNTIMES:
+        return Runtime(
+            refused=f"what the runtime {runtime} makes cannot be entered and furnished",
+            mend=f"name one of {', '.join(filter(None, _RUNTIMES))}, or none; for runsc use the gvisor tier",
+        )
+    from ringfence.host import probe
+
+    named = engine or ("docker" if probe.settings(("DOCKER_HOST",)) else "")
+    found = [
+        of(host, workspace, runtime)
+        for kind, of in (("docker", _docker), ("podman", _podman))
+        if named in {"", kind}
+    ]
+    chosen = next((one for one in found if not one.refused), None)
+    if chosen is None:
+        there = [one for one in found if one.path] or found
+        return replace(there[0], refused="; ".join(one.refused for one in there))
+    return _with_image(chosen, image) if image else chosen
+
+
+_RUNTIMES = ("", "runc", "crun", "youki")  # that make namespaces of this kernel
+
+
+def _docker(host: Host, workspace: str, runtime: str) -> Runtime:
     path = find("docker", host, workspace)
     if not path:
-        return Runtime(refused="Docker was not found", mend="apt-get install docker.io")
+        return Runtime(refused="Docker was not found", mend="apt-get install podman uidmap, or docker.io as root")
     if host.uid:
         return Runtime(
             path=path,
             refused="only root may enter what Docker's daemon makes",
-            mend="run as root, or use the sandbox or gvisor tier as an ordinary user",
+            mend="install Podman, which makes containers of your own: apt-get install podman uidmap",
         )
     from ringfence.host import engine, probe
 
@@ -93,7 +120,34 @@ def container(host: Host, workspace: str) -> Runtime:
     refused = engine.running(socket)
     if refused:
         return Runtime(path=path, refused=refused, mend="start it: systemctl start docker")
-    return Runtime(path=path, version="docker", tools={"socket": socket})
+    tools = {"engine": "docker", "socket": socket, "runtime": runtime}
+    return Runtime(path=path, version="docker", tools=tools)
+
+
+def _podman(host: Host, workspace: str, runtime: str) -> Runtime:
+    path = find("podman", host, workspace)
+    if not path:
+        return Runtime(refused="Podman was not found", mend="apt-get install podman uidmap")
+    if host.uid and not subordinate(host):
+        return Runtime(
+            path=path, refused=f"{host.user} has no subordinate uids", mend=_subordinates_mend(host)
+        )
+    from ringfence.host import podman
+
+    init = podman.init()
+    if not init:
+        return Runtime(
+            path=path,
+            refused="Podman has no init to put into a container",
+            mend="apt-get install catatonit",
+        )
+    limits = "engine" if podman.holds_limits() else ""
+    tools = {"engine": "podman", "runtime": runtime, "init": init, "limits": limits}
+    return Runtime(path=path, version="podman", tools=tools)
+
+
+def _with_image(found: Runtime, name: str) -> Runtime:
+    raise NotImplementedError
 
 
 def _subordinates_mend(host: Host) -> str:
