@@ -51,7 +51,7 @@ class Contained(Child):
         """Make the container, start it and furnish it; return a socket to ask for sockets made inside."""
         folder = at.path
         self._name, self._folder = f"ringfence-{at.id}", folder
-        self._end_first()
+        ended = self._end_first()
         _write(f"{folder}/{NAME}", f"{self._engine.note}\n{self._name}\n".encode(), 0o600)
         os.mkdir(f"{folder}/{INSIDE}", 0o755)
         _write(f"{folder}/{INSIDE}/enter", box.entry, 0o555)
@@ -61,6 +61,7 @@ class Contained(Child):
         try:
             engines.create(self._engine, self._name, box, self._image(box, plan), folder)
             self.pid = self._keep(*streams)
+            _end(ended)
             self.ready, pid = self._wait(door, plan.uid)
             self._init, self.inside = _first_process(pid)
         finally:
@@ -179,7 +180,7 @@ class Contained(Child):
 
     def abandon(self) -> None:
         """End what has not become a boundary."""
-        self._end_first()
+        _end(self._end_first())
         self.release()
         self.finish()
 
@@ -187,7 +188,7 @@ class Contained(Child):
         """Leave nothing: the container, its keeper, and the folder it started from."""
         if not self._name:
             return
-        for pid in filter(None, (self._helper, self.pid)):
+        for pid in (self._helper, self.pid):
             _end(pid)
         self._helper = 0
         if self._init >= 0:  # also where the engine is gone, and would leave it running
@@ -201,10 +202,13 @@ class Contained(Child):
         clear(self._folder)
         self._name = ""
 
-    def _end_first(self) -> None:
-        if self._first is not None:
-            self._first.abandon()
-            self._first = None
+    def _end_first(self) -> int:
+        """End the first child; return its number, to be waited for."""
+        if self._first is None:
+            return 0
+        pid, first, self._first = self._first.pid, self._first, None
+        first.end()
+        return pid
 
 
 class Failed(Exception):  # noqa: N818 - a message on its way to the session, never shown
@@ -259,6 +263,9 @@ def _kill_by(descriptor: int) -> None:
 
 
 def _end(pid: int) -> None:
+    """End a process of ours and wait for it. 0: there is none."""
+    if not pid:
+        return
     try:
         if os.waitpid(pid, os.WNOHANG) == (0, 0):
             os.kill(pid, 9)

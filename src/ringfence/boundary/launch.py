@@ -125,6 +125,11 @@ class Child:
 
     def abandon(self) -> None:
         """End a child that has not become a boundary."""
+        self.end()
+        os.waitpid(self.pid, 0)
+
+    def end(self) -> None:
+        """End such a child, and leave it to be waited for: its namespaces take the kernel a moment."""
         self._channel.close()
         os.close(self.ready)
         self.release()
@@ -132,7 +137,6 @@ class Child:
             os.kill(self.pid, 9)
         except ProcessLookupError:
             pass
-        os.waitpid(self.pid, 0)
 
 
 def _refused(message: dict[str, object]) -> Refused:
