@@ -150,6 +150,7 @@ def _gvisor(folder: str, environment: dict[str, str]) -> "tuple[Case, object]":
 def _microvm(folder: str, environment: dict[str, str]) -> "tuple[Case, object]":
     """Beside QEMU with the same machine, without files, network and ports."""
     from ringfence.boundary import cpio
+    from ringfence.boundary.tiers import microvm
     from ringfence.host import probe, runtimes
 
     host = probe.host()
@@ -165,7 +166,7 @@ def _microvm(folder: str, environment: dict[str, str]) -> "tuple[Case, object]":
     kvm = runtime.version == "kvm"
     command = [
         runtime.path, "-M", "microvm,acpi=off,rtc=on,isa-serial=off,memory-backend=memory",
-        "-accel", "kvm" if kvm else "tcg", "-cpu", "host" if kvm else "max", "-smp", str(min(4, runtime.cpus)),
+        "-accel", "kvm" if kvm else microvm.TRANSLATED, "-cpu", "host" if kvm else "max", "-smp", str(min(4, runtime.cpus)),
         "-m", "2048M", "-object", "memory-backend-memfd,id=memory,size=2048M,share=on",
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-kernel", runtime.tools["kernel"], "-initrd", f"{folder}/initrd",
