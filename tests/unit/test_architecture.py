@@ -37,6 +37,7 @@ EVERYWHERE = {""}  # the package itself holds the version
 ASYNC = ("egress/", "aio.py", "integrations/claude_agent_sdk.py")
 ENVIRONMENT = ("host/probe.py", "credential/sources/", "verify/attacks/")  # attacks run inside
 PROCESSES = (
+    "boundary/attached.py",  # Podman's client, which passes a container's streams on
     "boundary/container.py",
     "boundary/launch.py",
     "boundary/child.py",  # what launch forks, up to bubblewrap

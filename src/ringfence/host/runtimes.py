@@ -70,9 +70,7 @@ def gvisor(host: Host, workspace: str) -> Runtime:
     return Runtime(path=path, version=version, identities=identities)
 
 
-def container(
-    host: Host, workspace: str, engine: str = "", image: str = "", runtime: str = ""
-) -> Runtime:
+def container(host: Host, workspace: str, engine: str = "", image: str = "", runtime: str = "") -> Runtime:
     """Return the container engine of this machine; `engine`, `image` and `runtime` as a policy wants them."""
     if runtime not in _RUNTIMES:
         return Runtime(
@@ -100,7 +98,9 @@ _RUNTIMES = ("", "runc", "crun", "youki")  # that make namespaces of this kernel
 def _docker(host: Host, workspace: str, runtime: str) -> Runtime:
     path = find("docker", host, workspace)
     if not path:
-        return Runtime(refused="Docker was not found", mend="apt-get install podman uidmap, or docker.io as root")
+        return Runtime(
+            refused="Docker was not found", mend="apt-get install podman uidmap, or docker.io as root"
+        )
     if host.uid:
         return Runtime(
             path=path,

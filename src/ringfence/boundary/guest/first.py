@@ -18,7 +18,13 @@ from ringfence.boundary.stub import Call, Data, Execute, Slot, Step, Store
 
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND = 1, 2, 4, 8, 32, 4096
 _AF_INET, _AF_INET6, _DGRAM = 2, 10, 2
-_SIOCADDRT, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCGIFINDEX = 0x890B, 0x8914, 0x8916, 0x891C, 0x8933
+_SIOCADDRT, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCGIFINDEX = (
+    0x890B,
+    0x8914,
+    0x8916,
+    0x891C,
+    0x8933,
+)
 _UP, _RUNNING, _MULTICAST, _BROADCAST = 0x1, 0x40, 0x1000, 0x2
 _VIA_GATEWAY = 3  # RTF_UP | RTF_GATEWAY
 _CARD = b"eth0"
@@ -27,7 +33,14 @@ _COVERED = (
     "sysrq-trigger",
 )  # fmt: skip
 _CHARACTER, _LINK, _FOLDER, _FILE = 0o020000, 0o120000, 0o040000, 0o100000
-_DEVICES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
+_DEVICES = (
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+)
 _LINKS = (
     ("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
@@ -41,7 +54,9 @@ def entries() -> tuple[Entry, ...]:
     folders = ("proc", "dev", "sys", "new", "inside", "inside/pts", "inside/shm")
     return (
         *(Entry(path=name, mode=_FOLDER | 0o755) for name in folders),
-        Entry(path="dev/console", mode=_CHARACTER | 0o600, device=(5, 1)),  # the kernel's first three descriptors
+        Entry(
+            path="dev/console", mode=_CHARACTER | 0o600, device=(5, 1)
+        ),  # the kernel's first three descriptors
         Entry(path="nothing", mode=_FILE | 0o444),
         *(Entry(path=f"inside/{name}", mode=_CHARACTER | 0o666, device=(a, b)) for name, a, b in _DEVICES),
         *(Entry(path=f"inside/{name}", mode=_LINK | 0o777, content=to.encode()) for name, to in _LINKS),
@@ -90,7 +105,9 @@ def _mount(source: str, target: str, kind: str, flags: int = 0, options: str = "
 
 def _seal(target: str, flags: int) -> Call:
     """Change the flags of one mount, and of nothing below it."""
-    return _mount("", target, "", _REMOUNT | _BIND | flags, failure=f"{target.removeprefix('/new')} stays writable")
+    return _mount(
+        "", target, "", _REMOUNT | _BIND | flags, failure=f"{target.removeprefix('/new')} stays writable"
+    )
 
 
 def _network() -> tuple[Step, ...]:
