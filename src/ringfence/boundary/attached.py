@@ -1,11 +1,12 @@
 """The keeper of a container: starts it, passes its streams on, and ends with its status.
 
-Podman's is the one that Podman brings, watched; Docker's daemon is spoken to directly: attaching takes one request that becomes a stream, where the engine's own client
-is a program that first has to start. With a terminal the stream is bytes both ways; without, what comes is in
-frames behind eight bytes of head (Docker Engine API, "Attach to a container"): which stream, and how long.
+Podman's is the one that Podman brings, watched. Docker's daemon is spoken to directly: attaching takes one
+request that becomes a stream, where the engine's own client is a program that first has to start. With a
+terminal the stream is bytes both ways; without, what comes is in frames behind eight bytes of head (Docker
+Engine API, "Attach to a container"): which stream, and how long.
 
-Nothing here waits for a reader: output is written where poll(2) says that it will be taken, so that signals and
-the launcher's end are always heard.
+Nothing here waits for a reader: output is written where poll(2) says that it will be taken, so that signals
+and the launcher's end are always heard.
 """
 
 import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
@@ -81,6 +82,7 @@ class Keeper:
         self._poll = select.poll()
         self._input = b""  # read here, not taken by the container yet
         self._output: list[tuple[int, bytes]] = []  # to which descriptor, and what
+        self._unread: set[int] = set()  # of our streams, those that nobody reads
         self._frames = b""
         self._reading = True  # standard input has not ended
         self._flowing = True  # the container's output has not ended
@@ -123,7 +125,7 @@ class Keeper:
         return _GONE if self._status is None else self._status
 
     def _interests(self) -> list[int]:
-        """Register what may go on now: what comes waits for what is still to be written, each way by itself."""
+        """Register what may go on now: each way by itself, reading waits for what is to be written."""
         stream = (select.POLLIN if self._flowing and not self._output else 0) | (
             select.POLLOUT if self._input else 0
         )
@@ -205,8 +207,11 @@ class Keeper:
             data = data[os.write(to, data[:_TAKEN]) :]
         except BlockingIOError:
             pass
-        except OSError:  # nobody reads it any more
+        except OSError:  # nobody reads it any more: the command is told as a pipe would have told it
             data = b""
+            if to not in self._unread:
+                self._unread.add(to)
+                self._engine.signal(self._name, _SIGPIPE)
         if data:
             self._output.insert(0, (to, data))
 

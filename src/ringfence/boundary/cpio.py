@@ -20,7 +20,7 @@ class Entry(Struct):
 
 
 def archive(files: "dict[str, bytes]", more: tuple[Entry, ...] = ()) -> bytes:
-    """Return an archive of programs by their paths, with the folders above them, and of what else there is."""
+    """Return an archive of programs by their paths, the folders above them, and what else there is."""
     folders: dict[str, None] = {}
     for path in files:
         above = os.path.dirname(path)
