@@ -37,7 +37,7 @@ EVERYWHERE = {""}  # the package itself holds the version
 ASYNC = ("egress/", "aio.py", "integrations/claude_agent_sdk.py")
 ENVIRONMENT = ("host/probe.py", "credential/sources/", "verify/attacks/")  # attacks run inside
 PROCESSES = (
-    "boundary/attached.py",  # Podman's client, which passes a container's streams on
+    "boundary/attached.py",  # Podman, for as long as a container runs
     "boundary/container.py",
     "boundary/launch.py",
     "boundary/child.py",  # what launch forks, up to bubblewrap
@@ -46,6 +46,7 @@ PROCESSES = (
     "boundary/mounts.py",  # a child that only holds a user namespace, for id-mapping
     "credential/sources/command.py",
     "host/features.py",
+    "host/podman.py",  # which has no daemon to be asked
     "host/runtimes.py",  # asks a runtime for its version
     "host/trials.py",
     "workspace/review/viewer.py",  # the operator's own pager and viewer

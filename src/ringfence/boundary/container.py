@@ -1,7 +1,7 @@
 """A session in a container: made by the engine, compared with what was asked, furnished, watched, removed.
 
-    launcher ── keeper   starts it, passes the streams on, ends with the command's status
-        └────── helper   furnishes the container, then ends
+    launcher ── keeper    starts it, passes the streams on, ends with the command's status
+        └────── helper                         furnishes the container, then ends
 
 The keeper also ends the container when the launcher dies. Whatever dies, the container's name lies in the
 session's folder, and the next launcher removes it.
@@ -22,6 +22,11 @@ from ringfence.boundary.model import Plan
 from ringfence.boundary.tiers.container import Box
 from ringfence.errors import BoundaryError
 from ringfence.host.model import Runtime
+from ringfence.host.runtimes import engine_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.host.engine import Image
 
 INSIDE, NAME = "inside", "container"  # in a session's folder
 _CONNECTS = 30.0  # seconds until the entry program must have come to the door
@@ -32,9 +37,10 @@ class Contained(Child):
 
     def __init__(self, first: Child, runtime: Runtime, owner: int) -> None:
         """`first` is the child that found out what this machine offers; `owner` is who the agent becomes."""
-        self._first: Child | None = first
+        self._gone = [first.pid]  # processes that are to be waited for
+        first.dismiss()
         self._runtime, self._owner = runtime, owner
-        self._engine = engines.of(runtime)
+        self._engine = engine_of(runtime)
         self.engine = engines.known(runtime)
         self._name = self._folder = ""
         self.pid, self.ready, self.inside = 0, -1, 0
@@ -51,13 +57,12 @@ class Contained(Child):
         """Make the container, start it and furnish it; return a socket to ask for sockets made inside."""
         folder = at.path
         self._name, self._folder = f"ringfence-{at.id}", folder
-        ended = self._end_first()
         _write(f"{folder}/{NAME}", f"{self._engine.note}\n{self._name}\n".encode(), 0o600)
         os.mkdir(f"{folder}/{INSIDE}", 0o755)
         _write(f"{folder}/{INSIDE}/enter", box.entry, 0o555)
         _write(f"{folder}/{engines.FILTER}", box.profile.encode(), 0o600)
         door = self._door()
-        channel = self._help(box, plan, at.staging)
+        helper, vend = self._help(box, plan, at.staging)
         try:
             engines.create(self._engine, self._name, box, self._image(box, plan), folder)
             self.pid = self._keep(*streams)
@@ -74,9 +79,9 @@ class Contained(Child):
             )
         if box.cpus:
             os.sched_setaffinity(pid, sorted(os.sched_getaffinity(0))[: box.cpus])
-        self._furnish(channel, pid)
+        self._furnish(helper, pid)
         os.write(self.ready, b"G")
-        return None
+        return vend
 
     def _door(self) -> int:
         """Listen where the entry program will connect to."""
@@ -90,8 +95,10 @@ class Contained(Child):
         door.listen(1)
         return int(door.detach())
 
-    def _image(self, box: Box, plan: Plan) -> str:
-        """Return the image that the container is made of, by its digest."""
+    def _image(self, box: Box, plan: Plan) -> "Image":
+        """Return the image that the container is made of."""
+        if plan.image:
+            return engines.named(self._engine, plan.policy.container.image, plan.image)
         return engines.empty(self._engine, box.folders, box.links)
 
     def _keep(self, terminal: int | None, replaced: tuple[int, ...]) -> int:
@@ -106,7 +113,7 @@ class Contained(Child):
                 fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY
                 for fd in replaced:
                     os.dup2(terminal, fd)
-            os._exit(attached.keep(parent, self._engine, self._name, terminal=terminal is not None))
+            os._exit(attached.keep(parent, self._engine, self._name, terminal))
         finally:
             self._engine.remove(self._name)
             os._exit(125)
@@ -139,27 +146,45 @@ class Contained(Child):
             )
         return line.detach(), pid
 
-    def _help(self, box: Box, plan: Plan, staging: str) -> Channel:
-        """Start the helper; return the channel by which it is told which container it is for."""
+    def _help(self, box: Box, plan: Plan, staging: str) -> tuple[Channel, int | None]:
+        """Start the helper; return its channel, and a socket to ask for sockets made inside.
+
+        That is there where ports are published; the helper stays then.
+        """
         ours, theirs = _socket.socketpair(1, 5 | 0o2000000, 0)
-        self._helper = os.fork()
-        if not self._helper:
-            ours.close()
+        vend, requests = _socket.socketpair(1, 5 | 0o2000000, 0) if plan.publish else (None, None)
+        launcher = os.getpid()
+        helper = os.fork()
+        if not helper:
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-            channel = Channel(theirs.detach())
-            furnish.furnish(channel, box, staging=staging, workspace=plan.workspace.root, owner=self._owner)
+            if os.getppid() != launcher:
+                os._exit(125)
+            ours.close()
+            furnish.furnish(
+                Channel(theirs.detach()),
+                box,
+                staging=staging,
+                workspace=plan.workspace.root,
+                owner=self._owner,
+                requests=-1 if requests is None else requests.detach(),
+            )
+        self._gone.append(helper)
         theirs.close()
-        return Channel(ours.detach())
+        if requests is not None:
+            requests.close()
+        return Channel(ours.detach()), None if vend is None else int(vend.detach())
 
     def _furnish(self, channel: Channel, pid: int) -> None:
-        channel.send({"pid": pid})
+        """Have the helper furnish the container whose first program is `pid`."""
+        try:  # noqa: SIM105 - contextlib costs the launcher 5 ms
+            channel.send({"pid": pid})
+        except BrokenPipeError:  # what it could not do is what it says next
+            pass
         message, fds = channel.receive()
         if "kind" in message:
             self.kind, self.listeners, self.dns = str(message["kind"]), fds[:-1], fds[-1]
             message, _none = channel.receive()
         channel.close()
-        os.waitpid(self._helper, 0)
-        self._helper = 0
         if "done" not in message:
             raise Failed(
                 Refused(
@@ -180,17 +205,16 @@ class Contained(Child):
 
     def abandon(self) -> None:
         """End what has not become a boundary."""
-        _end(self._end_first())
         self.release()
         self.finish()
 
     def finish(self) -> None:
         """Leave nothing: the container, its keeper, and the folder it started from."""
+        for pid in filter(None, (self.pid, *self._gone)):
+            _end(pid)
+        self._gone = []
         if not self._name:
             return
-        for pid in (self._helper, self.pid):
-            _end(pid)
-        self._helper = 0
         if self._init >= 0:  # also where the engine is gone, and would leave it running
             _kill_by(self._init)
             self._init = -1
@@ -201,14 +225,6 @@ class Contained(Child):
             )
         clear(self._folder)
         self._name = ""
-
-    def _end_first(self) -> int:
-        """End the first child; return its number, to be waited for."""
-        if self._first is None:
-            return 0
-        pid, first, self._first = self._first.pid, self._first, None
-        first.end()
-        return pid
 
 
 class Failed(Exception):  # noqa: N818 - a message on its way to the session, never shown

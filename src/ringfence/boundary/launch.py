@@ -125,11 +125,11 @@ class Child:
 
     def abandon(self) -> None:
         """End a child that has not become a boundary."""
-        self.end()
+        self.dismiss()
         os.waitpid(self.pid, 0)
 
-    def end(self) -> None:
-        """End such a child, and leave it to be waited for: its namespaces take the kernel a moment."""
+    def dismiss(self) -> None:
+        """End it, and leave it to somebody else to wait for: its network takes a while to go."""
         self._channel.close()
         os.close(self.ready)
         self.release()
@@ -159,7 +159,6 @@ def begin(*, owner: int, networked: bool, identities: tuple[int, ...] = (), tap:
     virtual machine's network card.
     """
     _reserve_ready_fd()
-    forbid_cores()
     parent = os.getpid()
     up, down = _pair(), _pair()
     pid = os.fork()

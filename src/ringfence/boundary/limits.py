@@ -12,7 +12,7 @@ from ringfence.boundary.model import LimitPlan
 from ringfence.policy.model import Limits, Workspace
 from ringfence.value import Struct, replace
 
-RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_NOFILE = 1, 6, 7
+RLIMIT_FSIZE, RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 1, 4, 6, 7
 _V1_CONTROLLERS = ("memory", "pids", "cpu")
 _V2_ROOT = "/sys/fs/cgroup"
 _NPROC = {  # whose count it is that RLIMIT_NPROC holds

@@ -1,4 +1,4 @@
-"""What the kernel says of a container's first program, while it waits: the engine's word is not all there is."""
+"""What the kernel says of a container's first program while it waits, beside what the engine says."""
 
 import os
 

@@ -93,7 +93,7 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "setresgid": (119, 149),
     "close": (3, 57),
     "rt_sigaction": (13, 134),
-    "ioctl": (16, 29),
+    "rt_sigprocmask": (14, 135),
     "socket": (41, 198),
     "connect": (42, 203),
     "sendmsg": (46, 211),

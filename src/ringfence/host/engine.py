@@ -7,8 +7,7 @@ machine is none: what the plan mounts is here, and the gate is.
 import _socket
 import os
 
-from ringfence import strict
-from ringfence.canonical import encode
+from ringfence.canonical import decode, encode
 from ringfence.errors import BoundaryError
 from ringfence.value import Struct
 
@@ -16,6 +15,7 @@ USUAL = "/var/run/docker.sock"
 LABEL = "dev.ringfence.session"
 _VERSION = "/v1.40"  # Docker 19.03
 _LARGEST = 8 << 20
+_LOADS = 600.0  # seconds that an image may take
 
 
 def socket_of(address: str) -> str:
@@ -29,7 +29,7 @@ def ask(
     socket: str,
     method: str,
     path: str,
-    body: bytes = b"",
+    body: "bytes | memoryview" = b"",
     kind: str = "application/json",
     *,
     wait: float = 30.0,
@@ -43,7 +43,9 @@ def ask(
     try:
         line.settimeout(wait)
         line.connect(socket)
-        line.sendall(head.encode() + body)
+        line.sendall(head.encode() + body if isinstance(body, bytes) else head.encode())
+        if not isinstance(body, bytes):
+            line.sendall(body)
         answer = b""
         while len(answer) < _LARGEST:
             piece = line.recv(65536)
@@ -113,7 +115,7 @@ def told(socket: str, method: str, path: str, body: object = None, *, what: str)
             hint="is it still running? `ringfence doctor` asks it",
         ) from None
     try:
-        found = strict.loads(answer.decode()) if answer.strip() else {}
+        found = decode(answer) if answer.strip() else {}
     except ValueError:
         found = {"message": answer.decode("utf-8", "replace")}
     if status >= 400:
@@ -140,6 +142,7 @@ class Image(Struct):
     layers: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()  # folders that its author wants to be writable
     variables: tuple[str, ...] = ()  # "NAME=value"
+    labels: "tuple[tuple[str, str], ...]" = ()
 
 
 class Docker:
@@ -158,7 +161,7 @@ class Docker:
         status, answer = self._ask("GET", f"/images/{name}/json", what=f"cannot tell about the image {name}")
         if status == 404:
             return None
-        found = strict.loads(answer.decode())
+        found = decode(answer)
         if status >= 400:
             raise BoundaryError(f"{self.where} refused: {found.get('message', status)}", hint=_DOCTOR)
         settings = found.get("Config") or {}
@@ -167,14 +170,15 @@ class Docker:
             layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
             volumes=tuple(sorted(settings.get("Volumes") or ())),
             variables=tuple(settings.get("Env") or ()),
+            labels=tuple((settings.get("Labels") or {}).items()),
         )
 
-    def load(self, name: str, archive: bytes) -> None:
+    def load(self, name: str, archive: "bytes | memoryview") -> None:
         """Make an image of an archive of files."""
         what = f"the image {name} could not be made"
         repository, _, tag = name.partition(":")
         path = f"/images/create?fromSrc=-&repo={repository}&tag={tag}"
-        status, answer = self._ask("POST", path, archive, "application/x-tar", what=what)
+        status, answer = self._ask("POST", path, archive, "application/x-tar", what=what, wait=_LOADS)
         if status >= 400 or b'"error"' in answer:
             text = answer.decode("utf-8", "replace").strip()[:300]
             raise BoundaryError(f"{what}: {text}", hint="is the engine's disk full?")
@@ -193,22 +197,41 @@ class Docker:
         """Return a container as the daemon describes it."""
         return told(self._socket, "GET", f"/containers/{name}/json", what="the container could not be made")
 
-    def attach(self, name: str) -> int:
-        """Return a connection that is a container's streams from here on. Raises OSError."""
-        return attach(self._socket, name)
+    def hijacked(self, path: str) -> tuple[int, bytes]:
+        """Return a connection that carries a container's streams now, and what came over it already."""
+        fd = self.asking("POST", path, "1.1", "Connection: Upgrade\r\nUpgrade: tcp\r\n")
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            piece = os.read(fd, 4096)
+            if not piece:
+                break
+            answer += piece
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        if head.split(None, 2)[1:2] not in ([b"101"], [b"200"]):
+            os.close(fd)
+            raise BoundaryError(f"{self.where} does not pass streams on", hint=_DOCTOR)
+        return fd, rest
 
-    def ended(self, name: str) -> int:
-        """Return a connection on which the daemon answers when a container is gone. Raises OSError."""
-        return asked(self._socket, "POST", f"/containers/{name}/wait?condition=removed")
+    def asking(self, method: str, path: str, version: str = "1.0", fields: str = "") -> int:
+        """Make a request, and return the connection that its answer will come over."""
+        line = _socket.socket(1, 1 | 0o2000000)
+        line.connect(self._socket)
+        head = (
+            f"{method} {_VERSION}{path} HTTP/{version}\r\nHost: engine\r\n{fields}Content-Length: 0\r\n\r\n"
+        )
+        line.sendall(head.encode())
+        return int(line.detach())
 
-    def start(self, name: str) -> str:
-        """Start a container; return why it was refused, if it was. Raises OSError."""
-        status, answer = ask(self._socket, "POST", f"/containers/{name}/start")
-        return answer.decode("utf-8", "replace").strip()[:500] if status >= 400 else ""
+    def start(self, name: str) -> None:
+        """Start a container."""
+        told(self._socket, "POST", f"/containers/{name}/start", what="the container could not be started")
 
     def resize(self, name: str, rows: int, columns: int) -> None:
-        """Give a container's terminal a size. Raises OSError."""
-        ask(self._socket, "POST", f"/containers/{name}/resize?h={rows}&w={columns}")
+        """Tell a container's terminal its size."""
+        try:
+            ask(self._socket, "POST", f"/containers/{name}/resize?h={rows}&w={columns}")
+        except OSError:
+            return
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a container's first process."""
@@ -226,10 +249,17 @@ class Docker:
         return True
 
     def _ask(
-        self, method: str, path: str, body: bytes = b"", kind: str = "application/json", *, what: str
+        self,
+        method: str,
+        path: str,
+        body: "bytes | memoryview" = b"",
+        kind: str = "application/json",
+        *,
+        what: str,
+        wait: float = 30.0,
     ) -> tuple[int, bytes]:
         try:
-            return ask(self._socket, method, path, body, kind)
+            return ask(self._socket, method, path, body, kind, wait=wait)
         except OSError as error:
             raise BoundaryError(
                 f"{what}: {self.where} does not answer: {error.strerror or error}",

@@ -10,12 +10,13 @@ import os
 import select
 import time
 
+from ringfence.canonical import decode
 from ringfence.errors import BoundaryError
 from ringfence.host.engine import Image
 
 _SETTINGS = (
-    "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF",
-    "CONTAINERS_REGISTRIES_CONF", "DBUS_SESSION_BUS_ADDRESS", "TMPDIR",
+    "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF", "DBUS_SESSION_BUS_ADDRESS", "TMPDIR",
 )  # fmt: skip
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INITS = (
@@ -29,6 +30,7 @@ _INITS = (
 )
 _RUNC = ("/usr/bin/runc", "/usr/sbin/runc", "/usr/local/sbin/runc", "/usr/local/bin/runc")
 _V2 = "/sys/fs/cgroup"
+_LOADS = 600.0  # seconds that an image may take
 
 
 def init() -> str:
@@ -66,25 +68,24 @@ class Podman:
 
     def find(self, name: str) -> Image | None:
         """Return an image that it has; None where there is none of that name."""
-        import json
-
         status, out, err = self._run("image", "inspect", "--format", "json", "--", name)
         if status:
             if "no such image" in err or "image not known" in err:
                 return None
             raise BoundaryError(f"podman cannot tell about the image {name}: {_short(err)}", hint=_DOCTOR)
-        found = json.loads(out)[0]
+        found = decode(out.encode())[0]
         settings = found.get("Config") or {}
         return Image(
             id=f"sha256:{found['Id'].removeprefix('sha256:')}",
             layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
             volumes=tuple(sorted(settings.get("Volumes") or ())),
             variables=tuple(settings.get("Env") or ()),
+            labels=tuple((settings.get("Labels") or {}).items()),
         )
 
-    def load(self, name: str, archive: bytes) -> None:
+    def load(self, name: str, archive: "bytes | memoryview") -> None:
         """Make an image of an archive of files."""
-        status, _out, err = self._run("import", "--quiet", "-", name, body=archive)
+        status, _out, err = self._run("import", "--quiet", "-", name, body=archive, wait=_LOADS)
         if status:
             raise BoundaryError(f"the image {name} could not be made: {_short(err)}", hint=_DISK)
 
@@ -96,12 +97,10 @@ class Podman:
 
     def inspect(self, name: str) -> "dict[str, Any]":
         """Return a container as podman describes it."""
-        import json
-
         status, out, err = self._run("container", "inspect", name)
         if status:
             raise BoundaryError(f"podman cannot tell about the container: {_short(err)}", hint=_DOCTOR)
-        found: dict[str, Any] = json.loads(out)[0]
+        found: dict[str, Any] = decode(out.encode())[0]
         return found
 
     def client(self, name: str, keys: str) -> "tuple[str, list[str], dict[str, str]]":
@@ -123,17 +122,17 @@ class Podman:
         status, _out, err = self._run("image", "exists", "ringfence-none")
         return f"podman does not work here: {_short(err)}" if status not in {0, 1} else ""
 
-    def _run(self, *words: str, body: bytes = b"", wait: float = 60.0) -> tuple[int, str, str]:
+    def _run(self, *words: str, body: "bytes | memoryview" = b"", wait: float = 60.0) -> tuple[int, str, str]:
         """Run it to its end; what it prints goes through files, which do not fill up as pipes do."""
         given = os.memfd_create("podman", os.MFD_CLOEXEC)
         _write_all(given, body)
         os.lseek(given, 0, 0)
         files = (given, *(os.memfd_create("podman", os.MFD_CLOEXEC) for _ in range(2)))
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(files)]
+        # In no folder of the operator's: what holds an ordinary user's namespaces stays where it began.
+        argv = ["env", "--chdir=/", self.path, *self._words[1:], *words]
         try:
-            pid = os.posix_spawn(
-                self.path, [*self._words, *words], self._environment, file_actions=actions, setpgroup=0
-            )
+            pid = os.posix_spawn("/usr/bin/env", argv, self._environment, file_actions=actions, setpgroup=0)
             status = _ended(pid, wait)
             out, err = (os.pread(fd, 8 << 20, 0).decode("utf-8", "replace") for fd in files[1:])
         finally:
@@ -175,7 +174,7 @@ def _ended(pid: int, wait: float) -> int:
     return 128 - status if status < 0 else status
 
 
-def _write_all(fd: int, content: bytes) -> None:
+def _write_all(fd: int, content: "bytes | memoryview") -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(fd, rest) :]

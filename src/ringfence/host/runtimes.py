@@ -8,6 +8,7 @@ import os
 import stat
 
 from ringfence import cache
+from ringfence.errors import BoundaryError
 from ringfence.host.model import Host, Runtime
 from ringfence.value import replace
 
@@ -146,8 +147,34 @@ def _podman(host: Host, workspace: str, runtime: str) -> Runtime:
     return Runtime(path=path, version="podman", tools=tools)
 
 
+def engine_of(runtime: Runtime) -> "Docker | Podman":
+    """Return the engine that a runtime stands for."""
+    from ringfence.host.engine import Docker
+    from ringfence.host.podman import Podman
+
+    if runtime.tools["engine"] == Podman.kind:
+        return Podman(runtime.path, runtime.tools["runtime"])
+    return Docker(runtime.path, runtime.tools["socket"])
+
+
 def _with_image(found: Runtime, name: str) -> Runtime:
-    raise NotImplementedError
+    """Say which image a name stands for now. Nothing is fetched: somebody chose what is there."""
+    engine = engine_of(found)
+    try:
+        image = engine.find(name)
+    except BoundaryError as error:
+        return replace(found, refused=str(error), mend=error.hint)
+    if image is None:
+        mend = f"{engine.kind} pull {name}"
+        return replace(found, refused=f"{engine.kind} has no image {name}", mend=mend)
+    if image.volumes and engine.kind == "docker":
+        return replace(
+            found,
+            refused=f"the image {name} declares writable folders: {', '.join(image.volumes)}",
+            mend='take one without `VOLUME`, or `engine = "podman"`, which can leave them out',
+        )
+    variables = "\0".join(image.variables)
+    return replace(found, tools={**found.tools, "image": image.id, "name": name, "variables": variables})
 
 
 def _subordinates_mend(host: Host) -> str:
@@ -249,3 +276,9 @@ def kvm() -> bool:
 
 def _first(*paths: str) -> str:
     return next((path for path in paths if os.path.isfile(path)), "")
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.host.engine import Docker
+    from ringfence.host.podman import Podman

@@ -388,9 +388,10 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
     },
     model.Tools: _RULE_TEXTS,
     model.Container: {
-        "engine": _choice("an engine", model.ENGINES), "image": _string("an image", kinds.image),
+        "engine": _choice("an engine", model.ENGINES),
+        "image": _string("an image", kinds.image),
         "runtime": _string("a runtime", kinds.runtime),
-    },  # fmt: skip
+    },
     model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name", "closed"))
@@ -406,7 +407,6 @@ NAMES = {
 }
 LOCK = _choice("a section", LOCKABLE)
 INDEX = _choice("a package tool", ("pip", "npm", "cargo", "go", "apt", "maven"))
-
 
 _USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

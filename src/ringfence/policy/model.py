@@ -226,8 +226,8 @@ class Container(Struct):
     """How the container tier makes its containers."""
 
     engine: str = ""  # docker | podman; empty: whichever this machine has, Docker first
-    image: str = ""  # "name[:tag][@sha256:…]" that the engine already has; empty: the host's own programs
-    runtime: str = ""  # the engine's runtime, by the name it knows it by, such as "runc"; empty: its usual one
+    image: str = ""  # "name[:tag][@sha256:…]" that the engine has; empty: the host's own programs
+    runtime: str = ""  # one that the engine knows by this name, such as "crun"; empty: its usual one
 
 
 class Policy(Struct):

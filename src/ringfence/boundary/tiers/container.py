@@ -10,7 +10,7 @@ asked for (`differences`) before anything starts.
 
 from ringfence.boundary import landlock, notify, seccomp, seccomp_oci, stub
 from ringfence.boundary.environment import INSIDE
-from ringfence.boundary.limits import RLIMIT_NPROC, resource_limits
+from ringfence.boundary.limits import RLIMIT_CORE, RLIMIT_NPROC, resource_limits
 from ringfence.boundary.model import Mount, Plan
 from ringfence.boundary.plan import ENTRY
 from ringfence.boundary.stub import Call, Data, Slot, Step
@@ -28,6 +28,7 @@ _DOOR = f"{INSIDE}/door"  # the launcher's socket, inside
 _CHANNEL = Slot(offset=512)
 _SCRATCH = 1 << 30  # bytes in a tmpfs where the policy names no limit
 _SHARED = 64 << 20
+_TOP = "rw,noexec,nosuid,nodev,size=65536,mode=755"
 
 
 class Box(Struct):
@@ -41,6 +42,7 @@ class Box(Struct):
     hidden: tuple[str, ...]
     covered: tuple[str, ...]
     podman: "dict[str, Any]" = {}  # noqa: RUF012 - never changed; what only Podman is told
+    image: bool = False  # below what is put there lie the files of an image
     profile: str = ""  # the system-call filter, as JSON
     cpus: int = 0  # that its processes may run on; 0: all, or as many as the engine says
 
@@ -51,7 +53,7 @@ class Engine(Struct):
     limits: bool = True  # it holds memory, CPUs and processes of a container in a cgroup
     keeps_id: bool = False  # the container's user namespace maps the operator to themselves
     init: str = ""  # program on the host that becomes the first process
-    ulimits: "tuple[tuple[str, int], ...]" = ()  # (name, value) that it is told, since its own are refused here
+    ulimits: "tuple[tuple[str, int], ...]" = ()  # (name, value), where its own are refused
     runtime: str = ""
 
 
@@ -63,12 +65,15 @@ def render(
     links = {
         one.target[1:]: one.source for one in mounts if one.kind == "symlink" and one.target.count("/") == 1
     }
+    shown = [one for one in mounts if one.kind not in {"stand-in", "over"}]
     profile = encode(seccomp_oci.profile(arch, sandbox.filter_options(plan)))
-    tops = {one.target.split("/")[1] for one in mounts if one.kind != "stand-in"} - links.keys()
+    tops = {one.target.split("/")[1] for one in shown} - links.keys()
+    folders = tuple(sorted(tops | {"run"}))
+    made = _configuration(plan, engine, profile, session=session, folder=folder, terminal=terminal)
+    if plan.image:  # which may lack them; what lies in them is put there by the helper
+        made["HostConfig"]["Tmpfs"] = {f"/{name}": _TOP for name in folders}
     return Box(
-        configuration=_configuration(
-            plan, engine, profile, session=session, folder=folder, terminal=terminal
-        ),
+        configuration=made,
         podman={
             "Init": engine.init,
             "KeepId": engine.keeps_id,
@@ -76,8 +81,9 @@ def render(
         },
         profile=profile,
         cpus=0 if engine.limits else sandbox.cpus(plan),
-        folders=tuple(sorted(tops | {"run"})),
+        folders=folders,
         links=tuple(sorted(links.items())),
+        image=bool(plan.image),
         entry=stub.assemble(arch, _entry_steps(plan, arch, abi, each=not engine.limits)),
         mounts=mounts,
         hidden=tuple(one.path for one in plan.workspace.hidden),
@@ -168,7 +174,7 @@ def _entry_steps(plan: Plan, arch: str, abi: int, *, each: bool) -> tuple[Step, 
     """Return what is done inside: nothing, until the launcher's helper has furnished the container.
 
     Where the launcher goes away first, the read ends, and what is written next finds nobody: the command is
-    not started. `each`: no engine counts the processes, so the kernel does, in the container's user namespace.
+    not started. `each`: no engine counts processes, so the kernel does, in the container's user namespace.
     """
     door = b"\x01\0" + _DOOR.encode() + b"\0"
     gone = "the launcher is gone"
@@ -178,12 +184,16 @@ def _entry_steps(plan: Plan, arch: str, abi: int, *, each: bool) -> tuple[Step, 
         Call(name="connect", arguments=(_CHANNEL, Data(content=door), len(door)), failure=gone),
         Call(name="read", arguments=(_CHANNEL, Slot(offset=520, address=True), 1), failure=gone),
         Call(name="write", arguments=(_CHANNEL, Data(content=b"R"), 1), failure=gone),
+        Call(
+            name="rt_sigprocmask", arguments=(2, Data(content=bytes(8)), 0, 8)
+        ),  # some inits leave one behind
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
         Call(
             name="chdir",
             arguments=(Data(content=plan.cwd.encode("utf-8", "surrogateescape") + b"\0"),),
             failure="the working directory is not there",
         ),
+        sandbox.limit(RLIMIT_CORE, 1),  # no core file, and no program that takes one
         *(sandbox.limit(kind, value) for kind, value in limits if each or kind != RLIMIT_NPROC),
         *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),
         *landlock.steps(abi, sandbox.landlock_rules(plan)),

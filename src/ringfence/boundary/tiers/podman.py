@@ -12,15 +12,16 @@ _SIZES = {"Memory": "--memory", "MemorySwap": "--memory-swap", "PidsLimit": "--p
 
 
 def words(asked: "dict[str, Any]", own: "dict[str, Any]", image: str, profile: str) -> list[str]:
-    """Return the options of `podman create`; `own` is what only Podman is told. The filter is in `profile`."""
+    """Return the options of `podman create`; `own` is what only Podman is told, `profile` a file."""
     host = asked["HostConfig"]
     out = [
         "--hostname", asked["Hostname"], "--user", asked["User"], "--workdir", asked["WorkingDir"],
         "--entrypoint", asked["Entrypoint"][0], "--interactive", f"--tty={str(asked['Tty']).lower()}",
         "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--security-opt", "label=disable",
         "--security-opt", f"seccomp={profile}", "--read-only", "--read-only-tmpfs=false",
-        "--network", "none", "--ipc", "private", "--pid", "private", "--uts", "private", "--cgroupns", "private",
-        "--log-driver", "none", "--restart", "no", "--no-healthcheck", "--no-hosts", "--http-proxy=false",
+        "--network", "none", "--ipc", "private", "--pid", "private", "--uts", "private",
+        "--cgroupns", "private", "--log-driver", "none", "--restart", "no", "--no-healthcheck",
+        "--no-hosts", "--http-proxy=false",
         "--image-volume", "ignore", "--systemd", "false", "--sdnotify", "ignore", "--pull", "never",
         "--init", "--init-path", own["Init"], "--shm-size", str(host["ShmSize"]),
     ]  # fmt: skip
@@ -48,6 +49,7 @@ def differences(
     """Say in what a container, as Podman describes it, is not the one asked for; nothing where it is."""
     host, settings = made.get("HostConfig", {}), made.get("Config", {})
     wanted = asked["HostConfig"]
+    binds = wanted["Mounts"]
     entry = settings.get("Entrypoint")
     told: dict[str, tuple[object, object]] = {
         "Image": (f"sha256:{str(made.get('Image', '')).removeprefix('sha256:')}", image),
@@ -67,7 +69,7 @@ def differences(
         "HostConfig.LogConfig": ((host.get("LogConfig") or {}).get("Type"), "none"),
         "HostConfig.Tmpfs": (sorted(host.get("Tmpfs") or {}), sorted(wanted["Tmpfs"])),
         "HostConfig.UsernsMode": (host.get("UsernsMode") or "", "private" if own["KeepId"] else ""),
-        "Mounts": (_mounts(made), [(one["Type"], one["Source"], one["Target"], False) for one in wanted["Mounts"]]),
+        "Mounts": (_mounts(made), [(one["Type"], one["Source"], one["Target"], False) for one in binds]),
     }  # fmt: skip
     for key in ("ReadonlyRootfs", "Privileged", "Memory", "NanoCpus", "ShmSize"):
         told[f"HostConfig.{key}"] = host.get(key), wanted[key]
