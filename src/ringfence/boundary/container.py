@@ -44,7 +44,6 @@ class Contained(Child):
         self.engine = engines.known(runtime)
         self._name = self._folder = ""
         self.pid, self.ready, self.inside = 0, -1, 0
-        self._helper = 0
         self._init = -1  # the first process of the container: with it all others end
         self.identities: tuple[int, ...] = ()
         self.networked, self.kind = True, ""
@@ -66,7 +65,6 @@ class Contained(Child):
         try:
             engines.create(self._engine, self._name, box, self._image(box, plan), folder)
             self.pid = self._keep(*streams)
-            _end(ended)
             self.ready, pid = self._wait(door, plan.uid)
             self._init, self.inside = _first_process(pid)
         finally:
@@ -279,9 +277,6 @@ def _kill_by(descriptor: int) -> None:
 
 
 def _end(pid: int) -> None:
-    """End a process of ours and wait for it. 0: there is none."""
-    if not pid:
-        return
     try:
         if os.waitpid(pid, os.WNOHANG) == (0, 0):
             os.kill(pid, 9)

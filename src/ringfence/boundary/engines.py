@@ -2,7 +2,6 @@
 
 import os
 
-from ringfence.boundary import ustar
 from ringfence.boundary.tiers import container, podman
 from ringfence.boundary.tiers.container import Box
 from ringfence.errors import BoundaryError
@@ -70,7 +69,7 @@ def empty(engine: Engine, folders: tuple[str, ...], links: tuple[tuple[str, str]
     """Return the image of empty folders, which is made where it is not there yet."""
     from ringfence.canonical import sha256
 
-    archive = ustar.archive(tuple(sorted({*folders, "proc", "sys", "dev", "etc", "run"})), links)
+    archive = _archive(folders, links)
     digest = sha256(archive)
     name = f"{'localhost/' if engine.kind == Podman.kind else ''}ringfence:{digest[:16]}"
     found = engine.find(name)

@@ -137,7 +137,6 @@ def _build(box: Box, image: int, staging: str, workspace: str, owner: int) -> No
             raise OSError(error.errno, error.strerror, mount.target) from None
     os.mkdir(f"{staging}/nothing", 0o555)
     os.close(builder.root)
-    return _trees(box, staging)
 
 
 def _trees(box: Box, staging: str) -> list[tuple[str, int]]:

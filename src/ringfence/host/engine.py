@@ -61,50 +61,6 @@ def ask(
     return int(words[1]), rest
 
 
-def asked(socket: str, method: str, path: str) -> int:
-    """Make a request whose answer comes later; return the connection. Raises OSError."""
-    line = _socket.socket(1, 1 | 0o2000000)
-    line.connect(socket)
-    line.sendall(f"{method} {_VERSION}{path} HTTP/1.0\r\nHost: engine\r\nContent-Length: 0\r\n\r\n".encode())
-    return line.detach()
-
-
-def attach(socket: str, name: str) -> int:
-    """Return a connection that is a container's streams from here on. Raises OSError."""
-    path = f"/containers/{name}/attach?stream=1&stdin=1&stdout=1&stderr=1"
-    head = (
-        f"POST {_VERSION}{path} HTTP/1.1\r\nHost: engine\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
-        "Content-Length: 0\r\n\r\n"
-    )
-    line = _socket.socket(1, 1 | 0o2000000)
-    try:
-        line.settimeout(30.0)
-        line.connect(socket)
-        line.sendall(head.encode())
-        answer = b""
-        while not answer.endswith(b"\r\n\r\n"):  # what follows is the container's, and nothing follows yet
-            piece = line.recv(1)
-            if not piece or len(answer) > 4096:
-                raise OSError(71, "the engine does not attach")
-            answer += piece
-        if answer.split(None, 2)[1] not in {b"101", b"200"}:
-            raise OSError(71, answer.partition(b"\r\n")[0].decode("ascii", "replace"))
-        line.settimeout(None)
-        return line.detach()
-    finally:
-        line.close()
-
-
-def finish(stream: int) -> None:
-    """Say that nothing more comes on an attached connection."""
-    line = _socket.socket(1, 1, 0, fileno=os.dup(stream))
-    try:  # noqa: SIM105 - contextlib costs the launcher 5 ms
-        line.shutdown(1)
-    except OSError:
-        pass
-    line.close()
-
-
 def told(socket: str, method: str, path: str, body: object = None, *, what: str) -> "dict[str, Any]":
     """Make a request that has to succeed; return what it answers."""
     try:
