@@ -21,7 +21,7 @@ ROWS = [
     {"boundary", "egress"},
     {"deploy", "preparation", "deeds"},
     {"session"},
-    {"aio", "broker", "fleet", "verify", "ui", "integrations"},
+    {"aio", "bench", "broker", "fleet", "verify", "ui", "integrations"},
     {"cli"},
 ]
 # Names of one row that stand in an order of their own: the left one is what the right one is made of.
@@ -51,6 +51,7 @@ PROCESSES = (
     "host/trials.py",
     "workspace/review/viewer.py",  # the operator's own pager and viewer
     "verify/",
+    "bench/",  # the sessions that it measures, through the command line like anybody's
 )
 STARTS = {
     "fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen",
