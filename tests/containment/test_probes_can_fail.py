@@ -18,7 +18,10 @@ from ringfence.verify import battery, session, witness
 from ringfence.verify.attacks import ATTACKS
 from ringfence.verify.canary import Canaries
 
-ALL_BUT_THE_TERMINAL = sorted({one.id for one in ATTACKS} - {"S01"})
+# What needs a session of ours to be there: a gate, a limit. test_weakened.py shows that those can fail.
+OURS = {"E01", "E02", "E03", "MEM"}
+CHOSEN = tuple(one for one in ATTACKS if one.id not in OURS)
+ALL_BUT_THE_TERMINAL = sorted({one.id for one in CHOSEN} - {"S01"})
 FOR_ROOT = {"S05", "S22"}  # system files are closed to an ordinary user by their modes alone
 
 
@@ -83,7 +86,7 @@ def results():
             with open(key, "w", encoding="utf-8") as file:
                 file.write("-----BEGIN PRIVATE KEY-----\n")
             start = session.Starter(words=(bwrap, "--dev-bind", "/", "/", "--"), token=canaries.token)
-            return {one.id: one for one in battery.attack(start, facts(person, canaries), canaries)}
+            return {one.id: one for one in battery.attack(start, facts(person, canaries), canaries, CHOSEN)}
     finally:
         os.chdir(before)
         person.close()
