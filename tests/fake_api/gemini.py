@@ -5,6 +5,8 @@ from typing import Any
 
 from .script import Block, Reply, Say
 
+STREAM = ":streamGenerateContent"
+CALLS = (STREAM, ":generateContent")
 # What the client's own side questions want to be answered: which model, who speaks next.
 _SIDE = {"complexity_score": 1, "complexity_reasoning": "", "reasoning": "", "next_speaker": "user"}
 
@@ -37,6 +39,11 @@ def answer(reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
         "candidates": [{"content": content, "finishReason": "STOP", "index": 0}],
         "usageMetadata": usage,
     }
+
+
+def event(made: dict[str, Any]) -> bytes:
+    """Return an answer as the one event of a stream."""
+    return f"data: {json.dumps(made)}\r\n\r\n".encode()
 
 
 def _part(block: Block) -> dict[str, Any]:
