@@ -21,7 +21,11 @@ from ringfence.integrations.clients import gemini
 pytestmark = pytest.mark.timeout(150)
 
 SETTINGS = ".gemini/settings.json"
-KEY = json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}})
+KEY = json.dumps({
+    "security": {"auth": {"selectedType": "gemini-api-key"}},
+    "privacy": {"usageStatisticsEnabled": False},
+    "general": {"enableAutoUpdate": False},
+})  # fmt: skip
 # One process and not two; and without `--skip-trust` it runs nothing, headless.
 QUIET = {"GEMINI_CLI_NO_RELAUNCH": "true", "NO_PROXY": "127.0.0.1", "GEMINI_TELEMETRY_ENABLED": "false"}
 WORDS = ("gemini", "--yolo", "--skip-trust", "-p", "do it")
@@ -120,7 +124,7 @@ def test_it_works_inside_without_the_key(world: World, authority: Authority) -> 
     with FakeAPI(script, authority=authority, key=world.key.value) as api:
         text = policy(world, authority, {"generativelanguage.googleapis.com": api.address})
         world.policy(text.replace('"claude", ', '"gemini", '))
-        done = world.run(*WORDS, limit=60.0)
+        done = world.run(*WORDS)
         assert done.code == 0, done.told()
         assert hooked.made(world) == ["allowed"], done.told()
         assert [world.leaks(request.body) for request in api.record.requests if request.body] == [[], [], []]
