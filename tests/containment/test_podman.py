@@ -1,9 +1,11 @@
 """The container tier by Podman, of root's and of an ordinary user's, and images of the operator's own."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -383,3 +385,62 @@ def answers(port, word):
             return line.recv(100)
     except OSError:
         return b""
+
+
+@of_all
+def test_what_nobody_reads_any_more_ends_with_sigpipe(field):
+    child = field.start("run", "--", "yes")
+    try:
+        assert child.stdout.read(4) == b"y\ny\n", child.stderr.read()
+        child.stdout.close()
+        assert child.wait(40) == 141
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.stdin.close()
+        child.stderr.close()
+
+
+@of_all
+def test_much_passes_in_both_directions_at_once(field):
+    data = os.urandom(3_000_000)
+    done = field.run("run", "--", "tee", "/dev/stderr", data=data)
+    assert done.raw == data
+    assert done.err.encode("utf-8", "surrogateescape") == data
+
+
+@pytest.mark.skipif(not ROOT, reason="only root may mount a full disk")
+@pytest.mark.parametrize("maker", ["podman root"], indirect=True)
+def test_a_full_disk_is_said_and_nothing_is_left(field):
+    small = f"{field.folder}/small"
+    os.makedirs(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], check=True, timeout=20)
+    try:
+        with open(f"{small}/filler", "wb") as file, contextlib.suppress(OSError):
+            file.write(bytes(1 << 20))
+        place = field.put(
+            f"{field.folder}/storage.conf",
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{small}/root"\nrunroot = "{small}/run"\n',
+        )
+        done = field.run("run", "--", "true", variables={"CONTAINERS_STORAGE_CONF": place})
+        assert done.code == 125
+        assert "no space left on device" in done.err.lower(), done
+        assert "hint: " in done.err
+    finally:
+        subprocess.run(["umount", "-l", small], check=True, timeout=20)
+    assert not field.left_over()
+
+
+@pytest.mark.skipif(not ROOT, reason="asked of somebody who is not whoever runs this")
+def test_docker_is_refused_to_an_ordinary_user(ordinary_ids):
+    person = Person(*ordinary_ids)
+    one = Field(person)
+    try:
+        one.policy('tier = ["container"]\n[container]\nengine = "docker"\n')
+        done = one.run("run", "--", "true")
+    finally:
+        one.close()
+        person.close()
+    assert done.code == 125
+    assert "only root may enter what Docker's daemon makes" in done.err
+    assert "hint: install Podman" in done.err
