@@ -444,3 +444,28 @@ def test_docker_is_refused_to_an_ordinary_user(ordinary_ids):
     assert done.code == 125
     assert "only root may enter what Docker's daemon makes" in done.err
     assert "hint: install Podman" in done.err
+
+
+@pytest.mark.guarantee("P11")
+@of_all
+def test_deny_rules_hold_when_programs_start(field, maker, engine, images):
+    rules = '[commands]\ndeny = ["Bash(git push *)", "Bash(touch *)"]\n'
+    field.policy(wanting(maker, rules))
+    line = (
+        "t=/usr/bin/touch; $t made; echo $?; git push x; echo $?; git --version; ln -s $t a; ./a made; cp $t c; ./c made;"
+        "python3 -c \"import os; os.execv('c', ['touch', 'made'])\"; env -i $t made; (setsid touch made); ls made; sh -c 'exit 7'"
+    )
+    done = field.sh(line)
+    assert done.code == 7, done
+    assert done.out.startswith("126\n126\ngit version"), done
+    assert "cannot access 'made'" in done.err
+    found = {row["rule"] for row in field.events() if row["kind"] == "program"}
+    assert found == {"Bash(touch *)", "Bash(git push *)"}
+    assert (
+        field.run("run", "--", "touch", "made").code == 0
+    )  # the operator's own command is no matter of rules
+    name = engine.take(images["fine"], "rf-rules:1", "ENV PATH=/bin")
+    field.policy(wanting(maker, f'image = "{name}"\n{rules}'))
+    done = field.sh("true")
+    assert done.code == 125
+    assert "P11" in done.err
