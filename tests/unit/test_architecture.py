@@ -21,7 +21,7 @@ ROWS = [
     {"boundary", "egress"},
     {"deploy", "preparation", "deeds"},
     {"session"},
-    {"aio", "broker", "fleet", "verify", "ui", "integrations"},
+    {"aio", "bench", "broker", "fleet", "verify", "ui", "integrations"},
     {"cli"},
 ]
 # Names of one row that stand in an order of their own: the left one is what the right one is made of.
@@ -51,7 +51,9 @@ PROCESSES = (
     "host/runtimes.py",  # asks a runtime for its version
     "host/trials.py",
     "workspace/review/viewer.py",  # the operator's own pager and viewer
+    "integrations/codex_trust.py",  # the operator's own Codex, which is told to run our hook
     "verify/",
+    "bench/",  # the sessions that it measures, through the command line like anybody's
 )
 STARTS = {
     "fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen",

@@ -102,6 +102,8 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "setsockopt": (54, 208),
     "execve": (59, 221),
     "prctl": (157, 167),
+    "mount": (165, 40),
+    "sethostname": (170, 161),
     "exit_group": (231, 94),
     "openat": (257, 56),
     "prlimit64": (302, 261),

@@ -242,10 +242,29 @@ def microvm(host: Host, workspace: str) -> Runtime:
         return Runtime(
             path=path, refused=f"{host.user} has no subordinate uids", mend=_subordinates_mend(host)
         )
-    return Runtime(path=path, version="kvm" if _kvm() else "tcg", tools=tools, identities=identities)
+    return Runtime(
+        path=path,
+        version="kvm" if kvm() else "tcg",
+        tools=tools,
+        identities=identities,
+        contents={"busybox": _content(tools["busybox"])},
+        links=_links(),
+        cpus=os.cpu_count() or 1,
+    )
 
 
-def _kvm() -> bool:
+def _links() -> tuple[tuple[str, str], ...]:
+    """Return the folders at the top of this machine that are links, as where /usr holds everything."""
+    names = [name for name in ("bin", "lib", "lib64", "sbin") if os.path.islink(f"/{name}")]
+    return tuple((name, os.readlink(f"/{name}")) for name in names)
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def kvm() -> bool:
     """Tell whether guests run on the processor itself: an openable /dev/kvm alone proves nothing."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
