@@ -50,6 +50,7 @@ PROCESSES = (
     "host/runtimes.py",  # asks a runtime for its version
     "host/trials.py",
     "workspace/review/viewer.py",  # the operator's own pager and viewer
+    "integrations/codex_trust.py",  # the operator's own Codex, which is told to run our hook
     "verify/",
     "bench/",  # the sessions that it measures, through the command line like anybody's
 )
