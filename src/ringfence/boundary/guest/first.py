@@ -94,7 +94,9 @@ def steps(scratch: int | None) -> tuple[Step, ...]:
     )
 
 
-def _mount(source: str, target: str, kind: str, flags: int = 0, options: str = "", failure: str = "") -> Call:
+def _mount(
+    source: str, target: str, kind: str, flags: int = 0, options: str = "", *, failure: str = ""
+) -> Call:
     words = [Data(content=text.encode() + b"\0") if text else 0 for text in (source, target, kind, options)]
     return Call(
         name="mount",
@@ -164,7 +166,7 @@ def _route6() -> bytes:
 
 
 def _address6(socket: Slot) -> tuple[Step, ...]:
-    """Give the card its address: a `struct in6_ifreq` wants the card's number, which a first request leaves there.
+    """Give the card its address: a `struct in6_ifreq` wants its number, which a first request leaves there.
 
     The two structures overlap, so that the number of the one is the number of the other.
     """

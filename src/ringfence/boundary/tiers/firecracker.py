@@ -1,12 +1,13 @@
 """A plan as Firecracker's machine configuration, and its jailer's command line. Pure.
 
-The machine has no network card: a program inside reaches the gate by vsock, and nothing else (guarantee of the
-design, not of a rule that is kept up). Firecracker turns a guest's connection to port P of the host into one to
-the Unix socket `v.sock_P` in the jail, so the gate, the streams of the command and the control channel are
-sockets that the launcher listens at before the machine starts (see `boundary.hybrid`).
+The machine has no network card: a program inside reaches the gate by vsock, and nothing else. Firecracker
+turns a guest's connection to port P of the host into one to the Unix socket `v.sock_P` in the jail, so the
+gate, the streams of the command and the control channel are sockets that the launcher listens at before the
+machine starts (see `boundary.hybrid`).
 
 All paths are as the jailed Firecracker sees them: relative to its root, `BASE/firecracker/ID/root`. The jailer
-follows links there (CVE-2026-1386), so BASE has to be a folder that only root can change; `refusal` says whether.
+follows links there (CVE-2026-1386), so BASE has to be a folder that only root can change; `refusal` says
+whether.
 
 Sessions are not started by this yet, so no policy can choose it. What is here is checked against
 Firecracker's published interface, and has not run: that needs KVM.
