@@ -5,9 +5,9 @@ turns a guest's connection to port P of the host into one to the Unix socket `v.
 gate, the streams of the command and the control channel are sockets that the launcher listens at before the
 machine starts (see `boundary.hybrid`).
 
-All paths are as the jailed Firecracker sees them: relative to its root, `BASE/firecracker/ID/root`. The jailer
-follows links there (CVE-2026-1386), so BASE has to be a folder that only root can change; `refusal` says
-whether.
+All paths are as the jailed Firecracker sees them: relative to its root, `BASE/firecracker/ID/root`. The
+jailer follows links there (CVE-2026-1386), so BASE has to be a folder that only root can change; `refusal`
+says whether.
 
 Sessions are not started by this yet, so no policy can choose it. What is here is checked against
 Firecracker's published interface, and has not run: that needs KVM.
@@ -87,7 +87,7 @@ def _boot(plan: Plan) -> str:
 
 
 def jailer(plan: Plan, runtime: Runtime, jail: Jail) -> tuple[str, ...]:
-    """Return the command line that runs Firecracker: chrooted, without privileges, in namespaces of its own."""
+    """Return the command line that runs Firecracker: chrooted, unprivileged, in namespaces of its own."""
     if len(jail.session) > 64 or not jail.session.replace("-", "").isalnum():
         raise ValueError(f"{jail.session} is no name for a jail")
     memory = plan.policy.limits.memory
@@ -103,7 +103,7 @@ def jailer(plan: Plan, runtime: Runtime, jail: Jail) -> tuple[str, ...]:
 
 
 def refusal(base: str, states: "tuple[tuple[str, Any], ...]") -> str:
-    """Return why jails must not lie below `base`, given (folder, lstat of it) of it and all above; or nothing."""
+    """Return why jails must not lie below `base`, given (folder, lstat) of it and all above; or nothing."""
     for folder, state in states:
         if not stat.S_ISDIR(state.st_mode):
             return f"{folder}, on the way to {base}, is no folder"
