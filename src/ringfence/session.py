@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 def run(request: Request, host: Host) -> int:
     """Run a command inside a boundary; return the status for the shell."""
     _tidy_up(request, host)
+    launch.forbid_cores()  # before the child is forked; one that only looks at a plan keeps its own limit
     prepared = prepare(request, host)
     try:
         session = _Session(request, host, prepared)
@@ -218,12 +219,13 @@ class _Session:
             raise
         watch = Watch(
             pid=child.pid,
+            inside=child.inside,
             tier=made.tier,
             ready=child.ready,
             listeners=(*child.listeners, *(() if child.dns is None else (child.dns,))),
             terminal=terminal,
             wall_time=made.policy.limits.wall_time,
-            memory=None if self._group else limits.watched(made.policy.limits, made.tier),
+            memory=None if self._group else limits.watched(made.policy.limits, made.limits),
             group=self._group,
             early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
             quota=self._quota(),
