@@ -111,7 +111,7 @@ def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int
         if not _is_up(child, argument):
             return _finding(None, "the session did not start")
         noted = remains.note(child.pid, state_dir)
-        if len(noted.processes) < _FEWEST:
+        if len(noted.processes) + len(_marked(mark)) < _FEWEST:  # what an engine starts is no child of ours
             return _finding(None, "the session's processes cannot be seen from outside")
         child.send_signal(number)
         threading.Thread(target=child.wait, daemon=True).start()  # or it would stay, as a zombie of ours
