@@ -244,7 +244,7 @@ def _become(
     _At.name = "terminal"
     os.setsid()
     if terminal is not None:
-        _take_terminal(terminal, order["terminal_fds"])
+        _take_terminal(terminal, order["terminal_fds"], raw=bool(order["raw"]))
     _At.name = "bubblewrap"
     os.umask(umask)
     if order["ports"]:
@@ -347,10 +347,22 @@ def _vend(requests: int) -> None:
         os._exit(125)
 
 
-def _take_terminal(terminal: int, replaced: object) -> None:
+def _take_terminal(terminal: int, replaced: object, *, raw: bool) -> None:
+    if raw:
+        _leave_as_it_is(terminal)
     fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY: ours, so job control and resizing work inside
     for fd in replaced:  # type: ignore[attr-defined]
         os.dup2(terminal, fd)
+
+
+def _leave_as_it_is(terminal: int) -> None:
+    """Have a terminal pass on what comes in both directions, unchanged and unechoed (cfmakeraw(3))."""
+    import termios
+
+    mode = termios.tcgetattr(terminal)
+    mode[0] = mode[1] = mode[3] = 0
+    mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+    termios.tcsetattr(terminal, termios.TCSANOW, mode)
 
 
 def _exec(order: dict[str, object], ready: int) -> None:
