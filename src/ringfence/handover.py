@@ -79,6 +79,7 @@ class Handover(Struct):
         ""  # where it is kept which files hold keys (`workspace.detect`); looked at again and again
     )
     unmask: tuple[str, ...] = ()  # those of them that the policy gives up
+    published_at: tuple[str, str] = ("127.0.0.1", "::1")  # where a vended socket finds the servers inside
 
 
 def proxy_credential(proxy: str, source: str) -> tuple[Credential, ...]:

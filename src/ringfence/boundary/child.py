@@ -63,6 +63,7 @@ class _At:
     several = False
     wants_tap = False
     tap = -1
+    outside = -1  # the gate's network namespace
     channel: "Channel | None" = None
 
 
@@ -144,7 +145,7 @@ def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
     syscalls.unshare(_CLONE_NEWTIME)
     _At.name = "wire"
     gate = wire.build(tap=_At.wants_tap)
-    _At.tap = gate.tap
+    _At.tap, _At.outside = gate.tap, gate.outside
     channel.send({"kind": gate.kind, "listeners": len(gate.listeners)}, (*gate.listeners, gate.dns))
     for fd in (*gate.listeners, gate.dns):
         os.close(fd)
@@ -224,7 +225,9 @@ def _become(
     if order["ports"]:
         import ringfence.boundary.guest.keeper  # noqa: F401 - where an unprivileged uid may not look
     if order["vend"]:
-        _vend(fds[1])
+        _vend(fds[1], outside=bool(order["command"]))
+    if _At.outside >= 0:
+        os.close(_At.outside)
     if networked:
         _mount_all(order, owner)
     if order["cpus"]:
@@ -326,8 +329,10 @@ while wanted := requests.recv(1):
 """
 
 
-def _vend(requests: int) -> None:
+def _vend(requests: int, *, outside: bool) -> None:
     """Leave a process behind that makes sockets in the boundary's network, for published ports.
+
+    `outside`: at the gate's end of the wire instead, where a guest's own network cannot be entered.
 
     It lives outside the sandbox's process and mount namespaces and ends with us. It is a new program,
     not only a fork: our memory is a copy of the launcher's, with the operator's environment in it.
@@ -338,6 +343,8 @@ def _vend(requests: int) -> None:
         return
     try:
         _follow(parent)
+        if outside:
+            syscalls.setns(_At.outside, syscalls.CLONE_NEWNET)
         os.dup2(requests, 0)
         syscalls.check_call(
             436, 1, 0xFFFFFFFF, 0

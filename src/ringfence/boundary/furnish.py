@@ -28,6 +28,7 @@ def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: st
         step = "wire"
         gate = wire.build(inside=network)
         channel.send({"kind": gate.kind}, (*gate.listeners, gate.dns))
+        os.close(gate.outside)
         step = "mounts"
         _build(box, staging, workspace, owner)
         trees = _trees(box, staging)

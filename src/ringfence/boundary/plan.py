@@ -217,7 +217,7 @@ def _check_noexec(policy: Policy, wire: Wire) -> None:
 
 
 def _check_publish(publish: tuple[Publication, ...], wire: Wire, choice: Choice) -> None:
-    if publish and choice.tier != SANDBOX:
+    if publish and choice.tier == CONTAINER:
         raise HostError(
             f"the {choice.tier} tier publishes no ports yet",
             hint='take `--publish` away, or use `tier = ["sandbox"]`',
