@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import time
 
+from leaks import Traces
+
 
 class Engine:
     """dockerd with folders of its own, no bridge and no firewall rules."""
@@ -14,6 +16,7 @@ class Engine:
     def __init__(self):
         assert shutil.which("dockerd"), "missing: docker.io (scripts/install-test-parts)"
         self.folder = tempfile.mkdtemp(prefix="rf-dock-", dir="/var/tmp")
+        Traces.standing.append(self.folder)
         self.socket = f"{self.folder}/docker.sock"
         self.variables = {"DOCKER_HOST": f"unix://{self.socket}"}
         self.start()
@@ -78,3 +81,4 @@ class Engine:
         for place in reversed(mounts):  # what a daemon that was killed could not take away
             subprocess.run(["umount", "-l", place], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+        Traces.standing.remove(self.folder)

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 
+from leaks import Traces
 from person import TOP
 
 LIMIT = 40.0
@@ -45,6 +46,7 @@ class Field:
         self.own()
 
     def close(self):
+        Traces.made += [self.folder, *map(os.path.basename, self.sessions())]
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def own(self):

@@ -379,6 +379,7 @@ def _exec(order: dict[str, object], ready: int) -> None:
     folder of the host would lead out.
     """
     _close_on_exec_all()
+    _heed_what_python_ignores()
     if order["command"]:
         _leave_keys_to_runtime()
     texts = [syscalls.memfd("text", content) for content in order["texts"]]  # type: ignore[attr-defined]
@@ -427,6 +428,14 @@ def _leave_keys_to_runtime() -> None:
 
     for number in (2, 3, 20, 21, 22):  # SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU
         _signal.signal(number, _signal.SIG_IGN)
+
+
+def _heed_what_python_ignores() -> None:
+    """Give the command what every program starts with: a write that nobody reads, or too large, ends it."""
+    import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
+
+    for number in (13, 25):  # SIGPIPE, SIGXFSZ
+        _signal.signal(number, _signal.SIG_DFL)
 
 
 def _close_on_exec_all() -> None:

@@ -31,6 +31,10 @@ for device in "null 1 3" "zero 1 5" "full 1 7" "random 1 8" "urandom 1 9" "tty 5
   set -- $device
   mknod -m 666 "/new/dev/$1" c "$2" "$3"
 done
+if [ -n "$tty" ]; then # opened where the command sees it: only then does its name name it
+  mknod -m 600 /new/dev/hvc0 c 229 0
+  chown "$uid" /new/dev/hvc0
+fi
 mkdir -p /new/dev/pts /new/dev/shm
 mount -t devpts -o nosuid,noexec,mode=620,ptmxmode=666,newinstance devpts /new/dev/pts
 ln -s pts/ptmx /new/dev/ptmx
@@ -57,8 +61,7 @@ hostname ringfence
 ulimit -c 0
 
 if [ -n "$tty" ]; then
-  chown "$uid" /dev/hvc0
-  exec 5<>/dev/hvc0 6>&5 7>&5
+  exec 5<>/new/dev/hvc0 6>&5 7>&5
 else
   exec 5</dev/rf.in 6>/dev/rf.out 7>/dev/rf.err
 fi
