@@ -213,7 +213,7 @@ class _Session:
         terminal = Terminal()
         try:
             if not self._host.uid:
-                terminal.give(owner(self._request.workspace, self._host))
+                terminal.belong_to(owner(self._request.workspace, self._host))
             self._start(child, terminal)
         except BaseException:
             terminal.restore()

@@ -41,6 +41,7 @@ class Field:
         self.project = f"{self.home}/{name}"
         self.state = f"{self.folder}/state"
         self.variables = {}
+        self.tier = "sandbox"  # as the policy says
         self.mode = ""  # the workspace's, where a test is about one; empty: what the policy says
         os.makedirs(self.project)
         self.own()

@@ -27,6 +27,7 @@ class Traces:
 
     made: "list[str]" = []  # session names and folders of the tests since the last look
     standing: "list[str]" = []  # folders of daemons that outlive a test; their processes name them
+    standing_pids: "list[int]" = []  # launchers of sessions that several tests share
 
     def __init__(self):
         Traces.made.clear()
@@ -55,7 +56,10 @@ class Traces:
     def _running(self):
         """Return the processes of the test that run, and reap those that ended and that nobody waits for."""
         out = []
+        shared = {one for pid in Traces.standing_pids for one in (pid, *_below(pid))}
         for pid in _below(os.getpid()):
+            if pid in shared:
+                continue
             if pid in self._processes or any(one in _command(pid) for one in Traces.standing):
                 continue
             if _state(pid) == "Z":
