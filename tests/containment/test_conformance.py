@@ -3,6 +3,7 @@
 Starting a guest takes seconds, so most checks of a tier share one session, and those of its terminal another.
 """
 
+import contextlib
 import os
 import re
 import select
@@ -124,14 +125,14 @@ class TestLimits:
     def test_processes(self, inside):
         done = inside.python(
             "import os, time\n"
-            "made = 0\n"
+            "made = []\n"
             "try:\n"
-            "    while made < 100:\n"
-            "        if os.fork() == 0: time.sleep(20); os._exit(0)\n"
-            "        made += 1\n"
-            "except OSError as error: print(made, type(error).__name__)\n"
-            "os.system('') if False else None\n"
-            "import signal; signal.signal(15, signal.SIG_IGN); os.killpg(0, 15)\n"
+            "    while len(made) < 100:\n"
+            "        pid = os.fork()\n"
+            "        if pid == 0: time.sleep(60); os._exit(0)\n"
+            "        made.append(pid)\n"
+            "except OSError as error: print(len(made), type(error).__name__)\n"
+            "for pid in made: os.kill(pid, 9); os.waitpid(pid, 0)\n"
         )
         made, what = done.out.split()
         assert 10 <= int(made) < 40, done
@@ -181,11 +182,11 @@ def test_bytes_statuses_and_changes_come_out(field):
     assert done.code == 137, done.err
     assert done.raw == OLD.encode() + data
     assert done.err.startswith("oops\n")
+    assert field.events()[0]["tier"] == field.tier
     assert field.read("src/a.txt") == OLD
     assert not os.path.exists(f"{field.project}/b")
     assert field.run("apply", "--yes", os.path.basename(field.sessions()[-1])).code == 0
     assert (field.read("src/a.txt"), field.read("b")) == ("new\n", "made\n")
-    assert field.events()[0]["tier"] == field.tier
     assert field.run("log", "--verify").code == 0
 
 
@@ -280,14 +281,15 @@ class TestTerminal:
         assert screen.say("jobs") == ""
 
     def test_the_end_of_input_is_typed(self, screen):
-        screen.type("cat\n")
+        screen.type("sh -c \"echo 'be''gun'; cat\"\n")
+        screen.until("begun\n")
         screen.type("some text\n")
-        screen.until("some text\n(.*\n)*some text\n")
+        screen.until("some text\nsome text\n")
         assert "<0>> " in screen.press("\x04", r"<\d+>> $")
 
     def test_a_large_paste_arrives(self, screen):
-        screen.type("wc -c; echo\n")
-        screen.until("echo\n")
+        screen.type("sh -c \"echo 'be''gun'; wc -c\"\n")
+        screen.until("begun\n")
         screen.type(("x" * 79 + "\n") * 500)
         screen.type("\x04")
         assert re.search(r"^40000\n", screen.until(r"<\d+>> $"), re.MULTILINE)
@@ -306,8 +308,13 @@ class TestTerminal:
     def test_a_program_of_curses_draws_and_follows_the_size(self, screen):
         screen.type("python3 curses.py.txt\n")
         screen.until(r"size:31:97\.")
-        screen.resize(24, 80)
-        screen.until(r"24:80\.")
+        for rows in range(24, 30):  # curses itself may miss one between its look and its wait
+            screen.resize(rows, 80)
+            with contextlib.suppress(AssertionError):
+                screen.until(rf"{rows}:80\.", WAIT / 6)
+                break
+        else:
+            pytest.fail("no size was followed")
         screen.type("q")
         screen.until(r"<\d+>> $")
         screen.resize(31, 97)

@@ -17,7 +17,7 @@ from field import Done, Field
 from leaks import Traces
 
 TIERS = ("sandbox", "container", "gvisor", "microvm")
-WAIT = 60.0  # seconds for one answer: a translated guest on a busy machine is slow
+WAIT = 25.0  # seconds for one answer: a translated guest on a busy machine is slow
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][AB0]|[=>])|\r")
 
 # Runs one command for each line of JSON, and answers with one.
