@@ -18,10 +18,10 @@ from tiered import TIERS, WAIT, Inside, Screen, tiered
 pytestmark = pytest.mark.timeout(150)
 
 PAIRS = [(who, tier) for tier in TIERS for who in WHO if (who, tier) != ("user", "container")]
-NAMES = ["-".join(pair) for pair in PAIRS]
-ONCE = [pair for pair in PAIRS if pair[0] == "root" or pair[1] in {"gvisor", "microvm"}]
-ONCE = [pair for pair in ONCE if pair[1] != "microvm" or pair[0] == "user"]
-LIMITS = '[limits]\nfile_size = "1M"\nopen_files = 77\nprocesses = 40\nscratch = "3M"\n'
+# A machine's start costs seconds, and who starts it shows on this side only: there a check is of one or the other
+FIRST = [pair for pair in PAIRS if pair[1] != "microvm" or pair[0] == WHO[0]]
+LAST = [pair for pair in PAIRS if pair[1] != "microvm" or pair[0] == "user"]
+LIMITS = '[limits]\nfile_size = "1M"\nopen_files = 77\nprocesses = 40\nscratch = "600K"\n'
 SECRET = "KEY=secret-value\n"
 OLD = "old\n"
 
@@ -40,7 +40,7 @@ def field(request, people):
     one.close()
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids=NAMES)
+@pytest.fixture(scope="module", params=LAST, ids=map("-".join, LAST))
 def inside(request, people):
     """One session for all checks of a tier and an identity; its launcher is killed, or asked to end."""
     who, tier = request.param
@@ -140,12 +140,11 @@ class TestLimits:
 
     def test_scratch_space(self, inside):
         done = inside.sh(
-            "for d in /tmp /dev/shm; do for n in 1 2 3 4 5; do head -c 900000 /dev/zero > $d/x$n; done; "
-            "cat $d/x* | wc -c; rm $d/x*; done"
+            "for d in /tmp /dev/shm /var/tmp ~; do head -c 900000 /dev/zero > $d/x; stat -c %s $d/x; rm $d/x; done"
         )
         sizes = [int(one) for one in done.out.split()]
-        assert len(sizes) == 2, done
-        assert all(0 < one <= 3 << 20 for one in sizes), done
+        assert len(sizes) == 4, done
+        assert all(0 < one <= 600 << 10 for one in sizes), done
 
 
 class TestProcesses:
@@ -190,13 +189,14 @@ def test_bytes_statuses_and_changes_come_out(field):
     assert field.run("log", "--verify").code == 0
 
 
-@of(ONCE)
+@of(LAST)
 def test_a_command_whose_output_nobody_reads_any_more_ends(field):
     child = field.start("run", "--", "yes")
     try:
         assert child.stdout.readline() == b"y\n"
         child.stdout.close()
-        assert child.wait(WAIT) == (1 if field.tier == "gvisor" else 141)  # the sentry's pipes only say EPIPE
+        # the sentry only says EPIPE, and the engine's client ends by itself
+        assert child.wait(WAIT) == (1 if field.tier in {"gvisor", "container"} else 141)
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
@@ -205,7 +205,7 @@ def test_a_command_whose_output_nobody_reads_any_more_ends(field):
         child.stdin.close()
 
 
-@of(ONCE)
+@of(LAST)
 def test_what_cannot_be_started_has_the_status_that_shells_give(field):
     done = field.run("run", "--", "no-such-program")
     assert done.code == 127, done
@@ -233,7 +233,7 @@ curses.wrapper(main)
 """
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids=NAMES)
+@pytest.fixture(scope="module", params=FIRST, ids=map("-".join, FIRST))
 def screen(request, people):
     """One terminal for all checks of a tier and an identity."""
     who, tier = request.param

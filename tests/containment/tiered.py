@@ -17,7 +17,7 @@ from field import Done, Field
 from leaks import Traces
 
 TIERS = ("sandbox", "container", "gvisor", "microvm")
-WAIT = 25.0  # seconds for one answer: a translated guest on a busy machine is slow
+WAIT = 60.0  # seconds for one answer: a translated guest on a busy machine is slow
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][AB0]|[=>])|\r")
 
 # Runs one command for each line of JSON, and answers with one.
@@ -56,7 +56,9 @@ class Inside:
         assert self._line() == "ready\n", self.child.stderr.read()
 
     def _line(self):
-        assert select.select([self.child.stdout], [], [], WAIT)[0], "no answer from inside"
+        if not select.select([self.child.stdout], [], [], WAIT)[0]:
+            self.child.kill()  # what comes late would be taken for the next answer
+            raise AssertionError("no answer from inside")
         return self.child.stdout.readline().decode()
 
     def run(self, *argv, data=""):
