@@ -28,12 +28,14 @@ def _finding(held: bool | None, evidence: str) -> Finding:  # noqa: FBT001 - the
 # --- S01 ---------------------------------------------------------------------------------------
 
 
-def terminal(start: Starter, attack: Attack, facts: dict[str, object]) -> Finding:
+def terminal(start: Starter, attack: Attack, _facts: dict[str, object]) -> Finding:
     """Run a session on a terminal of our own, and see what waits in it to be read by the next shell."""
     leader, follower = os.openpty()
     try:
         _raw(follower)
-        argv = start.argv(session.program(session.bundle((attack,), facts)))
+        status = os.fstat(follower)
+        known: dict[str, object] = {"terminal": [status.st_dev, status.st_ino, status.st_rdev]}
+        argv = start.argv(session.program(session.bundle((attack,), known)))
         text = _on_terminal(argv, leader, follower)
         found = session.findings(text).get(attack.module)
         if found is None:
@@ -169,7 +171,12 @@ def _stop(child: "subprocess.Popen[bytes]") -> None:
 # --- S13, NEW ----------------------------------------------------------------------------------
 
 
-def planted(start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object]) -> dict[str, Finding]:
+def planted(
+    start: Starter,
+    attacks: tuple[Attack, ...],
+    facts: dict[str, object],
+    descriptors: tuple[int, ...] = (),
+) -> dict[str, Finding]:
     """Let a session plant files in the project; judge by what the host finds afterwards; clean up."""
     root = str(facts["root"])
     before = set(os.listdir(root))
@@ -178,7 +185,7 @@ def planted(start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object
     }
     real = _states(root) if facts.get("copied") else {}
     try:
-        found = session.make(start, attacks, facts)
+        found = session.make(start, attacks, facts, descriptors)
         judged = {name: _judged(name, finding, root, str(facts["token"])) for name, finding in found.items()}
         if "copied_project" in judged:
             judged["copied_project"] = _unmoved(judged["copied_project"], real, root)

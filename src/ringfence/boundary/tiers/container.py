@@ -26,6 +26,7 @@ _DOOR = f"{INSIDE}/door"  # the launcher's socket, inside
 _CHANNEL = Slot(offset=512)
 _SCRATCH = 1 << 30  # bytes in a tmpfs where the policy names no limit
 _SHARED = 64 << 20
+_RLIMIT_CORE = 4
 
 
 class Box(Struct):
@@ -156,6 +157,7 @@ def _entry_steps(plan: Plan, arch: str, abi: int) -> tuple[Step, ...]:
             arguments=(Data(content=plan.cwd.encode("utf-8", "surrogateescape") + b"\0"),),
             failure="the working directory is not there",
         ),
+        sandbox.limit(_RLIMIT_CORE, 1),  # as `launch.forbid_cores`; the engine's daemon knows nothing of that
         *(sandbox.limit(kind, value) for kind, value in limits if kind != RLIMIT_NPROC),
         *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),
         *landlock.steps(abi, sandbox.landlock_rules(plan)),
