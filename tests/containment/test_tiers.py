@@ -35,9 +35,9 @@ def field(request, people):
     one.close()
 
 
-def started(field, script, *options):
-    """Start a session; return its launcher once the command runs."""
-    child = field.start("run", "--discard", *options, "--", "sh", "-c", f"echo ready; {script}")
+def started(field, script, before=":"):
+    """Start a session; return its launcher once the command runs, and has done something first."""
+    child = field.start("run", "--discard", "--", "sh", "-c", f"{before}; echo ready; {script}")
     line = child.stdout.readline()
     assert line == b"ready\n", child.stderr.read()
     return child
@@ -56,7 +56,7 @@ def ended(child):
 
 @of(OTHERS)
 def test_an_interrupt_is_the_commands_and_takes_all_it_started_along(field):
-    child = started(field, "trap 'echo bye; exit 9' INT; (setsid sleep 300 &) ; sleep 300 & wait")
+    child = started(field, "sleep 300 & wait", before="trap 'echo bye; exit 9' INT; (setsid sleep 300 &)")
     child.send_signal(signal.SIGINT)
     assert ended(child)[:2] == (9, "bye\n")
 
@@ -69,7 +69,7 @@ class TestLimits:
         )
         done = field.python(script, "--memory", "256M", "--discard", limit=WAIT)
         assert "HAD" not in done.out, done
-        assert done.code == 137, done
+        assert done.code in ({1, 137} if field.tier == "gvisor" else {137}), done  # 1: a part of the sentry was ended
 
     @of(OTHERS)
     def test_time(self, field):

@@ -117,7 +117,7 @@ def plan(
             programs=programs,
             tier=choice.tier,
         ),
-        notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
+        notes=(*policy.notes, *choice.notes(), *_notes(policy, survey, host, wire, place)),
         canaries=canaries,
         programs=() if programs else denied(policy),
     )

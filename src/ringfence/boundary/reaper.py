@@ -37,6 +37,8 @@ _SHOWN = 8192
 _BASE = 0x10000000  # of the slots
 _SIGCHLD, _SIGWINCH = 17, 28
 _EXITED = 1  # CLD_EXITED
+ENDED = b"E"  # said to the launcher: what holds the command has not died before it
+_LAUNCHER = 3
 _FAILURE = "the first process could not be made"
 _IN, _OUT = 1 << 32, 4 << 32  # POLLIN, POLLOUT in the place of a pollfd's events
 _GRANTED = 1000  # pieces that are still passed on when the command has ended, however much others write
@@ -50,8 +52,10 @@ def staying(before: tuple[Step, ...], execute: Execute, terminals: tuple[int, ..
         *_fork("second"),
         *(Call(name="close", arguments=(fd,)) for fd in (0, 1, 2)),
         *_waiting(),
+        Call(name="write", arguments=(_LAUNCHER, Data(content=ENDED), 1)),
         *_leave("first"),
         Place(name="second"),
+        Call(name="close", arguments=(_LAUNCHER,)),
         *(_beside(terminals) if terminals else ()),
         Call(name="rt_sigprocmask", arguments=(2, _NONE, 0, 8)),
         execute,

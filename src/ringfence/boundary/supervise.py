@@ -240,7 +240,29 @@ class Supervisor:
             _listener, said = _receive(self._watch.ready)
             self._stood = b"R" in said
         code = os.waitstatus_to_exitcode(status)
+        if self._watch.tier == "gvisor" and self._stood and not self._reason and not self._told_of_end():
+            return self._died()
         return self._status or (128 - code if code < 0 else code)
+
+    def _told_of_end(self) -> bool:
+        """Tell whether the first process inside has seen the command end (`boundary.reaper`)."""
+        while _readable(self._watch.ready):
+            _listener, said = _receive(self._watch.ready)
+            if not said:
+                return False
+            if b"E" in said:
+                return True
+        return False
+
+    def _died(self) -> int:
+        """Return the status after the sentry's own death, which took the command along."""
+        if self._watch.group is not None and self._watch.group.out_of_memory():
+            return 128 + SIGKILL
+        self._reason = (
+            "gVisor's kernel (runsc) died before the command ended\n\n"
+            "hint: `dmesg | tail` tells whether this machine ran out of memory; `ringfence doctor` checks runsc"
+        )
+        return 125
 
     def _kill(self, reason: str) -> None:
         """End everything at once: bubblewrap's death takes its process namespace along."""
@@ -326,12 +348,15 @@ def _readable(fd: int) -> bool:
 
 
 def children_of(pid: int) -> tuple[int, ...]:
-    """Return the children of a process."""
+    """Return the children of a process, whichever of its threads made them."""
+    found: tuple[int, ...] = ()
     try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            return tuple(map(int, file.read().split()))
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                found += tuple(map(int, file.read().split()))
     except OSError:
-        return ()
+        return found
+    return found
 
 
 def command_of(bwrap: int) -> int:

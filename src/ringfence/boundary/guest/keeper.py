@@ -100,7 +100,8 @@ class Keeper:
         lines = self._console.splitlines()
         lines = lines if len(lines) <= 2 * _LINES else [*lines[:_LINES], b"...", *lines[-_LINES:]]
         words = b"".join(b"guest: " + line + b"\n" for line in lines)
-        _write(2, b"ringfence: the virtual machine " + said + b"\n" + words)
+        hint = b"hint: `dmesg | tail` tells whether this machine ran out of memory; `ringfence doctor` checks the rest"
+        _write(2, b"ringfence: the virtual machine " + said + b"\n" + words + b"\n" + hint + b"\n")
         return _GONE
 
     def _catch(self) -> None:

@@ -16,7 +16,7 @@ Three things are peculiar:
 
 from ringfence.boundary import notify, oci, reaper, seccomp, stub
 from ringfence.boundary.model import Plan
-from ringfence.boundary.stub import Call, Step
+from ringfence.boundary.stub import Step
 from ringfence.boundary.tiers import sandbox
 from ringfence.boundary.tiers.invocation import Invocation
 
@@ -49,14 +49,13 @@ def render(plan: Plan, *, arch: str, bwrap: str, runsc: str, terminals: tuple[in
 
 
 def _entry_steps(plan: Plan, arch: str, terminals: tuple[int, ...]) -> tuple[Step, ...]:
-    """Return what is done inside, where no descriptor comes in but the one that says ready.
+    """Return what is done inside, where no descriptor comes in but the one that speaks to the launcher.
 
     The sentry refuses or answers itself what the filter refuses; with the filter programs find the same
     kernel in every tier, and a bug in the sentry is as hard to reach as one in Linux.
     """
     before = (
         *sandbox.say_ready(),
-        Call(name="close", arguments=(3,)),
         *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),
     )
     return reaper.staying(before, sandbox.execute(plan), terminals)
