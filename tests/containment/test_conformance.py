@@ -189,6 +189,16 @@ def test_bytes_statuses_and_changes_come_out(field):
     assert field.run("log", "--verify").code == 0
 
 
+@of(FIRST)
+def test_what_is_made_in_the_project_itself_is_the_operators(field):
+    done = field.sh(
+        "echo x > made; mkdir folder; echo y > folder/a; mv folder/a folder/z; ln -s made link; chmod 600 made", "--direct"
+    )
+    assert done.code == 0, done
+    names = ("made", "folder", "folder/z", "link")
+    assert {os.lstat(f"{field.project}/{name}").st_uid for name in names} == {field.person.uid}
+
+
 @of(LAST)
 def test_a_command_whose_output_nobody_reads_any_more_ends(field):
     child = field.start("run", "--", "yes")

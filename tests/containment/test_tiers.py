@@ -3,9 +3,11 @@
 What a program finds while it runs is in test_conformance.py.
 """
 
+import contextlib
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -155,6 +157,25 @@ def test_a_kernel_that_cannot_take_the_guest_says_why(field):
     done = field.run("run", "--", "true", limit=WAIT)
     assert done.code == 125, done
     assert "guest: ringfence: in the guest: the shared root could not be mounted" in done.err, done
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts here")
+@of([(who, tier) for who, tier in OTHERS if tier != "microvm"])
+def test_a_state_folder_without_room_is_said_before_anything_runs(field):
+    os.makedirs(field.state, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", field.state], check=True, timeout=20)
+    try:
+        field.own()
+        with contextlib.suppress(OSError), open(f"{field.state}/filler", "wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        done = field.sh("echo RAN", limit=WAIT)
+        assert done.code == 125, done
+        assert "RAN" not in done.out
+        assert "No space left" in done.err
+        assert "hint: " in done.err
+    finally:
+        subprocess.run(["umount", field.state], check=True, timeout=20)
 
 
 @of([(WHO[0], "sandbox")])
