@@ -14,7 +14,7 @@ from fake_api.scripts import FIX_BUG_PROMPT, fix_bug
 from fake_api.server import FakeAPI
 
 sys.path.append(os.path.join(TOP, "tests/containment"))
-from docking import Engine  # noqa: E402 - the path comes first
+from docking import Engine
 
 LIMIT = 400.0  # seconds: where a machine is translated, Claude Code's start alone takes many
 pytestmark = pytest.mark.timeout(LIMIT + 60)

@@ -11,6 +11,7 @@ import ctypes
 import glob
 import os
 import time
+from typing import ClassVar
 
 GRACE = 8.0  # seconds: a container's last helper ends after the container; on a busy machine later still
 _SUBREAPER = 36
@@ -25,9 +26,9 @@ def adopt():
 class Traces:
     """What was there when a test began."""
 
-    made: "list[str]" = []  # session names and folders of the tests since the last look
-    standing: "list[str]" = []  # folders of daemons that outlive a test; their processes name them
-    standing_pids: "list[int]" = []  # launchers of sessions that several tests share
+    made: ClassVar["list[str]"] = []  # session names and folders of the tests since the last look
+    standing: ClassVar["list[str]"] = []  # folders of daemons that outlive a test; their processes name them
+    standing_pids: ClassVar["list[int]"] = []  # launchers of sessions that several tests share
 
     def __init__(self):
         Traces.made.clear()
@@ -44,7 +45,11 @@ class Traces:
     def _look(self):
         names = [one for one in Traces.made if one]
         found = [f"process {one}: {_command(one)}" for one in self._running()]
-        found += [f"mount {one}" for one in _mounts() if one not in self._mounts and any(map(one.__contains__, names))]
+        found += [
+            f"mount {one}"
+            for one in _mounts()
+            if one not in self._mounts and any(map(one.__contains__, names))
+        ]
         for place in _PLACES:
             with contextlib.suppress(OSError):
                 found += [f"{place}/{one}" for one in os.listdir(place) if any(map(one.__contains__, names))]

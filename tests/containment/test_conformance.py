@@ -12,8 +12,7 @@ import subprocess
 
 import leaks
 import pytest
-from conftest import WHO
-from tiered import TIERS, WAIT, Inside, Screen, tiered
+from tiered import TIERS, WAIT, WHO, Inside, Screen, tiered
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -112,14 +111,18 @@ class TestRights:
         if inside.tier != "gvisor":  # its /proc does not tell
             assert "NoNewPrivs:\t1" in done.out
         refused = re.findall(
-            "^unshare: .*not permitted|^dmesg: .*not permitted|^mount: .*(?:superuser|denied)", done.err, re.MULTILINE
+            "^unshare: .*not permitted|^dmesg: .*not permitted|^mount: .*(?:superuser|denied)",
+            done.err,
+            re.MULTILINE,
         )
         assert len(refused) == (2 if inside.tier == "gvisor" and "dmesg: " not in done.err else 3), done
 
 
 class TestLimits:
     def test_files_and_descriptors(self, inside):
-        done = inside.sh("dd if=/dev/zero of=big bs=1M count=3 2>/dev/null; stat -c %s big; ulimit -n; rm big")
+        done = inside.sh(
+            "dd if=/dev/zero of=big bs=1M count=3 2>/dev/null; stat -c %s big; ulimit -n; rm big"
+        )
         assert done.out == "1048576\n77\n", done
 
     def test_processes(self, inside):
@@ -192,7 +195,8 @@ def test_bytes_statuses_and_changes_come_out(field):
 @of(FIRST)
 def test_what_is_made_in_the_project_itself_is_the_operators(field):
     done = field.sh(
-        "echo x > made; mkdir folder; echo y > folder/a; mv folder/a folder/z; ln -s made link; chmod 600 made", "--direct"
+        "echo x > made; mkdir folder; echo y > folder/a; mv folder/a folder/z; ln -s made link; chmod 600 made",
+        "--direct",
     )
     assert done.code == 0, done
     names = ("made", "folder", "folder/z", "link")

@@ -11,9 +11,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import WHO
 from field import eventually
-from tiered import WAIT, tiered
+from tiered import WAIT, WHO, tiered
 
 from ringfence.verify import witness
 
@@ -66,12 +65,12 @@ def test_an_interrupt_is_the_commands_and_takes_all_it_started_along(field):
 class TestLimits:
     @of(OTHERS)
     def test_memory_beyond_the_limit_ends_what_takes_it(self, field):
-        script = (
-            "import time\nhold = []\nwhile len(hold) < 60: hold.append(b'x' * (16 << 20)); time.sleep(0.02)\nprint('HAD')"
-        )
+        script = "import time\nhold = []\nwhile len(hold) < 60: hold.append(b'x' * (16 << 20)); time.sleep(0.02)\nprint('HAD')"
         done = field.python(script, "--memory", "256M", "--discard", limit=WAIT)
         assert "HAD" not in done.out, done
-        assert done.code in ({1, 137} if field.tier == "gvisor" else {137}), done  # 1: a part of the sentry was ended
+        assert done.code in ({1, 137} if field.tier == "gvisor" else {137}), (
+            done
+        )  # 1: a part of the sentry was ended
 
     @of(OTHERS)
     def test_time(self, field):
@@ -184,7 +183,9 @@ class TestMissing:
 
     def _refused(self, field, tier, *, without, variables=None):
         field.policy(f'tier = ["{tier}"]\n')
-        done = field.run("run", "--", "true", variables={"PATH": "/nowhere", **(variables or {})}, refusing="")
+        done = field.run(
+            "run", "--", "true", variables={"PATH": "/nowhere", **(variables or {})}, refusing=""
+        )
         assert done.code == 125, done
         assert without in done.err
         assert "hint: " in done.err
@@ -198,7 +199,10 @@ class TestMissing:
         if WHO[0] != "root":
             pytest.skip("an ordinary user is refused for another reason")
         self._refused(
-            field, "container", without="/nowhere/docker.sock", variables={"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+            field,
+            "container",
+            without="/nowhere/docker.sock",
+            variables={"DOCKER_HOST": "unix:///nowhere/docker.sock"},
         )
 
     def test_a_kernel_for_the_machine(self, field):

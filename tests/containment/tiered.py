@@ -16,6 +16,7 @@ import time
 from field import Done, Field
 from leaks import Traces
 
+WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
 TIERS = ("sandbox", "container", "gvisor", "microvm")
 WAIT = 60.0  # seconds for one answer: a translated guest on a busy machine is slow
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][AB0]|[=>])|\r")
@@ -69,7 +70,12 @@ class Inside:
         line = self._line()
         assert line, self.child.stderr.read()
         code, out, err = json.loads(line)
-        return Done(code, out.encode(errors="surrogateescape"), err.encode(errors="surrogateescape"), time.monotonic() - started)
+        return Done(
+            code,
+            out.encode(errors="surrogateescape"),
+            err.encode(errors="surrogateescape"),
+            time.monotonic() - started,
+        )
 
     def sh(self, script, data=""):
         """Run a shell script inside."""
@@ -143,7 +149,9 @@ class Screen:
         deadline = time.monotonic() + seconds
         while not re.search(pattern, shown := _ESCAPES.sub("", self.seen)):
             assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen[-2000:]!r}"
-            assert self._read(0.1) or self.child.poll() is None, f"ended before {pattern!r}: {self.seen[-2000:]!r}"
+            assert self._read(0.1) or self.child.poll() is None, (
+                f"ended before {pattern!r}: {self.seen[-2000:]!r}"
+            )
         self.seen = ""
         return shown
 

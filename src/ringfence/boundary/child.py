@@ -15,7 +15,6 @@ import fcntl
 import marshal
 import os
 import struct
-import sys
 
 from ringfence.boundary import overlaid, syscalls, wire
 from ringfence.boundary.model import Mount
@@ -225,7 +224,9 @@ def _become(
     if order["ports"]:
         import ringfence.boundary.guest.keeper  # noqa: F401 - where an unprivileged uid may not look
     if order["vend"]:
-        _vend(fds[1], outside=bool(order["command"]))
+        from ringfence.boundary import vending
+
+        vending.leave(fds[1], _follow, network=_At.outside if order["command"] else None)
     if _At.outside >= 0:
         os.close(_At.outside)
     if networked:
@@ -318,42 +319,6 @@ def _drop_to_several(owner: int, identities: tuple[int, int, int]) -> None:
     _At.several = True
 
 
-# The vendor's whole program: for each byte asked, a socket of that family, made in the network it is in.
-_VENDOR = """
-import _socket, struct
-requests = _socket.socket(1, 5, 0, fileno=0)
-while wanted := requests.recv(1):
-    made = _socket.socket(10 if wanted == b"6" else 2, 1, 0)
-    requests.sendmsg([wanted], [(1, 1, struct.pack("=i", made.fileno()))])
-    made.close()
-"""
-
-
-def _vend(requests: int, *, outside: bool) -> None:
-    """Leave a process behind that makes sockets in the boundary's network, for published ports.
-
-    `outside`: at the gate's end of the wire instead, where a guest's own network cannot be entered.
-
-    It lives outside the sandbox's process and mount namespaces and ends with us. It is a new program,
-    not only a fork: our memory is a copy of the launcher's, with the operator's environment in it.
-    """
-    parent = os.getpid()
-    if os.fork():
-        os.close(requests)
-        return
-    try:
-        _follow(parent)
-        if outside:
-            syscalls.setns(_At.outside, syscalls.CLONE_NEWNET)
-        os.dup2(requests, 0)
-        syscalls.check_call(
-            436, 1, 0xFFFFFFFF, 0
-        )  # close_range(2): the launcher waits for our channel to close
-        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _VENDOR], {})  # noqa: S606 - no shell
-    finally:
-        os._exit(125)
-
-
 def _take_terminal(terminal: int, replaced: object, *, raw: bool) -> None:
     if raw:
         _leave_as_it_is(terminal)
@@ -432,7 +397,7 @@ def _leave_keys_to_runtime() -> None:
 
 def _heed_what_python_ignores() -> None:
     """Give the command what every program starts with: a write that nobody reads, or too large, ends it."""
-    import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
+    import _signal
 
     for number in (13, 25):  # SIGPIPE, SIGXFSZ
         _signal.signal(number, _signal.SIG_DFL)

@@ -19,7 +19,9 @@ class Choice(Struct):
     def notes(self) -> tuple[str, ...]:
         """Say what was passed over, and what the tier costs here more than elsewhere."""
         slow = self.tier == MICROVM and self.runtime.version != "kvm"
-        translated = "the machine runs without KVM: QEMU translates it (TCG), which makes it many times slower"
+        translated = (
+            "the machine runs without KVM: QEMU translates it (TCG), which makes it many times slower"
+        )
         passed = (f"the {tier} tier cannot be had here: {why}" for tier, why in self.passed)
         return (*passed, *((translated,) if slow else ()))
 

@@ -324,7 +324,9 @@ def root_map(kernel_uid: int) -> int:
     os.close(reader)
     try:
         _wait_for_namespace(holder)
-        lines = f"0 {kernel_uid} 1\n{kernel_uid} 0 1\n" + (f"1 1 {kernel_uid - 1}\n" if kernel_uid > 1 else "")
+        lines = f"0 {kernel_uid} 1\n{kernel_uid} 0 1\n" + (
+            f"1 1 {kernel_uid - 1}\n" if kernel_uid > 1 else ""
+        )
         for name in ("uid_map", "gid_map"):
             with open(f"/proc/{holder}/{name}", "w") as file:
                 file.write(lines)

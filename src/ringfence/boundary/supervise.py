@@ -260,7 +260,7 @@ class Supervisor:
             return 128 + SIGKILL
         self._reason = (
             "gVisor's kernel (runsc) died before the command ended\n\n"
-            "hint: `dmesg | tail` tells whether this machine ran out of memory; `ringfence doctor` checks runsc"
+            "hint: `dmesg | tail` tells whether memory ran out here; `ringfence doctor` checks runsc"
         )
         return 125
 

@@ -2,8 +2,8 @@
 
 The gate's process lives in the host's network namespace, so it asks the wire's helper inside for a
 socket made there, connects that to the port on the boundary's own loopback, and passes bytes. A guest's
-loopback is out of reach: there the helper makes sockets at the wire's other end, and servers have to listen on
-the guest's own address as well.
+loopback is out of reach: there the helper makes sockets at the wire's other end, and servers have to listen
+on the guest's own address as well.
 """
 
 import asyncio

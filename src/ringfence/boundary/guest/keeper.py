@@ -27,6 +27,7 @@ _PIECE = 1 << 16
 _PATIENCE = 25.0  # seconds for a guest to start; less than the launcher has
 _GOES_OFF = 1.0  # seconds
 _LINES = 6  # of the kernel's words, from their beginning and from their end
+_HINT = b"hint: `dmesg | tail` tells whether memory ran out here; `ringfence doctor` checks the rest\n"
 _GONE = 125  # the machine ended without a word of its command
 
 
@@ -100,8 +101,7 @@ class Keeper:
         lines = self._console.splitlines()
         lines = lines if len(lines) <= 2 * _LINES else [*lines[:_LINES], b"...", *lines[-_LINES:]]
         words = b"".join(b"guest: " + line + b"\n" for line in lines)
-        hint = b"hint: `dmesg | tail` tells whether this machine ran out of memory; `ringfence doctor` checks the rest"
-        _write(2, b"ringfence: the virtual machine " + said + b"\n" + words + b"\n" + hint + b"\n")
+        _write(2, b"ringfence: the virtual machine " + said + b"\n" + words + b"\n" + _HINT)
         return _GONE
 
     def _catch(self) -> None:
@@ -202,7 +202,7 @@ class Keeper:
         self._give_input()
 
     def _give_input(self) -> None:
-        """Pass input on as the guest takes it; meanwhile its output must come, or both would wait for ever."""
+        """Pass input on as the guest takes it; meanwhile its output must come, or both would wait."""
         try:
             self._taken = self._taken[os.write(self._ports[IN], self._taken) :]
         except BlockingIOError:

@@ -19,7 +19,11 @@ def attack(facts):
     tally = Tally()
     for fd in (0, 1, 2):
         own = os.isatty(fd) and _identity(fd) != facts.get("terminal")
-        tally.expect(f"terminal at descriptor {fd}", own or not os.isatty(fd), "not the operator's" if own else "the operator's own")
+        tally.expect(
+            f"terminal at descriptor {fd}",
+            own or not os.isatty(fd),
+            "not the operator's" if own else "the operator's own",
+        )
     for name, fd in _terminals():
         for bits in (0, 1 << 32, 0xFFFFFFFF << 32):
             for request, call in ((_TIOCSTI, "TIOCSTI"), (_TIOCLINUX, "TIOCLINUX")):

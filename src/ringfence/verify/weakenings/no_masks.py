@@ -9,6 +9,7 @@ from ringfence.verify.weakenings import replace
 
 def weaken() -> None:
     """Take what hides a file out of every plan."""
+
     def plan(*given: object, **named: object) -> Plan:
         made = old(*given, **named)  # type: ignore[arg-type]
         mounts = tuple(one for one in made.mounts if one.kind != "mask")
