@@ -1,6 +1,7 @@
 """`ringfence verify`: attack the boundary that `ringfence run` would make here, and print what held."""
 
 import json
+import signal
 import sys
 import time
 
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
     if given.rest:
         raise UsageError("`verify` takes no command: it starts its own attacks", hint=f"usage: {USAGE}")
     chosen = _chosen(given)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # by way of what takes plants away
     if given.all("--tier") == ("all",):
         from ringfence.cli import verify_tiers
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     Found = dict[str, dict[str, object]]  # module → finding
 
-_STARTS_WEAKENED = 80  # tries of a race that is to be won
+_EXIT = "the end of the session that makes the attacks"  # beside the modules' names
+_STARTS_WEAKENED = 40  # tries of a race that is to be won
 HALVES = {
     "terminal": outside.terminal,
     "leftovers": outside.leftovers,
@@ -96,13 +97,16 @@ def _lanes(
     project from outside, which others compare with what it was: it comes when they are done.
     """
     began = time.time()
+    daemons = tuple(one for one in wanted if one.module == "leftovers")
     apart = tuple(one for one in wanted if one.kind == OUTSIDE and one.module != "swapped")
     together = tuple(one for one in wanted if one.kind != OUTSIDE)
     last = tuple(one for one in wanted if one.module == "swapped")
     with ThreadPoolExecutor(2 if known.get("copied") else 1) as pool:
-        inside = pool.submit(_inside, start, known, canaries, together)
+        inside = pool.submit(_inside, start, known, canaries, together, daemons)
         beside = pool.submit(_apart, start, known, apart)
-        found = {**inside.result(), **beside.result(), **_apart(start, known, last)}
+        found = {**beside.result(), **inside.result(), **_apart(start, known, last)}
+    if _EXIT in found:
+        found["leftovers"] = _both(found.pop(_EXIT), found["leftovers"])
     recorded = records.holding(str(known["token"]), str(known.get("state_dir", "")), began)
     if recorded and "secrets" in found:
         found["secrets"] = {"held": False, "evidence": f"it stands in {', '.join(recorded[:4])}"}
@@ -110,18 +114,31 @@ def _lanes(
 
 
 def _inside(
-    start: Starter, known: dict[str, object], canaries: Canaries, attacks: tuple[Attack, ...]
+    start: Starter,
+    known: dict[str, object],
+    canaries: Canaries,
+    attacks: tuple[Attack, ...],
+    daemons: tuple[Attack, ...],
 ) -> "Found":
-    if not attacks:
+    """Make all that is tried from inside in one session, which leaves daemons behind when it ends."""
+    if not attacks and not daemons:
         return {}
-    ordered = tuple(
-        sorted(attacks, key=lambda one: one.kind == PLANTED)
-    )  # those that change the project last
-    found = outside.planted(start, ordered, known, canaries.descriptors)
+    mark = outside.new_mark()
+    known = {**known, "mark": mark[::-1], "stay": False}
+    ordered = sorted(attacks, key=lambda one: one.kind == PLANTED)  # those that change the project last
+    found = outside.planted(start, (*ordered, *daemons), known, canaries.descriptors)
+    if daemons:
+        found[_EXIT] = outside.after_exit(mark, found.pop("leftovers", None))
     if canaries.visits and "network" in found:
         evidence = f"the battery's own server on the host got {canaries.visits[0]}"
         found["network"] = {"held": False, "evidence": evidence}
     return found
+
+
+def _both(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+    """Join two findings on one attack: the worse counts."""
+    worse = next((found for found in (one, other) if found["held"] is not True), None)
+    return worse or {**other, "evidence": f"{one['evidence']}; {other['evidence']}"}
 
 
 def _apart(start: Starter, known: dict[str, object], attacks: tuple[Attack, ...]) -> "Found":

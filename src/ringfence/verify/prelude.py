@@ -26,7 +26,7 @@ NO_PEER = NO_FILE | {errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, 
 ARCH = platform.machine()
 PATIENCE = 4.0  # seconds for an answer; the gate's process may only be starting
 _AT_ONCE = 24
-_MOMENT = 1.5  # seconds for a server that speaks first
+_MOMENT = 1.5  # seconds for a server that speaks first, or on the same link
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.syscall.restype = ctypes.c_long
 
@@ -240,7 +240,7 @@ def together(tally, tries):
 def answered(tally, name, address, port, request, token=b""):  # noqa: PLR0917 - called from a list of tries
     """Send and listen; judge what comes back. Where nothing is sent, nobody waits long."""
     try:
-        answer = exchange(address, port, request, PATIENCE if request else _MOMENT)
+        answer = exchange(address, port, request, _MOMENT if not request or "%" in address else PATIENCE)
     except OSError as error:
         refused = error.errno in NO_PEER or error.errno in {104, 32, 110, None, 101, 22, 19}
         tally.expect(name, refused, type(error).__name__ if error.errno is None else os.strerror(error.errno))

@@ -16,14 +16,16 @@ from ringfence.verify import session
 from ringfence.verify.attacks import Attack, swapped
 from ringfence.verify.session import Starter
 
-STARTS = {"sandbox": 6, "container": 3, "gvisor": 2, "microvm": 1}  # sessions begun meanwhile
-_SWAP = """import ctypes, os, sys
+STARTS = {"sandbox": 4, "container": 2}  # sessions begun meanwhile; elsewhere, and on a copy, one
+# A folder for most of the time, so that it is found and mounts are made on it; a link for moments.
+_SWAP = """import ctypes, os, sys, time
 swap, number = ctypes.CDLL(None).syscall, int(sys.argv[1])
 one, other = (ctypes.c_char_p(os.fsencode(path)) for path in sys.argv[2:4])
 parent = os.getppid()
 while os.getppid() == parent:
-    for _ in range(1000):
+    for pause in (0.0002, 0.002):
         swap(number, -100, one, -100, other, 2)
+        time.sleep(pause)
 """
 _RENAMEAT2 = {"x86_64": "316", "aarch64": "276"}
 
@@ -52,12 +54,15 @@ def swap(start: Starter, attack: Attack, facts: dict[str, object]) -> dict[str, 
 
 
 def _started(start: Starter, attack: Attack, facts: dict[str, object]) -> dict[str, object]:
-    refused, starts = 0, int(str(facts.get("starts") or STARTS.get(str(facts["tier"]), 1)))
+    usual = 1 if facts.get("copied") else STARTS.get(str(facts.get("tier")), 1)
+    refused, starts = 0, int(str(facts.get("starts") or usual))
     for _ in range(starts):
         try:
             found = session.make(start, (attack,), facts).get(attack.module)
-        except BoundaryError:
-            refused += 1
+        except BoundaryError as error:
+            if not any(name in str(error) for name in (swapped.FOLDER, swapped.LINK)):
+                return {"held": None, "evidence": f"a session did not start: {error}"}
+            refused += 1  # it saw a link where there had been a folder
             continue
         if found is None or found["held"] is not True:
             return found or {"held": None, "evidence": "the session ended before it had looked"}

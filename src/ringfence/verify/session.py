@@ -80,7 +80,7 @@ def make(
     if "kernel_files" in found and seen.lowered:
         said = f"on the host {seen.lowered} of the session's processes got a lower oom_score_adj"
         found["kernel_files"] = {"held": False, "evidence": said}
-    if "engine" in found and seen.container is None:
+    if "engine" in found and engine and seen.container is None:
         found["engine"] = {"held": None, "evidence": "the engine did not say what it had made"}
     elif "engine" in found and seen.container:
         found["engine"] = {"held": False, "evidence": f"the engine made: {', '.join(seen.container)}"}

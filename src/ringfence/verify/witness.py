@@ -29,6 +29,17 @@ def below(pid: int) -> Known:
     return frozenset(found)
 
 
+def family(pid: int) -> Known:
+    """Return this process and all below it."""
+    found, todo = set(), [pid]
+    while todo:
+        one = todo.pop()
+        todo += _children(one)
+        if began := _began(one):
+            found.add((one, began))
+    return frozenset(found)
+
+
 def alive(known: Known) -> Known:
     """Return those that still run."""
     return frozenset(one for one in known if _began(one[0]) == one[1])

@@ -11,14 +11,8 @@ def weaken() -> None:
 
     def configuration(*given: object, **named: object) -> object:
         made = old(*given, **named)  # type: ignore[arg-type]
-        host = {
-            **made["HostConfig"],
-            "CapDrop": [],
-            "SecurityOpt": [],
-            "ReadonlyRootfs": False,
-            "IpcMode": "host",
-        }
-        return {**made, "HostConfig": {**host, "ShmSize": 0}}
+        host = {"CapDrop": [], "SecurityOpt": ["label=disable"], "ReadonlyRootfs": False, "IpcMode": "host"}
+        return {**made, "HostConfig": {**made["HostConfig"], **host}}
 
     replace(container, "_configuration", configuration)
     replace(container, "_limited", _unlimited)
