@@ -14,7 +14,7 @@ import leaks
 import pytest
 from tiered import TIERS, WAIT, WHO, Inside, Screen, tiered
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 PAIRS = [(who, tier) for tier in TIERS for who in WHO if (who, tier) != ("user", "container")]
 # A machine's start costs seconds, and who starts it shows on this side only: there a check is of one or the other

@@ -16,7 +16,7 @@ from tiered import WAIT, WHO, tiered
 
 from ringfence.verify import witness
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 OTHERS = [("root", "container"), *((who, "gvisor") for who in WHO), ("user", "microvm")]
 OTHERS = [one for one in OTHERS if one[0] in WHO]

@@ -18,7 +18,7 @@ from leaks import Traces
 
 WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
 TIERS = ("sandbox", "container", "gvisor", "microvm")
-WAIT = 60.0  # seconds for one answer: a translated guest on a busy machine is slow
+WAIT = 100.0  # seconds for one answer: a translated guest on a busy machine is slow
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][AB0]|[=>])|\r")
 
 # Runs one command for each line of JSON, and answers with one.
@@ -163,14 +163,17 @@ class Screen:
 
     def press(self, key, pattern):
         """Press a key again and again, until what is shown matches: a shell takes its time to hand the keys over."""
-        deadline = time.monotonic() + WAIT
-        while True:
+        deadline, shown = time.monotonic() + WAIT, ""
+        while not shown:
             self.type(key)
             try:
-                return self.until(pattern, 1.5)
+                shown = self.until(pattern, 2.0)
             except AssertionError:
                 if time.monotonic() > deadline:
                     raise
+        self.type("\x15echo in' 'step\n")  # a key too many may have made one more prompt, which comes late
+        self.until(r"in step\n<\d+>> $")
+        return shown
 
     def status(self, seconds=WAIT):
         """Return how the session ended."""
