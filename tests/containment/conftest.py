@@ -6,7 +6,7 @@ import sys
 
 import leaks
 import pytest
-from docking import Engine
+from docking import Engine, Pods
 from field import Field
 from person import Person
 
@@ -29,6 +29,14 @@ def nothing_is_left():
 def engine():
     """A container engine, from the first test that needs one on."""
     one = Engine()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def pods(people):
+    """Podman of an ordinary user's."""
+    one = Pods(people["user"])
     yield one
     one.close()
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 GRACE = 8.0  # seconds: a container's last helper ends after the container; on a busy machine later still
 _SUBREAPER = 36
+_HOLDERS = ("catatonit -P ", "podman pause ")  # of a user's namespaces, as long as Podman's folder is there
 _PLACES = ("/tmp", "/run", "/run/ringfence", "/dev/shm", "/var/tmp", "/run/netns")
 
 
@@ -63,7 +64,7 @@ class Traces:
         out = []
         shared = {one for pid in Traces.standing_pids for one in (pid, *_below(pid))}
         for pid in _below(os.getpid()):
-            if pid in shared:
+            if pid in shared or _command(pid) in _HOLDERS:
                 continue
             if pid in self._processes or any(one in _command(pid) for one in Traces.standing):
                 continue

@@ -37,7 +37,8 @@ def tiered(person, tier, request):
     one = Field(person)
     one.tier = tier
     if tier == "container":
-        one.variables = request.getfixturevalue("engine").variables
+        which = "pods" if person.uid else "engine"  # Podman for an ordinary user
+        one.variables = request.getfixturevalue(which).variables
     one.policy(f'tier = ["{tier}"]\n')
     if tier == "microvm":
         request.getfixturevalue("tun_for_everybody")

@@ -16,7 +16,7 @@ def start(
     """Start it; return the socket for published ports, and what this machine refused."""
     slave = terminal.slave if terminal.slave >= 0 else None
     if plan.tier == CONTAINER:
-        return None, _container(child, plan, host, folder, (slave, terminal.streams), abi=abi)
+        return _container(child, plan, host, folder, (slave, terminal.streams), abi=abi)
     bwrap = host.bwrap if plan.wire.kind == "private" else (host.system_bwrap or host.bwrap)
     if not bwrap:
         raise HostError(
@@ -38,13 +38,14 @@ def _container(
     terminal: "tuple[int | None, tuple[int, ...]]",
     *,
     abi: int,
-) -> Refused | None:
+) -> tuple[int | None, Refused | None]:
     from ringfence.boundary.container import INSIDE, Contained, Failed
     from ringfence.boundary.tiers import container
 
     assert isinstance(child, Contained)  # noqa: S101 - for the type checker
     box = container.render(
         plan,
+        child.engine,
         arch=host.arch,
         abi=abi,
         session=folder.id,
@@ -52,7 +53,6 @@ def _container(
         terminal=terminal[0] is not None,
     )
     try:
-        child.begin(box, plan, folder.id, folder.path, terminal)
+        return child.begin(box, plan, folder, terminal), None
     except Failed as failed:
-        return failed.refused
-    return None
+        return None, failed.refused

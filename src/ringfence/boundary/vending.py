@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Its whole program: for each byte asked, a socket of that family, made in the network it is in.
-_VENDOR = """
+VENDOR = """
 import _socket, struct
 requests = _socket.socket(1, 5, 0, fileno=0)
 while wanted := requests.recv(1):
@@ -40,6 +40,6 @@ def leave(requests: int, follow: "Callable[[int], None]", *, network: int | None
         syscalls.check_call(
             436, 1, 0xFFFFFFFF, 0
         )  # close_range(2): the launcher waits for our channel to close
-        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _VENDOR], {})  # noqa: S606 - no shell
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", VENDOR], {})  # noqa: S606 - no shell
     finally:
         os._exit(125)
