@@ -91,7 +91,7 @@ _SERVER = (
 )
 
 
-@of([pair for pair in OTHERS if pair[1] in {"gvisor", "microvm"}])
+@of(OTHERS)
 @pytest.mark.guarantee("N14")
 def test_a_published_port_is_reached_on_loopback(field):
     with socket.create_server(("127.0.0.1", 0)) as free:
