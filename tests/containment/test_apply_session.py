@@ -33,6 +33,12 @@ def work(person, script, *options, status=0):
     return done
 
 
+def edit(person, path, text):
+    """Write a file of the project, as its owner does while no session runs."""
+    person.write(f"project/{path}", text)
+    os.chown(f"{person.project}/{path}", person.uid, person.gid)
+
+
 def owners(person, *paths):
     return {os.lstat(f"{person.project}/{path}").st_uid for path in paths}
 
@@ -61,12 +67,44 @@ def test_a_change_is_reviewed_applied_and_undone(project):
     assert (done.returncode, done.stdout) == (2, "")
 
 
+def test_what_was_applied_and_edited_since_holds_up_nothing_else(project):
+    work(
+        project,
+        "echo 2 > src/code.py; rm gone; mkdir -p .github/workflows; echo x > .github/workflows/ci.yml",
+    )
+    assert project.ringfence("apply", "--yes").returncode == 123
+    edit(project, "src/code.py", "print(3)\n")
+    edit(project, "gone", "back again\n")
+    done = project.ringfence("apply", "--yes", "--include-risky")
+    assert (done.returncode, done.stderr) == (123, "")
+    assert "left out: src/code.py: applied already" in done.stdout
+    assert (content(project, "src/code.py"), content(project, "gone")) == ("print(3)\n", "back again\n")
+    assert content(project, ".github/workflows/ci.yml") == "x\n"
+    assert project.ringfence("apply", "--yes", "src/code.py").returncode == 122  # by name: a conflict
+
+
+def test_what_the_session_wrote_again_after_an_apply_is_a_conflict(project):
+    work(project, "echo 2 > src/code.py; echo x > other")
+    assert project.ringfence("apply", "--yes").returncode == 0
+    edit(project, "src/code.py", "print(3)\n")
+    work(project, "echo 4 > src/code.py", "--session", "last")
+    assert project.ringfence("apply", "--yes").returncode == 122
+    assert content(project, "src/code.py") == "print(3)\n"
+
+
+def test_what_was_taken_back_and_edited_since_is_a_conflict(project):
+    work(project, "echo 2 > src/code.py; echo x > other")
+    assert project.ringfence("apply", "--yes").returncode == 0
+    assert project.ringfence("undo").returncode == 0
+    edit(project, "src/code.py", "print(3)\n")
+    assert project.ringfence("apply", "--yes").returncode == 122
+
+
 def test_undo_finds_the_last_apply_of_the_project(project):
     work(project, "echo 2 > src/code.py")
     assert project.ringfence("apply", "--yes").returncode == 0
     work(project, "echo left for later > src/other.py")  # the last session, of which nothing was applied
-    done = project.ringfence("undo")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert project.ringfence("undo").returncode == 0
     assert content(project, "src/code.py") == "print(1)\n"
     assert project.ringfence("undo").returncode == 2
 

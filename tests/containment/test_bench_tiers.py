@@ -76,9 +76,11 @@ def test_the_figures_are_sane(measured):
     assert all(costs["host"][kind]["ratio"] == 1 for kind in WORK)
     assert 1e-9 < costs["host"]["computing"]["value"] < 1e-5
     for tier in TIERS:
-        assert 0.1 < costs[tier]["computing"]["ratio"] < 10, costs[tier]
+        assert 0.05 < costs[tier]["computing"]["ratio"] < 20, costs[tier]
         assert costs[tier]["start"]["value"] > costs["host"]["start"]["value"]
         assert 1 << 20 < costs[tier]["memory"]["value"] < 4 << 30
+    if "container" in TIERS:  # what the engine runs for it counts: its shim alone is more than that
+        assert costs["container"]["memory"]["value"] > 3 << 20, costs["container"]
     if "gvisor" in TIERS:  # whose kernel is a program: a call costs it many times what it costs Linux
         assert costs["gvisor"]["calls"]["ratio"] > 3
         assert costs["gvisor"]["memory"]["value"] > costs["sandbox"]["memory"]["value"]

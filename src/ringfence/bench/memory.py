@@ -1,31 +1,32 @@
 """How much memory a session takes: the shares of all its processes, wherever they hang in the tree."""
 
+import glob
 import os
 import time
 
-from ringfence.host import engine
+from ringfence.boundary import engines
+from ringfence.errors import BoundaryError
 
 _STEADY = 0.02  # of the whole: no more than this changes between two looks once a session has settled
 _LOOKS, _BETWEEN = 40, 0.1
 
 
-def settled(launcher: int) -> int:
-    """Return the bytes that a session holds once that hardly changes any more."""
-    before = used(launcher)
+def settled(launcher: int, state: str = "") -> int:
+    """Return the bytes that a session holds once that hardly changes any more. `state`: of its launcher."""
+    before = used(launcher, state)
     for _ in range(_LOOKS):
         time.sleep(_BETWEEN)
-        now = used(launcher)
+        now = used(launcher, state)
         if abs(now - before) <= _STEADY * now:
             return now
         before = now
     return before
 
 
-def used(launcher: int) -> int:
+def used(launcher: int, state: str = "") -> int:
     """Return the bytes of a launcher, everything below it, and what a container engine runs for it."""
-    below = _below(launcher)
-    contained = [pid for client in below for pid in _contained(client)]
-    return sum(_share(pid) for pid in {*below, *contained})
+    contained = [pid for note in glob.glob(f"{state}/sessions/*/container") for pid in _contained(note)]
+    return sum(_share(pid) for pid in {*_below(launcher), *contained})
 
 
 def _below(top: int) -> list[int]:
@@ -46,27 +47,17 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _contained(client: int) -> list[int]:
-    """Return the processes of the container that a client of an engine watches: shim, and what it runs."""
-    words = _words(client)
-    if words[:1] != ["docker"] or "start" not in words:
-        return []
-    socket, name = words[words.index("-H") + 1].removeprefix("unix://"), words[-1]
+def _contained(note: str) -> list[int]:
+    """Return the processes of the container that a session's note names: its shim, and what that runs."""
     try:
-        first = int(engine.told(socket, "GET", f"/containers/{name}/json", what="")["State"]["Pid"])
+        with open(note, encoding="utf-8") as file:
+            engine, name = file.read().split("\n")[:2]
+        first = int(engines.noted(engine).inspect(name)["State"]["Pid"])
         with open(f"/proc/{first}/stat", encoding="utf-8", errors="replace") as file:
             shim = int(file.read().rpartition(")")[2].split()[1])
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, BoundaryError):
         return []
     return _below(shim)
-
-
-def _words(pid: int) -> list[str]:
-    try:
-        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
-            return file.read().rstrip("\0").split("\0")
-    except OSError:
-        return []
 
 
 def _share(pid: int) -> int:

@@ -165,7 +165,7 @@ def _session(stage: _Stage, tier: str, enough: float) -> dict[str, float | None]
     try:
         line = child.stdout.readline()
         started = time.perf_counter() - began
-        used = memory.settled(child.pid) if line == b"begun\n" else 0
+        used = memory.settled(child.pid, f"{stage.top}/state") if line == b"begun\n" else 0
         out, complaint = child.communicate(b"\n", timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         raise Failed(f"it was not done within {_PATIENCE:g} s") from None

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -76,16 +77,18 @@ def timed(work: "Callable[[], int]", enough: float) -> "float | None":
     """Return the seconds that one piece of work takes; None where it cannot be done here."""
     try:
         work()  # caches, and what is imported at first use
-        done, took = 0, 0.0
-        while not done or took < enough:
+        took: list[float] = []
+        each: list[float] = []
+        while not took or sum(took) < enough:
             began = time.perf_counter()
-            done += work()
-            took += time.perf_counter() - began
+            done = work()
+            took.append(time.perf_counter() - began)
+            each.append(took[-1] / done)
             while places:
                 shutil.rmtree(places.pop())
     except (OSError, subprocess.SubprocessError):
         return None
-    return took / done
+    return statistics.median(each)  # a batch that was interrupted says nothing of the tier
 
 
 def main() -> None:

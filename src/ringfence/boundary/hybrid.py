@@ -1,8 +1,9 @@
 """Firecracker's hybrid vsock, on the host's side: a guest's ports as Unix sockets.
 
-The guest connects to port P of the host: that arrives at the Unix socket `PATH_P`, where somebody has to listen
-before. The host connects to port P of the guest: it connects to `PATH`, sends `CONNECT P` and a newline, and reads
-`OK` and a number. Whoever may open these sockets is the machine: they lie in a folder of root's and the jail's.
+The guest connects to port P of the host: that arrives at the Unix socket `PATH_P`, where somebody has to
+listen before. The host connects to port P of the guest: it connects to `PATH`, sends `CONNECT P` and a
+newline, and reads `OK` and a number. Whoever may open these sockets is the machine: they lie in a folder of
+root's and the jail's.
 """
 
 import _socket
@@ -38,24 +39,28 @@ def connect(path: str, port: int) -> int:
         with _Short(path) as short:
             line.connect(short)
         line.sendall(f"CONNECT {port}\n".encode())
-        answer = b""
-        while not answer.endswith(b"\n") and len(answer) < _LONGEST:
-            piece = line.recv(1)  # what comes behind the line is the guest's
-            if not piece:
-                raise BoundaryError(f"nobody in the guest listens at port {port}")
-            answer += piece
+        answer = _answer(line)
     except OSError as error:
         line.close()
         raise BoundaryError(f"the guest cannot be reached by {path}: {error.strerror or error}") from None
-    except BoundaryError:
-        line.close()
-        raise
     word, _, number = answer.strip().partition(b" ")
     if word != b"OK" or not number.isdigit():
         line.close()
-        raise BoundaryError(f"the machine answers {answer[:_LONGEST]!r} to a connection")
+        said = f"the machine answers {answer!r}" if answer else "nobody listens there"
+        raise BoundaryError(f"there is no connection to port {port} of the guest: {said}")
     line.settimeout(None)
     return line.detach()
+
+
+def _answer(line: "_socket.socket") -> bytes:
+    """Read one line and no more: what comes behind it is the guest's."""
+    answer = b""
+    while not answer.endswith(b"\n") and len(answer) < _LONGEST:
+        piece = line.recv(1)
+        if not piece:
+            break
+        answer += piece
+    return answer
 
 
 class _Short:

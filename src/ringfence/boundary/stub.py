@@ -134,6 +134,7 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "close": (3, 57),
     "rt_sigaction": (13, 134),
     "rt_sigprocmask": (14, 135),
+    "ioctl": (16, 29),
     "socket": (41, 198),
     "connect": (42, 203),
     "sendmsg": (46, 211),

@@ -203,4 +203,5 @@ def _default_routes() -> tuple[bytes, ...]:
 
 
 def packed(text: str) -> bytes:
+    """Return an address as the kernel takes it."""
     return _socket.inet_pton(AF_INET6 if ":" in text else AF_INET, text)

@@ -245,6 +245,7 @@ def _take_over(layers: Layers, what: Chosen, reviewed: Manifest) -> None:
         count = apply.apply(layers, what, reviewed)
     except OSError as error:
         raise _failed(error) from None
+    standing.discard(layers)  # permissions change in place: no folder tells of that
     print(f"applied {count} change{'s' * (count != 1)}; to take back: ringfence undo {layers.session}")
 
 

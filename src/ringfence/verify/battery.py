@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Found = dict[str, dict[str, object]]  # module → finding
 
 _EXIT = "the end of the session that makes the attacks"  # beside the modules' names
-_STARTS_WEAKENED = 40  # tries of a race that is to be won
+_STARTS_WEAKENED = 20  # tries of a race that is to be won
 HALVES = {
     "terminal": outside.terminal,
     "leftovers": outside.leftovers,
@@ -63,8 +63,9 @@ def run(
     Raises BoundaryError if there is no boundary to attack. `weakening`: of `cli.weakened`, for tests.
     """
     with Canaries(request.workspace) as canaries:
-        plan = facts_of.read_plan(request, host)
-        known = {**facts_of.gather(plan, host), **canaries.facts, "variables": _planted_variables()}
+        plan, engine = facts_of.read_plan(request, host)
+        known = {**facts_of.gather(plan, host), **canaries.facts, "engine": engine}
+        known["variables"] = _planted_variables()
         if plan.tier == "gvisor":
             canaries.open_in_project()  # after the facts, which name sockets that no tier may reach
             known |= canaries.facts

@@ -19,12 +19,16 @@ _OWN_KERNELS = {"gvisor", "microvm"}  # whose session has a kernel that is not t
 _FIRST_ORDINARY_UID, _NOBODY = 1000, 60000
 
 
-def read_plan(request: Request, host: Host) -> Plan:
-    """Return what a session for this request is to be. Nothing of it is started."""
+def read_plan(request: Request, host: Host) -> tuple[Plan, str]:
+    """Return what a session for this request is to be, and the socket of the daemon that makes it, if any.
+
+    Nothing of it is started.
+    """
     prepared = preparation.prepare(request, host)
     try:
         speaks = preparation.speaks(prepared.policy)
-        return preparation.decide(request, host, prepared, authority=_authority(host) if speaks else "")
+        plan = preparation.decide(request, host, prepared, authority=_authority(host) if speaks else "")
+        return plan, prepared.choice.runtime.tools.get("socket", "") if plan.tier == CONTAINER else ""
     finally:
         prepared.child.abandon()
 
@@ -68,7 +72,6 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "state_dir": host.state_dir,
         "memory": plan.policy.limits.memory,
         "allowed": sorted({rule.host for rule in plan.policy.egress.allow if _is_name(rule.host)})[:3],
-        "engine": _engine(plan),
         "engine_scratch": [one.target for one in plan.mounts if one.kind == "tmpfs"],
         "policy_files": _policy_files(plan, host, root),
         "own_folders": own,
@@ -84,15 +87,6 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
 
 def _is_name(host: str) -> bool:
     return "." in host and not any(char in host for char in "*/:[]") and not host[-1].isdigit()
-
-
-def _engine(plan: Plan) -> str:
-    """Return the socket of the container engine that makes the session."""
-    if plan.tier != CONTAINER:
-        return ""
-    from ringfence.host import engine, probe
-
-    return engine.socket_of(probe.settings(("DOCKER_HOST",)).get("DOCKER_HOST", ""))
 
 
 def _boot() -> str:

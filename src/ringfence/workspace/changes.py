@@ -28,7 +28,7 @@ import stat
 
 from ringfence.errors import BoundaryError, HostError
 from ringfence.value import replace
-from ringfence.workspace import beneath, git_index
+from ringfence.workspace import beneath, git_index, taken
 from ringfence.workspace.below import HOLDS_HIDDEN, Below, unread
 from ringfence.workspace.entries import (
     digest,
@@ -120,7 +120,8 @@ class _Reader:
             todo += self._folder(todo.pop())
         self._judge_origins()
         self._tell_twins()
-        return tuple(sorted(with_renames(self._found), key=lambda change: change.path))
+        found = tuple(sorted(with_renames(self._found), key=lambda change: change.path))
+        return taken.tell(self._layers, self._upper, found)
 
     # --- the layer ---------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from ringfence.errors import BoundaryError, HostError, RingfenceError, UsageErro
 from ringfence.value import Struct, replace
 from ringfence.workspace import beneath, git_index
 from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UPPER, Layers
-from ringfence.workspace.processes import start_time
+from ringfence.workspace.processes import GONE, start_time
 
 LAYERS, LOCK, BOUNDARY, WORK, BASE = "layers.json", "lock", "boundary", "work", "base"
 # What stays of a session when its copy is removed: the record of it
@@ -138,11 +138,8 @@ def repository_of(layers: Layers) -> Layers | None:
 
 def note_boundary(held: Held, pids: tuple[int, ...]) -> None:
     """Write down the boundary's processes, for whoever finds the copy when we were killed."""
-    fd = os.open(
-        f"{held.folder}/{BOUNDARY}",
-        os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
-        0o600,
-    )
+    path, flags = f"{held.folder}/{BOUNDARY}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.write(fd, "".join(f"{pid} {start_time(pid)}\n" for pid in pids).encode())
     finally:
@@ -397,11 +394,13 @@ def _is_over(folder: str) -> bool:
     """Wait until the boundary's processes, which die with their launcher, are gone; tell whether they are."""
     try:
         with open(f"{folder}/{BOUNDARY}", encoding="ascii") as file:
-            known = [tuple(line.split()) for line in file]
+            known = [line.split() for line in file]
     except OSError:
         return True
     deadline = time.monotonic() + _DYING
-    while any(len(one) == 2 and start_time(int(one[0])) == one[1] for one in known):
+    # those of a short session may have been gone when they were noted
+    lived = [(int(one[0]), one[1]) for one in known if len(one) == 2 and one[1] != GONE]
+    while any(start_time(pid) == started for pid, started in lived):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.001)

@@ -13,6 +13,7 @@ from ringfence.value import Struct
 from ringfence.workspace.layers import DIRECTORY, FILE, LINK, OTHER, Change
 from ringfence.workspace.pairing import TWIN
 from ringfence.workspace.steps import show
+from ringfence.workspace.taken import TAKEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def _is_asked(change: Change, wanted: Wanted) -> bool:
 
 
 def _refusal(change: Change, wanted: Wanted, risks: "Mapping[bytes, Iterable[str]]") -> Left | None:
+    if change.conflict == TAKEN and not wanted.paths and wanted.picked is None:
+        return Left(path=change.path, why=TAKEN)
     kind = "" if change.after is None else change.after.kind
     if kind == FILE and not change.notes and change.path not in risks:
         return None  # as most are

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -120,6 +121,18 @@ class TestEnding:
         overlay.end(held)
         assert start_time(child.pid) == "gone"
         child.communicate()
+
+    def test_processes_that_were_gone_when_they_were_noted_are_not_waited_for(self, state, project):
+        held = begun(state, project)
+        with open(f"{held.layers.upper}/file", "wb"):
+            pass
+        child = subprocess.Popen(["true"])
+        child.wait(timeout=30)
+        overlay.note_boundary(held, (child.pid,))
+        began = time.monotonic()
+        overlay.end(held)
+        assert time.monotonic() - began < overlay._DYING / 2
+        assert overlay.find(str(state)).ended
 
 
 def test_a_tree_that_nobody_would_wait_for_is_not_walked_to_its_end(tmp_path, monkeypatch):

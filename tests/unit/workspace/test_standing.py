@@ -238,6 +238,17 @@ def test_a_dry_run_leaves_the_review_standing(monkeypatch):
     assert command.main(["--yes", SESSION]) == command.LEFT
 
 
+def test_after_an_apply_of_permissions_alone_nothing_is_left(session, capsys):
+    put(session.upper, "touched", "same\n", mode=0o600)
+    time.sleep(0.15)
+    diff.main([SESSION])
+    assert command.main(["--yes", SESSION, "touched"]) == command.APPLIED
+    capsys.readouterr()
+    command.main(["--yes", "--dry-run", SESSION])
+    assert "touched" not in capsys.readouterr().out
+    assert b"touched" not in {one.path for one in report.build(session.layers()).changes}
+
+
 def test_a_session_with_another_layer_is_another(session):
     diff.main([SESSION])
     assert standing.load(replace(session.layers(), masked=("x",))) is None

@@ -1,8 +1,8 @@
 """What a guest's first program does: a list of system calls, assembled outside (see `boundary.stub`). Pure.
 
-In a guest that is translated every program that is started costs 10 ms, and this takes sixty of a shell's. So all
-that is fixed beforehand is done here: the root that the host shares, what stands above it, the network card. What
-depends on how the command goes on is `init.sh`, which comes next.
+In a guest that is translated every program that is started costs 10 ms, and this takes sixty of a shell's. So
+all that is fixed beforehand is done here: the root that the host shares, what stands above it, the network
+card. What depends on how the command goes on is `init.sh`, which comes next.
 
     /             the initial RAM file system: busybox, this program, the script
     /inside       the devices that the command sees, made by the kernel as it unpacks the archive
@@ -42,8 +42,8 @@ _DEVICES = (
     ("tty", 5, 0),
 )
 _LINKS = (
-    ("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"),
 )  # fmt: skip
 # Of busybox, what the script starts by name
 _PROGRAMS = ("chown", "chroot", "kill", "reboot", "setsid", "stty", "sync", "timeout")
@@ -95,7 +95,9 @@ def steps(scratch: int | None) -> tuple[Step, ...]:
     )
 
 
-def _mount(source: str, target: str, kind: str, flags: int = 0, options: str = "", failure: str = "") -> Call:
+def _mount(
+    source: str, target: str, kind: str, flags: int = 0, options: str = "", *, failure: str = ""
+) -> Call:
     words = [Data(content=text.encode() + b"\0") if text else 0 for text in (source, target, kind, options)]
     return Call(
         name="mount",
@@ -165,7 +167,7 @@ def _route6() -> bytes:
 
 
 def _address6(socket: Slot) -> tuple[Step, ...]:
-    """Give the card its address: a `struct in6_ifreq` wants the card's number, which a first request leaves there.
+    """Give the card its address: a `struct in6_ifreq` wants its number, which a first request leaves there.
 
     The two structures overlap, so that the number of the one is the number of the other.
     """

@@ -183,6 +183,7 @@ def _entry_steps(plan: Plan, arch: str, abi: int, *, each: bool) -> tuple[Step, 
         Call(name="socket", arguments=(1, 5, 0), result=_CHANNEL, failure=gone),
         Call(name="connect", arguments=(_CHANNEL, Data(content=door), len(door)), failure=gone),
         Call(name="read", arguments=(_CHANNEL, Slot(offset=520, address=True), 1), failure=gone),
+        *(notify.steps(arch, _CHANNEL) if plan.programs else ()),
         Call(name="write", arguments=(_CHANNEL, Data(content=b"R"), 1), failure=gone),
         Call(
             name="rt_sigprocmask", arguments=(2, Data(content=bytes(8)), 0, 8)

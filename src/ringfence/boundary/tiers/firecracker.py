@@ -1,12 +1,13 @@
 """A plan as Firecracker's machine configuration, and its jailer's command line. Pure.
 
-The machine has no network card: a program inside reaches the gate by vsock, and nothing else (guarantee of the
-design, not of a rule that is kept up). Firecracker turns a guest's connection to port P of the host into one to
-the Unix socket `v.sock_P` in the jail, so the gate, the streams of the command and the control channel are
-sockets that the launcher listens at before the machine starts (see `boundary.hybrid`).
+The machine has no network card: a program inside reaches the gate by vsock, and nothing else. Firecracker
+turns a guest's connection to port P of the host into one to the Unix socket `v.sock_P` in the jail, so the
+gate, the streams of the command and the control channel are sockets that the launcher listens at before the
+machine starts (see `boundary.hybrid`).
 
-All paths are as the jailed Firecracker sees them: relative to its root, `BASE/firecracker/ID/root`. The jailer
-follows links there (CVE-2026-1386), so BASE has to be a folder that only root can change; `refusal` says whether.
+All paths are as the jailed Firecracker sees them: relative to its root, `BASE/firecracker/ID/root`. The
+jailer follows links there (CVE-2026-1386), so BASE has to be a folder that only root can change; `refusal`
+says whether.
 
 Sessions are not started by this yet, so no policy can choose it. What is here is checked against
 Firecracker's published interface, and has not run: that needs KVM.
@@ -86,7 +87,7 @@ def _boot(plan: Plan) -> str:
 
 
 def jailer(plan: Plan, runtime: Runtime, jail: Jail) -> tuple[str, ...]:
-    """Return the command line that runs Firecracker: chrooted, without privileges, in namespaces of its own."""
+    """Return the command line that runs Firecracker: chrooted, unprivileged, in namespaces of its own."""
     if len(jail.session) > 64 or not jail.session.replace("-", "").isalnum():
         raise ValueError(f"{jail.session} is no name for a jail")
     memory = plan.policy.limits.memory
@@ -102,7 +103,7 @@ def jailer(plan: Plan, runtime: Runtime, jail: Jail) -> tuple[str, ...]:
 
 
 def refusal(base: str, states: "tuple[tuple[str, Any], ...]") -> str:
-    """Return why jails must not lie below `base`, given (folder, lstat of it) of it and all above; or nothing."""
+    """Return why jails must not lie below `base`, given (folder, lstat) of it and all above; or nothing."""
     for folder, state in states:
         if not stat.S_ISDIR(state.st_mode):
             return f"{folder}, on the way to {base}, is no folder"

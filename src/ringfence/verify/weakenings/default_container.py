@@ -1,5 +1,6 @@
 """A container as `docker run` makes one: with capabilities, a writable root, and nothing forbidden."""
 
+from ringfence.boundary import standing
 from ringfence.boundary.model import Mount, Plan
 from ringfence.boundary.tiers import container
 from ringfence.verify.weakenings import replace
@@ -16,6 +17,7 @@ def weaken() -> None:
 
     replace(container, "_configuration", configuration)
     replace(container, "_limited", _unlimited)
+    replace(standing, "differences", lambda *_given: ())  # or the launcher would see it, and refuse
 
 
 def _unlimited(mount: Mount, _plan: Plan) -> Mount:

@@ -9,11 +9,7 @@ from ringfence.boundary.model import Mount
 from ringfence.boundary.mounts import Builder
 from ringfence.verify.weakenings import replace
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_PATIENCE = 0.2  # seconds for a moment to come
+_PATIENCE = 0.5  # seconds for a moment to come
 
 
 def weaken() -> None:
@@ -22,20 +18,26 @@ def weaken() -> None:
 
 
 def _source(builder: Builder, mount: Mount) -> int:
-    """Open it while a folder on the way is a link; go on once it is a folder again."""
+    """Follow a link that stands in a folder's place for a moment; go on once it is a folder again."""
     path = mount.source
     if mount.kind in {"mask", "pin"}:
         path = builder._path(path)  # noqa: SLF001 - taken apart on purpose
     if not mount.source.startswith(builder._workspace + "/"):  # noqa: SLF001
         return syscalls.open_tree(path)
-    folder = path if mount.kind == "pin" else os.path.dirname(path)
-    _await(folder, stat.S_ISLNK)
-    tree = syscalls.open_tree(path)
-    _await(folder, stat.S_ISDIR)
+    folder, name = (path, "") if mount.kind == "pin" else os.path.split(path)
+    tree = syscalls.open_tree(os.path.join(_followed(folder), name))
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until and not stat.S_ISDIR(os.lstat(folder).st_mode):
+        pass
     return tree
 
 
-def _await(path: str, kind: "Callable[[int], bool]") -> None:
+def _followed(folder: str) -> str:
+    """Return where a link leads that comes up in a folder's place; the folder if none does."""
     until = time.monotonic() + _PATIENCE
-    while time.monotonic() < until and not kind(os.lstat(path).st_mode):
-        pass
+    while time.monotonic() < until:
+        try:
+            return os.readlink(folder)
+        except OSError:
+            continue
+    return folder
