@@ -245,9 +245,9 @@ def eventually_none(known, seconds=8.0):
     return left
 
 
-@of([pair for pair in OTHERS if pair[1] != "microvm"])
+@of(OTHERS)
 def test_rules_about_programs_are_refused_where_they_cannot_be_held(field):
     field.policy(f'tier = ["{field.tier}"]\n[commands]\ndeny = ["Bash(curl *)"]\n')
     done = field.sh("true")
-    assert done.code == 125, done
-    assert "P11" in done.err
+    assert done.code == (0 if field.tier == "container" else 125), done
+    assert field.tier == "container" or "P11" in done.err

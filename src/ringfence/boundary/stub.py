@@ -117,7 +117,6 @@ Step = Call | Store | Copy | Execute | Place | Jump | Add | Half
 _NUMBERS = {  # name: (x86_64, aarch64)
     "read": (0, 63),
     "write": (1, 64),
-    "ioctl": (16, 29),
     "clone": (56, 220),
     "kill": (62, 129),
     "getpid": (39, 172),
