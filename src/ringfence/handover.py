@@ -6,6 +6,8 @@ It travels as canonical JSON in a sealed memfd. File descriptors are numbers in 
 from ringfence.policy.model import Budget, Credential, EgressRule, Gateway, ModelBudget, Watch
 from ringfence.value import Struct
 
+LOOPBACK = ("127.0.0.1", "::1")
+LOOPBACK = ("127.0.0.1", "::1")
 ALARM = 97  # exit status of the egress process that tells the launcher to end the session
 
 
@@ -79,6 +81,7 @@ class Handover(Struct):
         ""  # where it is kept which files hold keys (`workspace.detect`); looked at again and again
     )
     unmask: tuple[str, ...] = ()  # those of them that the policy gives up
+    published_at: tuple[str, str] = LOOPBACK  # where a vended socket finds the servers inside
 
 
 def proxy_credential(proxy: str, source: str) -> tuple[Credential, ...]:

@@ -213,6 +213,8 @@ class _Session:
         self._make_group(child.pid)
         terminal = Terminal()
         try:
+            if not self._host.uid:
+                terminal.belong_to(owner(self._request.workspace, self._host))
             self._start(child, terminal)
         except BaseException:
             terminal.restore()

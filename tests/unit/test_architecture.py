@@ -42,6 +42,8 @@ PROCESSES = (
     "boundary/furnish.py",  # the helper, part of which stays for published ports
     "boundary/launch.py",
     "boundary/child.py",  # what launch forks, up to bubblewrap
+    "boundary/furnish.py",  # what makes sockets in a container
+    "boundary/vending.py",  # what makes sockets inside
     "boundary/seatbelt_launch.py",  # macOS
     "workspace/crew.py",  # this process, once for each CPU, to share work on files
     "boundary/mounts.py",  # a child that only holds a user namespace, for id-mapping

@@ -15,7 +15,6 @@ import fcntl
 import marshal
 import os
 import struct
-import sys
 
 from ringfence.boundary import overlaid, syscalls, wire
 from ringfence.boundary.model import Mount
@@ -63,6 +62,7 @@ class _At:
     several = False
     wants_tap = False
     tap = -1
+    outside = -1  # the gate's network namespace
     channel: "Channel | None" = None
 
 
@@ -144,7 +144,7 @@ def _build(channel: Channel, *, as_root: bool, networked: bool) -> None:
     syscalls.unshare(_CLONE_NEWTIME)
     _At.name = "wire"
     gate = wire.build(tap=_At.wants_tap)
-    _At.tap = gate.tap
+    _At.tap, _At.outside = gate.tap, gate.outside
     channel.send({"kind": gate.kind, "listeners": len(gate.listeners)}, (*gate.listeners, gate.dns))
     for fd in (*gate.listeners, gate.dns):
         os.close(fd)
@@ -224,7 +224,11 @@ def _become(
     if order["ports"]:
         import ringfence.boundary.guest.keeper  # noqa: F401 - where an unprivileged uid may not look
     if order["vend"]:
-        _vend(fds[1])
+        from ringfence.boundary import vending
+
+        vending.leave(fds[1], _follow, network=_At.outside if order["command"] else None)
+    if _At.outside >= 0:
+        os.close(_At.outside)
     if networked:
         _mount_all(order, owner)
     if order["cpus"]:
@@ -244,7 +248,7 @@ def _become(
     _At.name = "terminal"
     os.setsid()
     if terminal is not None:
-        _take_terminal(terminal, order["terminal_fds"])
+        _take_terminal(terminal, order["terminal_fds"], raw=bool(order["raw"]))
     _At.name = "bubblewrap"
     os.umask(umask)
     if order["ports"]:
@@ -315,42 +319,22 @@ def _drop_to_several(owner: int, identities: tuple[int, int, int]) -> None:
     _At.several = True
 
 
-# The vendor's whole program: for each byte asked, a socket of that family, made in the network it is in.
-VENDOR = """
-import _socket, struct
-requests = _socket.socket(1, 5, 0, fileno=0)
-while wanted := requests.recv(1):
-    made = _socket.socket(10 if wanted == b"6" else 2, 1, 0)
-    requests.sendmsg([wanted], [(1, 1, struct.pack("=i", made.fileno()))])
-    made.close()
-"""
-
-
-def _vend(requests: int) -> None:
-    """Leave a process behind that makes sockets in the boundary's network, for published ports.
-
-    It lives outside the sandbox's process and mount namespaces and ends with us. It is a new program,
-    not only a fork: our memory is a copy of the launcher's, with the operator's environment in it.
-    """
-    parent = os.getpid()
-    if os.fork():
-        os.close(requests)
-        return
-    try:
-        _follow(parent)
-        os.dup2(requests, 0)
-        syscalls.check_call(
-            436, 1, 0xFFFFFFFF, 0
-        )  # close_range(2): the launcher waits for our channel to close
-        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", VENDOR], {})  # noqa: S606 - no shell
-    finally:
-        os._exit(125)
-
-
-def _take_terminal(terminal: int, replaced: object) -> None:
+def _take_terminal(terminal: int, replaced: object, *, raw: bool) -> None:
+    if raw:
+        _leave_as_it_is(terminal)
     fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY: ours, so job control and resizing work inside
     for fd in replaced:  # type: ignore[attr-defined]
         os.dup2(terminal, fd)
+
+
+def _leave_as_it_is(terminal: int) -> None:
+    """Have a terminal pass on what comes in both directions, unchanged and unechoed (cfmakeraw(3))."""
+    import termios
+
+    mode = termios.tcgetattr(terminal)
+    mode[0] = mode[1] = mode[3] = 0
+    mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+    termios.tcsetattr(terminal, termios.TCSANOW, mode)
 
 
 def _exec(order: dict[str, object], ready: int) -> None:
@@ -360,6 +344,7 @@ def _exec(order: dict[str, object], ready: int) -> None:
     folder of the host would lead out.
     """
     _close_on_exec_all()
+    _heed_what_python_ignores()
     if order["command"]:
         _leave_keys_to_runtime()
     texts = [syscalls.memfd("text", content) for content in order["texts"]]  # type: ignore[attr-defined]
@@ -408,6 +393,14 @@ def _leave_keys_to_runtime() -> None:
 
     for number in (2, 3, 20, 21, 22):  # SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU
         _signal.signal(number, _signal.SIG_IGN)
+
+
+def _heed_what_python_ignores() -> None:
+    """Give the command what every program starts with: a write that nobody reads, or too large, ends it."""
+    import _signal
+
+    for number in (13, 25):  # SIGPIPE, SIGXFSZ
+        _signal.signal(number, _signal.SIG_DFL)
 
 
 def _close_on_exec_all() -> None:

@@ -17,6 +17,15 @@ class Choice(Struct):
     runtime: Runtime = Runtime()
     passed: tuple[tuple[str, str], ...] = ()  # (tier, why it cannot be had here)
 
+    def notes(self) -> tuple[str, ...]:
+        """Say what was passed over, and what the tier costs here more than elsewhere."""
+        slow = self.tier == MICROVM and self.runtime.version != "kvm"
+        translated = (
+            "the machine runs without KVM: QEMU translates it (TCG), which makes it many times slower"
+        )
+        passed = (f"the {tier} tier cannot be had here: {why}" for tier, why in self.passed)
+        return (*passed, *((translated,) if slow else ()))
+
 
 SANDBOX_TIER = Choice(tier=SANDBOX)
 

@@ -12,10 +12,11 @@ import stat
 import sys
 
 from ringfence.boundary import syscalls, wire
-from ringfence.boundary.child import VENDOR, Channel
+from ringfence.boundary.child import Channel
 from ringfence.boundary.image_root import ImageBuilder
 from ringfence.boundary.mounts import Builder, root_map
 from ringfence.boundary.tiers.container import Box
+from ringfence.boundary.vending import VENDOR
 
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
 
@@ -49,6 +50,7 @@ def furnish(
         step = "wire"
         gate = wire.build(inside=network)
         channel.send({"kind": gate.kind}, (*gate.listeners, gate.dns))
+        os.close(gate.outside)
         if requests >= 0:
             step = "published ports"
             _leave_vendor(requests)

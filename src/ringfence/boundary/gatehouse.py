@@ -2,12 +2,13 @@
 
 import os
 
-from ringfence.boundary import launch, syscalls
+from ringfence.boundary import launch, syscalls, wire
+from ringfence.boundary.choice import GVISOR, MICROVM
 from ringfence.boundary.folder import Folder
 from ringfence.boundary.model import Plan
 from ringfence.canonical import encode
 from ringfence.credential import sources
-from ringfence.handover import Handover, Listener, proxy_credential
+from ringfence.handover import LOOPBACK, Handover, Listener, proxy_credential
 from ringfence.host import probe
 from ringfence.host.model import Host
 from ringfence.policy.model import Credential, Policy
@@ -57,6 +58,7 @@ def start(
         canaries=plan.canaries,
         content=detect.file_of(host.cache_dir, root) if plan.policy.workspace.content != "off" else "",
         unmask=plan.policy.workspace.unmask,
+        published_at=(wire.INSIDE4, wire.INSIDE6) if plan.tier in {GVISOR, MICROVM} else LOOPBACK,
         masked=tuple([one.path for one in plan.workspace.hidden][:MASKED_LOOKED_AT]),
         **told(plan.policy, credentials, host, root),
     )

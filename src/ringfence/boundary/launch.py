@@ -98,6 +98,7 @@ class Child:
             "keeps_root": invocation.keeps_root,
             "brought": invocation.brought,
             "ports": invocation.ports,
+            "raw": invocation.raw,
             "identities": (self.identities[0], plan.uid, self.identities[1]) if self.identities else (),
         }
         fd = syscalls.memfd("invocation", marshal.dumps(order))

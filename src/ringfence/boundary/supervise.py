@@ -81,6 +81,7 @@ class Supervisor:
         self.gate_died = False  # while the session was alive
         self._gate_end = -1
         self._later = watch.later
+        self._full = False  # typing waits until the session takes it
 
     def run(self) -> Outcome:
         """Watch until the session is over."""
@@ -164,10 +165,14 @@ class Supervisor:
         elif fd == watch.ready:
             self._ready()
         elif fd == watch.terminal.master:
-            if not watch.terminal.output():
+            if watch.terminal.output():
+                self._pass_typed()
+            else:
                 self._poll.unregister(fd)
         elif fd == 0:
-            if not watch.terminal.input():
+            if watch.terminal.input():
+                self._pass_typed()
+            else:
                 self._poll.unregister(0)
         elif fd == self._gate_end:
             self._poll.unregister(fd)
@@ -176,6 +181,18 @@ class Supervisor:
                 self._kill("it was about to send out a canary: something inside steals what it finds")
         else:
             self._gate()
+
+    def _pass_typed(self) -> None:
+        """Pass typing on; what nothing inside reads waits here, and holds up neither clock nor signals."""
+        master, full = self._watch.terminal.master, self._watch.terminal.full()
+        if full == self._full:
+            return
+        self._full = full
+        self._poll.register(master, select.POLLIN | (select.POLLOUT if full else 0))
+        if full:
+            self._poll.unregister(0)
+        else:
+            self._poll.register(0, select.POLLIN)
 
     def _ready(self) -> None:
         listener, said = _receive(self._watch.ready)
@@ -224,7 +241,29 @@ class Supervisor:
             _listener, said = _receive(self._watch.ready)
             self._stood = b"R" in said
         code = os.waitstatus_to_exitcode(status)
+        if self._watch.tier == "gvisor" and self._stood and not self._reason and not self._told_of_end():
+            return self._died()
         return self._status or (128 - code if code < 0 else code)
+
+    def _told_of_end(self) -> bool:
+        """Tell whether the first process inside has seen the command end (`boundary.reaper`)."""
+        while _readable(self._watch.ready):
+            _listener, said = _receive(self._watch.ready)
+            if not said:
+                return False
+            if b"E" in said:
+                return True
+        return False
+
+    def _died(self) -> int:
+        """Return the status after the sentry's own death, which took the command along."""
+        if self._watch.group is not None and self._watch.group.out_of_memory():
+            return 128 + SIGKILL
+        self._reason = (
+            "gVisor's kernel (runsc) died before the command ended\n\n"
+            "hint: `dmesg | tail` tells whether memory ran out here; `ringfence doctor` checks runsc"
+        )
+        return 125
 
     def _kill(self, reason: str) -> None:
         """End everything at once: bubblewrap's death takes its process namespace along."""
@@ -310,12 +349,15 @@ def _readable(fd: int) -> bool:
 
 
 def children_of(pid: int) -> tuple[int, ...]:
-    """Return the children of a process."""
+    """Return the children of a process, whichever of its threads made them."""
+    found: tuple[int, ...] = ()
     try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            return tuple(map(int, file.read().split()))
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                found += tuple(map(int, file.read().split()))
     except OSError:
-        return ()
+        return found
+    return found
 
 
 def command_of(bwrap: int) -> int:

@@ -19,10 +19,17 @@ class Terminal:
     def __init__(self) -> None:
         self.streams = tuple(fd for fd in (0, 1, 2) if _is_terminal(fd))
         self.master = self.slave = -1
+        self._typed = b""  # and not taken by the session yet
         self._saved: list[object] | None = None
         if self.streams:
             self.master, self.slave = os.openpty()
+            os.set_blocking(self.master, False)
             self.resize()
+
+    def belong_to(self, uid: int) -> None:
+        """Let the agent open it by its name, where that is not who runs this."""
+        if self.slave >= 0:
+            os.fchown(self.slave, uid, uid)
 
     def relay_input(self) -> bool:
         """Tell whether the operator types into this session."""
@@ -60,6 +67,8 @@ class Terminal:
         """Pass on what the session wrote; False at its end."""
         try:
             data = os.read(self.master, _CHUNK)
+        except BlockingIOError:
+            return True
         except OSError:  # EIO: nobody has the other end any more
             return False
         target = next((fd for fd in (1, 2) if fd in self.streams), self.streams[0])
@@ -68,11 +77,19 @@ class Terminal:
         return True
 
     def input(self) -> bool:
-        """Pass on what the operator typed; False at the end of input."""
-        data = os.read(0, _CHUNK)
-        if data:
-            os.write(self.master, data)
-        return bool(data)
+        """Take what the operator typed; False at the end of input."""
+        self._typed = os.read(0, _CHUNK)
+        return bool(self._typed)
+
+    def full(self) -> bool:
+        """Pass on what was typed; tell whether some of it has to wait, since nothing inside reads it."""
+        try:
+            self._typed = self._typed[os.write(self.master, self._typed) :] if self._typed else b""
+        except BlockingIOError:
+            pass
+        except OSError:  # nobody has the other end any more
+            self._typed = b""
+        return bool(self._typed)
 
     def restore(self) -> None:
         """Give the operator's terminal back as it was."""

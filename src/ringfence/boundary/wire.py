@@ -39,6 +39,7 @@ class Gate(Struct):
     listeners: tuple[int, ...]
     dns: int
     tap: int = -1  # of a virtual machine's network card
+    outside: int = -1  # the gate's namespace itself
 
 
 def build(*, tap: bool = False, inside: int | None = None) -> Gate:
@@ -52,17 +53,16 @@ def build(*, tap: bool = False, inside: int | None = None) -> Gate:
     syscalls.unshare(syscalls.CLONE_NEWNET)
     _allow_ipv6()
     gate_route = netlink.route_socket()
-    gate = _redirected() or _any_address()
+    gate_netns = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    gate = replace(_redirected() or _any_address(), outside=gate_netns)
     if tap:
         return replace(gate, tap=_tapped(gate_route))
-    gate_netns = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     if inside is None:
         syscalls.unshare(syscalls.CLONE_NEWNET)
     else:
         syscalls.setns(inside, syscalls.CLONE_NEWNET)
     _allow_ipv6()
     _connect(gate_route, gate_netns)
-    os.close(gate_netns)
     return gate
 
 

@@ -121,8 +121,9 @@ def _network(made: Plan) -> list[str]:
     rows += [f"{effect:<6} {explain.rule(rule)}  [{rule.origin}]" for effect, rule in rules]
     rows += [f"splice {host}: passed through unseen" for host in egress.splice]
     rows += [f"gateway http://{one.name}.gateway.internal → {one.upstream}" for one in made.policy.gateways]
+    where = " of every address" if made.tier in {"gvisor", "microvm"} else ""
     rows += [
-        f"publish {one.host_address}:{one.host_port} here → port {one.inside_port} inside"
+        f"publish {one.host_address}:{one.host_port} here → port {one.inside_port}{where} inside"
         for one in made.publish
     ]
     if not (egress.allow or egress.ask or made.policy.gateways):

@@ -1,7 +1,9 @@
 """Ports inside that can be reached on this machine's loopback, such as a dev server's.
 
 The gate's process lives in the host's network namespace, so it asks the wire's helper inside for a
-socket made there, connects that to the port on the boundary's own loopback, and passes bytes.
+socket made there, connects that to the port on the boundary's own loopback, and passes bytes. A guest's
+loopback is out of reach: there the helper makes sockets at the wire's other end, and servers have to listen
+on the guest's own address as well.
 """
 
 import asyncio
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 VEND_TIME = 2.0
 CONNECT_TIME = 5.0
-INSIDE = ((b"4", "127.0.0.1"), (b"6", "::1"))  # tried in this order
 
 
 class Publisher:
@@ -30,6 +31,7 @@ class Publisher:
         self, handover: Handover, services: Services, accept: "Callable[[Stream, Awaitable[None]], None]"
     ) -> None:
         self._publications = handover.publish
+        self._inside = tuple(zip((b"4", b"6"), handover.published_at, strict=True))  # tried in this order
         self._services = services
         self._accept = accept
         self._loop = asyncio.get_running_loop()
@@ -81,8 +83,8 @@ class Publisher:
             stream.close()
 
     async def _connect(self, port: int) -> Stream:
-        """Connect to a port inside; servers may listen on either loopback address."""
-        for family, address in INSIDE:
+        """Connect to a port inside; servers may listen on either address."""
+        for family, address in self._inside:
             sock = await self._socket(family)
             try:
                 async with asyncio.timeout(CONNECT_TIME):

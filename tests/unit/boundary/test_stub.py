@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from ringfence.boundary import landlock, stub
+from ringfence.boundary import landlock, reaper, stub
 from ringfence.boundary.limits import RLIMIT_NOFILE
-from ringfence.boundary.stub import Call, Copy, Data, Execute, Pointers, Slot, Store
+from ringfence.boundary.stub import Add, Call, Copy, Data, Execute, Half, Jump, Place, Pointers, Slot, Store
 from ringfence.boundary.tiers import sandbox
 
 ARCHES = ("x86_64", "aarch64")
@@ -300,3 +300,93 @@ class TestLandlock:
 
 def test_without_landlock_there_are_no_steps():
     assert landlock.steps(0, (("/", landlock.READ, True),)) == ()
+
+
+class TestJumps:
+    def test_make_a_loop_that_counts(self, run):
+        turns = Slot(offset=8)
+        steps = (
+            Store(slot=turns, value=3),
+            Place(name="again"),
+            say(b"x"),
+            Add(slot=turns, value=1, subtract=True),
+            Jump(to="out", when=(turns, 0)),
+            Jump(to="again"),
+            Place(name="out"),
+            say(b"."),
+            Call(name="exit_group", arguments=(turns,)),
+        )
+        done = run(*steps)
+        assert (done.returncode, done.stdout) == (0, b"xxx.")
+
+    @pytest.mark.parametrize(
+        ("first", "second", "less", "taken"),
+        [(5, 5, False, True), (5, 6, False, False), (5, 6, True, True), (6, 5, True, False), (5, 5, True, False),
+         (-11, 0, True, True), (0, -11, True, False), (-11, -11, False, True), (1 << 40, 0, False, False)],
+    )  # fmt: skip
+    def test_are_taken_when_the_numbers_say_so(self, run, first, second, less, taken):
+        one, other = Slot(offset=8), Slot(offset=16)
+        for value in (second, other):
+            done = run(
+                Store(slot=one, value=first & 0xFFFFFFFFFFFFFFFF),
+                Store(slot=other, value=second & 0xFFFFFFFFFFFFFFFF),
+                Jump(to="taken", when=(one, value), less=less),
+                Call(name="exit_group", arguments=(1,)),
+                Place(name="taken"),
+                Call(name="exit_group", arguments=(2,)),
+            )
+            assert done.returncode == (2 if taken else 1)
+
+    def test_halves_of_words_and_sums_of_slots(self, run):
+        whole, high, low = Slot(offset=8), Slot(offset=16), Slot(offset=24)
+        done = run(
+            Store(slot=whole, value=5 << 32 | 0xFFFFFFFF),
+            Half(offset=12, target=high),
+            Half(offset=8, target=low),
+            Jump(to="right", when=(low, 0xFFFFFFFF)),
+            Call(name="exit_group", arguments=(99,)),
+            Place(name="right"),
+            Add(slot=high, value=high),
+            Call(name="exit_group", arguments=(high,)),
+        )
+        assert done.returncode == 10
+
+
+class TestTheFirstProcess:
+    """Without a terminal: with one it is tried in a whole session (tests/containment/test_conformance.py)."""
+
+    @pytest.fixture
+    def first(self, run):
+        def go(script, **how):
+            command = execute(b"/bin/sh", argv=(b"sh", b"-c", script))
+            return run(*reaper.staying((), command, ()), **how)
+
+        return go
+
+    def test_ends_as_its_command_did(self, first):
+        assert first(b"exit 7").returncode == 7
+        assert first(b"kill -9 $$").returncode == 128 + 9
+
+    def test_is_not_the_command_and_holds_none_of_its_streams(self, first):
+        done = first(b"cat; echo $PPID; exec >&-; sleep 0.3; exit 3", input=b"typed ")
+        assert done.returncode == 3
+        assert done.stdout.startswith(b"typed ")
+        assert int(done.stdout.split()[1]) > 1
+
+    def test_passes_signals_on(self, arch, tmp_path):
+        program = tmp_path / "enter"
+        script = b"trap 'echo got; exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+        command = execute(b"/bin/sh", argv=(b"sh", b"-c", script))
+        program.write_bytes(stub.assemble(arch, reaper.staying((), command, ())))
+        program.chmod(0o755)
+        child = subprocess.Popen([*emulator(arch), str(program)], stdout=subprocess.PIPE)
+        try:
+            assert child.stdout.readline() == b"ready\n"
+            child.terminate()
+            out, _ = child.communicate(timeout=30)
+        finally:
+            child.kill()
+        assert (out, child.returncode) == (b"got\n", 5)
+
+    def test_the_command_starts_with_no_signal_blocked(self, first):
+        assert first(b"grep SigBlk /proc/self/status").stdout.split()[-1] == b"0" * 16

@@ -57,6 +57,7 @@ def entries() -> tuple[Entry, ...]:
         Entry(
             path="dev/console", mode=_CHARACTER | 0o600, device=(5, 1)
         ),  # the kernel's first three descriptors
+        Entry(path="inside/hvc0", mode=_CHARACTER | 0o600, device=(229, 0)),  # the command's terminal, if any
         Entry(path="nothing", mode=_FILE | 0o444),
         *(Entry(path=f"inside/{name}", mode=_CHARACTER | 0o666, device=(a, b)) for name, a, b in _DEVICES),
         *(Entry(path=f"inside/{name}", mode=_LINK | 0o777, content=to.encode()) for name, to in _LINKS),

@@ -15,8 +15,8 @@ exec 9>"$say"
 ulimit -c 0
 
 if [ -n "$tty" ]; then
-  chown "$uid" /dev/hvc0
-  exec 5<>/dev/hvc0 6>&5 7>&5
+  chown "$uid" /inside/hvc0 # the same file; opened where the command sees it its name names it
+  exec 5<>/new/dev/hvc0 6>&5 7>&5
 else
   exec 5<"$in" 6>"$out" 7>"$err"
 fi

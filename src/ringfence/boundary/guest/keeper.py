@@ -27,6 +27,7 @@ _PIECE = 1 << 16
 _PATIENCE = 25.0  # seconds for a guest to start; less than the launcher has
 _GOES_OFF = 1.0  # seconds
 _LINES = 6  # of the kernel's words, from their beginning and from their end
+_HINT = b"hint: `dmesg | tail` tells whether memory ran out here; `ringfence doctor` checks the rest\n"
 _GONE = 125  # the machine ended without a word of its command
 
 
@@ -47,6 +48,9 @@ class Keeper:
         self._begun = False  # the guest has said that it listens
         self._early = 0  # the status after a signal that came before
         self._off_at = 0.0  # all has come: when the machine has been given long enough to go off by itself
+        self._taken = b""  # of the command's standard input, and not given on yet: the port is full
+        self._full = False  # nothing more is taken before that is given on
+        self._unread: set[int] = set()  # ports whose reader out here is gone
         self._ending = False  # nothing more will come for the command's standard input
         self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -69,6 +73,8 @@ class Keeper:
                     self._signals()
                 elif fd == 0:
                     self._input()
+                elif fd == self._ports[IN]:
+                    self._give_input()
                 elif not self._from(fd):
                     self._poll.unregister(fd)
                     if self._status is None and fd == self._ports[SAY]:
@@ -95,7 +101,7 @@ class Keeper:
         lines = self._console.splitlines()
         lines = lines if len(lines) <= 2 * _LINES else [*lines[:_LINES], b"...", *lines[-_LINES:]]
         words = b"".join(b"guest: " + line + b"\n" for line in lines)
-        _write(2, b"ringfence: the virtual machine " + said + b"\n" + words)
+        _write(2, b"ringfence: the virtual machine " + said + b"\n" + words + b"\n" + _HINT)
         return _GONE
 
     def _catch(self) -> None:
@@ -133,20 +139,27 @@ class Keeper:
         """Write what the command wrote, up to the mark behind it; what may be its beginning has to wait."""
         to = 1 if fd == self._ports[OUT] else 2
         if not self._mark:
-            _write(to, data)
+            self._write_out(fd, to, data)
             return
         if fd not in self._held:
             return  # behind the mark: of a process that was being ended
         before, found, _ = (self._held[fd] + data).partition(self._mark)
         if found:
-            _write(to, before)
+            self._write_out(fd, to, before)
             del self._held[fd]
             if not self._held:
                 self._let_go()
             return
         whole = len(before) - len(self._mark)
-        _write(to, before[: max(0, whole)])
+        self._write_out(fd, to, before[: max(0, whole)])
         self._held[fd] = before[max(0, whole) :]
+
+    def _write_out(self, fd: int, to: int, data: bytes) -> None:
+        """Write what came from a port; where nobody reads it, tell the command as a pipe would."""
+        if fd in self._unread or _write(to, data):
+            return
+        self._unread.add(fd)
+        self._tell(f"signal {_SIGPIPE}")
 
     def _let_go(self) -> None:
         """Have the machine go off: everything it wrote has come."""
@@ -172,6 +185,7 @@ class Keeper:
             _leave_lines_alone()
             self._tell_size()
         else:
+            os.set_blocking(self._ports[IN], False)
             self._poll.register(0, select.POLLIN)
         os.write(self._ready, b"R")
 
@@ -180,9 +194,27 @@ class Keeper:
             data = os.read(0, _PIECE)
         except OSError:
             data = b""
-        if not data or not _write(self._ports[IN], data):
+        if not data:
             self._poll.unregister(0)
             self._ending = True
+            return
+        self._taken = data
+        self._give_input()
+
+    def _give_input(self) -> None:
+        """Pass input on as the guest takes it; meanwhile its output must come, or both would wait."""
+        try:
+            self._taken = self._taken[os.write(self._ports[IN], self._taken) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._taken = b""  # the machine is gone, which the other ports tell
+        if bool(self._taken) == self._full:
+            return
+        self._full = bool(self._taken)
+        stopped, going = (0, self._ports[IN]) if self._full else (self._ports[IN], 0)
+        self._poll.unregister(stopped)
+        self._poll.register(going, select.POLLOUT if self._full else select.POLLIN)
 
     def _end_input(self) -> None:
         """Close the port once QEMU has taken everything: what it has not would be lost with it."""

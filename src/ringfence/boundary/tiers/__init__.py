@@ -5,16 +5,18 @@ from ringfence.boundary.tiers.invocation import Invocation
 from ringfence.host.model import Runtime
 
 
-def render(plan: Plan, arch: str, *, bwrap: str, abi: int, runtime: Runtime, terminal: bool) -> Invocation:
-    """Turn a plan into what the child does. `terminal`: the command gets one."""
+def render(
+    plan: Plan, arch: str, *, bwrap: str, abi: int, runtime: Runtime, terminals: tuple[int, ...]
+) -> Invocation:
+    """Turn a plan into what the child does. `terminals`: the command's streams that are some."""
     if plan.tier == "gvisor":
         from ringfence.boundary.tiers import gvisor
 
-        return gvisor.render(plan, arch=arch, bwrap=bwrap, runsc=runtime.path, terminal=terminal)
+        return gvisor.render(plan, arch=arch, bwrap=bwrap, runsc=runtime.path, terminals=terminals)
     if plan.tier == "microvm":
         from ringfence.boundary.tiers import microvm
 
-        return microvm.render(plan, arch=arch, bwrap=bwrap, runtime=runtime, terminal=terminal)
+        return microvm.render(plan, arch=arch, bwrap=bwrap, runtime=runtime, terminal=bool(terminals))
     from ringfence.boundary.tiers import sandbox
 
     return sandbox.render(plan, arch=arch, bwrap=bwrap, abi=abi)

@@ -14,9 +14,9 @@ Three things are peculiar:
 - Host sockets and fifos stay closed (`--host-uds=none`, `--host-fifo=none`): a socket file is a file.
 """
 
-from ringfence.boundary import notify, oci, seccomp, stub
+from ringfence.boundary import notify, oci, reaper, seccomp, stub
 from ringfence.boundary.model import Plan
-from ringfence.boundary.stub import Call, Step
+from ringfence.boundary.stub import Step
 from ringfence.boundary.tiers import sandbox
 from ringfence.boundary.tiers.invocation import Invocation
 
@@ -24,13 +24,13 @@ _ROOT, _BUNDLE = "/boundary", "/bundle"
 _MMAP_MIN_ADDR = "65536"
 
 
-def render(plan: Plan, *, arch: str, bwrap: str, runsc: str, terminal: bool) -> Invocation:
-    """Turn a plan into an invocation."""
+def render(plan: Plan, *, arch: str, bwrap: str, runsc: str, terminals: tuple[int, ...]) -> Invocation:
+    """Turn a plan into an invocation. `terminals`: the standard streams that are some."""
     shared = plan.workspace.mode == "direct" or bool(plan.policy.files.write)  # the host may change files too
     return Invocation(
         bwrap=bwrap,
         options=_options(runsc),
-        entry=stub.assemble(arch, _entry_steps(plan, arch)),
+        entry=stub.assemble(arch, _entry_steps(plan, arch, terminals)),
         filter=b"",
         mounts=plan.mounts,
         hidden=tuple(one.path for one in plan.workspace.hidden),
@@ -40,25 +40,25 @@ def render(plan: Plan, *, arch: str, bwrap: str, runsc: str, terminal: bool) -> 
         files=(
             (
                 "config.json",
-                oci.configuration(plan, root=_ROOT, network="/proc/self/ns/net", terminal=terminal),
+                oci.configuration(plan, root=_ROOT, network="/proc/self/ns/net", terminal=bool(terminals)),
             ),
         ),
         keeps_root=True,
+        raw=True,
     )
 
 
-def _entry_steps(plan: Plan, arch: str) -> tuple[Step, ...]:
-    """Return what is done inside, where no descriptor comes in but the one that says ready.
+def _entry_steps(plan: Plan, arch: str, terminals: tuple[int, ...]) -> tuple[Step, ...]:
+    """Return what is done inside, where no descriptor comes in but the one that speaks to the launcher.
 
     The sentry refuses or answers itself what the filter refuses; with the filter programs find the same
     kernel in every tier, and a bug in the sentry is as hard to reach as one in Linux.
     """
-    return (
+    before = (
         *sandbox.say_ready(),
-        Call(name="close", arguments=(3,)),
         *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),
-        sandbox.execute(plan),
     )
+    return reaper.staying(before, sandbox.execute(plan), terminals)
 
 
 def _options(runsc: str) -> tuple[str, ...]:

@@ -22,3 +22,4 @@ class Invocation(Struct):
         0  # sockets that bubblewrap's command gets, from descriptor 10 on; the child keeps their ends
     )
     keeps_root: bool = False  # as root: do not become an unprivileged user; the tier's runtime does it later
+    raw: bool = False  # the terminal passes everything on as it is: the tier keeps one of its own inside
