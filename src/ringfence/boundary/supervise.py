@@ -34,6 +34,13 @@ _LATER = 0.3  # seconds until what a short session need not pay for
 _READY_WAIT = 30.0  # seconds for bubblewrap to get as far as the command
 
 
+class Line(Struct):
+    """What a session that somebody else has asked for is told from outside."""
+
+    fd: int
+    told: "Callable[[], int]"  # reads it: returns a signal for the command, 0: nothing, -1: that they left
+
+
 class Watch(Struct):
     """What the loop looks after."""
 
@@ -49,6 +56,7 @@ class Watch(Struct):
     later: "Callable[[], None] | None" = None  # called once, when the session has lasted a moment
     on_stood: "Callable[[tuple[int, ...]], None] | None" = None  # gets the boundary's processes
     on_programs: "Callable[[int], None] | None" = None  # gets the listener that programs inside wait at
+    line: Line | None = None
     tier: str = ""  # who passes signals on to the command depends on it
 
 
@@ -107,6 +115,8 @@ class Supervisor:
             self._poll.register(watch.terminal.master, select.POLLIN)
         if watch.terminal.relay_input():
             self._poll.register(0, select.POLLIN)
+        if watch.line is not None:
+            self._poll.register(watch.line.fd, select.POLLIN)
 
     def _loop(self) -> int:
         started = time.monotonic()
@@ -168,6 +178,8 @@ class Supervisor:
         elif fd == 0:
             if not watch.terminal.input():
                 self._poll.unregister(0)
+        elif watch.line is not None and fd == watch.line.fd:
+            self._told(watch.line)
         elif fd == self._gate_end:
             self._poll.unregister(fd)
             self.gate_died = True
@@ -175,6 +187,14 @@ class Supervisor:
                 self._kill("it was about to send out a canary: something inside steals what it finds")
         else:
             self._gate()
+
+    def _told(self, line: Line) -> None:
+        number = line.told()
+        if number < 0:
+            self._poll.unregister(line.fd)
+            self._kill("who asked for it is gone")
+        elif number:
+            self._signal(number)
 
     def _ready(self) -> None:
         listener, said = _receive(self._watch.ready)
@@ -241,10 +261,14 @@ class Supervisor:
         for number in os.read(self._wakeup[0], 64):
             if number == SIGWINCH:
                 self._watch.terminal.resize()
-            elif self._force_at is not None:
-                self._kill(self._reason)  # asked twice
             else:
-                self._forward(number)
+                self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        if self._force_at is not None:
+            self._kill(self._reason)  # asked twice
+        else:
+            self._forward(number)
 
     def _forward(self, number: int) -> None:
         """Pass a signal on to the command; what is left after the grace time ends by force."""
