@@ -91,6 +91,7 @@ class _Keeper:
             prepared.child.abandon()
             raise
         warm.stand()
+        warm.rehearse()
         self._announce(warm)
         return self._wait(warm)
 

@@ -26,14 +26,25 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST = 256  # boundaries of one pool
-EACH = 24 << 20  # bytes of memory that one is reckoned with while it waits
+EACH = 16 << 20  # bytes of memory that one is reckoned with while it waits
 BUILDERS = 2  # keepers that build at once: refilling must not slow the sessions down
+SETTLES = 0.05  # seconds after a claim in which nothing is built, unless somebody waits for it
 OLDEST = 12 * 3600.0  # seconds that a boundary waits before another takes its place
 QUEUE, PATIENCE = 1024, 60.0  # claims that wait for a boundary, and seconds each does
 _UNSAID = 10.0  # seconds that a connection may take to say what it wants
 _BACK_OFF = (0.5, 30.0)  # seconds until the next try after one that failed, doubled up to
 _GRACE = 10.0  # seconds for sessions and boundaries to end in order when the server is told to stop
 _SIGINT, _SIGKILL, _SIGTERM, _SIGHUP = 2, 9, 15, 1
+
+# What a session imports when it gets that far; imported here, once, before any keeper is forked.
+_LATER = (
+    "encodings.ascii", "encodings.unicode_escape", "resource",
+    "ringfence.audit.heads", "ringfence.audit.log", "ringfence.boundary.copies", "ringfence.boundary.detector",
+    "ringfence.boundary.gatehouse", "ringfence.boundary.programs", "ringfence.boundary.records",
+    "ringfence.boundary.reserve", "ringfence.boundary.starting", "ringfence.boundary.telling",
+    "ringfence.boundary.warden", "ringfence.workspace.changes", "ringfence.workspace.quota",
+    "ringfence.workspace.snapshot", "ringfence.workspace.upper",
+)  # fmt: skip
 
 BUILDING, WAITING, CHECKING, BUSY = "building", "waiting", "checking", "busy"
 
@@ -83,12 +94,15 @@ class Server:
         self._failures, self._next_try = 0, 0.0
         self._stopping = False
         self._served = 0
+        self._claimed = 0.0  # when the last boundary was handed out
         self._failure = ""
 
     def run(self) -> int:
         """Serve until a signal says stop."""
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # the operator's keys are in this process's environment
         self._catch()
+        for name in _LATER:
+            __import__(name)
         gc.freeze()
         try:
             self._register()
@@ -121,8 +135,8 @@ class Server:
         now = time.monotonic()
         until = [one.since + _UNSAID for one in self._asked] + [one.since + PATIENCE for one in self._queue]
         until += [one.since + OLDEST for one in self._kept if one.state == WAITING]
-        if self._short() and self._next_try > now:
-            until.append(self._next_try)
+        if self._short() and self._builds_at() > now:
+            until.append(self._builds_at())
         return max(0.0, min(until) - now) * 1000 + 1 if until else None
 
     def _handle(self, fd: int) -> None:
@@ -155,10 +169,13 @@ class Server:
         while (
             self._short()
             and len(self._of(BUILDING)) < BUILDERS
-            and time.monotonic() >= self._next_try
+            and time.monotonic() >= self._builds_at()
             and not self._stopping
         ):
             self._fork()
+
+    def _builds_at(self) -> float:
+        return self._next_try if self._queue else max(self._next_try, self._claimed + SETTLES)
 
     def _fork(self) -> None:
         ours, theirs = _socket.socketpair(1, 5 | 0o2000000, 0)
@@ -290,6 +307,7 @@ class Server:
         while self._queue and waiting:
             asked, one = self._queue.pop(0), waiting.pop(0)
             one.enter(CHECKING)
+            self._claimed = one.since
             if not place.send_bytes(one.channel, asked.message, (asked.line.fileno(), *asked.fds)):
                 self._queue.insert(0, asked)  # that one has just ended: the next may have it
                 one.enter(BUSY)

@@ -14,6 +14,7 @@ from ringfence.boundary.supervise import Line, Outcome
 from ringfence.boundary.survey import Survey, survey
 from ringfence.boundary.terminal import Terminal
 from ringfence.boundary.tiers.sandbox import execute
+from ringfence.canonical import encode
 from ringfence.credential import authority
 from ringfence.errors import BoundaryError, HostError, RingfenceError
 from ringfence.host import indexes, probe
@@ -113,6 +114,13 @@ class Warm(Session):
                 hint="`ringfence doctor` says what this machine offers",
             )
 
+    def rehearse(self) -> None:
+        """Decide once for the pool's own command: what that touches is in this process's memory then."""
+        request = self._request
+        found = self.check(Claim(argv=request.argv, workspace=request.workspace, cwd=request.cwd))
+        waiting.image(execute(found[1]), found[1])
+        encode(found[1])
+
     def drop(self) -> None:
         """Throw away a boundary that nobody claimed: no session was."""
         launch.kill(self._prepared.child.pid)
@@ -154,7 +162,8 @@ class Warm(Session):
             raise Stale("the policy has changed since the boundary was built")
         if claim.overrides is not None:
             request = replace(request, overrides=claim.overrides)
-        if self._digest(claim.argv, request) == own:
+        same = os.path.basename(claim.argv[0]) == os.path.basename(self._request.argv[0])
+        if (same and request is self._request) or self._digest(claim.argv, request) == own:
             return
         if claim.overrides is not None and claim.overrides != self._request.overrides:
             raise Unfit("the pool keeps boundaries of another policy", hint="give the pool the same options")
