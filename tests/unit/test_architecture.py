@@ -21,7 +21,7 @@ ROWS = [
     {"boundary", "egress"},
     {"deploy", "preparation", "deeds"},
     {"session"},
-    {"aio", "broker", "fleet", "verify", "ui", "integrations"},
+    {"aio", "pool", "broker", "fleet", "verify", "ui", "integrations"},
     {"cli"},
 ]
 # Names of one row that stand in an order of their own: the left one is what the right one is made of.
@@ -48,6 +48,8 @@ PROCESSES = (
     "host/runtimes.py",  # asks a runtime for its version
     "host/trials.py",
     "workspace/review/viewer.py",  # the operator's own pager and viewer
+    "pool/platform.py",  # a server, for a program that opens a pool
+    "pool/server.py",  # its own copies, each the launcher of one session
     "verify/",
 )
 STARTS = {

@@ -1,9 +1,9 @@
-"""A boundary that waits: complete but for its command, which comes when somebody claims it (`ringfence.pool`).
+"""A boundary that waits: complete but for its command, which comes with a claim (`ringfence.pool`).
 
-The entry program says that it waits, and reads one message: an image for a place in its memory whose address
-is known, and three descriptors that become its standard streams. The image is made of words, which are
-addresses in it, and of the strings that they lead to: the command, its arguments, its environment. So the
-program needs no loop and no decision to find them, and what follows is what every entry program does.
+The entry program says that it waits, and reads one message: an image for a place in its memory whose
+address is known, and three descriptors that become its standard streams. The image is made of words, which
+are addresses in it, and of the strings that they lead to: the command, its arguments, its environment. So
+the program needs no loop and no decision to find them, and what follows is what every entry program does.
 
     word 0   the folder to change to
     word 1   the argument table          word 2   the environment table

@@ -54,7 +54,8 @@ def _overrides(said: object) -> Overrides:
     for name, value in said.items():
         if not (_is_texts(value) if isinstance(known[name], tuple) else _is_text(value)):
             raise UsageError(f"the claim's option {name} is not what it should be")
-    return Overrides(**{name: tuple(v) if isinstance(v, list) else v for name, v in said.items()})
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in said.items()}
+    return Overrides(**values)
 
 
 def _is_text(one: object) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Refused(RingfenceError):
+class ClaimError(RingfenceError):
     """The pool has no boundary for this claim. `why`: stale, unfit, or error."""
 
     def __init__(self, message: str, *, hint: str = "", why: str = "") -> None:
@@ -21,7 +21,7 @@ class Refused(RingfenceError):
         self.why = why
 
 
-class Failed(RingfenceError):
+class SessionError(RingfenceError):
     """The session ended by an error of ours, told in `text`."""
 
     def __init__(self, text: str, status: int) -> None:
@@ -51,14 +51,14 @@ class Running:
         place.send(self._line, {"signal": number}, wait=False)
 
     def heard(self) -> int | None:
-        """Take in one message; return the status when it was the last. Raises Failed."""
+        """Take in one message; return the status when it was the last. Raises SessionError."""
         message, _fds = place.receive(self._line)
         if message is None:
-            raise Failed("error: the session's keeper was killed\n", 125)
+            raise SessionError("error: the session's keeper was killed\n", 125)
         if "say" in message:
             self.said.append(str(message["say"]))
         elif "error" in message:
-            raise Failed(str(message["error"]), int(message["status"]))
+            raise SessionError(str(message["error"]), int(message["status"]))
         elif "status" in message:
             self._status = int(message["status"])
         return self._status
@@ -90,25 +90,28 @@ def claim(
 ) -> Running:
     """Claim a boundary of the pool `name` of a project, and start a command in it on these streams.
 
-    Raises place.NoPool where no pool runs, and Refused where it has nothing for this claim.
+    Raises place.NoPoolError where no pool runs, and ClaimError where it has nothing for this claim.
     """
     line = place.connect(place.of(state_dir, wanted.workspace, name))
     try:
-        if not place.send(line, ask.spelled(wanted), streams):
-            raise place.NoPool("the pool's server has just ended", hint="start one: ringfence pool serve")
-        answer, _fds = place.receive(line)
-        if answer is None:
-            raise Refused("the pool's server ended", hint="start it again: ringfence pool serve")
-        if "session" not in answer:
-            raise Refused(
-                str(answer.get("refused", "the pool gave no answer")),
-                hint=str(answer.get("hint", "")),
-                why=str(answer.get("why", "")),
-            )
+        return Running(line, _begun(line, wanted, streams))
     except BaseException:
         line.close()
         raise
-    return Running(line, str(answer["session"]))
+
+
+def _begun(line: _socket.socket, wanted: Claim, streams: tuple[int, int, int]) -> str:
+    place.send(line, ask.spelled(wanted), streams)
+    answer, _fds = place.receive(line)
+    if answer is None:
+        raise ClaimError("the pool's server ended", hint="start it again: ringfence pool serve")
+    if "session" not in answer:
+        raise ClaimError(
+            str(answer.get("refused", "the pool gave no answer")),
+            hint=str(answer.get("hint", "")),
+            why=str(answer.get("why", "")),
+        )
+    return str(answer["session"])
 
 
 def asked(where: place.Place, what: str) -> "dict[str, Any]":

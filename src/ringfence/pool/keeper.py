@@ -14,18 +14,17 @@ line of who claims brings signals for the command, and its end means that they a
 
 import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
 import _socket
+import gc
 import os
 import select
-import sys
 
 from ringfence.boundary import syscalls
 from ringfence.boundary.supervise import SIGHUP, SIGINT, SIGQUIT, SIGTERM, Line
 from ringfence.errors import RingfenceError
 from ringfence.host.model import Host
 from ringfence.pool import ask, place
-from ringfence.pool.warm import Stale, Unfit, Warm
+from ringfence.pool.warm import StaleError, UnfitError, Warm
 from ringfence.preparation import Request, prepare
-from ringfence.value import replace
 
 _ROOM = 1 << 16
 
@@ -92,6 +91,9 @@ class _Keeper:
             raise
         warm.stand()
         warm.rehearse()
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # until the command has started
         self._announce(warm)
         return self._wait(warm)
 
@@ -128,13 +130,13 @@ class _Keeper:
         try:
             claim = ask.understood(said)
             found = warm.check(claim)
-        except Stale as error:
+        except StaleError as error:
             self._refuse(error, "stale")
             warm.drop()
             place.send(self._server, {"stale": error.message}, wait=False)
             return True
         except RingfenceError as error:
-            self._refuse(error, "unfit" if isinstance(error, Unfit) else "error")
+            self._refuse(error, "unfit" if isinstance(error, UnfitError) else "error")
             place.send(self._server, {"back": 1}, wait=False)
             return False
         place.send(self._server, {"session": warm.id}, wait=False)

@@ -2,8 +2,8 @@
 
     STATE/pools/KEY/   socket, lock (held by the server), about.json
 
-KEY stands for a project and a pool's name. The folder is open to nobody else, and the server asks the kernel who
-connects. Messages are JSON, one a datagram, with descriptors beside them.
+KEY stands for a project and a pool's name. The folder is open to nobody else, and the server asks the
+kernel who connects. Messages are JSON, one a datagram, with descriptors beside them.
 """
 
 import _socket
@@ -28,7 +28,7 @@ _NOSIGNAL, _DONTWAIT, _CMSG_CLOEXEC = 0x4000, 0x40, 0x40000000
 _MOST_FDS = 8
 
 
-class NoPool(HostError):
+class NoPoolError(HostError):
     """Nobody keeps boundaries for this project."""
 
 
@@ -79,14 +79,12 @@ def listen(place: Place) -> tuple[_socket.socket, int]:
         ) from None
     listener = _socket.socket(1, _SEQPACKET | _CLOEXEC)
     with _Short(place) as path:
-        try:
+        if os.path.lexists(path):
             os.unlink(path)
-        except FileNotFoundError:
-            pass
         listener.bind(path)
         os.chmod(path, 0o600)
     listener.listen(1024)
-    listener.setblocking(False)  # noqa: FBT003 - its only form
+    listener.setblocking(False)
     return listener, lock
 
 
@@ -105,7 +103,7 @@ def leave(place: Place) -> None:
 
 
 def connect(place: Place) -> _socket.socket:
-    """Return a connection to the server. Raises NoPool where there is none."""
+    """Return a connection to the server. Raises NoPoolError where there is none."""
     line = _socket.socket(1, _SEQPACKET | _CLOEXEC)
     try:
         with _Short(place) as path:
@@ -114,7 +112,7 @@ def connect(place: Place) -> _socket.socket:
         line.close()
         if error.errno not in {errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR}:
             raise HostError(f"the pool cannot be reached: {error.strerror}") from None
-        raise NoPool(
+        raise NoPoolError(
             "no pool keeps boundaries for this project", hint="start one: ringfence pool serve"
         ) from None
     return line

@@ -14,7 +14,7 @@ import time
 
 from ringfence.boundary import launch, syscalls
 from ringfence.canonical import encode
-from ringfence.errors import HostError, RingfenceError, UsageError
+from ringfence.errors import HostError, UsageError
 from ringfence.host.model import Host
 from ringfence.pool import place
 from ringfence.pool.keeper import keep
@@ -39,7 +39,8 @@ _SIGINT, _SIGKILL, _SIGTERM, _SIGHUP = 2, 9, 15, 1
 # What a session imports when it gets that far; imported here, once, before any keeper is forked.
 _LATER = (
     "encodings.ascii", "encodings.unicode_escape", "resource",
-    "ringfence.audit.heads", "ringfence.audit.log", "ringfence.boundary.copies", "ringfence.boundary.detector",
+    "ringfence.audit.heads", "ringfence.audit.log",
+    "ringfence.boundary.copies", "ringfence.boundary.detector",
     "ringfence.boundary.gatehouse", "ringfence.boundary.programs", "ringfence.boundary.records",
     "ringfence.boundary.reserve", "ringfence.boundary.starting", "ringfence.boundary.telling",
     "ringfence.boundary.warden", "ringfence.workspace.changes", "ringfence.workspace.quota",
@@ -326,7 +327,9 @@ class Server:
             asked.close()
         for asked in [one for one in self._queue if now > one.since + PATIENCE]:
             self._queue.remove(asked)
-            self._refuse(asked, f"no boundary was ready within {PATIENCE:g} s", "give the pool a larger --size")
+            self._refuse(
+                asked, f"no boundary was ready within {PATIENCE:g} s", "give the pool a larger --size"
+            )
         for one in self._of(WAITING):
             if now > one.since + OLDEST:
                 self._dismiss(one)
@@ -354,7 +357,8 @@ class Server:
             return
         with open(self._where.about, "x", encoding="ascii") as file:
             file.write(encode({"workspace": self._request.workspace, "pid": os.getpid()}) + "\n")
-        _say(f"{self._size} boundaries wait")
+        if not self._request.quiet:
+            _say(f"{self._size} boundaries wait")
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -442,6 +446,3 @@ def serve(request: Request, host: Host, *, name: str, size: int) -> int:
         return Server(request, host, place.of(host.state_dir, request.workspace, name), size).run()
     except OSError as error:
         raise HostError(f"the pool cannot go on: {error.strerror}") from None
-
-
-__all__ = ["MOST", "RingfenceError", "Server", "check_size", "serve"]

@@ -1,6 +1,7 @@
 """A session that stands before its command is known: built, compared at the claim, run, or thrown away."""
 
 import _socket
+import gc
 import os
 import select
 import struct
@@ -35,11 +36,11 @@ STANDS = 60.0  # seconds until a boundary must wait for its command
 _NOSIGNAL = 0x4000
 
 
-class Stale(RingfenceError):
+class StaleError(RingfenceError):
     """The boundary is not what a start would build now."""
 
 
-class Unfit(RingfenceError):
+class UnfitError(RingfenceError):
     """The boundary is as it should be, and not for this claim."""
 
 
@@ -133,7 +134,10 @@ class Warm(Session):
     # --- the claim -----------------------------------------------------------------------------
 
     def check(self, claim: Claim) -> tuple[Request, Plan, Survey]:
-        """Decide for a claim as a cold start would now. Raises Stale or Unfit where this is not that."""
+        """Decide for a claim as a cold start would now. Raises StaleError, or UnfitError for another's claim."""
+        folder_ = f"{claim.cwd}/"
+        if not folder_.startswith(self._request.workspace + "/") or "/../" in folder_:
+            raise UnfitError(f"{claim.cwd} is not in the pool's project {self._request.workspace}")
         request = replace(
             self._request, argv=claim.argv, cwd=claim.cwd, discard=claim.discard, review=claim.review
         )
@@ -159,16 +163,18 @@ class Warm(Session):
         request = self._request
         own = self._digest(request.argv, request)
         if own != self._plan.policy.digest:
-            raise Stale("the policy has changed since the boundary was built")
+            raise StaleError("the policy has changed since the boundary was built")
         if claim.overrides is not None:
             request = replace(request, overrides=claim.overrides)
         same = os.path.basename(claim.argv[0]) == os.path.basename(self._request.argv[0])
         if (same and request is self._request) or self._digest(claim.argv, request) == own:
             return
         if claim.overrides is not None and claim.overrides != self._request.overrides:
-            raise Unfit("the pool keeps boundaries of another policy", hint="give the pool the same options")
+            raise UnfitError(
+                "the pool keeps boundaries of another policy", hint="give the pool the same options"
+            )
         name = os.path.basename(claim.argv[0])
-        raise Unfit(
+        raise UnfitError(
             f"the pool keeps boundaries for `{os.path.basename(self._request.argv[0])}`, and `{name}` gets "
             "another policy",
             hint=f"start a pool for it: ringfence pool serve --name {name} -- {name}; or name the presets "
@@ -192,7 +198,7 @@ class Warm(Session):
         patterns = self._plan.policy.environment.keep
         refused = [name for name, _value in rest if not _kept(name, patterns)]
         if refused:
-            raise Unfit(
+            raise UnfitError(
                 f"the policy lets no variable {', '.join(sorted(refused))} in",
                 hint='name it in the policy: [environment] keep = ["NAME"]',
             )
@@ -205,14 +211,14 @@ class Warm(Session):
         if built == fresh and path == dict(fresh.environment).get("PATH"):
             return
         if built.workspace != fresh.workspace:
-            raise Stale("what is to be hidden or protected in the project has changed since")
+            raise StaleError("what is to be hidden or protected in the project has changed since")
         if built.mounts == fresh.mounts:
-            raise Stale("this machine has changed since the boundary was built")
+            raise StaleError("this machine has changed since the boundary was built")
         command = fresh.argv[0]
         more = {one.target for one in fresh.mounts} - {one.target for one in built.mounts}
         if len(more) == 1 and len(fresh.mounts) == len(built.mounts) + 1 and "/" in command:
-            raise Unfit(f"{command} needs {more.pop()}, which the pool's boundaries do not show")
-        raise Stale("what the boundary would show has changed since it was built")
+            raise UnfitError(f"{command} needs {more.pop()}, which the pool's boundaries do not show")
+        raise StaleError("what the boundary would show has changed since it was built")
 
     def run_claimed(
         self,
@@ -249,6 +255,7 @@ class Warm(Session):
             for fd in self._streams:
                 os.close(fd)
             self._streams = ()
+        gc.enable()
         return self._supervise(Terminal(), self._line)
 
     def _give_back(self) -> None:

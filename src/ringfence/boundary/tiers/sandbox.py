@@ -153,9 +153,7 @@ def entry_program(plan: Plan, arch: str, steps: tuple[Step, ...], waits_at: int 
         return stub.assemble(arch, steps)
     said = Call(name="write", arguments=(waits_at, Data(content=waiting.WAITS), 1), failure="nobody waits")
     received = (said, *waiting.steps(waits_at), *waiting.change_folder())
-    return stub.assemble(
-        arch, (*received, *steps[:-1], waiting.execute(plan)), writable=waiting.WRITABLE
-    )
+    return stub.assemble(arch, (*received, *steps[:-1], waiting.execute(plan)), writable=waiting.WRITABLE)
 
 
 def _entry_steps(plan: Plan, arch: str, *, abi: int) -> tuple[Step, ...]:

@@ -1,0 +1,309 @@
+"""A pool: each boundary is one session's own, is what a cold start would build, and is gone with the server."""
+
+import concurrent.futures
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+from field import eventually, gone_within
+from pooling import Served
+
+pytestmark = pytest.mark.timeout(180)
+POLICY = '[egress]\nallow = ["http://reached.example"]\n[environment]\nkeep = ["LET_IN", "FAMILY_*"]\n'
+
+# What a session could know another by, or leave for it
+_LOOK = """
+sha256sum < /run/ringfence/ca.pem; readlink /proc/self/ns/net; ls -A /tmp /dev/shm /var/tmp ~ | wc -l; cat mark
+touch /tmp/mark /dev/shm/mark ~/mark mark
+(setsid sleep 100 > /dev/null 2>&1 &)
+"""
+
+
+@pytest.fixture
+def pool(field):
+    field.put("src/a.txt", "old\n")
+    with Served(field) as one:
+        yield one
+
+
+@pytest.mark.guarantee("L1")
+def test_two_claims_share_nothing_and_none_is_used_twice(pool, field):
+    seen = []
+    for _ in range(4):
+        done = pool.sh(_LOOK, "--discard")
+        assert done.code == 0, done
+        assert "No such file" in done.err, done
+        seen.append(done.out.split("\n")[:3])
+    authorities, networks, left = zip(*seen, strict=True)
+    assert len(set(authorities)) == 4
+    assert len(set(networks)) == 4
+    assert len(set(left)) == 1, seen
+    sessions = [one for one in field.sessions() if os.path.exists(f"{one}/audit.jsonl")]
+    assert len(sessions) == 4
+    assert pool.end()[0] == 0
+    assert not gone_within(field)
+
+
+def test_streams_status_folder_and_variables_are_the_claims(pool, field):
+    variables = {"LET_IN": "yes", "FAMILY_ONE": "1", "MY_SERVICE_TOKEN": "kept-outside"}
+    done = field.run(
+        "pool", "run", "--", "sh", "-c", 'read a; echo "$a $LET_IN $FAMILY_ONE $MY_SERVICE_TOKEN$TERM"; pwd; exit 7',
+        cwd=f"{field.project}/src", variables={**variables, "TERM": "dumb"}, data=b"line\n",
+    )  # fmt: skip
+    assert (done.code, done.out) == (7, f"line yes 1 dumb\n{field.project}/src\n"), done
+    data = os.urandom(300_000)
+    assert pool.run("cat", data=data).raw == data
+    missing = pool.run("no-such-program")
+    assert missing.code == 127
+    assert "command not found inside the boundary" in missing.err
+    assert pool.run("/etc/passwd").code == 126
+    assert pool.run("src/../src/none").code == 127
+
+
+def test_the_boundary_is_as_tight_as_any_and_its_session_as_much_on_record(pool, field):
+    field_secret = field.put(f"{field.home}/.ssh/id", "secret-value\n")
+    done = pool.sh(
+        "grep -E 'CapEff|NoNewPrivs|^Seccomp:' /proc/self/status; ls /proc/self/fd; cat ~/.ssh/id; touch /usr/x;"
+        "curl -sS -o /dev/null -w '%{http_code}\\n' http://reached.example/;"
+        "curl -sS -o /dev/null -w '%{http_code}\\n' http://other.example/; cat src/a.txt; echo new > src/a.txt"
+    )
+    lines = done.out.split("\n")
+    assert lines[:3] == ["CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"], done
+    assert lines[3:7] == ["0", "1", "2", "3"], done  # the fourth is of `ls` itself
+    assert lines[7] in {"502", "504"}, done  # the gate tried, and there is no such host
+    assert lines[8:10] == ["403", "old"], done
+    assert "secret-value" not in done.out + done.err, field_secret
+    assert "cannot touch" in done.err
+    assert field.read("src/a.txt") == "old\n"
+    session = max(field.sessions(), key=lambda one: os.path.exists(f"{one}/audit.jsonl"))
+    session = os.path.basename(session)
+    log = field.run("log", "last", "--json").out
+    assert '"pool":true' in log, log
+    assert '"kind":"end"' in log
+    assert field.run("log", "--verify").code == 0
+    assert f"ringfence apply {session}" in done.err, done
+    assert field.run("apply", "--yes", session).code == 0
+    assert field.read("src/a.txt") == "new\n"
+
+
+def test_what_nobody_claimed_was_no_session(pool, field):
+    assert "no session" in field.run("sessions").out
+    assert field.run("log").out == ""
+    assert len(field.sessions()) == 2
+    assert pool.end()[0] == 0
+    assert not field.sessions()
+    assert not field.left_over()
+
+
+def test_a_policy_that_has_changed_is_not_served_from_before(pool, field):
+    field.policy(POLICY.replace("reached", "elsewhere"))
+    done = pool.run("true")
+    assert done.code == 125, done
+    assert "the policy has changed" in done.err
+    pool.until(lambda state: state["waiting"] == 2)
+    assert pool.run("true").code == 0
+    field.policy(POLICY)
+    cold = field.run("run", "--pool", "--", "sh", "-c", "echo ran")
+    assert (cold.code, cold.out) == (0, "ran\n"), cold
+    assert "not from the pool: the policy has changed" in cold.err
+
+
+def test_a_key_that_appears_in_the_project_is_hidden_from_a_boundary_that_waited_longer(pool, field):
+    field.put(".env", "KEY=secret-value\n")
+    done = pool.sh("cat .env")
+    assert done.code == 125, done
+    assert "hidden or protected in the project has changed" in done.err
+    pool.until(lambda state: state["waiting"] == 2)
+    done = pool.sh("cat .env; echo $?")
+    assert "secret-value" not in done.out + done.err
+    assert done.out == "1\n", done
+
+
+def test_a_claim_for_something_else_is_refused_and_costs_no_boundary(pool, field):
+    before = sorted(field.sessions())
+    elsewhere = f"{field.home}/other"
+    os.makedirs(elsewhere)
+    field.own()
+    done = field.run("pool", "run", "--", "true", cwd=elsewhere)
+    assert (done.code, "no pool keeps boundaries for this project" in done.err) == (125, True), done
+    done = pool.run("python3", "-c", "0")
+    assert "gets another policy" in done.err or done.code == 0, done
+    done = field.run("run", "--pool", "--allow", "more.example", "--", "sh", "-c", "echo ran")
+    assert done.out == "ran\n"
+    assert "not from the pool: the pool keeps boundaries of another policy" in done.err, done
+    done = field.run("run", "--pool", "--", "sh", "-c", "echo ran")
+    assert "not from the pool" not in done.err, done
+    assert set(before) & set(field.sessions())
+    twice = field.run("pool", "serve")
+    assert (twice.code, "runs already" in twice.err) == (2, True), twice
+
+
+def test_many_claims_at_once_wait_for_their_turn(field):
+    with Served(field, size=3) as pool, concurrent.futures.ThreadPoolExecutor(8) as threads:
+        found = [threads.submit(pool.sh, f"echo {n}; exit {n}", "--discard") for n in range(8)]
+        assert [(one.result().code, one.result().out) for one in found] == [(n, f"{n}\n") for n in range(8)]
+        assert pool.state()["served"] == 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_to_who_claimed_ends_the_session(pool, field, number):
+    script = "trap 'echo bye; exit 9' INT; (setsid sleep 300 &) ; echo ready; sleep 300 & wait"
+    child = field.start("pool", "run", "--discard", "--", "sh", "-c", script)
+    try:
+        assert child.stdout.readline() == b"ready\n", child.stderr.read()
+        os.kill(child.pid, number)
+        out, _err = child.communicate(timeout=30)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate(timeout=10)
+    expected = {signal.SIGTERM: (143, b""), signal.SIGINT: (9, b"bye\n"), signal.SIGKILL: (-9, b"")}
+    assert (child.returncode, out) == expected[number]
+    pool.until(lambda state: state["sessions"] == 0)
+    assert pool.end()[0] == 0
+    assert not gone_within(field)
+    assert not field.left_over()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_servers_end_is_the_end_of_all(field, number):
+    with Served(field) as pool:
+        child = field.start("pool", "run", "--", "sh", "-c", "(setsid sleep 300 &) ; echo ready; sleep 300")
+        try:
+            assert child.stdout.readline() == b"ready\n"
+            pool.end(number)
+            out, err = child.communicate(timeout=30)
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.communicate(timeout=10)
+    assert child.returncode == 143, (out, err)
+    assert not gone_within(field, 10.0)
+    assert eventually(lambda: not os.listdir(f"{field.state}/live"), 10.0)
+    sessions = [one for one in field.sessions() if not os.path.exists(f"{one}/audit.jsonl")]
+    assert not sessions
+    assert field.run("log", "--verify").code == 0
+    assert not field.left_over()
+    with Served(field, size=1):  # what it left of itself is in nobody's way
+        pass
+
+
+def test_a_keeper_that_is_killed_is_replaced_and_what_it_left_is_removed(pool, field):
+    first = set(field.sessions())
+    with open(f"{field.state}/live/{os.path.basename(min(first))}", encoding="ascii") as file:
+        os.kill(int(file.read().split()[0]), signal.SIGKILL)
+    assert eventually(lambda: set(field.sessions()) - first, 60.0)
+    pool.until(lambda state: state["waiting"] == 2)
+    assert pool.run("true").code == 0
+    assert pool.end()[0] == 0
+    assert field.run("run", "--discard", "--", "true").code == 0  # any launcher tidies up
+    assert not [one for one in field.sessions() if not os.path.exists(f"{one}/audit.jsonl")]
+    assert not field.left_over()
+
+
+def test_nobody_else_gets_a_boundary(pool, field):
+    places = [f"{field.state}/pools/{name}" for name in os.listdir(f"{field.state}/pools")]
+    assert [oct(os.stat(one).st_mode & 0o777) for one in places] == ["0o700"]
+    if os.geteuid() or not field.person.uid:
+        return  # it takes root to get past the folder, and somebody else's pool
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
+        here = os.open(places[0], os.O_PATH)
+        line.connect(f"/proc/self/fd/{here}/socket")
+        os.close(here)
+        line.settimeout(20)
+        try:
+            line.send(b'{"status": 1}')
+            assert line.recv(1000) == b""
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+
+def test_nonsense_on_the_socket_hurts_nobody(pool, field):
+    script = (
+        "import socket, os, glob, sys, array\n"
+        f"os.chdir(glob.glob('{field.state}/pools/*')[0])\n"
+        "for data, fds in ((b'', 0), (b'x', 0), (b'[]', 3), (b'{\"claim\": 1}', 3), (b'{\"claim\": {}}', 0),\n"
+        f"    (b'{{\"claim\": {{\"workspace\": \"{field.project}\", \"argv\": [1]}}}}', 3),\n"
+        f"    (b'{{\"claim\": {{\"workspace\": \"{field.project}\", \"argv\": [\"true\"], \"cwd\": \"/etc\"}}}}', 3)):\n"
+        "    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect('socket'); s.settimeout(30)\n"
+        "    socket.send_fds(s, [data or b' '], [0] * fds)\n"
+        "    print(s.recv(9999)[:12])\n"
+    )
+    done = subprocess.run(
+        [*field.person.prefix, "/usr/bin/python3", "-c", script],
+        env=field.environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert re.findall("refused", done.stdout) == ["refused"] * 3, done.stdout
+    assert pool.run("true").code == 0
+
+
+def test_sizes_that_no_machine_holds_are_refused(field):
+    for size, text in (("0", "keeps 1 to 256"), ("257", "keeps 1 to 256"), ("x", "is not a number")):
+        done = field.run("pool", "serve", "--size", size)
+        assert (done.code, text in done.err) == (2, True), done
+
+
+def test_a_pool_that_cannot_build_says_why_and_ends(field):
+    field.policy("nonsense = 1\n")
+    done = field.run("pool", "serve")
+    assert done.code == 125, done
+    assert "unknown key" in done.err
+    assert not field.left_over()
+
+
+def test_a_terminal_has_a_size_jobs_and_keys(pool, field):
+    master, slave = pty.openpty()
+    _resize(master, 31, 97)
+    child = subprocess.Popen(
+        field.argv("pool", "run", "--discard", "--", "bash", "--norc"), cwd=field.project, env=field.environment,
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread runs here
+    )  # fmt: skip
+    os.close(slave)
+    try:
+        _until(master, "$ ")
+        assert "31 97" in _say(master, "stty size\n", "$ ")
+        _resize(master, 40, 120)
+        assert eventually(lambda: "40 120" in _say(master, "stty size\n", "$ "), 20.0)
+        assert "ready" in _say(master, "sh -c 'echo rea''dy; exec sleep 50'\n", "ready\r\n")
+        assert "rc=130" in _say(master, "\x03", "$ ") + _say(master, "echo rc=$?\n", "$ ")
+        assert "ready" in _say(master, "sh -c 'echo rea''dy; exec sleep 50'\n", "ready\r\n")
+        assert "Stopped" in _say(master, "\x1a", "$ ")
+        _say(master, "kill -9 %1\n", "$ ")
+        os.write(master, b"exec sh -c 'exit 5'\n")
+        assert child.wait(timeout=30) == 5
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait(timeout=10)
+        os.close(master)
+
+
+def _resize(master, rows, columns):
+    import fcntl
+
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def _say(master, text, end):
+    os.write(master, text.encode())
+    return _until(master, end)
+
+
+def _until(master, end, seconds=40.0):
+    seen, deadline = "", time.monotonic() + seconds
+    while time.monotonic() < deadline and not seen.endswith(end):
+        if select.select([master], [], [], 0.1)[0]:
+            seen += os.read(master, 4096).decode(errors="replace")
+    assert seen.endswith(end), seen
+    return seen
