@@ -148,6 +148,8 @@ class Session:
 
         made = self._plan
         records.begin(self._folder, made, self._host, **self._began())
+        if not self.waits:
+            records.keep(self._folder, made)
         if made.workspace.mode == "direct":
             from ringfence.workspace import aside
 

@@ -15,7 +15,6 @@ class Served:
         self.field = field
         self.size = size
         self.child = field.start("pool", "serve", "--size", str(size), *options, *command)
-        self.options = [word for word in options if word.startswith("--name") or word in {"other"}]
 
     def __enter__(self):
         try:

@@ -54,7 +54,7 @@ def test_two_claims_share_nothing_and_none_is_used_twice(pool, field):
 def test_streams_status_folder_and_variables_are_the_claims(pool, field):
     variables = {"LET_IN": "yes", "FAMILY_ONE": "1", "MY_SERVICE_TOKEN": "kept-outside"}
     done = field.run(
-        "pool", "run", "--", "sh", "-c", 'read a; echo "$a $LET_IN $FAMILY_ONE $MY_SERVICE_TOKEN$TERM"; pwd; exit 7',
+        "pool", "run", "--workspace", field.project, "--", "sh", "-c", 'read a; echo "$a $LET_IN $FAMILY_ONE $MY_SERVICE_TOKEN$TERM"; pwd; exit 7',
         cwd=f"{field.project}/src", variables={**variables, "TERM": "dumb"}, data=b"line\n",
     )  # fmt: skip
     assert (done.code, done.out) == (7, f"line yes 1 dumb\n{field.project}/src\n"), done
@@ -63,8 +63,9 @@ def test_streams_status_folder_and_variables_are_the_claims(pool, field):
     missing = pool.run("no-such-program")
     assert missing.code == 127
     assert "command not found inside the boundary" in missing.err
-    assert pool.run("/etc/passwd").code == 126
+    assert pool.run("src/a.txt").code == 126
     assert pool.run("src/../src/none").code == 127
+    assert "/etc/passwd needs what the pool's boundaries do not show" in pool.run("/etc/passwd").err
 
 
 def test_the_boundary_is_as_tight_as_any_and_its_session_as_much_on_record(pool, field):
@@ -208,7 +209,8 @@ def test_a_keeper_that_is_killed_is_replaced_and_what_it_left_is_removed(pool, f
     assert not field.left_over()
 
 
-def test_nobody_else_gets_a_boundary(pool, field):
+@pytest.mark.usefixtures("pool")
+def test_nobody_else_gets_a_boundary(field):
     places = [f"{field.state}/pools/{name}" for name in os.listdir(f"{field.state}/pools")]
     assert [oct(os.stat(one).st_mode & 0o777) for one in places] == ["0o700"]
     if os.geteuid() or not field.person.uid:
@@ -232,8 +234,8 @@ def test_nonsense_on_the_socket_hurts_nobody(pool, field):
         "import socket, os, glob, sys, array\n"
         f"os.chdir(glob.glob('{field.state}/pools/*')[0])\n"
         "for data, fds in ((b'', 0), (b'x', 0), (b'[]', 3), (b'{\"claim\": 1}', 3), (b'{\"claim\": {}}', 0),\n"
-        f"    (b'{{\"claim\": {{\"workspace\": \"{field.project}\", \"argv\": [1]}}}}', 3),\n"
-        f"    (b'{{\"claim\": {{\"workspace\": \"{field.project}\", \"argv\": [\"true\"], \"cwd\": \"/etc\"}}}}', 3)):\n"
+        f'    (b\'{{"claim": {{"workspace": "{field.project}", "argv": [1]}}}}\', 3),\n'
+        f'    (b\'{{"claim": {{"workspace": "{field.project}", "argv": ["true"], "cwd": "/etc"}}}}\', 3)):\n'
         "    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect('socket'); s.settimeout(30)\n"
         "    socket.send_fds(s, [data or b' '], [0] * fds)\n"
         "    print(s.recv(9999)[:12])\n"
@@ -261,7 +263,8 @@ def test_a_pool_that_cannot_build_says_why_and_ends(field):
     assert not field.left_over()
 
 
-def test_a_terminal_has_a_size_jobs_and_keys(pool, field):
+@pytest.mark.usefixtures("pool")
+def test_a_terminal_has_a_size_jobs_and_keys(field):
     master, slave = pty.openpty()
     _resize(master, 31, 97)
     child = subprocess.Popen(

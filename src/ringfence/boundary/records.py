@@ -33,10 +33,10 @@ def begin(folder: Folder, plan: Plan, host: Host, **more: object) -> None:
             hidden=len(plan.workspace.hidden),
             protected=len(plan.workspace.protected),
         )
-    _keep(folder, plan)
 
 
-def _keep(folder: Folder, plan: Plan) -> None:
+def keep(folder: Folder, plan: Plan) -> None:
+    """Keep the whole plan beside the log."""
     fd = os.open(f"{folder.path}/plan.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(fd, "w", encoding="ascii") as file:
         file.write(encode(plan) + "\n")

@@ -27,7 +27,7 @@ def start(
     """
     slave = terminal.slave if terminal.slave >= 0 else None
     if plan.tier == CONTAINER:
-        return None, _container(child, plan, host, folder, (slave, terminal.streams), abi=abi)
+        return None, _container(child, plan, host, folder, (slave, terminal.streams), abi=abi, waits=waits)
     bwrap = host.bwrap if plan.wire.kind == "private" else (host.system_bwrap or host.bwrap)
     if not bwrap:
         raise HostError(
@@ -49,6 +49,7 @@ def _container(
     terminal: "tuple[int | None, tuple[int, ...]]",
     *,
     abi: int,
+    waits: bool,
 ) -> Refused | None:
     from ringfence.boundary.container import INSIDE, Contained, Failed
     from ringfence.boundary.tiers import container
@@ -61,6 +62,7 @@ def _container(
         session=folder.id,
         folder=f"{folder.path}/{INSIDE}",
         terminal=terminal[0] is not None,
+        waits=waits,
     )
     try:
         child.begin(box, plan, folder.id, folder.path, terminal)

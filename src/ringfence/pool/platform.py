@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 _STARTS = 120.0  # seconds until the first boundary must wait
 _ENDS = 30.0
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_SERVE = (
+    "import sys; root = sys.argv.pop(1); root in sys.path or sys.path.insert(0, root); "
+    "from ringfence.cli import main; main()"
+)
 
 
 class Done(Struct):
@@ -55,8 +60,8 @@ class Pool:
         """Start a server. `options` are those of `ringfence run`; `command` is what presets are chosen by."""
         self.workspace = os.path.realpath(workspace)
         self._state = probe.host().state_dir
-        self._name = secrets.token_hex(8)
-        argv = [sys.executable, "-m", "ringfence.cli", "pool", "serve", "--quiet", "--name", self._name]
+        self.name = secrets.token_hex(8)
+        argv = [sys.executable, "-c", _SERVE, _ROOT, "pool", "serve", "--quiet", "--name", self.name]
         argv += ["--workspace", self.workspace, "--size", str(size), *options, "--", command]
         self._server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self._errors = b""
@@ -85,7 +90,7 @@ class Pool:
 
     def status(self) -> "dict[str, Any]":
         """Return what the server says of itself: how many wait, run, were served, and their memory."""
-        return client.asked(place.of(self._state, self.workspace, self._name), "status")
+        return client.asked(place.of(self._state, self.workspace, self.name), "status")
 
     def claim(
         self,
@@ -118,7 +123,7 @@ class Pool:
                 variables=tuple(sorted((variables or {}).items())),
                 discard=discard,
             )
-            return client.claim(self._state, wanted, streams, name=self._name)
+            return client.claim(self._state, wanted, streams, name=self.name)
         finally:
             os.close(null)
 

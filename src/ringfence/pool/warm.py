@@ -7,7 +7,7 @@ import select
 import struct
 import time
 
-from ringfence.boundary import folder, launch, waiting
+from ringfence.boundary import folder, launch, records, waiting
 from ringfence.boundary.launch import Child
 from ringfence.boundary.model import Plan
 from ringfence.boundary.project import Place
@@ -117,8 +117,7 @@ class Warm(Session):
 
     def rehearse(self) -> None:
         """Decide once for the pool's own command: what that touches is in this process's memory then."""
-        request = self._request
-        found = self.check(Claim(argv=request.argv, workspace=request.workspace, cwd=request.cwd))
+        found = self.check(self._own_claim())
         waiting.image(execute(found[1]), found[1])
         encode(found[1])
 
@@ -134,16 +133,32 @@ class Warm(Session):
     # --- the claim -----------------------------------------------------------------------------
 
     def check(self, claim: Claim) -> tuple[Request, Plan, Survey]:
-        """Decide for a claim as a cold start would now. Raises StaleError, or UnfitError for another's claim."""
-        folder_ = f"{claim.cwd}/"
-        if not folder_.startswith(self._request.workspace + "/") or "/../" in folder_:
+        """Decide for a claim as a cold start would now. Raises StaleError or UnfitError."""
+        inside = f"{claim.cwd}/"
+        if not inside.startswith(self._request.workspace + "/") or "/../" in inside:
             raise UnfitError(f"{claim.cwd} is not in the pool's project {self._request.workspace}")
+        self._check_policy(claim)
+        found = self._decided(claim)
+        why = self._unlike(found[1])
+        if not why:
+            return found
+        own = self._own_claim()
+        if claim.argv != own.argv and not self._unlike(self._decided(own)[1]):
+            raise UnfitError(
+                f"{claim.argv[0]} needs what the pool's boundaries do not show",
+                hint="start a pool for it: ringfence pool serve -- COMMAND",
+            )
+        raise StaleError(why)
+
+    def _own_claim(self) -> Claim:
+        request = self._request
+        return Claim(argv=request.argv, workspace=request.workspace, cwd=request.cwd)
+
+    def _decided(self, claim: Claim) -> tuple[Request, Plan, Survey]:
         request = replace(
             self._request, argv=claim.argv, cwd=claim.cwd, discard=claim.discard, review=claim.review
         )
-        self._check_policy(claim)
-        policy = self._plan.policy
-        answers = survey(policy, self._host, request.workspace, claim.argv)
+        answers = survey(self._plan.policy, self._host, request.workspace, claim.argv)
         variables, kept = self._variables(claim)
         fresh = decide(
             request,
@@ -156,7 +171,6 @@ class Warm(Session):
             kept=kept,
             laid=self._plan.canaries,
         )
-        self._compare(fresh)
         return request, fresh, answers
 
     def _check_policy(self, claim: Claim) -> None:
@@ -204,21 +218,15 @@ class Warm(Session):
             )
         return harmless, tuple(sorted(rest))
 
-    def _compare(self, fresh: Plan) -> None:
-        """Compare with what the boundary was built from, less what a claim brings."""
+    def _unlike(self, fresh: Plan) -> str:
+        """Say in what a plan is not what the boundary was built from, less what a claim brings."""
         built = replace(self._plan, argv=fresh.argv, cwd=fresh.cwd, environment=fresh.environment)
         path = dict(self._plan.environment).get("PATH")
         if built == fresh and path == dict(fresh.environment).get("PATH"):
-            return
+            return ""
         if built.workspace != fresh.workspace:
-            raise StaleError("what is to be hidden or protected in the project has changed since")
-        if built.mounts == fresh.mounts:
-            raise StaleError("this machine has changed since the boundary was built")
-        command = fresh.argv[0]
-        more = {one.target for one in fresh.mounts} - {one.target for one in built.mounts}
-        if len(more) == 1 and len(fresh.mounts) == len(built.mounts) + 1 and "/" in command:
-            raise UnfitError(f"{command} needs {more.pop()}, which the pool's boundaries do not show")
-        raise StaleError("what the boundary would show has changed since it was built")
+            return "what is to be hidden or protected in the project has changed since the boundary was built"
+        return "what the boundary would show has changed since it was built"
 
     def run_claimed(
         self,
@@ -256,6 +264,7 @@ class Warm(Session):
                 os.close(fd)
             self._streams = ()
         gc.enable()
+        records.keep(self._folder, self._plan)  # the log says it all already; nobody waits for this now
         return self._supervise(Terminal(), self._line)
 
     def _give_back(self) -> None:

@@ -8,7 +8,7 @@ its mounts. The engine's daemon never sees a path of the project, and what it ma
 asked for (`differences`) before anything starts.
 """
 
-from ringfence.boundary import landlock, notify, seccomp, seccomp_oci, stub
+from ringfence.boundary import landlock, notify, seccomp, seccomp_oci
 from ringfence.boundary.environment import INSIDE
 from ringfence.boundary.limits import RLIMIT_NPROC, resource_limits
 from ringfence.boundary.model import Mount, Plan
@@ -41,7 +41,9 @@ class Box(Struct):
     cpus: int = 0
 
 
-def render(plan: Plan, *, arch: str, abi: int, session: str, folder: str, terminal: bool) -> Box:
+def render(
+    plan: Plan, *, arch: str, abi: int, session: str, folder: str, terminal: bool, waits: bool = False
+) -> Box:
     """Turn a plan into a box. `folder` holds the entry program on the host."""
     mounts = tuple(_limited(mount, plan) for mount in plan.mounts)
     links = {
@@ -52,7 +54,7 @@ def render(plan: Plan, *, arch: str, abi: int, session: str, folder: str, termin
         configuration=_configuration(plan, arch, session=session, folder=folder, terminal=terminal),
         folders=tuple(sorted(tops | {"run"})),
         links=tuple(sorted(links.items())),
-        entry=stub.assemble(arch, _entry_steps(plan, arch, abi)),
+        entry=_entry(plan, arch, abi, waits=waits),
         mounts=mounts,
         hidden=tuple(one.path for one in plan.workspace.hidden),
         covered=plan.covered,
@@ -136,7 +138,7 @@ def _unlike(wanted: "dict[str, Any]", made: "dict[str, Any]", where: str) -> lis
     ]
 
 
-def _entry_steps(plan: Plan, arch: str, abi: int) -> tuple[Step, ...]:
+def _entry(plan: Plan, arch: str, abi: int, *, waits: bool) -> bytes:
     """Return what is done inside: nothing, until the launcher's helper has furnished the container.
 
     Where the launcher goes away first, the read ends, and what is written next finds nobody: the command is
@@ -144,18 +146,27 @@ def _entry_steps(plan: Plan, arch: str, abi: int) -> tuple[Step, ...]:
     """
     door = b"\x01\0" + _DOOR.encode() + b"\0"
     gone = "the launcher is gone"
-    limits = resource_limits(sandbox.limits_of(plan))
-    return (
+    first = (
         Call(name="socket", arguments=(1, 5, 0), result=_CHANNEL, failure=gone),
         Call(name="connect", arguments=(_CHANNEL, Data(content=door), len(door)), failure=gone),
         Call(name="read", arguments=(_CHANNEL, Slot(offset=520, address=True), 1), failure=gone),
+    )
+    steps = _entry_steps(plan, arch, abi, into=() if waits else (_change_folder(plan),))
+    return sandbox.entry_program(plan, arch, steps, _CHANNEL if waits else None, first)
+
+
+def _change_folder(plan: Plan) -> Step:
+    folder = Data(content=plan.cwd.encode("utf-8", "surrogateescape") + b"\0")
+    return Call(name="chdir", arguments=(folder,), failure="the working directory is not there")
+
+
+def _entry_steps(plan: Plan, arch: str, abi: int, into: tuple[Step, ...]) -> tuple[Step, ...]:
+    gone = "the launcher is gone"
+    limits = resource_limits(sandbox.limits_of(plan))
+    return (
         Call(name="write", arguments=(_CHANNEL, Data(content=b"R"), 1), failure=gone),
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
-        Call(
-            name="chdir",
-            arguments=(Data(content=plan.cwd.encode("utf-8", "surrogateescape") + b"\0"),),
-            failure="the working directory is not there",
-        ),
+        *into,
         *(sandbox.limit(kind, value) for kind, value in limits if kind != RLIMIT_NPROC),
         *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),
         *landlock.steps(abi, sandbox.landlock_rules(plan)),

@@ -147,12 +147,18 @@ if TYPE_CHECKING:
 # --- the entry program ---------------------------------------------------------------------------
 
 
-def entry_program(plan: Plan, arch: str, steps: tuple[Step, ...], waits_at: int | None) -> bytes:
-    """Return the entry program; where it `waits_at` a descriptor, one that first receives its command."""
+def entry_program(
+    plan: Plan,
+    arch: str,
+    steps: tuple[Step, ...],
+    waits_at: int | Slot | None,
+    first: tuple[Step, ...] = (),
+) -> bytes:
+    """Return the entry program; where it `waits_at` a descriptor, one that receives its command."""
     if waits_at is None:
-        return stub.assemble(arch, steps)
+        return stub.assemble(arch, (*first, *steps))
     said = Call(name="write", arguments=(waits_at, Data(content=waiting.WAITS), 1), failure="nobody waits")
-    received = (said, *waiting.steps(waits_at), *waiting.change_folder())
+    received = (*first, said, *waiting.steps(waits_at), *waiting.change_folder())
     return stub.assemble(arch, (*received, *steps[:-1], waiting.execute(plan)), writable=waiting.WRITABLE)
 
 
