@@ -3,7 +3,7 @@
     python benchmarks/pool.py [--rounds N] [--tier sandbox,gvisor,container] [--check]
 
 A claim is measured within one process, as a platform makes it: from the request being sent to the first byte
-that the command writes, and to the end of `true`. A program's own start is no part of it, so the command line's
+that the command writes, and to its end. A program's own start is no part of it, so the command line's
 is a row of its own (`ringfence pool run`), beside the cold start of the same command (`ringfence run`). The
 container tier needs an engine (DOCKER_HOST); a tier that this machine has not is left out.
 """
@@ -38,7 +38,7 @@ def main() -> int:
     options = parser.parse_args()
     budgets, rows = Budgets(), []
     with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as folder:
-        environment = {**stage(folder), **{k: v for k, v in os.environ.items() if k == "DOCKER_HOST"}}
+        environment = {**stage(folder), "PYTHONPATH": os.path.join(ROOT, "src")}  # ours, whatever is installed
         os.environ.clear()
         os.environ.update(environment)
         project = os.path.join(folder, "home", "project")
