@@ -11,9 +11,9 @@ WORKERS ?= 2
 BOOTSTRAP = $(firstword $(PYTHON) python3) scripts/bootstrap.py --venv $(VENV) $(if $(PYTHON),--python $(PYTHON))
 IN        = $(VENV)/bin
 PYTEST    = $(IN)/python -m pytest
-# Files of tests side by side; but not of those that measure, or that look at all that the machine runs
+# Files of tests side by side; but not of those that measure
 TOGETHER  = -n $(WORKERS) --dist loadfile
-ALONE     = tests/containment tests/client tests/perf tests/test_demo.py
+ALONE     = tests/perf tests/test_demo.py
 SOURCES   = src tests demo benchmarks scripts fuzz
 
 .DEFAULT_GOAL := help

@@ -1,12 +1,13 @@
 """What the tests of real clients share: who runs them, the client, the world outside."""
 
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
+
+import newcomer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
@@ -38,14 +39,9 @@ def ordinary_user() -> Iterator[Identity]:
     if os.getuid() != 0:
         yield myself()
         return
-    name = f"rf-{secrets.token_hex(4)}"
-    make = ["useradd", "--no-create-home", "--shell", "/bin/sh", "--user-group", name]
-    subprocess.run(make, check=True, timeout=30)
-    try:
+    with newcomer.ordinary_user() as name:
         uid, gid = (int(_id(flag, name)) for flag in ("-u", "-g"))
         yield Identity(uid, gid, name)
-    finally:
-        subprocess.run(["userdel", name], check=False, timeout=30, capture_output=True)
 
 
 def _id(flag: str, name: str) -> str:

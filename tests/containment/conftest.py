@@ -2,13 +2,13 @@
 
 import os
 import pwd
-import secrets
-import subprocess
 import sys
 
 import pytest
 from field import Field
 from person import Person
+
+import newcomer
 
 WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
 
@@ -21,15 +21,22 @@ def ordinary_ids():
         return
     if not os.access(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}", os.X_OK):
         pytest.skip("missing: the system's Python of this version, which an ordinary user can run")
-    name = f"rf-{secrets.token_hex(4)}"
-    subprocess.run(
-        ["useradd", "--no-create-home", "--shell", "/bin/sh", "--user-group", name], check=True, timeout=30
-    )
-    try:
+    with newcomer.ordinary_user() as name:
         entry = pwd.getpwnam(name)
         yield entry.pw_uid, entry.pw_gid, name
-    finally:
-        subprocess.run(["userdel", name], check=False, timeout=30, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def tun_for_everybody(tmp_path_factory):
+    """As common distributions have it: an ordinary user may open /dev/net/tun. Put back afterwards."""
+    if os.geteuid() == 0:
+        base = tmp_path_factory.getbasetemp()
+        with newcomer.mode_of(
+            "/dev/net/tun", 0o666, base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+        ):
+            yield
+    else:
+        yield
 
 
 @pytest.fixture(params=["whoever runs this", "ordinary user"])

@@ -13,39 +13,13 @@ import time
 
 import pytest
 from field import Field, gone_within
-from person import Person
 
 from ringfence.verify import witness
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("tun_for_everybody")]
 WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
 TIERS = ["sandbox", "container", "gvisor", "microvm"]
 SECRETS = "KEY=secret-value\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tun_for_everybody():
-    """As common distributions have it: an ordinary user may open /dev/net/tun. Put back afterwards."""
-    mode = os.stat("/dev/net/tun").st_mode & 0o777
-    if os.geteuid() == 0 and mode != 0o666:
-        os.chmod("/dev/net/tun", 0o666)
-    yield
-    if os.geteuid() == 0 and mode != 0o666:
-        os.chmod("/dev/net/tun", mode)
-
-
-@pytest.fixture(scope="module")
-def people(ordinary_ids):
-    """Everyone who types commands here; the ordinary one with subordinate ids, as useradd gives them."""
-    import pwd
-
-    ids = {"user": ordinary_ids}
-    if os.geteuid() == 0:
-        ids["root"] = (0, 0, pwd.getpwuid(0).pw_name)
-    made = {name: Person(*one) for name, one in ids.items()}
-    yield made
-    for one in made.values():
-        one.close()
 
 
 @pytest.fixture(params=TIERS)

@@ -19,6 +19,8 @@ from ringfence.value import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ringfence.boundary.warden import Denied
 
 _SOCK_SEQPACKET, _CLOEXEC = 5, 0o2000000
@@ -224,24 +226,7 @@ def start_egress(handover: int, passed: tuple[int, ...], errors: str) -> int:
     Descriptors in `passed` keep their numbers. Its environment is empty: secrets arrive by
     descriptor. It dies with the launcher, and its complaints go to the file `errors`.
     """
-    argv = [sys.executable, "-I", "-c", _EGRESS, str(handover), os.path.dirname(os.path.dirname(_HERE))]
-    parent = os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-        if os.getppid() != parent:
-            os._exit(125)
-        os.setsid()
-        _own_streams(errors)
-        syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
-        for fd in (handover, *passed):
-            os.set_inheritable(fd, True)
-        environment = {"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {}
-        os.execve(sys.executable, argv, environment)  # noqa: S606 - no shell, that is the point
-    finally:
-        os._exit(125)
+    return _beside(9, errors, lambda: _become(_EGRESS, (str(handover),), (handover, *passed)))
 
 
 def start_warden(listener: int, denied: "Denied", file: str) -> int:
@@ -249,23 +234,15 @@ def start_warden(listener: int, denied: "Denied", file: str) -> int:
 
     A fork and no new program: the first program inside waits for it already.
     """
-    parent = os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-        if os.getppid() != parent:
-            os._exit(125)
-        os.setsid()
+
+    def work() -> None:
         os.dup2(listener, 3)
-        os.closerange(4, 1 << 16)
-        _own_streams("/dev/null")
+        syscalls.check_call(436, 4, 0xFFFFFFFF, 0)  # close_range(2)
         from ringfence.boundary.warden import Records, Warden
 
         Warden(3, denied, Records(file)).run()
-    finally:
-        os._exit(0)
+
+    return _beside(9, "/dev/null", work)
 
 
 def kill(pid: int) -> None:
@@ -281,22 +258,35 @@ def kill(pid: int) -> None:
 
 def start_looking(workspace: str, file: str) -> int:
     """Start the process that looks into files for keys; return its pid. It ends with the launcher."""
-    argv = [sys.executable, "-I", "-c", _LOOK, workspace, file, os.path.dirname(os.path.dirname(_HERE))]
+    return _beside(15, "/dev/null", lambda: _become(_LOOK, (workspace, file), ()))
+
+
+def _beside(signal: int, errors: str, work: "Callable[[], None]") -> int:
+    """Fork a process that gets a signal when the launcher ends; return its pid. It ends with its work."""
     parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
+    status = 125
     try:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 15)
-        if os.getppid() != parent:
-            os._exit(0)
-        os.setsid()
-        _own_streams("/dev/null")
-        syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
-        environment = {"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {}
-        os.execve(sys.executable, argv, environment)  # noqa: S606 - no shell, that is the point
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal)
+        if os.getppid() == parent:
+            os.setsid()
+            _own_streams(errors)
+            work()
+            status = 0
     finally:
-        os._exit(125)
+        os._exit(status)
+
+
+def _become(script: str, arguments: tuple[str, ...], kept: tuple[int, ...]) -> None:
+    """Become an interpreter of an empty environment that runs a script of ours, with these descriptors."""
+    syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
+    for fd in kept:
+        os.set_inheritable(fd, True)
+    argv = [sys.executable, "-I", "-c", script, *arguments, os.path.dirname(os.path.dirname(_HERE))]
+    environment = {"PYTHONDONTWRITEBYTECODE": "1"} if sys.dont_write_bytecode else {}
+    os.execve(sys.executable, argv, environment)  # noqa: S606 - no shell, that is the point
 
 
 _HERE = os.path.dirname(os.path.abspath(__file__))

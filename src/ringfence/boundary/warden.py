@@ -16,10 +16,9 @@ from ringfence.boundary import tracing
 from ringfence.boundary.tracing import Asked, GoneError, Image
 from ringfence.canonical import encode
 from ringfence.value import Struct
-from ringfence.verdict import execution
-from ringfence.verdict.execution import ProgramRule, Started
+from ringfence.verdict.execution import ProgramRule, ProgramRules, Started
 
-_EACCES, _EPERM = 13, 1
+_EACCES = 13
 _SIGCHLD, _SIGKILL = 17, 9
 _WALL = 0x40000000
 _MOST_RECORDS = 1000  # lines; what is refused beyond is counted
@@ -110,6 +109,7 @@ class Warden:
     def __init__(self, listener: int, denied: Denied, records: Records) -> None:
         self._listener = listener
         self._denied = denied
+        self._rules = ProgramRules(denied.rules)
         self._records = records
         self._programs: Programs | None = None
         self._traced: set[int] = set()
@@ -217,7 +217,7 @@ class Warden:
         return Started(names=names, arguments=seen.argv[1:]), *_script(seen)
 
     def _rule(self, started: Started) -> str:
-        return execution.refused(self._denied.rules, started)
+        return self._rules.refused(started)
 
 
 def _asked_names(asked: Asked) -> tuple[str, ...]:

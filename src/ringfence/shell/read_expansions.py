@@ -368,18 +368,24 @@ def _bare_operand(source: Source, pieces: Pieces) -> None:
         char = text[at]
         if char in "}\0":
             return
-        if char == "'":
-            single(source, pieces)
-        elif char == '"':
-            double(source, pieces)
-        elif char == "\\":
-            escape(source, pieces)
-        elif char == "$":
-            dollar(source, pieces, quoted=False)
-        elif char == "`":
-            backquote(source, pieces, quoted=False)
-        else:
+        if not quoting(source, pieces, char):
             _operand_special(source, pieces, char)
+
+
+_QUOTES = {"'": single, '"': double, "\\": escape}
+
+
+def quoting(source: Source, pieces: Pieces, char: str) -> bool:
+    """Read a quote or an expansion outside double quotes; False where `char` begins neither."""
+    if char == "$":
+        dollar(source, pieces, quoted=False)
+    elif char == "`":
+        backquote(source, pieces, quoted=False)
+    elif char in _QUOTES:
+        _QUOTES[char](source, pieces)
+    else:
+        return False
+    return True
 
 
 def _operand_special(source: Source, pieces: Pieces, char: str) -> None:

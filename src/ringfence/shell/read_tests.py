@@ -140,19 +140,10 @@ def _regex(source: Source, words: list[Word]) -> None:
 
 
 def _regex_piece(source: Source, pieces: Pieces, char: str) -> None:
-    if char == "'":
-        read_expansions.single(source, pieces)
-    elif char == '"':
-        read_expansions.double(source, pieces)
-    elif char == "\\":
-        read_expansions.escape(source, pieces)
-    elif char == "$":
-        read_expansions.dollar(source, pieces, quoted=False)
-    elif char == "`":
-        read_expansions.backquote(source, pieces, quoted=False)
-    else:
-        at = source.at
-        source.at = at + 1
-        if char in "<>;&":
-            source.problem(at, at + 1, "an operator within a regular expression", DIALECT)
-        pieces.text(at, at + 1, char, quoted=False)
+    if read_expansions.quoting(source, pieces, char):
+        return
+    at = source.at
+    source.at = at + 1
+    if char in "<>;&":
+        source.problem(at, at + 1, "an operator within a regular expression", DIALECT)
+    pieces.text(at, at + 1, char, quoted=False)

@@ -105,17 +105,9 @@ def _named(text: str) -> bool:
 def _special(source: Source, pieces: Pieces, char: str, tilde_at: set[int]) -> None:
     """Read the piece that begins with a special character."""
     at = source.at
-    if char == "'":
-        read_expansions.single(source, pieces)
-    elif char == '"':
-        read_expansions.double(source, pieces)
-    elif char == "\\":
-        read_expansions.escape(source, pieces)
-    elif char == "$":
-        read_expansions.dollar(source, pieces, quoted=False)
-    elif char == "`":
-        read_expansions.backquote(source, pieces, quoted=False)
-    elif char in "<>":
+    if read_expansions.quoting(source, pieces, char):
+        return
+    if char in "<>":
         read_expansions.process(source, pieces, char, at)
     elif char == "(":
         _group(source, pieces)

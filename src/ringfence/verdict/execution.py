@@ -14,7 +14,7 @@ from ringfence.value import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 LOADERS = ("ld-linux", "ld-musl", "ld64.so", "ld.so")  # run a program that is named as an argument
 _MOST_LOADER_ARGUMENTS = 16
@@ -55,49 +55,66 @@ def enforceable(rules: "Iterable[str]") -> tuple[ProgramRule, ...]:
     return tuple(found)
 
 
-def refused(rules: tuple[ProgramRule, ...], started: Started) -> str:
-    """Return the rule that a program falls under, as written; or nothing."""
+class ProgramRules:
+    """The rules, read once."""
+
+    def __init__(self, rules: tuple[ProgramRule, ...]) -> None:
+        from ringfence.policy.toolrules import DENY, ToolRule  # the launcher has no need of them
+        from ringfence.shell.programs import knows
+        from ringfence.verdict.command import Pattern
+
+        self._patterns = tuple(
+            Pattern(ToolRule(effect=DENY, text=one.text, tool="Bash", specifier=one.pattern), number)
+            for number, one in enumerate(rules)
+        )
+        self._programs = frozenset(one.program for one in rules)
+        for program in self._programs:
+            knows(program)  # reads its family now: later the files may be out of reach
+
+    def refused(self, started: Started) -> str:
+        """Return the rule that a program falls under, as written; or nothing."""
+        texts = dict.fromkeys(" ".join(words) for words in self._spellings(started))
+        for pattern in self._patterns:
+            if any(pattern.matches(text, widely=True) for text in texts):
+                return pattern.rule.text
+        return ""
+
+    def _spellings(self, started: Started) -> "Iterator[tuple[str, ...]]":
+        """Yield the words of every command that this start could be called."""
+        for asked in _commands(started):
+            yield asked
+            words = asked
+            if asked[0].startswith("git-"):
+                words = ("git", asked[0][4:], *asked[1:])
+                yield words
+            if words[0] in self._programs and words[1:] and words[1].startswith("-"):
+                yield from _without_options(words)
+
+
+def _commands(started: Started) -> "Iterator[tuple[str, ...]]":
     names = [name for name in dict.fromkeys(started.names) if name]
-    commands = [_joined(name, started.arguments) for name in names]
-    commands += ["git " + command[4:] for command in commands if command.startswith("git-")]
     for name in names:
-        if name.rpartition("/")[2].startswith(LOADERS):
-            commands += _loaded(started.arguments)
-            break
-    for rule in rules:
-        for command in commands:
-            if _matches(rule.pattern, command):
-                return rule.text
-    return ""
+        yield name, *started.arguments
+    if any(name.rpartition("/")[2].startswith(LOADERS) for name in names):
+        yield from _loaded(started.arguments)
 
 
-def _loaded(arguments: tuple[str, ...]) -> list[str]:
-    """Return what a dynamic loader may be asked to run: its options take values, so each word could be it."""
-    found = []
+def _loaded(arguments: tuple[str, ...]) -> "Iterator[tuple[str, ...]]":
+    """Yield what a dynamic loader may be asked to run: its options take values, so each word could be it."""
     for at, word in enumerate(arguments[:_MOST_LOADER_ARGUMENTS]):
         if not word.startswith("-"):
-            found += [_joined(name, arguments[at + 1 :]) for name in (word, word.rpartition("/")[2])]
-    return found
+            yield word, *arguments[at + 1 :]
+            yield word.rpartition("/")[2], *arguments[at + 1 :]
 
 
-def _joined(name: str, arguments: tuple[str, ...]) -> str:
-    return " ".join((name, *arguments))
+def _without_options(words: tuple[str, ...]) -> "Iterator[tuple[str, ...]]":
+    """Yield the words without the options before the verb: `git push` for `git -C . push`."""
+    from ringfence.shell.facts import Value
+    from ringfence.shell.invocation import Invocation
+    from ringfence.shell.programs import look
 
-
-def _matches(pattern: str, command: str) -> bool:
-    """Say whether a pattern covers a command. `*` is any text; a last ` *` also none at all."""
-    if pattern.endswith(" *") and command == pattern[:-2]:
-        return True
-    first, *middle = pattern.split("*")
-    if not middle:
-        return command == pattern
-    last = middle.pop()
-    if not command.startswith(first) or len(command) < len(first) + len(last) or not command.endswith(last):
-        return False
-    at, end = len(first), len(command) - len(last)
-    for piece in middle:
-        at = command.find(piece, at, end)
-        if at < 0:
-            return False
-        at += len(piece)
-    return True
+    program, *arguments = words
+    values = tuple(Value(text=word) for word in arguments)
+    found = look(Invocation(program=program, arguments=values)).canonical
+    if found:
+        yield tuple(value.text for value in found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringfence.verdict.execution import Started, enforceable, refused
+from ringfence.verdict.execution import ProgramRules, Started, enforceable
 
 RULES = enforceable(
     [
@@ -14,6 +14,10 @@ RULES = enforceable(
         "Bash(py*)",
     ]
 )
+
+
+def refused(rules, start):
+    return ProgramRules(rules).refused(start)
 
 
 def started(*words, names=()):
@@ -29,7 +33,11 @@ def started(*words, names=()):
         (("./curl",), "Bash(curl *)"),
         (("git", "push", "origin"), "Bash(git push *)"),
         (("/usr/lib/git-core/git-push", "origin"), "Bash(git push *)"),
+        (("git", "-C", ".", "push", "origin"), "Bash(git push *)"),
+        (("git", "-c", "color.ui=never", "--no-pager", "push"), "Bash(git push *)"),
+        (("/usr/bin/git", "--git-dir=.git", "push", "-f"), "Bash(git push *)"),
         (("npm", "publish"), "Bash(npm publish)"),
+        (("npm", "--silent", "publish"), "Bash(npm publish)"),
         (("/opt/x/tool", "a"), "Bash(/opt/x/tool *)"),
         (("rm", "-rf", "x"), "Bash(rm:*)"),
         (("python3", "x.py"), "Bash(py*)"),
@@ -43,7 +51,7 @@ def test_what_a_rule_names_is_refused(words, rule):
 @pytest.mark.parametrize(
     "words",
     [
-        ("curlew",), ("git", "pull"), ("git", "pushy"), ("npm", "publish", "--dry-run"), ("echo", "curl", "x"),
+        ("curlew",), ("git", "pull"), ("git", "-C", ".", "pull"), ("git", "-C", "push", "pull"), ("git", "pushy"), ("npm", "publish", "--dry-run"), ("echo", "curl", "x"),
         ("/elsewhere/tool", "a"), ("rmdir", "x"), ("ls", "/usr/bin/curl"),
     ],
 )  # fmt: skip

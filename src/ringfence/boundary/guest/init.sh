@@ -79,7 +79,19 @@ while read -r word one two; do
 done <&8 9>&- 5<&- 6>&- 7>&- &
 wait "$command"
 status=$?
+kill -9 -1 2>/dev/null # what the command left running, and the loop above: they hold the ports
 sync
-exec 5<&- 6>&- 7>&-
 echo "exit $status" >&9
+# The host's word is put behind all that was written. It answers when it has read that far: the machine going
+# off takes with it what still waits in a port.
+word=
+while [ "$word" != mark ]; do read -r word mark <&8 || break; done
+if [ -n "$tty" ]; then
+  timeout 2 stty -F /dev/hvc0 sane # waits until everything is out, but where the command has stopped the terminal
+  echo drained >&9
+else
+  echo "$mark" >&6
+  echo "$mark" >&7
+fi
+read -r word <&8
 reboot -f

@@ -4,7 +4,10 @@ Five ports lead into the guest, each a socket here and a virtio-serial port ther
 "exit 7"), what it is told ("size 24 80", "signal 15"), and the command's three streams where it has no
 terminal. With a terminal QEMU itself reads and writes it as the guest's console.
 
-Nothing is sent before the guest has said that it listens: QEMU throws away what comes for a closed port.
+Nothing is sent before the guest has said that it listens: QEMU throws away what comes for a closed port. Nor
+is the machine let go before all it wrote has come: QEMU throws away as well what waits in a port when the
+machine goes off. Each port is a stream of its own, so the guest, told to by us once its command has ended,
+puts a word that nobody could know before behind the last byte of each stream.
 """
 
 import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
@@ -22,6 +25,8 @@ _FORWARDED = (1, 2, 10, 12, 15)
 _SIGWINCH, _SIGCHLD, _SIGPIPE = 28, 17, 13
 _PIECE = 1 << 16
 _PATIENCE = 25.0  # seconds for a guest to start; less than the launcher has
+_GOES_OFF = 1.0  # seconds
+_LINES = 6  # of the kernel's words, from their beginning and from their end
 _GONE = 125  # the machine ended without a word of its command
 
 
@@ -35,10 +40,13 @@ class Keeper:
         self._terminal = terminal
         self._said = b""
         self._status: int | None = None
+        self._mark = b""  # what stands behind the last byte of each stream, once the command has ended
+        self._held = {} if terminal else {ports[OUT]: b"", ports[ERR]: b""}  # what may be a part of it
         self._poll = select.poll()
-        self._console = b""  # the last of what the guest's kernel said, for where it does not start
+        self._console = b""  # what the guest's kernel said, for where it does not start
         self._begun = False  # the guest has said that it listens
         self._early = 0  # the status after a signal that came before
+        self._off_at = 0.0  # all has come: when the machine has been given long enough to go off by itself
         self._ending = False  # nothing more will come for the command's standard input
         self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -68,23 +76,25 @@ class Keeper:
                     open_ports.discard(fd)
             if self._early:
                 return self._early
-            if self._status is not None and (self._terminal or open_ports <= {self._ports[SAY]}):
+            if self._off_at and time.monotonic() > self._off_at:
                 break
-        return self._gone() if self._status is None or not self._begun else self._status
+        return self._gone() if self._status is None or not self._off_at else self._status
 
     def _wait(self) -> int | None:
         """Return how long to wait for something, in milliseconds."""
         if self._ending:
             return _MOMENT
-        return None if self._begun else 500
+        return None if self._begun and not self._off_at else 500
 
     def _gone(self) -> int:
-        """Say that the machine did not start, or is gone, with the last words of its kernel."""
+        """Say that the machine did not start, or is gone, with the words of its kernel."""
         while not self._terminal and select.select([self._ports[CONSOLE]], [], [], 0.05)[0]:
             if not self._from(self._ports[CONSOLE]):
                 break
         said = b"ended before its command did" if self._begun else b"did not start"
-        words = b"".join(b"guest: " + line + b"\n" for line in self._console.splitlines()[-12:])
+        lines = self._console.splitlines()
+        lines = lines if len(lines) <= 2 * _LINES else [*lines[:_LINES], b"...", *lines[-_LINES:]]
+        words = b"".join(b"guest: " + line + b"\n" for line in lines)
         _write(2, b"ringfence: the virtual machine " + said + b"\n" + words)
         return _GONE
 
@@ -114,10 +124,34 @@ class Keeper:
         if fd == self._ports[SAY]:
             self._hear(data)
         elif fd == self._ports[CONSOLE]:
-            self._console = (self._console + data.replace(b"\0", b"").replace(b"\x1b", b""))[-4096:]
+            self._console = (self._console + data.replace(b"\0", b"").replace(b"\x1b", b""))[-16384:]
         else:
-            _write(1 if fd == self._ports[OUT] else 2, data)
+            self._pass_on(fd, data)
         return True
+
+    def _pass_on(self, fd: int, data: bytes) -> None:
+        """Write what the command wrote, up to the mark behind it; what may be its beginning has to wait."""
+        to = 1 if fd == self._ports[OUT] else 2
+        if not self._mark:
+            _write(to, data)
+            return
+        if fd not in self._held:
+            return  # behind the mark: of a process that was being ended
+        before, found, _ = (self._held[fd] + data).partition(self._mark)
+        if found:
+            _write(to, before)
+            del self._held[fd]
+            if not self._held:
+                self._let_go()
+            return
+        whole = len(before) - len(self._mark)
+        _write(to, before[: max(0, whole)])
+        self._held[fd] = before[max(0, whole) :]
+
+    def _let_go(self) -> None:
+        """Have the machine go off: everything it wrote has come."""
+        self._tell("off")
+        self._off_at = time.monotonic() + _GOES_OFF
 
     def _hear(self, data: bytes) -> None:
         *lines, self._said = (self._said + data).split(b"\n")
@@ -127,6 +161,10 @@ class Keeper:
                 self._begin()
             elif word == b"exit" and rest.isdigit():
                 self._status = int(rest) & 0xFF
+                self._mark = os.urandom(16).hex().encode() + b"\n"
+                self._tell("mark " + self._mark.decode().strip())
+            elif word == b"drained" and self._status is not None:
+                self._let_go()
 
     def _begin(self) -> None:
         self._begun = True

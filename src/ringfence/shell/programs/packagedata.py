@@ -2,60 +2,69 @@
 
 from ringfence.shell.programs.managers import CONFIG, ELSEWHERE, INDEX, KEYS, SENDS, SETS, SHELL, Manager
 
+# What the programs of one family share.
+_NODE_VALUES = """--cache --call --cwd --dir --editor --filter --globalconfig --include --loglevel
+    --node-options --omit --otp --package --prefix --registry --script-shell --shell
+    --tag --userconfig --viewer --workspace -C -F -c -p -w"""
+_NODE_RISKY = {
+    ELSEWHERE: "--prefix -C --dir --cwd",
+    SHELL: "--script-shell --shell --shell-emulator --scripts-prepend-node-path",
+    INDEX: "--registry",
+    CONFIG: "--userconfig --globalconfig --config --config-dir",
+    "names a program that it starts, or code": """--node-options --editor --viewer --browser
+    --git --onload-script --init-module""",
+}
+_NODE_FINDINGS = {
+    SETS: "config set set-script c",
+    SENDS: "publish unpublish deprecate dist-tag owner access team hook star",
+    KEYS: "login logout adduser token profile add-user",
+    ("opener", "opens an editor, a shell, a pager or a browser"): "edit explore help docs repo bugs home",
+}
+_PIP_VALUES = """--abi --cache-dir --color --config-file --config-settings --constraint
+    --default-index --directory --editable --env-file --exclude --extra
+    --extra-index-url --find-links --format --from --group --implementation --index
+    --index-url --log --no-binary --no-extra --no-group --only-binary --only-group
+    --package --platform --prefix --progress-bar --project --proxy --python
+    --python-version --report --requirement --retries --root --src --target --timeout
+    --trusted-host --with --with-editable --with-requirements -C -c -e -f -i -p -r -t"""
+_PIP_RISKY = {
+    INDEX: """-i --index-url --extra-index-url -f --find-links --trusted-host --index
+    --default-index --proxy""",
+    "runs another interpreter": "--python -p",
+    "gives options to what it builds": """--config-settings -C --global-option --install-option
+    --build-option --config-file""",
+    "installs into another folder": "-t --target --root --prefix --src",
+    "writes a file": "--log --report",
+}
+_ACCOUNT = {
+    SENDS: "publish upload yank owner",
+    KEYS: "login logout register auth",
+}
+
 MANAGERS: tuple[tuple[str, Manager], ...] = (
     (
         "npm cnpm",
         Manager(
-            values="""--cache --call --cwd --dir --editor --filter --globalconfig --include --loglevel
-                --node-options --omit --otp --package --prefix --registry --script-shell --shell
-                --tag --userconfig --viewer --workspace -C -F -c -p -w""",
-            risky={
-                ELSEWHERE: "--prefix -C --dir --cwd",
-                SHELL: """--script-shell --shell --shell-emulator --scripts-prepend-node-path""",
-                INDEX: "--registry",
-                CONFIG: "--userconfig --globalconfig --config --config-dir",
-                "names a program that it starts, or code": """--node-options --editor --viewer --browser
-                --git --onload-script --init-module""",
-            },
+            values=_NODE_VALUES,
+            risky=_NODE_RISKY,
             clusters="-C",
             runs="create exec init innit x",
             scripts="--call -c",
             findings={
-                SETS: "config set set-script c",
-                SENDS: """publish unpublish deprecate dist-tag owner access team hook star""",
-                KEYS: "login logout adduser token profile add-user",
-                (
-                    "opener",
-                    "opens an editor, a shell, a pager or a browser",
-                ): "edit explore help docs repo bugs home",
+                **_NODE_FINDINGS,
             },
         ),
     ),
     (
         "pnpm",
         Manager(
-            values="""--cache --call --cwd --dir --editor --filter --globalconfig --include --loglevel
-                --node-options --omit --otp --package --prefix --registry --script-shell --shell
-                --tag --userconfig --viewer --workspace -C -F -c -p -w""",
-            risky={
-                ELSEWHERE: "--prefix -C --dir --cwd",
-                SHELL: """--script-shell --shell --shell-emulator --scripts-prepend-node-path""",
-                INDEX: "--registry",
-                CONFIG: "--userconfig --globalconfig --config --config-dir",
-                "names a program that it starts, or code": """--node-options --editor --viewer --browser
-                --git --onload-script --init-module""",
-            },
+            values=_NODE_VALUES,
+            risky=_NODE_RISKY,
             clusters="-C",
             runs="create dlx exec",
             scripts="--shell-mode -c",
             findings={
-                SETS: "config set set-script c",
-                SENDS: """publish unpublish deprecate dist-tag owner access team hook star""",
-                KEYS: "login logout adduser token profile add-user",
-                (
-                    "opener",
-                    "opens an editor, a shell, a pager or a browser",
-                ): "edit explore help docs repo bugs home",
+                **_NODE_FINDINGS,
                 ("package-settings", "installs an interpreter"): "env",
             },
         ),
@@ -63,27 +72,12 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
     (
         "yarn yarnpkg",
         Manager(
-            values="""--cache --call --cwd --dir --editor --filter --globalconfig --include --loglevel
-                --modules-folder --node-options --omit --otp --package --prefix --registry
-                --script-shell --shell --tag --use-yarnrc --userconfig --viewer --workspace -C -F -c
-                -p -w""",
-            risky={
-                ELSEWHERE: "--prefix -C --dir --cwd",
-                SHELL: """--script-shell --shell --shell-emulator --scripts-prepend-node-path""",
-                INDEX: "--registry",
-                CONFIG: """--userconfig --globalconfig --config --config-dir --use-yarnrc""",
-                "names a program that it starts, or code": """--node-options --editor --viewer --browser
-                --git --onload-script --init-module""",
-            },
+            values=_NODE_VALUES + " --modules-folder --use-yarnrc",
+            risky={**_NODE_RISKY, CONFIG: _NODE_RISKY[CONFIG] + " --use-yarnrc"},
             runs="create dlx exec",
             findings={
+                **_NODE_FINDINGS,
                 SETS: "config set set-script c policies plugin",
-                SENDS: """publish unpublish deprecate dist-tag owner access team hook star""",
-                KEYS: "login logout adduser token profile add-user",
-                (
-                    "opener",
-                    "opens an editor, a shell, a pager or a browser",
-                ): "edit explore help docs repo bugs home",
             },
         ),
     ),
@@ -92,14 +86,7 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
         Manager(
             values="""--call --node-options --package --prefix --registry --script-shell --userconfig
                 --workspace -c -p -w""",
-            risky={
-                ELSEWHERE: "--prefix -C --dir --cwd",
-                SHELL: """--script-shell --shell --shell-emulator --scripts-prepend-node-path""",
-                INDEX: "--registry",
-                CONFIG: "--userconfig --globalconfig --config --config-dir",
-                "names a program that it starts, or code": """--node-options --editor --viewer --browser
-                --git --onload-script --init-module""",
-            },
+            risky=_NODE_RISKY,
             scripts="--call -c",
             alone=True,
         ),
@@ -108,37 +95,15 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
         "bunx",
         Manager(
             values="--cwd --package -p",
-            risky={
-                ELSEWHERE: "--prefix -C --dir --cwd",
-                SHELL: """--script-shell --shell --shell-emulator --scripts-prepend-node-path""",
-                INDEX: "--registry",
-                CONFIG: "--userconfig --globalconfig --config --config-dir",
-                "names a program that it starts, or code": """--node-options --editor --viewer --browser
-                --git --onload-script --init-module""",
-            },
+            risky=_NODE_RISKY,
             alone=True,
         ),
     ),
     (
         "uvx",
         Manager(
-            values="""--abi --cache-dir --color --config-file --config-settings --constraint
-                --default-index --directory --editable --env-file --exclude --extra
-                --extra-index-url --find-links --format --from --group --implementation --index
-                --index-url --log --no-binary --no-extra --no-group --only-binary --only-group
-                --package --platform --prefix --progress-bar --project --proxy --python
-                --python-version --report --requirement --retries --root --src --target --timeout
-                --trusted-host --with --with-editable --with-requirements -C -c -e -f -i -p -r -t""",
-            risky={
-                INDEX: """-i --index-url --extra-index-url -f --find-links --trusted-host --index
-                    --default-index --proxy""",
-                "runs another interpreter": "--python -p",
-                "gives options to what it builds": """--config-settings -C --global-option
-                --install-option --build-option
-                    --config-file""",
-                "installs into another folder": "-t --target --root --prefix --src",
-                "writes a file": "--log --report",
-            },
+            values=_PIP_VALUES,
+            risky=_PIP_RISKY,
             files="--env-file --with-requirements",
             alone=True,
         ),
@@ -146,23 +111,9 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
     (
         "pipx",
         Manager(
-            values="""--abi --cache-dir --color --config-file --config-settings --constraint
-                --default-index --directory --editable --env-file --exclude --extra
-                --extra-index-url --find-links --format --from --group --implementation --index
-                --index-url --log --no-binary --no-extra --no-group --only-binary --only-group
-                --package --pip-args --platform --prefix --progress-bar --project --proxy --python
-                --python-version --report --requirement --retries --root --spec --src --suffix
-                --target --timeout --trusted-host --with --with-editable --with-requirements -C -c
-                -e -f -i -p -r -t""",
+            values=_PIP_VALUES + " --pip-args --spec --suffix",
             risky={
-                INDEX: """-i --index-url --extra-index-url -f --find-links --trusted-host --index
-                    --default-index --proxy""",
-                "runs another interpreter": "--python -p",
-                "gives options to what it builds": """--config-settings -C --global-option
-                --install-option --build-option
-                    --config-file""",
-                "installs into another folder": "-t --target --root --prefix --src",
-                "writes a file": "--log --report",
+                **_PIP_RISKY,
                 "gives options to pip": "--pip-args",
             },
             runs="run",
@@ -171,23 +122,8 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
     (
         "pip pip3",
         Manager(
-            values="""--abi --cache-dir --color --config-file --config-settings --constraint
-                --default-index --directory --editable --env-file --exclude --extra
-                --extra-index-url --find-links --format --from --group --implementation --index
-                --index-url --log --no-binary --no-extra --no-group --only-binary --only-group
-                --package --platform --prefix --progress-bar --project --proxy --python
-                --python-version --report --requirement --retries --root --src --target --timeout
-                --trusted-host --with --with-editable --with-requirements -C -c -e -f -i -p -r -t""",
-            risky={
-                INDEX: """-i --index-url --extra-index-url -f --find-links --trusted-host --index
-                    --default-index --proxy""",
-                "runs another interpreter": "--python -p",
-                "gives options to what it builds": """--config-settings -C --global-option
-                --install-option --build-option
-                    --config-file""",
-                "installs into another folder": "-t --target --root --prefix --src",
-                "writes a file": "--log --report",
-            },
+            values=_PIP_VALUES,
+            risky=_PIP_RISKY,
             clusters="-C -f -i -t",
             files="--constraint --requirement -c -r",
             findings={
@@ -199,29 +135,15 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
     (
         "uv",
         Manager(
-            values="""--abi --cache-dir --color --config-file --config-settings --constraint
-                --default-index --directory --editable --env-file --exclude --extra
-                --extra-index-url --find-links --format --from --group --implementation --index
-                --index-url --log --no-binary --no-extra --no-group --only-binary --only-group
-                --package --platform --prefix --progress-bar --project --proxy --python
-                --python-version --report --requirement --retries --root --src --target --timeout
-                --trusted-host --with --with-editable --with-requirements -C -c -e -f -i -p -r -t""",
+            values=_PIP_VALUES,
             risky={
-                INDEX: """-i --index-url --extra-index-url -f --find-links --trusted-host --index
-                    --default-index --proxy""",
-                "runs another interpreter": "--python -p",
-                "gives options to what it builds": """--config-settings -C --global-option
-                --install-option --build-option
-                    --config-file""",
-                "installs into another folder": "-t --target --root --prefix --src",
-                "writes a file": "--log --report",
+                **_PIP_RISKY,
                 ELSEWHERE: "--directory --project",
             },
             files="""--constraint --env-file --requirements --with-requirements -c -r""",
             runs="run tool",
             findings={
-                SENDS: "publish upload yank owner",
-                KEYS: "login logout register auth",
+                **_ACCOUNT,
             },
         ),
     ),
@@ -234,8 +156,7 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
             },
             runs="run shell",
             findings={
-                SENDS: "publish upload yank owner",
-                KEYS: "login logout register auth",
+                **_ACCOUNT,
                 SETS: "config self",
             },
         ),
@@ -318,8 +239,7 @@ MANAGERS: tuple[tuple[str, Manager], ...] = (
                 "installs into another folder": "--root",
             },
             findings={
-                SENDS: "publish upload yank owner",
-                KEYS: "login logout register auth",
+                **_ACCOUNT,
                 ("package-settings", "installs a program for this user"): "install",
             },
         ),

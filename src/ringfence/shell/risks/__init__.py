@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def names() -> list[str]:
-    """Return the names of all risks."""
-    files = os.listdir(os.path.dirname(__file__))
+def names(folder: str = os.path.dirname(__file__)) -> list[str]:
+    """Return the names of all risks that lie in a folder."""
+    files = os.listdir(folder)
     return sorted(
         file.removesuffix(".py").replace("_", "-")
         for file in files

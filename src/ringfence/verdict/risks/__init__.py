@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 def names() -> list[str]:
     """Return the names of the risks in this folder."""
-    files = os.listdir(os.path.dirname(__file__))
-    return sorted(
-        file.removesuffix(".py").replace("_", "-")
-        for file in files
-        if file.endswith(".py") and file != "__init__.py"
-    )
+    return of_texts.names(os.path.dirname(__file__))
 
 
 def risk(name: str) -> "ModuleType":
