@@ -16,8 +16,12 @@ from field import eventually, gone_within
 from pooling import Served
 
 pytestmark = pytest.mark.timeout(180)
-POLICY = '[egress]\nallow = ["http://reached.example"]\n[environment]\nkeep = ["LET_IN", "FAMILY_*"]\n'
+POLICY = (
+    '[egress]\nallow = ["http://reached.example"]\n[environment]\nkeep = ["LET_IN", "FAMILY_*"]\n'
+    '[commands]\ndeny = ["Bash(whoami)"]\n'
+)
 
+_REFUSED = "cannot create .git/config: (Permission denied|Read-only)"
 # What a session could know another by, or leave for it
 _LOOK = """
 sha256sum < /run/ringfence/ca.pem; readlink /proc/self/ns/net; ls -A /tmp /dev/shm /var/tmp ~ | wc -l; cat mark
@@ -73,7 +77,8 @@ def test_the_boundary_is_as_tight_as_any_and_its_session_as_much_on_record(pool,
     done = pool.sh(
         "grep -E 'CapEff|NoNewPrivs|^Seccomp:' /proc/self/status; ls /proc/self/fd; cat ~/.ssh/id; touch /usr/x;"
         "curl -sS -o /dev/null -w '%{http_code}\\n' http://reached.example/;"
-        "curl -sS -o /dev/null -w '%{http_code}\\n' http://other.example/; cat src/a.txt; echo new > src/a.txt"
+        "curl -sS -o /dev/null -w '%{http_code}\\n' http://other.example/; cat src/a.txt; echo new > src/a.txt;"
+        "whoami"
     )
     lines = done.out.split("\n")
     assert lines[:3] == ["CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"], done
@@ -82,6 +87,7 @@ def test_the_boundary_is_as_tight_as_any_and_its_session_as_much_on_record(pool,
     assert lines[8:10] == ["403", "old"], done
     assert "secret-value" not in done.out + done.err, field_secret
     assert "cannot touch" in done.err
+    assert "kept from running by deny rules" in done.err, done
     assert field.read("src/a.txt") == "old\n"
     session = max(field.sessions(), key=lambda one: os.path.exists(f"{one}/audit.jsonl"))
     session = os.path.basename(session)
@@ -125,6 +131,23 @@ def test_a_key_that_appears_in_the_project_is_hidden_from_a_boundary_that_waited
     done = pool.sh("cat .env; echo $?")
     assert "secret-value" not in done.out + done.err
     assert done.out == "1\n", done
+
+
+def test_what_was_mounted_and_is_replaced_since_is_not_served(field):
+    field.put(".git/config", "[core]\n")
+    field.put(".env", "KEY=secret-value\n")
+    with Served(field, "--direct", size=1) as pool:
+        assert re.search(_REFUSED, pool.sh("cat .env; echo x >> .git/config").err)
+        for name in (".git/config", ".env"):  # as an editor saves, or git: a mount over the name is gone then
+            pool.until(lambda state: state["waiting"] == 1)
+            field.put(f"{name}.new", field.read(name))
+            os.rename(f"{field.project}/{name}.new", f"{field.project}/{name}")
+            done = pool.sh("cat .env; echo x >> .git/config")
+            assert (done.code, "replaced since" in done.err) == (125, True), done
+        pool.until(lambda state: state["waiting"] == 1)
+        done = pool.sh("cat .env; echo x >> .git/config")
+        assert "secret-value" not in done.out
+        assert re.search(_REFUSED, done.err), done
 
 
 def test_a_claim_for_something_else_is_refused_and_costs_no_boundary(pool, field):

@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+OLDEST = 12 * 3600.0  # seconds that a boundary waits before another takes its place
 MOST = 160 << 10  # bytes of a message
 _ROOM = 1 << 18
 _SEQPACKET, _CLOEXEC = 5, 0o2000000

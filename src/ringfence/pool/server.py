@@ -18,7 +18,7 @@ from ringfence.errors import HostError, UsageError
 from ringfence.host.model import Host
 from ringfence.pool import place
 from ringfence.pool.keeper import keep
-from ringfence.pool.place import Place
+from ringfence.pool.place import OLDEST, Place
 from ringfence.preparation import Request
 
 TYPE_CHECKING = False
@@ -29,7 +29,6 @@ MOST = 256  # boundaries of one pool
 EACH = 16 << 20  # bytes of memory that one is reckoned with while it waits
 BUILDERS = 2  # keepers that build at once: refilling must not slow the sessions down
 SETTLES = 0.05  # seconds after a claim in which nothing is built, unless somebody waits for it
-OLDEST = 12 * 3600.0  # seconds that a boundary waits before another takes its place
 QUEUE, PATIENCE = 1024, 60.0  # claims that wait for a boundary, and seconds each does
 _UNSAID = 10.0  # seconds that a connection may take to say what it wants
 _BACK_OFF = (0.5, 30.0)  # seconds until the next try after one that failed, doubled up to

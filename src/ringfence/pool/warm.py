@@ -57,6 +57,7 @@ class Warm(Session):
         self._streams: tuple[int, ...] = ()
         self._place: Place | None = None
         super().__init__(request, host, prepared)
+        self._bound = bound(self._plan)
 
     @property
     def id(self) -> str:
@@ -223,7 +224,7 @@ class Warm(Session):
         built = replace(self._plan, argv=fresh.argv, cwd=fresh.cwd, environment=fresh.environment)
         path = dict(self._plan.environment).get("PATH")
         if built == fresh and path == dict(fresh.environment).get("PATH"):
-            return ""
+            return "" if bound(fresh) == self._bound else "a file that the boundary shows was replaced since"
         if built.workspace != fresh.workspace:
             return "what is to be hidden or protected in the project has changed since the boundary was built"
         return "what the boundary would show has changed since it was built"
@@ -276,6 +277,26 @@ class Warm(Session):
     def _say(self, text: str) -> None:
         if not self._request.quiet:
             self._tell(text)
+
+
+def bound(plan: Plan) -> tuple[tuple[int, int], ...]:
+    """Return which files and folders a plan's mounts are made of, and lie on.
+
+    A mount holds what it was made of: it shows the old file when another takes its name, and one that hides
+    or protects a name is gone then. Where an overlay hides names, they stay hidden.
+    """
+    paths = [path for mount in plan.mounts for path in (mount.source, mount.target) if path[:1] == "/"]
+    if plan.workspace.mode != "overlay":
+        paths += [one.path for one in plan.workspace.hidden]
+    return tuple(map(_identity, paths))
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
 
 
 def give(ready: int, image: bytes, streams: tuple[int, ...]) -> None:
