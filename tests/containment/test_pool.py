@@ -176,8 +176,21 @@ def test_many_claims_at_once_wait_for_their_turn(field):
         assert pool.state()["served"] == 8
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_signal_to_who_claimed_ends_the_session(pool, field, number):
+def test_a_signal_to_who_claimed_ends_the_session(pool, field):
+    for number, status, out in (
+        (signal.SIGTERM, 143, b""),
+        (signal.SIGINT, 9, b"bye\n"),
+        (signal.SIGKILL, -9, b""),
+    ):
+        _end_by(field, number, status, out)
+    pool.until(lambda state: state["sessions"] == 0)
+    assert pool.end()[0] == 0
+    assert not gone_within(field)
+    assert not field.left_over()
+
+
+def _end_by(field, number, status, said):
+    """Send a signal to who claimed a boundary; hold how that ends."""
     script = "trap 'echo bye; exit 9' INT; (setsid sleep 300 &) ; echo ready; sleep 300 & wait"
     child = field.start("pool", "run", "--discard", "--", "sh", "-c", script)
     try:
@@ -188,12 +201,7 @@ def test_a_signal_to_who_claimed_ends_the_session(pool, field, number):
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
             child.communicate(timeout=10)
-    expected = {signal.SIGTERM: (143, b""), signal.SIGINT: (9, b"bye\n"), signal.SIGKILL: (-9, b"")}
-    assert (child.returncode, out) == expected[number]
-    pool.until(lambda state: state["sessions"] == 0)
-    assert pool.end()[0] == 0
-    assert not gone_within(field)
-    assert not field.left_over()
+    assert (child.returncode, out) == (status, said)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -288,6 +296,67 @@ def test_a_pool_that_cannot_build_says_why_and_ends(field):
 
 @pytest.mark.usefixtures("pool")
 def test_a_terminal_has_a_size_jobs_and_keys(field):
+    _use_a_terminal(field)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """A container engine, for as long as the tests of its tier need it."""
+    from docking import Engine
+
+    one = Engine()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def tiers_pool(request, field):
+    """A pool in another tier than the sandbox."""
+    tier = request.param
+    if tier == "container":
+        if field.person.uid:
+            pytest.skip("only root may enter what Docker's daemon makes")
+        field.variables = request.getfixturevalue("engine").variables
+    field.policy(f'tier = ["{tier}"]\n{POLICY.partition("[commands]")[0]}')
+    with Served(field) as one:
+        yield one
+
+
+@pytest.mark.parametrize("tiers_pool", ["gvisor", "container"], indirect=True)
+def test_other_tiers_share_as_little_and_take_streams_and_signals(tiers_pool, field):
+    pool, data = tiers_pool, os.urandom(300_000)
+    tier = pool.state()["tier"]
+    seen = [pool.sh(_LOOK.replace("readlink /proc/self/ns/net", "echo"), "--discard") for _ in range(3)]
+    assert len({one.out.split("\n")[0] for one in seen}) == 3, seen
+    assert len({one.out.split("\n")[2] for one in seen}) == 1, seen
+    assert all("No such file" in one.err for one in seen), seen
+    assert pool.run("cat", data=data).raw == data
+    done = pool.sh('read a; echo "$a $LET_IN"; exit 7', data=b"line\n", variables={"LET_IN": "yes"})
+    assert (done.code, done.out) == (7, "line yes\n"), done
+    _end_by(field, signal.SIGTERM, 143, b"")
+    assert tier in field.run("log", "last").out
+    if tier == "container":
+        _use_a_terminal(field)
+    else:
+        assert "takes a terminal in only when" in _on_a_terminal(field)
+    assert pool.end()[0] == 0
+    assert not gone_within(field, 10.0)
+    assert not field.left_over()
+    if tier == "container":
+        assert not field.bare("docker", "ps", "-aq")
+
+
+def _on_a_terminal(field):
+    """Return what a refused claim says to somebody at a terminal."""
+    master, slave = pty.openpty()
+    with open(slave, "rb") as terminal:
+        done = field.run("pool", "run", "--", "true", stdin=terminal)
+    os.close(master)
+    assert done.code == 125, done
+    return done.err
+
+
+def _use_a_terminal(field):
     master, slave = pty.openpty()
     _resize(master, 31, 97)
     child = subprocess.Popen(

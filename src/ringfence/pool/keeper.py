@@ -129,7 +129,7 @@ class _Keeper:
         self._line, self._streams = _socket.socket(1, 5, 0, fileno=fds[0]), fds[1:]
         try:
             claim = ask.understood(said)
-            found = warm.check(claim)
+            found = warm.check(claim, terminal=any(map(os.isatty, self._streams)))
         except StaleError as error:
             self._refuse(error, "stale")
             warm.drop()

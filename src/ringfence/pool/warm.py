@@ -8,6 +8,7 @@ import struct
 import time
 
 from ringfence.boundary import folder, launch, records, waiting
+from ringfence.boundary.choice import GVISOR, MICROVM
 from ringfence.boundary.launch import Child
 from ringfence.boundary.model import Plan
 from ringfence.boundary.project import Place
@@ -56,6 +57,11 @@ class Warm(Session):
         self._tell: Callable[[str], None] = lambda _text: None
         self._streams: tuple[int, ...] = ()
         self._place: Place | None = None
+        if prepared.choice.tier == MICROVM:
+            raise HostError(
+                "no virtual machine waits in a pool yet",
+                hint='use `tier = ["gvisor"]`, "container" or "sandbox" for the pool, or start without it',
+            )
         super().__init__(request, host, prepared)
         self._bound = bound(self._plan)
 
@@ -133,8 +139,13 @@ class Warm(Session):
 
     # --- the claim -----------------------------------------------------------------------------
 
-    def check(self, claim: Claim) -> tuple[Request, Plan, Survey]:
-        """Decide for a claim as a cold start would now. Raises StaleError or UnfitError."""
+    def check(self, claim: Claim, *, terminal: bool = False) -> tuple[Request, Plan, Survey]:
+        """Decide for a claim as a cold start would now. Raises StaleError or UnfitError.
+
+        `terminal`: one of its streams is one.
+        """
+        if terminal and self._plan.tier == GVISOR:
+            raise UnfitError("gVisor takes a terminal in only when its boundary is built")
         inside = f"{claim.cwd}/"
         if not inside.startswith(self._request.workspace + "/") or "/../" in inside:
             raise UnfitError(f"{claim.cwd} is not in the pool's project {self._request.workspace}")
