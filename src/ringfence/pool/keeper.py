@@ -90,7 +90,15 @@ class _Keeper:
             prepared.child.abandon()
             raise
         warm.stand()
-        warm.rehearse()
+        try:
+            warm.rehearse()
+        except StaleError as error:  # something changed while it was built
+            warm.drop()
+            place.send(self._server, {"stale": error.message}, wait=False)
+            return 0
+        except BaseException:
+            warm.drop()
+            raise
         gc.collect()
         gc.freeze()
         gc.disable()  # until the command has started

@@ -211,7 +211,10 @@ class Server:
 
     def _renew(self, one: _Kept, why: str) -> None:
         """Throw all away that waits: what holds for one holds for them."""
-        _say(f"{why}; new boundaries are built")
+        if one.state == BUILDING:
+            self._put_off()
+        if not self._request.quiet:
+            _say(f"{why}; new boundaries are built")
         one.enter(BUSY)
         for other in self._of(WAITING):
             self._dismiss(other)
@@ -222,9 +225,7 @@ class Server:
 
     def _failed(self, one: _Kept, text: str) -> None:
         one.enter(BUSY)
-        self._failures += 1
-        least, most = _BACK_OFF
-        self._next_try = time.monotonic() + min(most, least * 2 ** min(self._failures, 8))
+        self._put_off()
         if not self._about:  # the very first: this machine or this policy does not do it at all
             self._failure, self._stopping = text, True
             return
@@ -234,6 +235,12 @@ class Server:
             for asked in self._queue:
                 self._refuse(asked, "the pool cannot build a boundary at the moment", "its server says why")
             self._queue = []
+
+    def _put_off(self) -> None:
+        """Wait with the next try, longer each time that one fails."""
+        self._failures += 1
+        least, most = _BACK_OFF
+        self._next_try = time.monotonic() + min(most, least * 2 ** min(self._failures, 8))
 
     def _gone(self, one: _Kept) -> None:
         while True:  # what it said before it ended

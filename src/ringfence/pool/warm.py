@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 STANDS = 60.0  # seconds until a boundary must wait for its command
 _NOSIGNAL = 0x4000
+_BINDS = frozenset(("ro", "rw", "pin", "masked", "overlay"))  # mounts of what stands at a path of the host
 
 
 class StaleError(RingfenceError):
@@ -235,7 +236,9 @@ class Warm(Session):
         built = replace(self._plan, argv=fresh.argv, cwd=fresh.cwd, environment=fresh.environment)
         path = dict(self._plan.environment).get("PATH")
         if built == fresh and path == dict(fresh.environment).get("PATH"):
-            return "" if bound(fresh) == self._bound else "a file that the boundary shows was replaced since"
+            now = bound(fresh)
+            replaced = next((one for one, found in now.items() if found != self._bound.get(one)), "")
+            return f"{replaced} was replaced since the boundary was built" if replaced else ""
         if built.workspace != fresh.workspace:
             return "what is to be hidden or protected in the project has changed since the boundary was built"
         return "what the boundary would show has changed since it was built"
@@ -290,16 +293,17 @@ class Warm(Session):
             self._tell(text)
 
 
-def bound(plan: Plan) -> tuple[tuple[int, int], ...]:
+def bound(plan: Plan) -> dict[str, tuple[int, int]]:
     """Return which files and folders a plan's mounts are made of, and lie on.
 
     A mount holds what it was made of: it shows the old file when another takes its name, and one that hides
     or protects a name is gone then. Where an overlay hides names, they stay hidden.
     """
-    paths = [path for mount in plan.mounts for path in (mount.source, mount.target) if path[:1] == "/"]
+    paths = [mount.source for mount in plan.mounts if mount.kind in _BINDS]
+    paths += [mount.target for mount in plan.mounts if mount.kind == "mask"]
     if plan.workspace.mode != "overlay":
         paths += [one.path for one in plan.workspace.hidden]
-    return tuple(map(_identity, paths))
+    return {path: _identity(path) for path in paths}
 
 
 def _identity(path: str) -> tuple[int, int]:
