@@ -14,19 +14,18 @@ import time
 
 from ringfence.boundary import launch, syscalls
 from ringfence.canonical import encode
-from ringfence.errors import HostError, UsageError
+from ringfence.errors import HostError
 from ringfence.host.model import Host
 from ringfence.pool import place
 from ringfence.pool.keeper import keep
 from ringfence.pool.place import OLDEST, Place
+from ringfence.pool.room import check_size, memory_of
 from ringfence.preparation import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MOST = 256  # boundaries of one pool
-EACH = 16 << 20  # bytes of memory that one is reckoned with while it waits
 BUILDERS = 2  # keepers that build at once: refilling must not slow the sessions down
 SETTLES = 0.05  # seconds after a claim in which nothing is built, unless somebody waits for it
 QUEUE, PATIENCE = 1024, 60.0  # claims that wait for a boundary, and seconds each does
@@ -353,7 +352,7 @@ class Server:
             "sessions": len([one for one in self._of(BUSY) if one.session]),
             "served": self._served,
             "queued": len(self._queue),
-            "memory": sum(_memory(one.pid) for one in self._of(WAITING)),
+            "memory": sum(memory_of(one.pid) for one in self._of(WAITING)),
             **{key: self._about[key] for key in ("tier", "digest") if key in self._about},
         }
 
@@ -386,42 +385,6 @@ class Server:
             os.close(one.end)
             launch.kill(one.pid)
         self._kept = []
-
-
-def check_size(size: int) -> None:
-    """Refuse a pool that this machine has no room for."""
-    if not 1 <= size <= MOST:
-        raise UsageError(f"a pool keeps 1 to {MOST} boundaries, not {size}")
-    room = _available() // 2
-    if size * EACH > room:
-        raise HostError(
-            f"{size} waiting boundaries are reckoned with {size * EACH >> 20} MiB, more than half of the "
-            f"{room >> 19} MiB that this machine has free",
-            hint=f"--size {max(1, room // EACH)} at most",
-        )
-
-
-def _available() -> int:
-    with open("/proc/meminfo") as file:
-        rows = dict(line.split(":", 1) for line in file)
-    return int(rows["MemAvailable"].split()[0]) << 10
-
-
-def _memory(pid: int) -> int:
-    """Return what a keeper and all below it add to the machine's memory, in bytes."""
-    from ringfence.boundary.supervise import children_of
-
-    total, todo = 0, [pid]
-    while todo:
-        one = todo.pop()
-        todo += children_of(one)
-        try:
-            with open(f"/proc/{one}/smaps_rollup") as file:
-                rows = dict(line.split(":", 1) for line in file if ":" in line and "-" not in line[:14])
-            total += int(rows["Pss"].split()[0]) << 10
-        except (OSError, KeyError, ValueError):
-            continue
-    return total
 
 
 def _kill(pid: int, number: int) -> None:
