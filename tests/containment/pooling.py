@@ -11,10 +11,10 @@ READY = 60.0  # seconds until the boundaries of a pool must wait, on a busy mach
 class Served:
     """`ringfence pool serve` in a field's project."""
 
-    def __init__(self, field, *options, size=2, command=()):
+    def __init__(self, field, *options, size=2, refusing=""):
         self.field = field
         self.size = size
-        self.child = field.start("pool", "serve", "--size", str(size), *options, *command)
+        self.child = field.start("pool", "serve", "--size", str(size), *options, refusing=refusing)
 
     def __enter__(self):
         try:

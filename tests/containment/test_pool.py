@@ -138,6 +138,7 @@ def test_a_policy_that_has_changed_is_not_served_from_before(pool, field):
     assert "the policy has changed" in done.err
     pool.until(lambda state: state["waiting"] == 2)
     assert pool.run("true").code == 0
+    pool.until(lambda state: state["waiting"] == 2)  # what is just being built would be of the new policy
     field.policy(POLICY)
     cold = field.run("run", "--pool", "--", "sh", "-c", "echo ran")
     assert (cold.code, cold.out) == (0, "ran\n"), cold
@@ -310,6 +311,17 @@ def test_nonsense_on_the_socket_hurts_nobody(pool, field):
     assert done.stderr == ""
     assert re.findall("refused", done.stdout) == ["refused"] * 3, done.stdout
     assert pool.run("true").code == 0
+
+
+@ONCE
+def test_where_bubblewrap_builds_alone_a_boundary_waits_too_but_no_copy_does(field):
+    with Served(field, "--direct", size=1, refusing="bare-userns=EPERM") as pool:
+        done = pool.sh("echo new > a; curl -sS -o /dev/null -w '%{http_code}' http://reached.example/")
+        assert (done.code, field.read("a")) == (0, "new\n"), done
+        assert done.out in {"502", "504"}, done
+    done = field.run("pool", "serve", refusing="bare-userns=EPERM")
+    assert (done.code, "a copy made before its session begins would be old" in done.err) == (125, True), done
+    assert not field.left_over()
 
 
 @ONCE

@@ -18,6 +18,7 @@ import gc
 import os
 import select
 
+from ringfence.audit import prune
 from ringfence.boundary import syscalls
 from ringfence.boundary.supervise import SIGHUP, SIGINT, SIGQUIT, SIGTERM, Line
 from ringfence.errors import RingfenceError
@@ -163,6 +164,8 @@ class _Keeper:
             self._say({"error": f"error: {type(error).__name__}: {error}\n", "status": 125})
         else:
             self._say({"status": status})
+        if prune.is_due(self._host.state_dir):
+            prune.automatic(self._host.state_dir)
 
     def _told(self) -> int:
         """Return the signal that the claimer wants sent; 0 for none, -1 when they are gone."""

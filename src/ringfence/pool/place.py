@@ -1,6 +1,6 @@
 """Where a pool listens, and how one talks with it.
 
-    STATE/pools/KEY/   socket, lock (held by the server), about.json
+    STATE/pools/KEY/   socket, lock (held by the server)
 
 KEY stands for a project and a pool's name. The folder is open to nobody else, and the server asks the
 kernel who connects. Messages are JSON, one a datagram, with descriptors beside them.
@@ -37,11 +37,6 @@ class Place(Struct):
     """One pool's folder."""
 
     folder: str
-
-    @property
-    def about(self) -> str:
-        """What the server says of itself, for those who look."""
-        return f"{self.folder}/about.json"
 
 
 def of(state_dir: str, workspace: str, name: str = "") -> Place:
@@ -91,7 +86,7 @@ def listen(place: Place) -> tuple[_socket.socket, int]:
 
 def leave(place: Place) -> None:
     """Remove what the server put there."""
-    for name in ("socket", "about.json", "lock"):
+    for name in ("socket", "lock"):
         try:
             os.unlink(f"{place.folder}/{name}")
         except OSError:

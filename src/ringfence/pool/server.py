@@ -13,7 +13,6 @@ import sys
 import time
 
 from ringfence.boundary import launch, syscalls
-from ringfence.canonical import encode
 from ringfence.errors import HostError
 from ringfence.host.model import Host
 from ringfence.pool import place
@@ -93,6 +92,7 @@ class Server:
         self._failures, self._next_try = 0, 0.0
         self._stopping = False
         self._served = 0
+        self._full = False
         self._claimed = 0.0  # when the last boundary was handed out
         self._failure = ""
 
@@ -311,7 +311,11 @@ class Server:
     def _serve_queue(self) -> None:
         waiting = self._of(WAITING)
         while self._queue and waiting:
-            asked, one = self._queue.pop(0), waiting.pop(0)
+            asked = self._queue.pop(0)
+            if _has_left(asked.line.fileno()):
+                asked.close()
+                continue
+            one = waiting.pop(0)
             one.enter(CHECKING)
             self._claimed = one.since
             if not place.send_bytes(one.channel, asked.message, (asked.line.fileno(), *asked.fds)):
@@ -357,11 +361,10 @@ class Server:
         }
 
     def _tell_state(self) -> None:
-        """Say once that the pool is full for the first time, where somebody reads it."""
-        if self._served or len(self._of(WAITING)) != self._size or os.path.exists(self._where.about):
+        """Say once that the pool is full for the first time."""
+        if self._full or len(self._of(WAITING)) != self._size:
             return
-        with open(self._where.about, "x", encoding="ascii") as file:
-            file.write(encode({"workspace": self._request.workspace, "pid": os.getpid()}) + "\n")
+        self._full = True
         if not self._request.quiet:
             _say(f"{self._size} boundaries wait")
 
@@ -385,6 +388,12 @@ class Server:
             os.close(one.end)
             launch.kill(one.pid)
         self._kept = []
+
+
+def _has_left(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
 
 
 def _kill(pid: int, number: int) -> None:
