@@ -10,7 +10,7 @@ import os
 
 from ringfence.audit import heads
 from ringfence.audit.log import Writer
-from ringfence.boundary import copies, folder, reserve
+from ringfence.boundary import folder, reserve
 from ringfence.host.model import Host
 from ringfence.policy.model import Policy
 from ringfence.workspace.layers import Layers
@@ -55,6 +55,8 @@ def on_record(host: Host, kind: str, layers: Layers, **about: object) -> "Iterat
 
 def review(host: Host, held: Held | None, policy: Policy, say: "Callable[[str], None]") -> int:
     """Apply what a policy lets through without a person, on record; return the status for the shell."""
+    from ringfence.boundary import copies
+
     layers = copies.left(held)
     if layers is None:
         return 0

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 def run(request: Request, host: Host) -> int:
     """Run a command inside a boundary; return the status for the shell."""
     _tidy_up(request, host)
+    launch.forbid_cores()  # before the child is forked; one that only looks at a plan keeps its own limit
     prepared = prepare(request, host)
     try:
         session = Session(request, host, prepared)

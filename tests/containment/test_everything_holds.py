@@ -77,19 +77,27 @@ class TestEveryAttackHolds:
         assert "eth0" not in interfaces
 
 
+def is_of(person, path):
+    """Say whether something is a person's: other tests attack boundaries of other people's at this moment."""
+    try:
+        return os.lstat(path).st_uid == person.uid
+    except FileNotFoundError:
+        return False
+
+
 def test_nothing_of_the_battery_stays_and_nothing_of_the_user_changes(ordinary):
-    before = snapshot(ordinary.project), sorted(os.listdir("/tmp")), sorted(os.listdir("/dev/shm"))
+    before = snapshot(ordinary.project)
     report, _done = verified(ordinary)
     assert told(report) == ""
     after = snapshot(ordinary.project)
-    changed = {path for path in before[0].keys() | after.keys() if before[0].get(path) != after.get(path)}
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     assert changed == set()
     for folder in ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue"):
-        assert glob.glob(f"{folder}/*ringfence-verify*") == []
+        assert [one for one in glob.glob(f"{folder}/*ringfence-verify*") if is_of(ordinary, one)] == []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                assert b"ringfence-verify-" not in file.read()
+                assert b"ringfence-verify-" not in file.read() or not is_of(ordinary, f"/proc/{pid}")
         except OSError:
             continue
 

@@ -18,7 +18,10 @@ from ringfence.verify import battery, session, witness
 from ringfence.verify.attacks import ATTACKS
 from ringfence.verify.canary import Canaries
 
-ALL_BUT_THE_TERMINAL = sorted({one.id for one in ATTACKS} - {"S01"})
+# What needs a session of ours to be there: a gate, a limit. test_weakened.py shows that those can fail.
+OURS = {"E01", "E02", "E03", "MEM"}
+CHOSEN = tuple(one for one in ATTACKS if one.id not in OURS)
+ALL_BUT_THE_TERMINAL = sorted({one.id for one in CHOSEN} - {"S01"})
 FOR_ROOT = {"S05", "S22"}  # system files are closed to an ordinary user by their modes alone
 
 
@@ -68,8 +71,8 @@ def facts(person, canaries):
 
 
 @pytest.fixture(scope="module")
-def results():
-    """Return id → result of the whole battery on the open machine."""
+def control():
+    """Return id → result of the whole battery on the open machine, and what was planted for it."""
     bwrap = shutil.which("bwrap")
     if not bwrap:
         pytest.skip("missing: bwrap")
@@ -83,10 +86,16 @@ def results():
             with open(key, "w", encoding="utf-8") as file:
                 file.write("-----BEGIN PRIVATE KEY-----\n")
             start = session.Starter(words=(bwrap, "--dev-bind", "/", "/", "--"), token=canaries.token)
-            return {one.id: one for one in battery.attack(start, facts(person, canaries), canaries)}
+            found = battery.attack(start, facts(person, canaries), canaries, CHOSEN)
+            return {one.id: one for one in found}, canaries.facts["planted_files"]
     finally:
         os.chdir(before)
         person.close()
+
+
+@pytest.fixture
+def results(control):
+    return control[0]
 
 
 @pytest.mark.parametrize("attack", ALL_BUT_THE_TERMINAL)
@@ -121,9 +130,10 @@ def test_set_user_id_programs_give_root_where_nothing_holds(ordinary):
     assert done.stdout.strip() == "[None]", done.stderr  # it returned, and did not raise "gained nothing"
 
 
-def test_the_control_leaves_nothing_behind(results):
-    assert results
-    assert not [name for name in os.listdir("/tmp") if "ringfence-verify" in name]
+def test_the_control_leaves_nothing_behind(control):
+    planted = control[1]
+    assert len(planted) > 1
+    assert not [path for path in planted if os.path.lexists(path)]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,12 @@ def message(reply: Reply, model: str) -> dict[str, Any]:
 
 def stream(reply: Reply, model: str) -> Iterator[bytes]:
     """Yield each server-sent event of a streamed reply."""
+    for event in events(reply, model):
+        yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def events(reply: Reply, model: str) -> Iterator[dict[str, Any]]:
+    """Yield what each event of a streamed reply says."""
     start = {**_envelope(model), "content": [], "stop_reason": None, "usage": _usage(1)}
     yield _event("message_start", message=start)
     yield _event("ping")
@@ -35,8 +41,8 @@ def stream(reply: Reply, model: str) -> Iterator[bytes]:
     yield _event("message_stop")
 
 
-def _event(kind: str, **fields: object) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
+def _event(kind: str, **fields: object) -> dict[str, Any]:
+    return {"type": kind, **fields}
 
 
 def _envelope(model: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Self, cast
 
-from . import events
+from . import clouds, events
 from .authority import Authority
 from .record import Record, Request
 from .script import Conversation, Script
@@ -177,6 +177,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._json(200, {"input_tokens": len(request.body) // 4})
         elif path.endswith("/v1/messages") and request.method == "POST":
             self._message(request)
+        elif (call := clouds.call(path)) and request.method == "POST":
+            self._message(request, call)
         else:
             self._error(404, "not_found_error", f"no such path: {path}")
 
@@ -186,22 +188,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return True
         return request.header("x-api-key") == key or request.header("authorization") == f"Bearer {key}"
 
-    def _message(self, request: Request) -> None:
+    def _message(self, request: Request, call: clouds.Call | None = None) -> None:
         try:
             body = request.json()
         except ValueError:
             self._error(400, "invalid_request_error", "the body is not JSON")
             return
         reply = self._api.script.reply(Conversation(body))
-        model = str(body.get("model") or DEFAULT_MODEL)
-        if body.get("stream"):
-            self._stream(events.stream(reply, model))
-        else:
+        model = str(body.get("model") or (call.model if call else DEFAULT_MODEL))
+        if not (call.streamed if call else body.get("stream")):
             self._json(200, events.message(reply, model))
+        elif call and call.framed:
+            self._stream(clouds.frames(events.events(reply, model)), clouds.FRAMES)
+        else:
+            self._stream(events.stream(reply, model), "text/event-stream; charset=utf-8")
 
-    def _stream(self, parts: Iterator[bytes]) -> None:
+    def _stream(self, parts: Iterator[bytes], content_type: str) -> None:
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
+        self.send_header("content-type", content_type)
         self.send_header("cache-control", "no-cache")
         self.send_header("request-id", f"req_{time.time_ns():x}")
         self.send_header("transfer-encoding", "chunked")

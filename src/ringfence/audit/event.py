@@ -20,6 +20,7 @@ from ringfence.value import Struct, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 START, END = "start", "end"
@@ -97,18 +98,26 @@ def encoded(
 
 def sealed(seq: int, time: str, session: str, kind: str, *, prev: str, own: str) -> tuple[str, str]:
     """Return a record whose own fields are spelled already, closed with its hash."""
-    line, made = sealed_line(seq, time, session, kind, prev=prev, own=own)
-    return line[:-1].decode("ascii"), made
-
-
-def sealed_line(seq: int, time: str, session: str, kind: str, *, prev: str, own: str) -> tuple[bytes, str]:
-    """Return the same as the line that is written, and its hash."""
-    text = f'{prev}{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}}}'
+    text = f'{{"seq":{seq},"time":"{time}","session":"{session}","kind":"{kind}","prev":"{prev}"{own}}}'
     if "\x7f" in text:
         text = text.replace("\x7f", "\\u007f")  # the one control character that JSON encoders leave raw
-    hashed = text.encode("ascii")
-    made = sha256(hashed)
-    return b'%b,"hash":"%b"}\n' % (hashed[len(prev) : -1], made.encode("ascii")), made
+    made = sha256((prev + text).encode("ascii"))
+    return f'{text[:-1]},"hash":"{made}"}}', made
+
+
+def sealed_lines(
+    seq: int, session: str, prev: str, events: "Iterable[tuple[str, str, int]]"
+) -> tuple[bytes, str]:
+    """Return records that follow each other as the lines that are written, and the last one's hash.
+
+    Of each is given its kind, its own fields spelled already, and its time in nanoseconds.
+    """
+    lines: list[str] = []
+    for number, (kind, own, at) in enumerate(events, seq):
+        line, prev = sealed(number, timestamp(at), session, kind, prev=prev, own=own)
+        lines.append(line)
+    lines.append("")
+    return "\n".join(lines).encode("ascii"), prev
 
 
 def _usual(fields: "dict[str, Any]") -> str | None:

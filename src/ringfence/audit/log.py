@@ -9,7 +9,7 @@ import os
 import time
 
 from ringfence.audit.chain import AuditError, hash_of, member_of, open_file, tail, write_lines
-from ringfence.audit.event import END, GENESIS, KINDS, sealed_line, spelled, timestamp
+from ringfence.audit.event import END, GENESIS, KINDS, sealed_lines, spelled
 
 __all__ = ["AuditError", "Writer"]
 
@@ -31,8 +31,8 @@ class Writer:
         self._fd = fd
         self._size = os.fstat(fd).st_size
         self._failed = ""
-        self._waiting: list[bytes] = []  # lines that are made and not written
-        self._held = 0  # their bytes
+        self._waiting: list[tuple[str, str, int]] = []  # what is not written: kind, own fields, time
+        self._held = 0  # characters of these
 
     @classmethod
     def create(cls, path: str, session: str) -> "Writer":
@@ -63,10 +63,11 @@ class Writer:
 
     def append(self, kind: str, **fields: object) -> str:
         """Write one record and return its hash. After a failure every further call fails."""
-        return self.append_spelled(kind, spelled(fields))
+        self.append_spelled(kind, spelled(fields))
+        return self.head
 
-    def append_spelled(self, kind: str, own: str, *, later: bool = False) -> str:
-        """Write one record whose own fields are spelled as `event.spelled` does it, and return its hash.
+    def append_spelled(self, kind: str, own: str, *, later: bool = False) -> None:
+        """Write one record whose own fields are spelled as `event.spelled` does it.
 
         With `later` the record waits for the next one, or for `flush`: what is not written yet is lost when
         the process is killed, so this is for records that tell how something ended.
@@ -75,28 +76,24 @@ class Writer:
             raise ValueError(f"unknown kind of event: {kind}")
         if self._failed:
             raise AuditError(self._failed)
-        now = timestamp(time.time_ns())
-        text, made = sealed_line(self.seq, now, self.session, kind, prev=self.head, own=own)
-        self._waiting.append(text)
-        self._held += len(text)
-        self.seq += 1
-        self.head = made
+        self._waiting.append((kind, own, time.time_ns()))
+        self._held += len(own)
         if not later or self._held > MOST_WAITING:
             self.flush()
-        return made
 
     def flush(self) -> None:
-        """Write the records that wait."""
-        if not self._waiting:
+        """Write the records that wait, in one go: only now they are numbered and chained."""
+        waiting = self._waiting
+        if not waiting:
             return
+        self._waiting, self._held = [], 0
+        lines, self.head = sealed_lines(self.seq, self.session, self.head, waiting)
+        self.seq += len(waiting)
         try:
-            self._size = write_lines(self._fd, self.path, b"".join(self._waiting), self._size)
+            self._size = write_lines(self._fd, self.path, lines, self._size)
         except AuditError as error:
             self._failed = error.message
             raise
-        finally:
-            self._waiting = []
-            self._held = 0
 
     def close(self) -> None:
         """Let the next writer take over. May be called twice."""

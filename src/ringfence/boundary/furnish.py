@@ -11,6 +11,7 @@ import stat
 
 from ringfence.boundary import syscalls, wire
 from ringfence.boundary.child import Channel
+from ringfence.boundary.environment import INSIDE
 from ringfence.boundary.mounts import Builder, root_map
 from ringfence.boundary.tiers.container import Box
 
@@ -33,6 +34,7 @@ def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: st
         trees = _trees(box, staging)
         step = "container"
         syscalls.setns(mounts, syscalls.CLONE_NEWNS)
+        syscalls.unmount(INSIDE)  # the program from there runs already; the mount table would name its folder
         for target, tree in trees:
             _attach(target, tree)
         channel.send({"done": 1})

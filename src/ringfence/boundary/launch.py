@@ -154,7 +154,6 @@ def begin(*, owner: int, networked: bool, identities: tuple[int, ...] = (), tap:
     virtual machine's network card.
     """
     _reserve_ready_fd()
-    forbid_cores()
     parent = os.getpid()
     up, down = _pair(), _pair()
     pid = os.fork()

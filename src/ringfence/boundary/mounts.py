@@ -147,9 +147,7 @@ class Builder:
         )
 
     def _bind(self, mount: Mount) -> None:
-        inner = mount.kind in {"mask", "pin"}
-        source = self._path(mount.source) if inner else mount.source
-        tree = syscalls.open_tree(source)
+        tree = self._source(mount)
         try:
             is_folder = stat.S_ISDIR(os.fstat(tree).st_mode)
             if mount.kind == "rw" and self._idmap is not None and os.fstat(tree).st_uid == 0:
@@ -159,6 +157,26 @@ class Builder:
             self._attach(tree, mount.target, is_folder=is_folder)
         finally:
             os.close(tree)
+
+    def _source(self, mount: Mount) -> int:
+        """Return a detached copy of what is to be shown.
+
+        In the project no link is followed on the way to it: somebody else who writes there could put one in
+        the place of a folder at any moment, and what lies behind would be shown instead.
+        """
+        inner = mount.kind in {"mask", "pin"}
+        if not mount.source.startswith(self._workspace + "/"):
+            return syscalls.open_tree(self._path(mount.source) if inner else mount.source)
+        root = self.root if inner else os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            place = open_beneath(root, mount.source, _RESOLVE_IN_ROOT | _RESOLVE_NO_SYMLINKS)
+        finally:
+            if not inner:
+                os.close(root)
+        try:
+            return syscalls.open_tree_of(place)
+        finally:
+            os.close(place)
 
     def _attach(self, tree: int, target: str, *, is_folder: bool) -> None:
         in_workspace = target.startswith(self._workspace + "/")

@@ -76,6 +76,12 @@ def open_tree(path: str | bytes, *, recursive: bool = True) -> int:
     return _check(_libc.syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags), path)
 
 
+def open_tree_of(fd: int) -> int:
+    """Return a detached copy of the mount at what `fd` has open, and of those below it."""
+    flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | _AT_RECURSIVE | _AT_EMPTY_PATH
+    return _check(_libc.syscall(_OPEN_TREE, fd, b"", flags))
+
+
 def move_mount(fd: int, target: str | bytes) -> None:
     """Attach a detached mount at `target` (move_mount(2), Linux 5.2)."""
     _check(

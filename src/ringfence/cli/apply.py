@@ -2,30 +2,33 @@
 
 import gc
 import os
-import shlex
 import sys
 
-from ringfence.cli import ask, git_outside
+from ringfence.cli import git_outside
 from ringfence.cli.which import session_and_paths
 from ringfence.deeds import APPLY, on_record, paths_told
 from ringfence.errors import BoundaryError, HostError, UsageError
 from ringfence.host import probe
 from ringfence.host.model import Host
 from ringfence.value import replace
-from ringfence.workspace import apply, commit, manifest, selection
+from ringfence.workspace import apply, manifest, selection
 from ringfence.workspace.automatic import APPLIED, CONFLICT, LEFT
-from ringfence.workspace.content import Contents
 from ringfence.workspace.layers import Change, Layers
 from ringfence.workspace.manifest import Manifest
-from ringfence.workspace.review import report, summary
+from ringfence.workspace.review import report, standing
 from ringfence.workspace.review.report import Report
+from ringfence.workspace.review.standing import Standing
 from ringfence.workspace.review.text import shown_path
 from ringfence.workspace.selection import Selection, Wanted
+from ringfence.workspace.source import Differs
 from ringfence.workspace.stage import Chosen, permissions
+from ringfence.workspace.steps import Moved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+
+    from ringfence.cli import ask
 
 NOT_APPLIED = 1
 _MOST_NAMED = 20
@@ -40,7 +43,19 @@ def main(arguments: list[str]) -> int:
     finished = _finish(layers, options)
     if finished is not None:
         return finished
-    made = _report(layers, options)
+    found = _standing(layers, options)
+    if found is not None:
+        try:
+            return _run(host, layers, paths, found, options)
+        except (Differs, Moved):  # nothing was applied; what else is different, reading tells
+            standing.discard(layers)
+    return _run(host, layers, paths, Standing(report=_report(layers, options), reviewed=None), options)
+
+
+def _run(
+    host: Host, layers: Layers, paths: tuple[bytes, ...], found: Standing, options: "argparse.Namespace"
+) -> int:
+    made = found.report
     if not made.changes:
         print(f"session {layers.session} has no changes that are not applied")
         if not options.git and (apart := git_outside.told(layers)):
@@ -54,7 +69,7 @@ def main(arguments: list[str]) -> int:
         wanted = Wanted(picked=answers.picked, approved=approved, risky=options.include_risky)
         contents = answers.contents
     chosen = selection.choose(made.changes, wanted, _reasons(made))
-    return _apply(layers, made, chosen, contents, options)
+    return _apply(layers, found, chosen, contents, options)
 
 
 def _parser() -> "argparse.ArgumentParser":
@@ -126,8 +141,15 @@ def _offer(layers: Layers, what: str) -> str:
             f"the interrupted {what} has to be finished first",
             hint=f"ringfence apply {layers.session} --resume, or --rollback",
         )
+    from ringfence.cli import ask
+
     answer = ask.person("go on with it, or take it back? [g/b/N] ").strip().lower()
     return answer if answer in {"g", "b"} else ""
+
+
+def _standing(layers: Layers, options: "argparse.Namespace") -> Standing | None:
+    """Return what `ringfence diff` found, if that is still so: nothing need be read and judged again."""
+    return None if options.git or options.interactive else standing.load(layers)
 
 
 def _report(layers: Layers, options: "argparse.Namespace") -> Report:
@@ -153,7 +175,10 @@ def _reasons(made: Report) -> dict[bytes, tuple[str, ...]]:
     return {path: tuple(one.why for one in found) for path, found in made.by_path().items()}
 
 
-def _interview(layers: Layers, changes: tuple[Change, ...], made: Report) -> ask.Answers:
+def _interview(layers: Layers, changes: tuple[Change, ...], made: Report) -> "ask.Answers":
+    from ringfence.cli import ask
+    from ringfence.workspace.content import Contents
+
     if not sys.stdin.isatty():
         raise UsageError("--interactive needs somebody at a terminal", hint="--yes applies without asking")
     contents = Contents(layers)
@@ -168,12 +193,8 @@ def _reviewed(layers: Layers, chosen: Selection) -> Manifest:
     found = manifest.load(layers)
     if found is None:
         return Manifest.of(chosen.changes)
-    known = {one.path for one in found.items}
-    wrong = [
-        (path, why)
-        for path, why in manifest.differences(found, chosen.all_changes)
-        if path in known or path in {one.path for one in chosen.changes}
-    ]
+    asked = {one.path for one in found.items} | {one.path for one in chosen.changes}
+    wrong = [one for one in manifest.differences(found, chosen.all_changes) if one[0] in asked]
     if wrong:
         rows = "".join(f"\n  {shown_path(path)}: {why}" for path, why in wrong[:_MOST_NAMED])
         more = f"\n  and {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
@@ -189,20 +210,20 @@ def _reviewed(layers: Layers, chosen: Selection) -> Manifest:
 
 def _apply(
     layers: Layers,
-    made: Report,
+    found: Standing,
     chosen: Selection,
     contents: dict[bytes, bytes],
     options: "argparse.Namespace",
 ) -> int:
     apart = "" if options.git else git_outside.told(layers)
-    _tell(made, chosen, apart, asks=not (options.yes or options.interactive))
+    _tell(found.report, chosen, apart, asks=not (options.yes or options.interactive))
     if chosen.conflicts:
         _tell_conflicts(chosen, layers)
         return CONFLICT
     if not chosen.changes:
         print("nothing is applied")
         return LEFT if chosen.left else NOT_APPLIED
-    reviewed = _reviewed(layers, chosen)
+    reviewed = found.reviewed or _reviewed(layers, chosen)
     if options.dry_run:
         return LEFT if chosen.left else APPLIED
     if not options.yes and not _agreed(len(chosen.changes)):
@@ -238,6 +259,8 @@ def _failed(error: OSError) -> HostError:
 
 
 def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse.Namespace") -> None:
+    from ringfence.workspace import commit
+
     wanted = commit.Commit(branch=options.commit, message=options.message, author=options.author)
     done = commit.commit(layers, what, reviewed, wanted, home=probe.host().home)
     for note in done.notes:
@@ -247,6 +270,8 @@ def _commit(layers: Layers, what: Chosen, reviewed: Manifest, options: "argparse
 
 
 def _tell(made: Report, chosen: Selection, apart: str, *, asks: bool) -> None:
+    if asks or chosen.left:
+        from ringfence.workspace.review import summary
     if asks:
         for _, line in (*summary.danger(made), *summary.summary(made)):
             print(line)
@@ -255,8 +280,9 @@ def _tell(made: Report, chosen: Selection, apart: str, *, asks: bool) -> None:
     for change in chosen.changes:
         if change.after is not None and (note := _other_mode(change)):
             print(f"# {shown_path(change.path)}: {note}")
-    for line in summary.left_out(chosen.left):
-        print(line)
+    if chosen.left:
+        for line in summary.left_out(chosen.left):
+            print(line)
     if any(one.can_approve for one in chosen.left):
         print("# what is dangerous needs a yes of its own: --interactive, or --include-risky")
 
@@ -271,6 +297,8 @@ def _other_mode(change: Change) -> str:
 
 
 def _tell_conflicts(chosen: Selection, layers: Layers) -> None:
+    import shlex
+
     for change in chosen.conflicts:
         print(f"CONFLICT {shown_path(change.path)}: {change.conflict}")
     named = " ".join(f"--except {shlex.quote(shown_path(one.path))}" for one in chosen.conflicts[:3])
@@ -284,5 +312,7 @@ def _tell_conflicts(chosen: Selection, layers: Layers) -> None:
 def _agreed(count: int) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("nobody to ask here", hint="`ringfence apply --yes` applies without asking")
+    from ringfence.cli import ask
+
     answer = ask.person(f"apply {count} change{'s' * (count != 1)}? [y/N] ")
     return answer.strip().lower() in {"y", "yes"}

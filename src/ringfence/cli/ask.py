@@ -12,9 +12,9 @@ import sys
 from ringfence.value import Struct
 from ringfence.workspace import selection
 from ringfence.workspace.content import Content, Contents
+from ringfence.workspace.finding import Finding
 from ringfence.workspace.layers import ADDED, CHANGED, DELETED, DIRECTORY, FILE, OTHER, Change
 from ringfence.workspace.review import lines, text, unified
-from ringfence.workspace.risks.finding import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

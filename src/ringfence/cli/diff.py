@@ -17,10 +17,10 @@ from ringfence.host import probe
 from ringfence.host.model import Host
 from ringfence.subject import file_matches, size
 from ringfence.value import replace
-from ringfence.workspace import changes, crew, manifest, overlay
+from ringfence.workspace import changes, crew, manifest, overlay, trace
 from ringfence.workspace import content as reading
 from ringfence.workspace.layers import FILE, Change, Layers
-from ringfence.workspace.review import machine, report, side, summary, unified, viewer
+from ringfence.workspace.review import machine, report, side, standing, summary, unified, viewer
 from ringfence.workspace.review.report import Report
 from ringfence.workspace.review.text import shown_path
 
@@ -48,7 +48,8 @@ def main(arguments: list[str]) -> int:
     layers, paths = session_and_paths(host, words)
     contents = reading.Contents(layers, _size(options.max_size))
     try:
-        made = report.judge(changes.read(layers), contents)
+        seen = trace.Trace()
+        made = report.judge(changes.read(layers, seen), contents)
         chosen = _chosen(made, paths, layers)
         if options.json:
             _write_json(layers, chosen, contents)
@@ -57,7 +58,9 @@ def main(arguments: list[str]) -> int:
         else:
             _write(_painted_all(options, host, layers, chosen, contents), options, host, layers)
         if not (options.stat or options.names):
-            _note_review(layers, made, chosen)
+            noted = _note_review(layers, made, chosen)
+            if contents.largest == reading.LARGEST_SHOWN:  # as an apply would judge
+                standing.save(layers, made, seen, shown=noted)
     finally:
         contents.close()
     return CHANGES if chosen.changes else NOTHING
@@ -126,8 +129,11 @@ def _means(path: bytes, change: Change) -> bool:
     return False
 
 
-def _note_review(layers: Layers, made: Report, chosen: Report) -> None:
-    """Write down what was shown: nothing else of these paths is applied. What was shown earlier stays."""
+def _note_review(layers: Layers, made: Report, chosen: Report) -> manifest.Manifest | None:
+    """Write down what was shown: nothing else of these paths is applied. What was shown earlier stays.
+
+    Return it, if it is all that there is.
+    """
     shown = {change.path for change in chosen.changes}
     earlier = {item.path: item for item in _earlier(layers)}
     kept = tuple(
@@ -135,8 +141,10 @@ def _note_review(layers: Layers, made: Report, chosen: Report) -> None:
         for change in made.changes
         if change.path in shown or earlier.get(change.path) == manifest.item(change)
     )
-    if kept:
-        manifest.save(layers, kept)
+    if not kept:
+        return None
+    saved = manifest.save(layers, kept)
+    return saved if len(kept) == len(made.changes) else None
 
 
 def _earlier(layers: Layers) -> "tuple[manifest.Item, ...]":

@@ -6,11 +6,10 @@ host obeys (configuration, hooks, …) is never part of "all", only of what is a
 
 from ringfence.errors import UsageError
 from ringfence.value import replace
-from ringfence.workspace import changes, overlay
+from ringfence.workspace import overlay
+from ringfence.workspace.finding import Finding
 from ringfence.workspace.layers import Layers
 from ringfence.workspace.review.report import Report
-from ringfence.workspace.risks import git_state
-from ringfence.workspace.risks.finding import Finding
 
 WHY = "commits, branches and other state of the main repository, which the diff does not show in words"
 OBEYED = "git on the host obeys it: only with --interactive"
@@ -34,6 +33,8 @@ def layers_of(layers: Layers) -> Layers:
 
 def judged(made: Report) -> Report:
     """Return a report in which every change needs a yes."""
+    from ringfence.workspace.risks import git_state
+
     found = tuple(
         Finding(path=one.path, risk=git_state.NAME, why=WHY if is_state(one.path) else OBEYED)
         for one in made.changes
@@ -52,6 +53,10 @@ def is_state(path: bytes) -> bool:
 def told(layers: Layers) -> str:
     """Return the line that tells of commits which the project's own changes do not hold; or nothing."""
     found = overlay.repository_of(layers)
-    if found is None or not any(one.path.split(b"/")[0] in _COMMITS for one in changes.read(found)):
+    if found is None:
+        return ""
+    from ringfence.workspace import changes
+
+    if not any(one.path.split(b"/")[0] in _COMMITS for one in changes.read(found)):
         return ""
     return f"# git made commits outside of the worktree: ringfence apply --git {layers.session}"

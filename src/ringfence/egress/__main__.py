@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_SET_DUMPABLE = 1, 2, 4  # linux/prctl.h
 OPEN_FILES = 8192
+GARBAGE = 10_000  # objects made and not let go of, before cycles are looked for among them
 
 
 def main() -> None:
@@ -106,12 +107,24 @@ def _serve(fd: int) -> int:
 
         server = Server(handover, environment)
         environment.clear()
+        collect_rarely()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
         await server.run()
         return server.status
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(work())
+
+
+def collect_rarely() -> None:
+    """Leave what stands now out of every collection, and look for cycles less often than Python does.
+
+    A request leaves none behind; connections do when they end. Looking costs a request 4 µs otherwise.
+    """
+    import gc
+
+    gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 50)
 
 
 def loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":

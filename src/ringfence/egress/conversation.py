@@ -83,18 +83,19 @@ class Conversation:
 
     async def _next_head(self) -> RequestHead | None:
         """Read the next request's head; None at the end of the connection."""
-        data, seen = self._rest, 0
-        self._client.expect(limits.HEAD_TIME if data else limits.IDLE_TIME)
-        end = 0
+        client, data, seen, end = self._client, self._rest, 0, 0
+        idle = not data  # the deadline is that of waiting for a head
+        client.expect(limits.IDLE_TIME if idle else limits.HEAD_TIME)
         while not (data and (end := http1.head_end(data, seen))):
+            if data and idle:
+                idle = False
+                client.expect(limits.HEAD_TIME)
             seen = len(data)
-            more = await self._client.read()
+            more = await client.read()
             if not more:
                 if data:
                     raise GoneError("the connection ended in the middle of a head")
                 return None
-            if not data:
-                self._client.expect(limits.HEAD_TIME)
             data += more
         self._rest = data[end:]
         return self._memo.read(data[:end])

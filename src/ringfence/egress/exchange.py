@@ -33,6 +33,7 @@ from ringfence.verdict.request import Verdict
 
 # Sent again on a new connection when the pooled one turned out to be closed (RFC 9110 §9.2.2).
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+_REJECTED = frozenset({401, 403})  # the secret may be old
 
 
 class Exchange:
@@ -86,7 +87,8 @@ class Exchange:
     async def run(self) -> Refusal | None:
         """Answer the request; returns what to tell the agent instead where its upstream did not."""
         inbound, services = self._inbound, self._services
-        inbound.arrived()  # what has come and is no body is refused before anything is dialled
+        if not inbound.done:
+            inbound.arrived()  # what has come and is no body is refused before anything is dialled
         outbound = self._at_hand()
         if outbound is None:
             try:
@@ -99,7 +101,19 @@ class Exchange:
         services.passages.requests[inbound] = self._target, self._verdict
         try:
             gone = revoked(self._gate, services.gate, inbound, self._target, self._verdict)
-            return gone or await self._both_ways(outbound)
+            if gone is not None:
+                return gone
+            self._prepare()
+            outcome = await self._attempt(outbound)
+            if (
+                outcome is not None
+                and isinstance(outcome, GoneError)
+                and outbound.reused
+                and self._may_repeat()
+            ):
+                outbound.abort()
+                outcome = await self._attempt(await self._take(fresh=True))
+            return None if outcome is None else self._settled(outcome)
         finally:
             services.busy -= 1
             del services.passages.requests[inbound]
@@ -110,11 +124,10 @@ class Exchange:
 
     def _at_hand(self) -> Outbound | None:
         """Take a connection that waits for a request, where there is one: nothing has to be waited for."""
-        if self._multiplexed:
+        if self._inbound.version == "2" and self._multiplexed:
             return None
-        outgoing = self._outgoing
         found = self._services.upstreams.at_hand(
-            self._target, outgoing.connection, repeatable=self._repeatable
+            self._target, self._outgoing.connection, repeatable=self._repeatable
         )
         return None if found is None else self._taken(found)
 
@@ -139,8 +152,8 @@ class Exchange:
             )
         return self._taken(outbound)
 
-    async def _both_ways(self, outbound: Outbound) -> Refusal | None:
-        """Send the request and pass on the answer; at most once more on a new connection."""
+    def _prepare(self) -> None:
+        """Make the filters for the request's body, and ask for it."""
         services, head = self._services, self._inbound.head
         if services.upward_filters:
             self._upward = services.upward(head, self._target, self._verdict, self.notes)
@@ -150,12 +163,8 @@ class Exchange:
             self._upward.append(Signer(self._outgoing.chunks, self._target.host))
         if self._verdict.limit is not None:
             self._upward.insert(0, Limited(self._verdict.limit, self._target.host))
-        self._inbound.proceed()
-        outcome = await self._attempt(outbound)
-        if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():
-            outbound.abort()
-            outcome = await self._attempt(await self._take(fresh=True))
-        return None if outcome is None else self._settled(outcome)
+        if head.expect:
+            self._inbound.proceed()
 
     def _may_repeat(self) -> bool:
         """Say whether a request can be sent again: nothing of an answer came, and it has no body."""
@@ -215,6 +224,7 @@ class Exchange:
             outgoing.framing,
             upgrade=head.upgrade if head.upgrade == b"websocket" else b"",
             trailers=head.trailers,
+            written=outgoing.written,
         )
         if inbound.done:
             self._end(outbound)
@@ -279,7 +289,9 @@ class Exchange:
         """Pass the answer on; errors come back as values so that a body being sent can be ended first."""
         try:
             head = await outbound.head()
-            self._note_status(head.status)
+            self.status = head.status
+            if head.status in _REJECTED:
+                self._note_rejected(head.status)
             if head.status == 101:
                 await self._switch(outbound, head)
             else:
@@ -290,11 +302,13 @@ class Exchange:
 
     async def _pass_on(self, outbound: Outbound, head: ResponseHead) -> None:
         inbound = self._inbound
-        head, fields = self._returned(head, outbound.memo)
+        head, fields, written = self._returned(head, outbound.memo)
         chain = self._down_chain = self._downward(head)
-        if chain:
+        if chain and (not written or self._services.downward_filters):
+            passed = fields
             head, fields = self._opened(head, fields, chain)
-        inbound.answer(head, fields)
+            written = written if fields is passed else b""
+        inbound.answer(head, fields, written)
         while not outbound.done:
             if not outbound.arrived():
                 await inbound.drain()
@@ -307,17 +321,18 @@ class Exchange:
         outbound.release()
         self._outbound = None
         inbound.on_gone = None
-        await inbound.drain()
+        if inbound.congested:
+            await inbound.drain()
 
-    def _returned(self, head: ResponseHead, memo: AnswerMemo | None) -> tuple[ResponseHead, Fields]:
-        """Return the head as the agent sees it, and its fields."""
+    def _returned(self, head: ResponseHead, memo: AnswerMemo | None) -> tuple[ResponseHead, Fields, bytes]:
+        """Return the head as the agent sees it, and its fields; also as lines, where that is known."""
         chosen = self._chosen
         if chosen is not None and chosen[0].kind == COOKIE:
             memo = None
         values = () if chosen is None else self._services.keys.values
         known = None if memo is None else memo.returned(head, values)
         if known is not None:
-            return head, known
+            return head, *known
         seen, fields = head, response_fields(head)
         if chosen is not None:
             if chosen[0].kind == COOKIE:
@@ -325,7 +340,7 @@ class Exchange:
             seen, fields = scrub_head(head, fields, values)
         if memo is not None and seen is head:
             memo.keep(head, values, fields)
-        return seen, fields
+        return seen, fields, b""
 
     def _trailers(self, outbound: Outbound) -> Fields:
         found = self._services.gate.trailers(outbound.trailers, self._target)
@@ -352,14 +367,13 @@ class Exchange:
                 break
         return (head if filters.keep_length(chain) else filters.unframed(head)), fields
 
-    def _note_status(self, status: int) -> None:
-        self.status = status
-        if status in {401, 403} and self._chosen is not None:
+    def _note_rejected(self, status: int) -> None:
+        if self._chosen is not None:
             self._services.keys.rejected(self._chosen[0], status)
 
     async def _switch(self, outbound: Outbound, head: ResponseHead) -> None:
         """Become a tunnel after a real 101 (WebSocket, RFC 6455 §4)."""
-        head, fields = self._returned(head, None)
+        head, fields, _ = self._returned(head, None)
         self._inbound.on_gone = None
         client, upstream = self._inbound.tunnel(head, fields), outbound.tunnel()
         chain = self._down_chain = self._downward(head)

@@ -109,11 +109,30 @@ class Gate:
 
     # --- where to
 
-    def target(self, head: RequestHead, origin: Origin) -> Target | Refusal:
-        """Find the one destination of a request, or refuse it."""
+    def target(
+        self, head: RequestHead, origin: Origin, place: tuple[str, int] | None = None
+    ) -> Target | Refusal:
+        """Find the one destination of a request, or refuse it.
+
+        `place` is what `named` says, where that is known.
+        """
         if head.method in {"TRACE", "TRACK", "CONNECT"}:
             return malformed(f"{head.method} is not allowed here", 405)
         authority, rest = _split_target(head.target, origin.scheme)
+        if place is None or authority is not None:
+            found = self._named(head, origin, authority)
+            if isinstance(found, Refusal):
+                return found
+            place = found
+        return self._located(origin.scheme, *place, rest)
+
+    def named(self, head: RequestHead, origin: Origin) -> tuple[str, int] | None:
+        """Return host and port of a request whose target is a path: nothing else of its first line counts."""
+        found = None if head.host is None else self._named(head, origin, None)
+        return None if isinstance(found, Refusal) else found
+
+    def _named(self, head: RequestHead, origin: Origin, authority: bytes | None) -> tuple[str, int] | Refusal:
+        """Return the host and port that a request and its connection agree on."""
         if head.host is None and head.minor == 1:
             return malformed("the request has no Host")
         place: tuple[str, int] | None = None
@@ -134,7 +153,7 @@ class Gate:
         disagreement = _disagreement(origin, host, port)
         if disagreement:
             return mismatch(disagreement, host)
-        return self._located(origin.scheme, host, port, rest)
+        return place
 
     def _located(self, scheme: str, host: str, port: int, rest: bytes) -> Target | Refusal:
         try:

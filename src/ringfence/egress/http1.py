@@ -157,6 +157,22 @@ def request_head(line: re.Match[bytes], lines: Lines) -> RequestHead:
     )
 
 
+def head_again(former: RequestHead, line: re.Match[bytes], lines: Lines) -> RequestHead:
+    """Put a head together whose lines are a former one's, but for the number in Content-Length.
+
+    Under the same version they mean the same; only the framing is that number, if there is one, and whether
+    there is an upgrade hangs on method and framing as well.
+    """
+    minor, fields, single, nominated = int(line.group(3)), *lines
+    if minor != former.minor or b"upgrade" in nominated:
+        return request_head(line, lines)
+    values = former.__dict__.copy()
+    values["method"], values["target"], values["fields"] = line.group(1).decode(), line.group(2), fields
+    if b"content-length" in single:
+        values["framing"] = int(single[b"content-length"])
+    return build(RequestHead, values)
+
+
 def parse_response(head: bytes, method: str) -> ResponseHead:
     """Read one whole response head; how its body is framed depends on the request's method."""
     line = _STATUS_LINE.match(head)
@@ -416,6 +432,11 @@ def last_chunk(trailers: "Sequence[tuple[bytes, bytes]]") -> bytes:
 def write_head(start: bytes, fields: Fields) -> bytes:
     """Write a head; the fields come from a head that was read, or from us."""
     return b"\r\n".join([start, *map(_COLON.join, fields), b"\r\n"])
+
+
+def write_lines(fields: Fields) -> bytes:
+    """Write fields as lines of a head."""
+    return b"\r\n".join([*map(_COLON.join, fields), b""])
 
 
 def without(fields: Fields, gone: frozenset[bytes], nominated: frozenset[bytes] = _NOBODY) -> Fields:

@@ -65,21 +65,22 @@ class ClientConnection:
         *,
         upgrade: bytes = b"",
         trailers: bool = False,
+        written: bytes = b"",
     ) -> None:
         """Begin a request."""
         self._begin(method, upgrade)
-        hop: Fields = []
+        hop = b""
         if framing == CHUNKED:
             self._chunked = True
-            hop.append((b"Transfer-Encoding", b"chunked"))
+            hop = b"Transfer-Encoding: chunked\r\n"
         elif framing or method in _STATES_ITS_LENGTH:
-            hop.append((b"Content-Length", b"%d" % framing))
+            hop = b"Content-Length: %d\r\n" % framing
         if upgrade:
-            hop += [(b"Connection", b"Upgrade"), (b"Upgrade", upgrade)]
+            hop += b"Connection: Upgrade\r\nUpgrade: %b\r\n" % upgrade
         elif trailers:
-            hop += [(b"Connection", b"TE"), (b"TE", b"trailers")]
-        start = f"{method} {path} HTTP/1.1".encode("ascii")
-        self._out = [http1.write_head(start, [(b"Host", self._host), *fields, *hop])]
+            hop += b"Connection: TE\r\nTE: trailers\r\n"
+        start, lines = f"{method} {path}".encode("ascii"), written or http1.write_lines(fields)
+        self._out = [b"%b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (start, self._host, lines, hop)]
 
     def write(self, data: bytes) -> None:
         """Add a piece of the body."""
@@ -131,6 +132,8 @@ class ClientConnection:
         self._rest = rest
         if head.framing == 0:
             self.done = True
+        elif head.framing == len(rest):  # all of it is here, and nothing else
+            self._back, self._rest = rest, b""
         else:
             self._body = http1.body(head.framing)
         return head

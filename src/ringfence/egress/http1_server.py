@@ -21,7 +21,7 @@ class ServerRequest:
 
     __slots__ = (
         *("head", "version", "memo", "trailers", "done", "answered", "again", "cut", "rest"),
-        *("_stream", "_body", "_back", "_touched", "_out", "_chunked", "_continued"),
+        *("_stream", "_bottom", "_body", "_back", "_touched", "_out", "_chunked", "_continued"),
     )
 
     def __init__(self, stream: AnyStream, head: RequestHead, rest: bytes, memo: "Memo | None" = None) -> None:
@@ -36,8 +36,13 @@ class ServerRequest:
         self.cut = False  # the connection has been aborted
         self.rest = rest  # arrived, not decoded; once the body is over, the next request's
         self._stream = stream
-        self._body: Body | None = None if self.done else http1.body(head.framing)
+        self._bottom = stream.bottom
+        self._body: Body | None = None
         self._back = b""  # decoded, not taken
+        if head.framing == len(rest):  # all of it is here, and nothing else
+            self._back, self.rest = rest, b""
+        elif not self.done:
+            self._body = http1.body(head.framing)
         self._touched = False  # some of the body has been decoded
         self._out: list[bytes] = []
         self._chunked = False
@@ -92,26 +97,28 @@ class ServerRequest:
 
     # --- the answer
 
-    def answer(self, head: ResponseHead, fields: Fields) -> None:
+    def answer(self, head: ResponseHead, fields: Fields, written: bytes = b"") -> None:
         """Begin the answer, framed for this client."""
         mine = self.head
         endless = head.framing < 0  # CHUNKED or UNTIL_CLOSE
         self._chunked = endless and mine.minor == 1
         close = mine.close or not self.done or (endless and mine.minor == 0)
+        hop = b""
         if self._chunked:
-            fields.append((b"Transfer-Encoding", b"chunked"))
+            hop = b"Transfer-Encoding: chunked\r\n"
         elif head.stated is not None:
-            fields.append((b"Content-Length", head.stated))
+            hop = b"Content-Length: %b\r\n" % head.stated
         elif head.framing > 0 or (
             head.framing == 0 and head.status not in {204, 304} and mine.method != "HEAD"
         ):
-            fields.append((b"Content-Length", b"%d" % head.framing))
+            hop = b"Content-Length: %d\r\n" % head.framing
         if close:
-            fields.append((b"Connection", b"close"))
+            hop += b"Connection: close\r\n"
         elif mine.minor == 0:
-            fields.append((b"Connection", b"keep-alive"))
+            hop += b"Connection: keep-alive\r\n"
         self.again = not close
-        self._out = [http1.write_head(b"HTTP/1.1 %d %b" % (head.status, head.phrase), fields)]
+        lines = written or http1.write_lines(fields)
+        self._out = [b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (head.status, head.phrase, lines, hop)]
 
     def write(self, data: bytes) -> None:
         """Add a piece of the answer's body."""
@@ -127,7 +134,13 @@ class ServerRequest:
     async def drain(self) -> None:
         """Send what is gathered, and wait until the client has taken enough."""
         self._flush()
-        await self._stream.drain()
+        if self.congested:
+            await self._stream.drain()
+
+    @property
+    def congested(self) -> bool:
+        """Whether there is anything to wait for before more is written."""
+        return bool(self._out) or self._bottom.congested
 
     def _flush(self) -> None:
         out = self._out
@@ -160,7 +173,7 @@ class ServerRequest:
 
     def tunnel(self, head: ResponseHead, fields: Fields) -> AnyStream:
         """Switch protocols (WebSocket, RFC 6455 §4) and return the raw stream."""
-        fields += [(b"Connection", b"Upgrade"), (b"Upgrade", self.head.upgrade)]
+        fields = [*fields, (b"Connection", b"Upgrade"), (b"Upgrade", self.head.upgrade)]
         self.again = False
         self._out = [http1.write_head(b"HTTP/1.1 %d Switching Protocols" % head.status, fields)]
         self._flush()
@@ -173,13 +186,13 @@ class ServerRequest:
     @property
     def ended(self) -> bool:
         """Whether the client is gone."""
-        return self._stream.ended
+        return self._bottom.ended
 
     @property
     def on_gone(self) -> "Callable[[], None] | None":
         """What is called when the client goes."""
-        return self._stream.on_gone
+        return self._bottom.on_gone
 
     @on_gone.setter
     def on_gone(self, call: "Callable[[], None] | None") -> None:
-        self._stream.on_gone = call
+        self._bottom.on_gone = call

@@ -184,6 +184,7 @@ class ClientStream:
         *,
         upgrade: bytes = b"",  # noqa: ARG002 - there are none in HTTP/2
         trailers: bool = False,
+        written: bytes = b"",  # noqa: ARG002 - heads are compressed here
     ) -> None:
         """Begin the request."""
         connection = self._connection

@@ -85,12 +85,17 @@ class ServerStream:
 
     # --- the answer
 
-    def answer(self, head: ResponseHead, fields: Fields) -> None:
+    def answer(
+        self,
+        head: ResponseHead,
+        fields: Fields,
+        written: bytes = b"",  # noqa: ARG002 - heads are compressed here
+    ) -> None:
         """Begin the answer. Its end is the stream's; a length is said where it is known."""
         if head.stated is not None:
-            fields.append((b"content-length", head.stated))
+            fields = [*fields, (b"content-length", head.stated)]
         elif head.framing > 0:
-            fields.append((b"content-length", b"%d" % head.framing))
+            fields = [*fields, (b"content-length", b"%d" % head.framing)]
         # To who asked for a WebSocket, any success would mean that there is one.
         refused = self.head.upgrade and 200 <= head.status < 300
         self._head = response_fields(502 if refused else head.status, fields)
@@ -106,6 +111,11 @@ class ServerStream:
         self._begin(end=alone)
         if not alone:
             self._channel.close(self._gathered(), [(name.lower(), value) for name, value in trailers])
+
+    @property
+    def congested(self) -> bool:
+        """Say yes: whether the agent takes more is found out by waiting."""
+        return True
 
     async def drain(self) -> None:
         """Send what is gathered, and wait until the agent has taken enough."""

@@ -24,6 +24,16 @@ class ChannelStream:
         self.received = 0
         self.sent = 0
 
+    @property
+    def bottom(self) -> "ChannelStream":
+        """The connection under all TLS: there is none."""
+        return self
+
+    @property
+    def congested(self) -> bool:
+        """Say yes: whether the agent takes more is found out by waiting."""
+        return True
+
     async def read(self) -> bytes:
         """Return what has arrived, waiting for something; b"" is the end."""
         data = await self._channel.read(self._patience)

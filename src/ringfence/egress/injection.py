@@ -136,6 +136,15 @@ def in_head(choice: Choice) -> bool:
     return choice.main is None or choice.main[0].kind not in inject.BODIES
 
 
+def in_one_field(choice: Choice) -> bool:
+    """Say whether one credential alone belongs to the host, and putting it in changes nothing but fields.
+
+    Then what comes of the same fields is the same for every request, as long as the secret is.
+    """
+    main = choice.main
+    return main is not None and choice.bound == (main[0],) and inject.in_one_field(main[0])
+
+
 def put_in_head(services: Services, outgoing: Outgoing, choice: Choice) -> Refusal | None:
     """Remove what the agent brings of its own, put ours in; returns why that cannot be done."""
     try:

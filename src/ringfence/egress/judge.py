@@ -7,13 +7,15 @@ anything upstream. One verdict is recorded for each request, whole, before its f
 import time
 
 from ringfence.approval import Question
+from ringfence.audit.event import MAX_FIELD
 from ringfence.credential.inject import Outgoing
 from ringfence.egress import injection, limits, refusal, shown
 from ringfence.egress.exchange import Exchange
 from ringfence.egress.gate import Origin, Target, denial
 from ringfence.egress.http1 import MalformedError
+from ringfence.egress.injection import Chosen
 from ringfence.egress.inspect import Inspection
-from ringfence.egress.memo import Memo
+from ringfence.egress.memo import Memo, Way, same_place
 from ringfence.egress.message import Inbound
 from ringfence.egress.passages import revoked
 from ringfence.egress.refusal import Refusal, Refused
@@ -32,7 +34,8 @@ async def serve(services: Services, inbound: Inbound, origin: Origin) -> None:
     """Answer one request: with its upstream's answer, with a refusal, or by cutting it off."""
     case = Case(services, inbound, origin)
     try:
-        outcome = await case.judged()
+        exchange = case.at_once()
+        outcome = await case.judged() if exchange is None else case.ended(await exchange.run())
         if outcome is not None:
             case.outcome = outcome
             inbound.refuse(outcome)
@@ -63,6 +66,10 @@ async def _malformed(case: "Case", error: MalformedError) -> None:
     return None
 
 
+def _place(target: Target) -> tuple[str, str, int, str]:
+    return target.scheme, target.host, target.port, target.path.text
+
+
 def _unexpected() -> Refusal:
     return refusal.malformed("the only expectation served is 100-continue", 417)
 
@@ -90,6 +97,31 @@ class Case:
         self.credential = ""
         self.exchange: Exchange | None = None
         self.outcome: Refusal | None = None  # the answer that was ours
+
+    def at_once(self) -> Exchange | None:
+        """Return the exchange of a request that goes the last one's way; None: all there is has to be done.
+
+        Nothing is left out that its request line, its length or the time have a say in.
+        """
+        memo, services, inbound = self.memo, self.services, self.inbound
+        way = None if memo is None else memo.way
+        if memo is None or way is None or inbound.ended or inbound.head.upgrade or not services.controls.idle:
+            return None
+        found = memo.found or self._found_in_part(memo)
+        if isinstance(found, Refusal) or found[2].effect != ALLOW or not way.leads(found[0]):
+            return None
+        target, _, verdict = found
+        if way.credential is not None and services.keys.at_hand(way.credential) is not way.secret:
+            return None
+        if services.stubs and _place(target) in services.stubs:
+            return None
+        if way.counted and services.variety.admit(target.host, self.gate.rules) is not None:
+            return None
+        outgoing = way.outgoing(inbound.head, target)
+        if target is not way.target and self._checked(outgoing) is not None:
+            return None
+        self._record(target, verdict, outgoing.connection)
+        return self._exchange(target, verdict, outgoing, way.chosen)
 
     async def judged(self) -> Refusal | None:
         """Return what the agent is told instead of an upstream's answer, or None where it got that."""
@@ -127,14 +159,18 @@ class Case:
     def _found_in_part(self, memo: Memo) -> tuple[Target, Request, Verdict] | Refusal:
         """Find out what is not remembered of a head, and remember it."""
         gate, head = self.gate, self.inbound.head
-        target = memo.target or gate.target(head, self.origin)
+        target = memo.target or gate.target(head, self.origin, memo.place)
         if isinstance(target, Refusal):
             return target
+        if memo.place is None:
+            memo.place = gate.named(head, self.origin)
         request = gate.request(head, target, memo.shown)
         verdict = memo.verdict
         if verdict is None:
             verdict = gate.decide(request)
-            memo.verdict = None if gate.rules.sized(target.host) else verdict
+            if target.host not in memo.sized:
+                memo.sized = {target.host: gate.rules.sized(target.host)}
+            memo.verdict = None if memo.sized[target.host] else verdict
         memo.target, memo.found = target, (target, request, verdict)
         return memo.found
 
@@ -225,7 +261,7 @@ class Case:
 
     async def _stubbed(self, target: Target, verdict: Verdict) -> bool:
         """Answer for a token endpoint whose tokens the gate gets itself: they never come inside."""
-        stub = self.services.stubs.get((target.scheme, target.host, target.port, target.path.text))
+        stub = self.services.stubs.get(_place(target))
         if stub is None or self.inbound.head.method != "POST":
             return False
         self._record(target, verdict, f"{stub.name} (a token that opens nothing)")
@@ -253,47 +289,80 @@ class Case:
         self, target: Target, verdict: Verdict, outgoing: Outgoing, refused: Refusal | None
     ) -> Refusal | None:
         """Send an allowed request on and pass its answer back, where nothing refuses it."""
-        services, inbound, choice = self.services, self.inbound, self.choice
-        for check in services.head_checks:
-            refused = refused or check(outgoing)
+        choice = self.choice
+        refused = refused or self._checked(outgoing)
         if refused is not None:
             return self.refused(refused)
-        if inbound.ended:
+        if self.inbound.ended:
             raise GoneError("the agent left before its request was sent")
+        self._keep(target, outgoing)
+        chosen = None if choice is None else choice.chosen
+        return self.ended(await self._exchange(target, verdict, outgoing, chosen).run())
+
+    def _checked(self, outgoing: Outgoing) -> Refusal | None:
+        """Look at the head that is about to be sent."""
+        for check in self.services.head_checks:
+            refused = check(outgoing)
+            if refused is not None:
+                return refused
+        return None
+
+    def _keep(self, target: Target, outgoing: Outgoing) -> None:
+        """Remember how the fields travel on, where nothing but them has a say in it."""
+        memo, choice, head = self._remembered(), self.choice, self.inbound.head
+        if memo is None or head.upgrade or head.expect or not self.services.controls.idle:
+            return
+        if choice is None or injection.in_one_field(choice):
+            counted = bool(self.gate.rules.allow.wildcards(target.host))
+            memo.way = Way(target, outgoing, None if choice is None else choice.main, counted=counted)
+
+    def _exchange(
+        self, target: Target, verdict: Verdict, outgoing: Outgoing, chosen: Chosen | None
+    ) -> Exchange:
         self.exchange = Exchange(
-            services,
-            inbound,
+            self.services,
+            self.inbound,
             target=target,
             verdict=verdict,
             outgoing=outgoing,
             gate=self.gate,
-            chosen=None if choice is None else choice.chosen,
+            chosen=chosen,
         )
-        outcome = await self.exchange.run()
-        services.served.set()
+        return self.exchange
+
+    def ended(self, outcome: Refusal | None) -> Refusal | None:
+        """Take note of how an exchange ended; returns what there is to tell the agent."""
+        if not self.services.answered:
+            self.services.answered = True
+            self.services.served.set()
         return outcome if outcome is None or outcome.kind == refusal.UPSTREAM else self.refused(outcome)
 
     def _record(self, target: Target, verdict: Verdict, credential: str = "") -> None:
         """Put the verdict on record."""
         self.target, self.verdict, self.credential = target, verdict, credential
         memo, head = self.memo, self.inbound.head
-        known = None if memo is None else memo.record
-        if known is not None and known[0] is verdict and known[1] == credential:
-            return self.services.record.again(known[2])
+        path = target.path.text + target.path.query
+        known = None if memo is None or len(path) > MAX_FIELD else memo.record
+        if (
+            known is not None
+            and (known[0] is verdict and known[1] == credential and known[2] == head.method)
+            and same_place(known[3], target)
+        ):
+            return self.services.record.again(known[4], path, known[5])
         raw = target.host if head.host is None else head.host.decode("latin-1")
         spelled = self.services.record.request(
             verdict,
             credential=credential,
             host=target.host,
             method=head.method,
-            path=target.path.text + target.path.query,
+            path=path,
             port=target.port,
             raw_host="" if raw == target.host else raw,
             scheme=target.scheme,
             source=f"gateway {target.gateway}" if target.gateway else self.origin.kind,
         )
         if memo is not None and spelled:
-            memo.record = verdict, credential, spelled
+            memo.record = verdict, credential, head.method, target, *spelled
         return None
 
     def refused(self, outcome: Refusal) -> Refusal:

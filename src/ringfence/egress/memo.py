@@ -29,21 +29,25 @@ how it is read, and which of its fields travel on where none of the session's va
 sets a cookie is not kept: the connection may wait for another of the session's requests.
 """
 
+from ringfence.credential.inject.outgoing import Outgoing
 from ringfence.egress import limits
 from ringfence.egress.http1 import (
     RequestHead,
     ResponseHead,
     field_lines,
+    head_again,
     is_length,
     parse_response,
     request_head,
     request_line,
     without,
+    write_lines,
 )
 from ringfence.egress.second import agree, agree_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ringfence.credential.secret import Secret
     from ringfence.egress.gate import Gate, Target
     from ringfence.egress.http1 import Fields, Lines
     from ringfence.policy.model import Credential
@@ -55,10 +59,11 @@ _LENGTH = b"content-length"
 class Block:
     """The field lines of one head, read twice, with a place for another number in Content-Length."""
 
-    __slots__ = ("_after", "_at", "_before", "_lines", "_shown_at", "shown")
+    __slots__ = ("_after", "_at", "_before", "_lines", "_shown_at", "head", "shown")
 
-    def __init__(self, raw: bytes, start: int, lines: "Lines") -> None:
+    def __init__(self, raw: bytes, start: int, lines: "Lines", head: RequestHead) -> None:
         """`lines` is how those of `raw` were read without fault; they begin at `start`."""
+        self.head = head
         self._lines = lines
         fields, single, nominated = lines
         self.shown = without(fields, nominated) if nominated else fields  # what rules see
@@ -102,12 +107,74 @@ def _with(fields: "Fields", at: int, value: bytes) -> "Fields":
     return made
 
 
+class Way:
+    """How the fields of a head go upstream: to one place, with one secret put in, ready to be written."""
+
+    __slots__ = (
+        "_fields",
+        "_name",
+        "_removed",
+        "_written",
+        "chosen",
+        "counted",
+        "credential",
+        "secret",
+        "target",
+    )
+
+    def __init__(
+        self,
+        target: "Target",
+        outgoing: Outgoing,
+        chosen: "tuple[Credential, Secret] | None",
+        *,
+        counted: bool,
+    ) -> None:
+        """`outgoing` has passed all checks; `counted`: a host below a wildcard is, each time."""
+        self.target = target
+        self.counted = counted
+        self.chosen = chosen
+        self.credential = None if chosen is None else chosen[0]
+        self.secret = None if chosen is None else chosen[1]
+        self._name = outgoing.connection
+        self._removed = outgoing.removed
+        self._fields = outgoing.fields
+        self._written = write_lines(outgoing.fields)
+
+    def leads(self, target: "Target") -> bool:
+        """Say whether it leads to where a target is."""
+        return same_place(self.target, target)
+
+    def outgoing(self, head: RequestHead, target: "Target") -> Outgoing:
+        """Return the request that goes upstream, with its credential."""
+        made = Outgoing(
+            method=head.method,
+            scheme=target.scheme,
+            host=target.host,
+            port=target.port,
+            path=target.path.text,
+            query=target.path.query,
+            fields=self._fields,
+            framing=head.framing,
+        )
+        made.removed, made.written, made.connection = self._removed, self._written, self._name
+        return made
+
+
+def same_place(one: "Target", other: "Target") -> bool:
+    """Say whether two targets differ in their path at most."""
+    return one is other or (one.scheme, one.host, one.port, one.gateway) == (
+        *(other.scheme, other.host, other.port),
+        other.gateway,
+    )
+
+
 class Memo:
     """The last head of one connection."""
 
     __slots__ = (
         *("_block", "_gate", "_head", "_line", "_raw"),
-        *("bound", "fields", "found", "record", "shown", "target", "verdict"),
+        *("bound", "fields", "found", "place", "record", "shown", "sized", "target", "verdict", "way"),
     )
 
     def __init__(self) -> None:
@@ -123,6 +190,12 @@ class Memo:
         self._gate = None
         # Whether a credential will be put in, the names left out, and the fields that travel on before.
         self.fields: tuple[bool, frozenset[bytes], Fields] | None = None
+        self.way: Way | None = None
+        self.place: tuple[str, int] | None = None  # host and port of a request that names none in its target
+        self.sized: dict[str, bool] = {}  # whether a length may decide about a host
+        # How a decision is spelled, but for the path: the verdict, the credential's name, the method, a
+        # target at that place, and what stands before and behind the path.
+        self.record: tuple[Verdict, str, str, Target, str, str] | None = None
         self._forget_line()
 
     def _forget_line(self) -> None:
@@ -132,7 +205,6 @@ class Memo:
         self.verdict: Verdict | None = None  # where it is the same for every length of the body
         # The credentials that belong to the host, and those of them that this request would get.
         self.bound: tuple[tuple[Credential, ...], tuple[Credential, ...]] | None = None
-        self.record: tuple[Verdict, str, str] | None = None  # of a verdict and a credential's name, spelled
 
     def read(self, raw: bytes) -> RequestHead:
         """Read a head, twice, but for what was read of these very bytes before."""
@@ -142,9 +214,9 @@ class Memo:
         start = raw.find(b"\r\n") + 2
         block, self._head = self._block, None
         known = None if block is None or len(raw) > limits.HEAD_KEPT else block.read(raw, start)
-        if known is None:
+        if block is None or known is None:
             return self._read_anew(raw, start)
-        head = request_head(request_line(raw), known[0])
+        head = head_again(block.head, request_line(raw), known[0])
         agree_again(raw, head)
         self.found = None
         if len(self._line) != start or not raw.startswith(self._line):
@@ -162,7 +234,7 @@ class Memo:
         agree(raw, head)
         if len(raw) <= limits.HEAD_KEPT:
             self._raw, self._line, self._head = raw, raw[:start], head
-            self._block = Block(raw, start, lines)
+            self._block = Block(raw, start, lines, head)
             self.shown = self._block.shown
         return head
 
@@ -179,13 +251,14 @@ class Memo:
 class AnswerMemo:
     """The last head that one upstream connection answered with."""
 
-    __slots__ = ("_head", "_method", "_raw", "_values", "_way")
+    __slots__ = ("_head", "_method", "_raw", "_values", "_way", "_written")
 
     def __init__(self) -> None:
         self._raw = b""
         self._method = ""
         self._head: ResponseHead | None = None
         self._way: Fields | None = None  # the fields that travel on
+        self._written = b""  # these as lines
         self._values: tuple[bytes, ...] | None = None  # where none of these stands in the head
 
     def read(self, raw: bytes, method: str) -> ResponseHead:
@@ -199,13 +272,16 @@ class AnswerMemo:
             self._raw, self._method, self._head = raw, method, head
         return head
 
-    def returned(self, head: ResponseHead, values: tuple[bytes, ...]) -> "Fields | None":
-        """Return the fields that travel on, where these values were looked for in that head."""
+    def returned(self, head: ResponseHead, values: tuple[bytes, ...]) -> "tuple[Fields, bytes] | None":
+        """Return the fields that travel on, where these values were looked for in that head.
+
+        Also as lines: none of them speaks of a content coding.
+        """
         if head is not self._head or values is not self._values or self._way is None:
             return None
-        return [*self._way]
+        return self._way, self._written
 
     def keep(self, head: ResponseHead, values: tuple[bytes, ...], fields: "Fields") -> None:
         """Remember which fields travel on of a head in which none of these values stands."""
-        if head is self._head:
-            self._values, self._way = values, [*fields]
+        if head is self._head and b"content-encoding" not in self._raw.lower():
+            self._values, self._way, self._written = values, fields, write_lines(fields)

@@ -58,14 +58,21 @@ class Inbound(Protocol):
     def proceed(self) -> None:
         """Say `100 Continue` where the agent waits for it."""
 
-    def answer(self, head: ResponseHead, fields: Fields) -> None:
-        """Begin the answer; the framing is this side's own, by `head.framing`. `fields` is taken over."""
+    def answer(self, head: ResponseHead, fields: Fields, written: bytes = b"") -> None:
+        """Begin the answer; the framing is this side's own, by `head.framing`.
+
+        `written` are the fields as lines, where that is known.
+        """
 
     def write(self, data: bytes) -> None:
         """Add a piece of the answer's body."""
 
     def finish(self, trailers: "Sequence[tuple[bytes, bytes]]" = ()) -> None:
         """End the answer and send it; trailers only where the agent can take them."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether `drain` has anything to do."""
 
     async def drain(self) -> None:
         """Send what is gathered, and wait until the agent has taken enough."""
@@ -100,8 +107,12 @@ class Outbound(Protocol):
         *,
         upgrade: bytes = b"",
         trailers: bool = False,
+        written: bytes = b"",
     ) -> None:
-        """Begin the request. `trailers`: say that trailers of the answer are welcome."""
+        """Begin the request. `trailers`: say that trailers of the answer are welcome.
+
+        `written` are the fields as lines, where that is known.
+        """
 
     def write(self, data: bytes) -> None:
         """Add a piece of the body."""

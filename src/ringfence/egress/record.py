@@ -43,6 +43,7 @@ class Record:
         self._counted_at = self._loop.time()
         self._left_out = 0
         self._flushing = False
+        self._urgent = False  # a verdict waits to be written
         self._failed = False
 
     def verdict(self, verdict: Verdict, **fields: object) -> None:
@@ -67,8 +68,8 @@ class Record:
         raw_host: str,
         scheme: str,
         source: str,
-    ) -> str:
-        """Record the decision on one request; returns how it is spelled where it is a usual one.
+    ) -> tuple[str, str] | None:
+        """Record the decision on one request; returns what is spelled before and behind a usual one's path.
 
         As `verdict` does it, but for a usual one the text is put together here.
         """
@@ -85,22 +86,24 @@ class Record:
                 source=source,
                 **fields,
             )
-            return ""
-        own = (
-            (f',"credential":{text(credential)}' if credential else "")
-            + f',"effect":"{verdict.effect}","host":{text(host)},"method":{text(method)}'
-            + f',"path":{text(path)},"port":{port}'
+            return None
+        before = (
+            f',"credential":{text(credential)}' if credential else ""
+        ) + f',"effect":"{verdict.effect}","host":{text(host)},"method":{text(method)},"path":'
+        behind = (
+            f',"port":{port}'
             + (f',"raw_host":{text(raw_host)}' if raw_host else "")
             + f',"rule":{text(rule_name(verdict.rule))},"scheme":"{scheme}","source":{text(source)}'
         )
-        self.again(own)
-        return own
+        self.again(before, path, behind)
+        return before, behind
 
-    def again(self, spelled: str) -> None:
-        """Record the decision on one request more, spelled as `request` returned it."""
+    def again(self, before: str, path: str, behind: str) -> None:
+        """Record the decision on one request more that differs in its path at most from a usual one."""
         if self._tally is not None:
             self._tally.event("verdict", {"effect": ALLOW})
-        self._write_spelled("verdict", spelled, later=True)
+        self._urgent = True
+        self._later("verdict", f"{before}{text(path)}{behind}")
 
     def event(self, kind: str, **fields: object) -> None:
         """Record something that happened to an allowed request."""
@@ -119,22 +122,28 @@ class Record:
             own = f',"down":{down},"host":{text(host)},"ms":{ms_text},"status":{status},"up":{up}'
         if self._tally is not None:
             self._tally.event("response", {"status": status, "up": up, "down": down})
-        self._write_spelled("response", own, later=True)
+        self._later("response", own)
 
     def settle(self) -> bool:
-        """Write the records that wait; False where they cannot be written: nothing may leave then."""
-        if not self._failed:
-            try:
-                self._writer.flush()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the gate stops
-                self._failed = True
-                self._on_failure(error)
+        """Write the verdicts that wait; False where they cannot be written: nothing may leave then."""
+        if self._urgent:
+            self._write_waiting()
         return not self._failed
 
     def _in_time(self) -> None:
         """Write what waits where nothing was sent meanwhile."""
         self._flushing = False
-        self.settle()
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        if self._failed:
+            return
+        self._urgent = False
+        try:
+            self._writer.flush()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the gate stops
+            self._failed = True
+            self._on_failure(error)
 
     def flood(self, kind: str, **fields: object) -> None:
         """Record something that an agent can cause at will."""
@@ -168,12 +177,21 @@ class Record:
             self._tally.event(kind, fields)
         self._write_spelled(kind, spelled(fields))
 
-    def _write_spelled(self, kind: str, own: str, *, later: bool = False) -> None:
-        if later and not self._flushing:
+    def _write_spelled(self, kind: str, own: str) -> None:
+        try:
+            self._writer.append_spelled(kind, own)
+        except Exception as error:
+            self._failed = True
+            self._on_failure(error)
+            raise
+
+    def _later(self, kind: str, own: str) -> None:
+        """Have a record written with the next one, or a moment later."""
+        if not self._flushing:
             self._flushing = True
             self._loop.call_later(FLUSH, self._in_time)
         try:
-            self._writer.append_spelled(kind, own, later=later)
+            self._writer.append_spelled(kind, own, later=True)
         except Exception as error:
             self._failed = True
             self._on_failure(error)

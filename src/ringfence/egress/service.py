@@ -59,12 +59,14 @@ class Options(Struct):
 
 def serve(source: "Source", options: Options) -> int:
     """Serve until told to stop; returns the exit status. Raises RingfenceError where it cannot begin."""
-    from ringfence.egress.__main__ import loop_factory
+    from ringfence.egress.__main__ import collect_rarely, loop_factory
 
     first = source.read()
 
     async def work() -> int:
-        return await Service(source, options).run(first)
+        service = Service(source, options)
+        collect_rarely()
+        return await service.run(first)
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(work())

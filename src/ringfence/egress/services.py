@@ -62,6 +62,7 @@ class Services:
         self.passages = Passages()
         self.access: Access | None = None  # a service's own log of requests that have ended
         self.busy = 0  # exchanges and tunnels under way
+        self.answered = False
         self.served = asyncio.Event()  # set once the first request has been answered
 
     def upward(self, head: RequestHead, target: Target, verdict: Verdict, notes: "Notes") -> list[Filter]:

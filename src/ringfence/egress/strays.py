@@ -48,8 +48,12 @@ class Strays:
         self.looks_into_bodies = bool(self._replaced)
 
     def check(self, outgoing: Outgoing) -> Refusal | None:
-        """Refuse a head that holds a placeholder; the values are joined, so that none is split over two."""
-        text = b"".join([value for _, value in outgoing.fields])
+        """Refuse a head that holds a placeholder; the values are joined, so that none is split over two.
+
+        Fields that have passed are not looked at again: with a line feed behind them, which no placeholder
+        holds and no decoding takes away, they have no share in what the path holds.
+        """
+        text = b"" if outgoing.written else b"".join([value for _, value in outgoing.fields])
         place = outgoing.path + outgoing.query
         whole = b"\n".join((text, place.encode("utf-8", "surrogateescape")))
         if b"; " in text:  # HTTP/2 splits cookies, and they are joined by this (RFC 9113 §8.2.3)

@@ -55,7 +55,7 @@ class Registry:
     def flush(self) -> None:
         """Send what was written. Invariant: this is the only way to a socket, and the records go first."""
         due, self._due = self._due, []
-        if self._settle is not None and due and not self._settle():
+        if due and self._settle is not None and not self._settle():
             for stream in due:
                 stream.drop()
         for stream in due:
@@ -112,12 +112,15 @@ class Stream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keep what arrived and wake the reader."""
         self._chunks.append(data)
-        self._held += len(data)
-        self.received += len(data)
+        size = len(data)
+        self._held += size
+        self.received += size
         if self._held > limits.BUFFER and self._reading:
             self._reading = False
             self._transport.pause_reading()
-        _wake(self._reader)
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
     def eof_received(self) -> bool:
         """Take note of the end of what the peer sends; the other direction stays open."""
@@ -154,19 +157,17 @@ class Stream(asyncio.Protocol):
                 if self.reset:
                     raise GoneError("the connection was reset")
                 return b""
-            self._reader = self._loop.create_future()
+            waiter = self._reader = self._loop.create_future()
             try:
-                await self._reader
+                await waiter
             finally:
                 self._reader = None
         return self.take()
 
     def take(self) -> bytes:
         """Return what has arrived, without waiting."""
-        chunks = self._chunks
+        chunks, self._chunks, self._held = self._chunks, [], 0
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._chunks = []
-        self._held = 0
         if not self._reading and not self.ended:
             self._reading = True
             self._transport.resume_reading()
@@ -182,12 +183,12 @@ class Stream(asyncio.Protocol):
         """Have something sent; follow with `drain` where much may follow."""
         if self.lost:
             raise GoneError("the connection is closed")
-        size = len(data)
+        out, size = self._out, len(data)
         self.sent += size
         self._waiting += size
-        if not self._out:
+        if not out:
             self.registry.due(self)
-        self._out.append(data)
+        out.append(data)
         if self._waiting > limits.TURN:
             self.registry.flush()
 
@@ -237,6 +238,11 @@ class Stream(asyncio.Protocol):
         """Have somebody else's `reader` or `writer` woken by the end of the connection and by deadlines."""
         self._reader = waiters.get("reader", self._reader)
         self._writer = waiters.get("writer", self._writer)
+
+    @property
+    def bottom(self) -> "Stream":
+        """The connection under all TLS: there is none."""
+        return self
 
     @property
     def congested(self) -> bool:

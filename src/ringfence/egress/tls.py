@@ -12,7 +12,8 @@ from ringfence.egress.stream import GoneError, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
 
 class TlsStream:
@@ -21,6 +22,11 @@ class TlsStream:
     def __init__(self, raw: "AnyStream", context: ssl.SSLContext, server_hostname: str | None = None) -> None:
         """Without `server_hostname` we are the server. `raw` may be TLS itself: a tunnel inside TLS."""
         self.raw = raw
+        self.bottom: Stream = raw.bottom  # the connection under all TLS
+        self.expect: Callable[[float], None] = raw.expect  # the deadline for the reads that follow
+        self.drain: Callable[[], Coroutine[Any, Any, None]] = (
+            raw.drain
+        )  # wait until the peer has taken enough of what was written
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._server = server_hostname is None
@@ -30,6 +36,9 @@ class TlsStream:
             server_side=self._server,
             server_hostname=server_hostname,
         )
+        # Without the call of Python's that stands before each of these in the ssl module.
+        inner: Any = self._object._sslobj  # type: ignore[attr-defined] # noqa: SLF001 - see above
+        self._take_record, self._encrypt, self._pending = inner.read, inner.write, inner.pending
         self._unread = b""
         self._finished = False  # the peer has sent its close_notify
 
@@ -54,21 +63,24 @@ class TlsStream:
     async def read(self) -> bytes:
         """Return what has arrived, waiting for something; b"" is a proper end (close_notify)."""
         data, self._unread = self._unread, b""
+        incoming, some = self._incoming, False
         while not data and not self._finished:
             # Asked only where something is there: OpenSSL's way of saying "nothing" is an exception.
-            if not self._incoming.pending and not self._object.pending():
-                await self._feed()
-            data = self._decrypt()
-            if not data and not self._finished:
-                await self._feed()
+            if some or not (incoming.pending or self._pending()):
+                arrived = await self.raw.read()
+                if not arrived:
+                    raise GoneError("the connection was cut without a TLS close")
+                incoming.write(arrived)
+            data, some = self._decrypt(), True
         return data
 
     def _decrypt(self) -> bytes:
         """Take all whole records that have arrived."""
+        incoming, take, pending = self._incoming, self._take_record, self._pending
         pieces: list[bytes] = []
         try:
-            while self._incoming.pending or self._object.pending() or not pieces:
-                piece = self._object.read(16384)
+            while incoming.pending or pending() or not pieces:
+                piece = take(16384)
                 if not piece:
                     self._finished = True
                     break
@@ -80,7 +92,8 @@ class TlsStream:
         except ssl.SSLError as error:
             if not pieces:
                 raise GoneError(f"TLS failed: {error.reason or 'the connection was cut'}") from error
-        self._flush()
+        if self._outgoing.pending:
+            self._flush()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def _feed(self) -> None:
@@ -98,7 +111,7 @@ class TlsStream:
         if not self.raw.quiet() and not self.raw.ended:
             self._incoming.write(self.raw.take())
         data, self._unread = self._unread, b""
-        return data + (self._decrypt() if self._incoming.pending or self._object.pending() else b"")
+        return data + (self._decrypt() if self._incoming.pending or self._pending() else b"")
 
     def unread(self, data: bytes) -> None:
         """Put back bytes that belong to whoever reads next."""
@@ -106,25 +119,17 @@ class TlsStream:
 
     def write(self, data: bytes) -> None:
         """Encrypt and send; follow with `drain` where much may follow."""
-        if self.raw.lost:
+        if self.bottom.lost:
             raise GoneError("the connection is closed")
         try:
-            self._object.write(data)
+            self._encrypt(data)
         except ssl.SSLError as error:
             raise GoneError(f"TLS failed: {error.reason}") from error
         self.raw.write(self._outgoing.read())
 
-    async def drain(self) -> None:
-        """Wait until the peer has taken enough of what was written."""
-        await self.raw.drain()
-
-    def expect(self, seconds: float) -> None:
-        """Set the deadline for the reads that follow."""
-        self.raw.expect(seconds)
-
     def quiet(self) -> bool:
         """Say whether the connection is open and nothing unasked for has arrived (tickets aside)."""
-        if self._unread or self.raw.ended or self._finished:
+        if self._unread or self.bottom.ended or self._finished:
             return False
         if self.raw.quiet():
             return True
@@ -186,11 +191,6 @@ class TlsStream:
     @on_gone.setter
     def on_gone(self, call: "Callable[[], None] | None") -> None:
         self.raw.on_gone = call
-
-    @property
-    def bottom(self) -> Stream:
-        """The connection under all TLS."""
-        return self.raw.bottom if isinstance(self.raw, TlsStream) else self.raw
 
     @property
     def received(self) -> int:

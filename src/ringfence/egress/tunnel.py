@@ -45,7 +45,7 @@ async def splice(
 
 def cut(stream: AnyStream) -> None:
     """Reset a connection, so that the peer cannot take what it has for everything."""
-    raw = stream.bottom if isinstance(stream, TlsStream) else stream
+    raw = stream.bottom
     if not raw.lost:
         with contextlib.suppress(OSError):
             raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)

@@ -84,8 +84,17 @@ class Upstreams:
 
     def at_hand(self, target: Target, credential: str, *, repeatable: bool) -> ClientConnection | None:
         """Return a connection that waits for a request of this kind."""
-        key = (target.scheme, target.host, target.port, credential)
-        return self._waiting_for(key, repeatable=repeatable)
+        waiting = self._waiting.get((target.scheme, target.host, target.port, credential))
+        now = self._loop.time() if waiting else 0.0
+        while waiting:  # the one used last, if it is alive and young enough for this request
+            found = waiting.pop()
+            found.stream.bottom.on_gone = None
+            old = now > found.expires or (not repeatable and now > found.idle_since + limits.POOL_IDLE_ONCE)
+            if not old and found.stream.quiet():
+                found.reused = True
+                return found
+            found.stream.abort()
+        return None
 
     def _made(self, target: Target, credential: str, stream: AnyStream) -> ClientConnection:
         key = (target.scheme, target.host, target.port, credential)
@@ -134,22 +143,8 @@ class Upstreams:
         now = self._loop.time()
         kept = min(limits.POOL_IDLE, keep_for - 1.0) if keep_for else limits.POOL_IDLE
         connection.idle_since, connection.expires = now, now + kept
-        connection.stream.on_gone = connection.stream.abort
+        connection.stream.bottom.on_gone = connection.stream.bottom.abort
         waiting.append(connection)
-        return None
-
-    def _waiting_for(self, key: Key, *, repeatable: bool) -> ClientConnection | None:
-        """Return the connection used last, if it is alive and young enough for this request."""
-        waiting = self._waiting.get(key)
-        now = self._loop.time()
-        while waiting:
-            found = waiting.pop()
-            found.stream.on_gone = None
-            old = now > found.expires or (not repeatable and now > found.idle_since + limits.POOL_IDLE_ONCE)
-            if not old and found.stream.quiet():
-                found.reused = True
-                return found
-            found.stream.abort()
         return None
 
     def sweep(self, now: float) -> None:

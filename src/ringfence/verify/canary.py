@@ -21,7 +21,9 @@ _LOW, _HIGH = 64, 2048  # descriptor numbers
 class Canaries:
     """A context in which the canaries are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, project: str = "") -> None:
+        """`project`: where a file like those that hold keys is left as well, if it may be."""
+        self._project = project
         self.token = secrets.token_hex(16)
         self.visits: list[str] = []  # what came to the servers
         self.facts: dict[str, object] = {"token": self.token}
@@ -31,6 +33,7 @@ class Canaries:
     def __enter__(self) -> Self:
         self._serve()
         self._plant_files()
+        self._plant_secret()
         self._plant_memory()
         self._plant_descriptors()
         return self
@@ -102,6 +105,47 @@ class Canaries:
         threading.Thread(target=self._accept, args=(beside,), daemon=True).start()
         self.facts |= {"planted_files": [*paths, folder], "planted_folder": folder}
 
+    def _plant_secret(self) -> None:
+        """Leave an environment file in the project: what masks hide has the battery's own among it."""
+        path = f"{self._project}/.env.ringfence-verify"
+        if not self._project or not self._made(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL):
+            return
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"CANARY={self.token}\n")
+        self.facts["planted_secret"] = path
+
+    def _made(self, path: str, flags: int) -> bool:
+        try:
+            os.close(os.open(path, flags, 0o644))
+        except OSError:  # read-only, or somebody else's
+            return False
+        self._stack.callback(_unlink, path)
+        return True
+
+    def open_in_project(self) -> None:
+        """Leave a listening socket and a fifo with a reader in the project: a sentry keeps both shut."""
+        place = f"{self._project}/.ringfence-verify-socket"
+        fifo = f"{self._project}/.ringfence-verify-fifo"
+        here = os.open(self._project, os.O_PATH | os.O_DIRECTORY)
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            server.bind(f"/proc/self/fd/{here}/{os.path.basename(place)}")  # a socket's path is short
+            os.mkfifo(fifo)
+        except OSError:
+            return
+        finally:
+            os.close(here)
+            for path in (place, fifo):
+                self._stack.callback(_unlink, path)
+        server.listen()
+        self._stack.callback(_close, server)
+        threading.Thread(target=self._accept, args=(server,), daemon=True).start()
+        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        self._stack.callback(os.close, reader)
+        for path in (place, fifo):
+            os.chmod(path, 0o666)  # noqa: S103 - for whoever the agent is
+        self.facts |= {"project_sockets": [place], "project_fifos": [fifo]}
+
     def _plant_memory(self) -> None:
         key = secrets.randbelow(1 << 30) + 1
         segment = _libc.shmget(key, 4096, _IPC_CREAT_EXCL | 0o666)
@@ -141,6 +185,11 @@ def _duplicate(fd: int, lowest: int) -> int:
         return fcntl.fcntl(fd, fcntl.F_DUPFD, lowest)
     except OSError:  # the limit on open files is lower
         return fcntl.fcntl(fd, fcntl.F_DUPFD, 200)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _close(end: socket.socket) -> None:

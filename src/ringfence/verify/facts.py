@@ -8,6 +8,7 @@ import glob
 import os
 
 from ringfence import preparation
+from ringfence.boundary.choice import CONTAINER
 from ringfence.boundary.model import Plan
 from ringfence.host.model import Host
 from ringfence.preparation import Request
@@ -64,6 +65,11 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
             [*(one.path for one in plan.workspace.hidden), *_masked(plan), *_keys(host.home, visible)]
         ),
         "invisible": _identified(_home_entries(host.home, visible)),
+        "state_dir": host.state_dir,
+        "memory": plan.policy.limits.memory,
+        "allowed": sorted({rule.host for rule in plan.policy.egress.allow if _is_name(rule.host)})[:3],
+        "engine": _engine(plan),
+        "engine_scratch": [one.target for one in plan.mounts if one.kind == "tmpfs"],
         "policy_files": _policy_files(plan, host, root),
         "own_folders": own,
         "own_identities": {one["path"]: [one["device"], one["inode"]] for one in _identified(own)},
@@ -74,6 +80,19 @@ def gather(plan: Plan, host: Host) -> dict[str, object]:
         "namespaces": _namespaces(plan),
         **_listening(),
     }
+
+
+def _is_name(host: str) -> bool:
+    return "." in host and not any(char in host for char in "*/:[]") and not host[-1].isdigit()
+
+
+def _engine(plan: Plan) -> str:
+    """Return the socket of the container engine that makes the session."""
+    if plan.tier != CONTAINER:
+        return ""
+    from ringfence.host import engine, probe
+
+    return engine.socket_of(probe.settings(("DOCKER_HOST",)).get("DOCKER_HOST", ""))
 
 
 def _boot() -> str:
@@ -90,8 +109,14 @@ def _private(plan: Plan, host: Host) -> list[str]:
 
 
 def _namespaces(plan: Plan) -> dict[str, str]:
-    """Name the host's namespaces; in the fallback, where bubblewrap makes them all, without the clock's."""
+    """Name the host's namespaces that a session has its own of.
+
+    Bubblewrap, which makes them all in the fallback, makes none of the clock; a container engine of root's
+    makes none of users either (its processes are no root outside, and have no capabilities).
+    """
     kinds: tuple[str, ...] = (*_NAMESPACES, "time") if plan.wire.kind == "private" else _NAMESPACES
+    if plan.tier == CONTAINER:
+        kinds = tuple(kind for kind in kinds if kind not in {"user", "time"})
     return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in kinds}
 
 

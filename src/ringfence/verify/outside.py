@@ -9,16 +9,21 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 import time
 
-from ringfence.verify import session, witness
+from ringfence.verify import remains, session, witness
 from ringfence.verify.attacks import Attack, new_files
 from ringfence.verify.session import Starter
 
-_START, _GONE = 30.0, 2.0  # seconds: for a session to be up; in which all of it is dead after its end
+_START, _GONE = 60.0, 5.0  # seconds: for a session to be up; in which nothing is left of it after its end
+_FEWEST = 3  # processes: the launcher, what makes the boundary, and what runs in it
 _BARE = ("HEAD", "objects", "refs")  # what git takes for a repository
 
 Finding = dict[str, object]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _finding(held: bool | None, evidence: str) -> Finding:  # noqa: FBT001 - the value itself
@@ -28,12 +33,14 @@ def _finding(held: bool | None, evidence: str) -> Finding:  # noqa: FBT001 - the
 # --- S01 ---------------------------------------------------------------------------------------
 
 
-def terminal(start: Starter, attack: Attack, facts: dict[str, object]) -> Finding:
+def terminal(start: Starter, attack: Attack, _facts: dict[str, object]) -> Finding:
     """Run a session on a terminal of our own, and see what waits in it to be read by the next shell."""
     leader, follower = os.openpty()
     try:
         _raw(follower)
-        argv = start.argv(session.program(session.bundle((attack,), facts)))
+        status = os.fstat(follower)
+        known: dict[str, object] = {"terminal": [status.st_dev, status.st_ino, status.st_rdev]}
+        argv = start.argv(session.program(session.bundle((attack,), known)))
         text = _on_terminal(argv, leader, follower)
         found = session.findings(text).get(attack.module)
         if found is None:
@@ -79,13 +86,9 @@ def _on_terminal(argv: list[str], leader: int, follower: int) -> str:
 
 
 def leftovers(start: Starter, attack: Attack, facts: dict[str, object]) -> Finding:
-    """End sessions in three ways; each time nothing with the mark may be left two seconds later."""
+    """End sessions by force in two ways; each time nothing of them may be left a moment later."""
     said = []
-    for way, number in (
-        ("exit", None),
-        ("SIGTERM", signal.SIGTERM),
-        ("SIGKILL of the launcher", signal.SIGKILL),
-    ):
+    for way, number in (("SIGTERM", signal.SIGTERM), ("SIGKILL of the launcher", signal.SIGKILL)):
         found = _ended(start, attack, facts, number)
         said.append(f"{way}: {found['evidence']}")
         if found["held"] is not True:
@@ -93,10 +96,11 @@ def leftovers(start: Starter, attack: Attack, facts: dict[str, object]) -> Findi
     return _finding(True, "; ".join(said))
 
 
-def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int | None) -> Finding:
-    mark = f"ringfence-verify-{secrets.token_hex(8)}"
-    argument = session.bundle((attack,), {**facts, "mark": mark[::-1], "stay": number is not None})
-    guest: witness.Known = frozenset()
+def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int) -> Finding:
+    mark = new_mark()
+    argument = session.bundle((attack,), {**facts, "mark": mark[::-1], "stay": True})
+    state_dir, socket = str(facts.get("state_dir", "")), str(facts.get("engine") or "")
+    noted = remains.Noted(session="", processes=frozenset(), groups=())
     child = subprocess.Popen(
         start.argv(session.program("-")),
         stdin=subprocess.PIPE,
@@ -106,27 +110,51 @@ def _ended(start: Starter, attack: Attack, facts: dict[str, object], number: int
     try:
         if not _is_up(child, argument):
             return _finding(None, "the session did not start")
-        guest = witness.below(child.pid) if facts.get("own_kernel") else frozenset()
-        count = len(_marked(mark)) or len(guest)
-        if number is None:
-            child.wait(_START)
-        else:
-            if not count:
-                return _finding(None, "the session's processes cannot be seen from outside")
-            child.send_signal(number)
-        began = time.monotonic()
-        while (left := _left(mark, guest)) and time.monotonic() - began < _GONE:
-            time.sleep(0.01)
-        if left:
-            return _finding(False, f"{len(left)} processes still run {_GONE:.0f} s later")
-        return _finding(
-            True, f"{'all' if number is None else count} gone within {time.monotonic() - began:.2f} s"
-        )
+        noted = remains.note(child.pid, state_dir)
+        if len(noted.processes) < _FEWEST:
+            return _finding(None, "the session's processes cannot be seen from outside")
+        child.send_signal(number)
+        threading.Thread(target=child.wait, daemon=True).start()  # or it would stay, as a zombie of ours
+        killed = number == signal.SIGKILL
+        return _gone(mark, lambda: remains.left(noted, state_dir, socket, killed=killed))
     finally:
         _stop(child)
-        for pid in _left(mark, guest):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        end(mark, noted.processes)
+
+
+def new_mark() -> str:
+    """Return what daemons of the battery's are known by."""
+    return f"ringfence-verify-{secrets.token_hex(8)}"
+
+
+def after_exit(mark: str, started: Finding | None) -> Finding:
+    """Judge a session that ended by itself, whose last attack left daemons behind."""
+    if not started or started["held"] is not True:
+        return started or _finding(None, "the session ended before it had started daemons")
+    try:
+        found = _gone(mark, list)
+        return {**found, "evidence": f"exit: {found['evidence']}"}
+    finally:
+        end(mark, frozenset())
+
+
+def _gone(mark: str, left: "Callable[[], list[str]]") -> Finding:
+    """Wait until nothing bears the mark and nothing else is left."""
+    began = time.monotonic()
+    while True:
+        found = [*(f"process {pid}" for pid in _marked(mark)), *left()]
+        if not found:
+            return _finding(True, f"all gone within {time.monotonic() - began:.2f} s")
+        if time.monotonic() - began > _GONE:
+            return _finding(False, f"{_GONE:.0f} s later there is still {', '.join(found[:5])}")
+        time.sleep(0.01)
+
+
+def end(mark: str, known: witness.Known) -> None:
+    """End what should have been gone."""
+    for pid in (*_marked(mark), *(pid for pid, _began in witness.alive(known))):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _is_up(child: "subprocess.Popen[bytes]", argument: str) -> bool:
@@ -152,11 +180,6 @@ def _marked(mark: str) -> list[int]:
     return found
 
 
-def _left(mark: str, guest: witness.Known) -> list[int]:
-    """Return what still runs of a session: what bears the mark, and what ran its guest."""
-    return [*_marked(mark), *(pid for pid, _ in witness.alive(guest))]
-
-
 def _stop(child: "subprocess.Popen[bytes]") -> None:
     if child.poll() is None:
         child.kill()
@@ -169,7 +192,12 @@ def _stop(child: "subprocess.Popen[bytes]") -> None:
 # --- S13, NEW ----------------------------------------------------------------------------------
 
 
-def planted(start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object]) -> dict[str, Finding]:
+def planted(
+    start: Starter,
+    attacks: tuple[Attack, ...],
+    facts: dict[str, object],
+    descriptors: tuple[int, ...] = (),
+) -> dict[str, Finding]:
     """Let a session plant files in the project; judge by what the host finds afterwards; clean up."""
     root = str(facts["root"])
     before = set(os.listdir(root))
@@ -178,7 +206,7 @@ def planted(start: Starter, attacks: tuple[Attack, ...], facts: dict[str, object
     }
     real = _states(root) if facts.get("copied") else {}
     try:
-        found = session.make(start, attacks, facts)
+        found = session.make(start, attacks, facts, descriptors)
         judged = {name: _judged(name, finding, root, str(facts["token"])) for name, finding in found.items()}
         if "copied_project" in judged:
             judged["copied_project"] = _unmoved(judged["copied_project"], real, root)

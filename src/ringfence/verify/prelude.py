@@ -13,6 +13,8 @@ import os
 import platform
 import select
 import signal
+import socket
+import threading
 import time
 
 REFUSED = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS})
@@ -22,6 +24,9 @@ NO_CHANGE = NO_FILE | {errno.EXDEV, errno.EBUSY}
 NO_PEER = NO_FILE | {errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL}
 
 ARCH = platform.machine()
+PATIENCE = 4.0  # seconds for an answer; the gate's process may only be starting
+_AT_ONCE = 24
+_MOMENT = 1.5  # seconds for a server that speaks first, or on the same link
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.syscall.restype = ctypes.c_long
 
@@ -208,3 +213,96 @@ def until(condition, seconds):
             return True
         time.sleep(0.02)
     return bool(condition())
+
+
+# --- talking to the gate --------------------------------------------------------------------------
+
+
+def together(tally, tries):
+    """Make many tries at once: most of their time is waiting."""
+    left = list(reversed(tries))
+
+    def work():
+        while True:
+            try:
+                call, *arguments = left.pop()
+            except IndexError:
+                return
+            call(tally, *arguments)
+
+    workers = [threading.Thread(target=work) for _ in range(_AT_ONCE)]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join()
+
+
+def answered(tally, name, address, port, request, token=b""):  # noqa: PLR0917 - called from a list of tries
+    """Send and listen; judge what comes back. Where nothing is sent, nobody waits long."""
+    try:
+        answer = exchange(address, port, request, _MOMENT if not request or "%" in address else PATIENCE)
+    except OSError as error:
+        refused = error.errno in NO_PEER or error.errno in {104, 32, 110, None, 101, 22, 19}
+        tally.expect(name, refused, type(error).__name__ if error.errno is None else os.strerror(error.errno))
+        return
+    verdict = judged(answer, token)
+    tally.expect(
+        name, verdict != "an answer", verdict if verdict != "an answer" else f"answered: {answer[:60]!r}"
+    )
+
+
+def exchange(address, port, request, patience=PATIENCE, *, whole=False):
+    """Connect, send, and return what comes back: up to the end of a head, or `whole`, until it is closed."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    end = socket.socket(family, socket.SOCK_STREAM)
+    end.settimeout(patience)
+    try:
+        end.connect(place(address, port))
+        if request:
+            end.sendall(request)
+        return received(end, whole=whole)
+    finally:
+        end.close()
+
+
+def place(address, port):
+    """Return what connect(2) takes, for a link-local address as well."""
+    if "%" not in address:
+        return (address, port)
+    plain, _, link = address.partition("%")
+    return (plain, port, 0, socket.if_nametoindex(link))
+
+
+def received(end, *, whole=False):
+    """Return what a peer sends; None where it says nothing for as long as we wait."""
+    answer = b""
+    try:
+        while len(answer) < 1 << 16:
+            part = end.recv(4096)
+            if not part:
+                break
+            answer += part
+            if b"\r\n\r\n" in answer and not whole:
+                break
+    except TimeoutError:
+        return answer or None
+    except ConnectionError:
+        return answer
+    return answer
+
+
+def judged(answer, token):
+    """Tell the gate's refusal from an upstream's answer: 502 and 504 mean that it tried to reach one."""
+    if token and answer and token in answer:
+        return "an answer"
+    if answer is None:
+        return "no answer"
+    if not answer:
+        return "closed without a byte"
+    words = answer.split(None, 2)
+    if answer.startswith(b"HTTP/1.") and len(words) > 1 and words[1].isdigit():
+        status = int(words[1])
+        return f"refused with {status}" if 400 <= status < 600 and status not in {502, 504} else "an answer"
+    if answer[:1] == b"\x15":
+        return "refused by a TLS alert"
+    return "an answer"

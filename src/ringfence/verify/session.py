@@ -32,11 +32,10 @@ class Starter(Struct):
         return ["/usr/bin/env", *planted, f"{FUNCTION_VARIABLE}=() {{ :; }}", *self.words, *command]
 
 
-def starter(options: tuple[str, ...], token: str) -> Starter:
-    """Return how `ringfence run` is started with the operator's options."""
-    return Starter(
-        words=(sys.executable, "-m", "ringfence.cli", "run", "--discard", *options, "--"), token=token
-    )
+def starter(options: tuple[str, ...], token: str, weakening: str = "") -> Starter:
+    """Return how `ringfence run` is started with the operator's options; for tests also weakened."""
+    module = ("ringfence.cli.weakened", weakening) if weakening else ("ringfence.cli", "run")
+    return Starter(words=(sys.executable, "-m", *module, "--discard", *options, "--"), token=token)
 
 
 def bundle(attacks: tuple[Attack, ...], facts: dict[str, object]) -> str:
@@ -67,7 +66,8 @@ def make(
         stderr=subprocess.PIPE,
         pass_fds=descriptors,
     )
-    with witness.Witness(child.pid) as seen:
+    engine = str(facts.get("engine") or "")
+    with witness.Witness(child.pid, engine, str(facts.get("state_dir", ""))) as seen:
         try:
             out, complaint = child.communicate(bundle(attacks, facts).encode(), timeout=_PATIENCE)
         except BaseException:
@@ -80,6 +80,10 @@ def make(
     if "kernel_files" in found and seen.lowered:
         said = f"on the host {seen.lowered} of the session's processes got a lower oom_score_adj"
         found["kernel_files"] = {"held": False, "evidence": said}
+    if "engine" in found and engine and seen.container is None:
+        found["engine"] = {"held": None, "evidence": "the engine did not say what it had made"}
+    elif "engine" in found and seen.container:
+        found["engine"] = {"held": False, "evidence": f"the engine made: {', '.join(seen.container)}"}
     return found
 
 

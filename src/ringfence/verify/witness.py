@@ -10,6 +10,8 @@ import os
 import threading
 from typing import Self
 
+from ringfence.verify import inspected
+
 _EVERY = 0.1  # seconds
 
 Known = frozenset[tuple[int, int]]  # (pid, when it started): a pid alone may be somebody else's later
@@ -23,6 +25,17 @@ def below(pid: int) -> Known:
         todo += _children(one)
         began = _began(one)
         if began and _nested(one):
+            found.add((one, began))
+    return frozenset(found)
+
+
+def family(pid: int) -> Known:
+    """Return this process and all below it."""
+    found, todo = set(), [pid]
+    while todo:
+        one = todo.pop()
+        todo += _children(one)
+        if began := _began(one):
             found.add((one, began))
     return frozenset(found)
 
@@ -64,8 +77,11 @@ def _levels(pid: int) -> int:
 class Witness:
     """Looks at a session's processes again and again, for what no attack inside can tell by itself."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, engine: str = "", state_dir: str = "") -> None:
+        """`engine`: the container engine's socket, where one makes the session."""
         self.lowered = 0  # the most processes seen at once that the kernel would spare for ours
+        self.container: list[str] | None = None  # what the engine gave beyond a plan; None: not asked yet
+        self._engine, self._state_dir = engine, state_dir
         self._pid = pid
         self._own = _spared(os.getpid())
         self._over = threading.Event()
@@ -83,6 +99,8 @@ class Witness:
         while not self._over.wait(_EVERY):
             lower = sum(_spared(pid) < self._own for pid, _ in below(self._pid))
             self.lowered = max(self.lowered, lower)
+            if self._engine and self.container is None:
+                self.container = inspected.excess(self._engine, self._state_dir, self._pid)
 
 
 def _spared(pid: int) -> int:

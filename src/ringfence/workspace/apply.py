@@ -71,7 +71,7 @@ def apply(layers: Layers, chosen: Chosen, reviewed: Manifest) -> int:
             forget_note(layers)
             raise
         forget_note(layers)
-        manifest.forget(layers, frozenset(meant.whole))
+        manifest.forget(layers, frozenset(meant.whole), reviewed)
     return len(chosen.changes)
 
 
@@ -154,9 +154,11 @@ def _syncing(site: Site, meant: Journal) -> record.Syncing:
     """Begin to sync: by folder where they are few, else the whole file system at once, in the background."""
     record.moment("sync landed")
     site.forget()
-    places = {step.path.rpartition(b"/")[0] for step in meant.steps}
-    if len(places) > _FEW or any(step.act == MODE for step in meant.steps):
-        return record.Syncing(site.root)
+    places: set[bytes] = set()
+    for step in meant.steps:
+        places.add(step.path.rpartition(b"/")[0])
+        if len(places) > _FEW or step.act == MODE:
+            return record.Syncing(site.root)
     for place in places:
         fd = site.folder(place)
         if fd >= 0:

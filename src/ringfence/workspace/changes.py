@@ -57,6 +57,8 @@ from ringfence.workspace.layers import (
     Layers,
 )
 from ringfence.workspace.pairing import PERHAPS_GONE, TWIN, twins, with_renames
+from ringfence.workspace.sides import difference, link_notes
+from ringfence.workspace.trace import Trace
 
 MOST = 250_000  # half a gigabyte of changes that are read; more are an error, not a shorter list
 
@@ -68,9 +70,9 @@ _LEFT_BEHIND = frozenset((DELETED, CHANGED, TYPE))  # what a file that was moved
 _ORIGIN_HEAD = 21  # bytes before the file's own handle in an origin (struct ovl_fb)
 
 
-def read(layers: Layers) -> tuple[Change, ...]:
-    """Return every change of a session, sorted by the bytes of its path."""
-    reader = _Reader(layers)
+def read(layers: Layers, trace: Trace | None = None) -> tuple[Change, ...]:
+    """Return every change of a session, sorted by the bytes of its path; `trace` gets what was looked at."""
+    reader = _Reader(layers, trace or Trace())
     try:
         return reader.read()
     finally:
@@ -90,8 +92,8 @@ class _Folder:
 class _Reader:
     """One reading: the two roots, and what was found so far."""
 
-    def __init__(self, layers: Layers) -> None:
-        self._layers = layers
+    def __init__(self, layers: Layers, trace: Trace) -> None:
+        self._layers, self._trace = layers, trace
         self._copy = layers.kind == COPY
         self._found: list[Change] = []
         self._origins: list[tuple[int, bytes, bool]] = []  # position in `found`, origin, folder changed since
@@ -129,6 +131,7 @@ class _Reader:
             return []
         try:
             below = self._open_below(folder)
+            self._trace.folder(folder.path, above, below)
             names = beneath.names(above)
             visit: list[_Folder] = []
             added: list[bytes] = []
@@ -196,6 +199,7 @@ class _Reader:
             return True
         if self._copied and status.st_ctime_ns <= self._copied and not folder.hidden:
             return True  # as it was copied: whatever the project has now is the user's
+        self._trace.file(folder.path, name, status, lower)
         try:
             seen = None if self._is_device_whiteout(status) else self._seen(above, name, path, status)
         except FileNotFoundError:
@@ -228,7 +232,7 @@ class _Reader:
             self._add(Change(path=path, kind=TYPE, before=folder_of(lower), after=after))
         elif not both:
             before, conflict = self._before(below, name, path, lower)
-            notes = _link_notes(before, None)
+            notes = link_notes(before, None)
             self._add(
                 Change(path=path, kind=TYPE, before=before, after=after, conflict=conflict, notes=notes)
             )
@@ -322,11 +326,11 @@ class _Reader:
         before, conflict = self._before(below, name, path, lower)
         if self._copied and before.mode & 0o777 == after.mode:
             before = replace(before, mode=after.mode)  # a copy is made without set-id bits
-        kind = _difference(before, after)
+        kind = difference(before, after)
         if kind == CHANGED and git_index.is_index(path) and self._is_refreshed(path):
             kind = ""
         if kind:
-            notes = _link_notes(before, after)
+            notes = link_notes(before, after)
             self._add(
                 Change(path=path, kind=kind, before=before, after=after, conflict=conflict, notes=notes)
             )
@@ -350,7 +354,7 @@ class _Reader:
 
     def _deleted(self, below: int, name: bytes, path: bytes, lower: os.stat_result) -> None:
         for change in self._below.deleted(below, name, path, lower)[0]:
-            self._add(replace(change, notes=_link_notes(change.before, None)))
+            self._add(replace(change, notes=link_notes(change.before, None)))
 
     def _uncovered(self, path: bytes, below: int, covered: set[bytes]) -> None:
         """Report what the project has in a folder of which nothing shows through."""
@@ -369,7 +373,7 @@ class _Reader:
             else:
                 self._origins.append((len(self._found), origin, self._was_stirred(path, below)))
         self._add(
-            Change(path=path, kind=ADDED, after=entry, conflict=conflict, notes=_link_notes(None, entry))
+            Change(path=path, kind=ADDED, after=entry, conflict=conflict, notes=link_notes(None, entry))
         )
 
     def _was_stirred(self, path: bytes, below: int) -> bool:
@@ -416,27 +420,6 @@ def _content(root_fd: int, path: bytes) -> bytes:
     fd = beneath.open_file(root_fd, path)
     with open(fd, "rb") as file:
         return file.read(git_index.LARGEST + 1)
-
-
-def _difference(before: Entry, after: Entry) -> str:
-    """Return the kind of a change, or nothing where both sides are the same."""
-    if before.kind != after.kind:
-        return TYPE
-    if (before.target, before.size, before.digest) != (after.target, after.size, after.digest):
-        return CHANGED
-    return MODE if before.mode != after.mode else ""
-
-
-def _link_notes(before: Entry | None, after: Entry | None) -> tuple[str, ...]:
-    """Say where a file has other names: applied is a file of its own."""
-    notes = []
-    if before is not None and before.links > 1:
-        notes.append(f"the workspace has {before.links} hard links to it: the others stay as they are")
-    if after is not None and after.links > 1:
-        notes.append(
-            f"one of {after.links} hard links to the same file: each is applied as a file of its own"
-        )
-    return tuple(notes)
 
 
 def _copied(layers: Layers) -> int:

@@ -85,7 +85,7 @@ class Contents:
     """Reads the content of a session's changes."""
 
     def __init__(self, layers: Layers, largest: int = LARGEST_SHOWN) -> None:
-        self._largest = largest
+        self.largest = largest
         self._known: dict[bytes, list[lines.Edit]] = {}  # of small comparisons, which are asked for twice
         self._upper = root(layers.upper, "the session's layer")
         try:
@@ -104,7 +104,7 @@ class Contents:
         before = self._side(self._lower, change.source or change.path, change.before, lift=False)
         after = self._side(self._upper, change.path, change.after, lift=True)
         large = any(
-            entry is not None and entry.kind == FILE and entry.size > self._largest
+            entry is not None and entry.kind == FILE and entry.size > self.largest
             for entry in (change.before, change.after)
         )
         return Content(before, after, large=large, edits=self._known.get(change.path))
@@ -127,7 +127,7 @@ class Contents:
             return None
         if entry.kind == LINK:
             return entry.target
-        if entry.size > self._largest or not entry.digest:
+        if entry.size > self.largest or not entry.digest:
             return None
         return whole(where, path, entry, lift=lift)
 

@@ -32,14 +32,19 @@ def land(site: Site, todo: "Sequence[Step]") -> "dict[bytes, Row | None]":
 
 def _files(todo: "Sequence[Step]") -> tuple[int, int]:
     """Return where the files and links begin and end that land."""
-    found = [at for at, step in enumerate(todo) if step.act in {PUT, ADD} and not _has_folder(step)]
-    if not found or any(_has_folder(step) for step in todo[found[0] : found[-1]]):
-        return len(todo), len(todo)
-    return found[0], found[-1] + 1
-
-
-def _has_folder(step: Step) -> bool:
-    return any(one is not None and one.is_folder for one in (step.old, step.new))
+    none = len(todo), len(todo)
+    first = last = -1
+    for at, (act, _, _, old, new) in enumerate(todo):
+        if (old is not None and old.is_folder) or (new is not None and new.is_folder):
+            if first >= 0 and last < 0:
+                last = at
+        elif act in {PUT, ADD}:
+            if last >= 0:
+                return none  # a folder comes or goes between them
+            first = at if first < 0 else first
+        elif first >= 0 and last < 0:
+            last = at
+    return none if first < 0 else (first, last if last >= 0 else len(todo))
 
 
 def _landed(site: Site, step: Step) -> "Row | None":

@@ -8,7 +8,7 @@ import os
 
 from ringfence.canonical import sha256
 from ringfence.errors import BoundaryError
-from ringfence.value import Struct, build
+from ringfence.value import Struct, build, replace
 from ringfence.workspace import record
 from ringfence.workspace.layers import LINK, Change, Entry, Layers
 
@@ -51,15 +51,18 @@ class Manifest(Struct):
     """All that was reviewed."""
 
     items: tuple[Item, ...] = ()
+    sealed: str = ""  # the digest, where all this is what the session's folder holds; it was checked
 
     @staticmethod
-    def of(changes: "tuple[Change, ...]") -> "Manifest":
+    def of(changes: "tuple[Change, ...]", sealed: str = "") -> "Manifest":
         """Return the manifest of some changes."""
-        return Manifest(items=tuple(map(item, changes)))
+        return Manifest(items=tuple(map(item, changes)), sealed=sealed)
 
     @property
     def digest(self) -> str:
         """The SHA-256 over the canonical JSON of all items."""
+        if self.sealed:
+            return self.sealed
         rows = record.encoded([one.row() for one in self.items])  # texts and numbers: canonical as they are
         return sha256(rows.encode("ascii"))
 
@@ -95,9 +98,7 @@ def folder(layers: Layers) -> str:
 
 def save(layers: Layers, changes: tuple[Change, ...]) -> Manifest:
     """Write down that these changes were reviewed."""
-    manifest = Manifest.of(changes)
-    _write(layers, manifest)
-    return manifest
+    return _write(layers, Manifest.of(changes))
 
 
 def also(layers: Layers, changes: tuple[Change, ...]) -> Manifest:
@@ -106,20 +107,32 @@ def also(layers: Layers, changes: tuple[Change, ...]) -> Manifest:
     new = {one.path for one in changes}
     kept = [one for one in before.items if one.path not in new]
     items = sorted([*kept, *map(item, changes)], key=lambda one: one.path)
-    manifest = Manifest(items=tuple(items))
-    _write(layers, manifest)
-    return manifest
+    return _write(layers, Manifest(items=tuple(items)))
 
 
-def _write(layers: Layers, manifest: Manifest) -> None:
+def _write(layers: Layers, manifest: Manifest) -> Manifest:
+    """Write it down; return it sealed."""
+    digest = manifest.digest
     value = {
         "version": _VERSION,
         "session": layers.session,
         "workspace": layers.workspace,
-        "digest": manifest.digest,
+        "digest": digest,
         "items": [one.row() for one in manifest.items],
     }
     record.write(folder(layers), _FILE, value)
+    return replace(manifest, sealed=digest)
+
+
+def file_digest(layers: Layers) -> str:
+    """Return the SHA-256 of the file that holds the review; empty where there is none."""
+    from hashlib import sha256
+
+    try:
+        with open(f"{folder(layers)}/{_FILE}", "rb") as file:
+            return sha256(file.read()).hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 def load(layers: Layers) -> Manifest | None:
@@ -134,7 +147,7 @@ def load(layers: Layers) -> Manifest | None:
         raise _broken(layers) from None
     if bound != (_VERSION, layers.session, layers.workspace, manifest.digest):
         raise _broken(layers)
-    return manifest
+    return replace(manifest, sealed=manifest.digest)
 
 
 def _broken(layers: Layers) -> BoundaryError:
@@ -173,9 +186,13 @@ def differences(reviewed: Manifest, now: tuple[Change, ...]) -> list[tuple[bytes
     return out
 
 
-def forget(layers: Layers, paths: "frozenset[bytes]") -> None:
-    """Take what was applied or discarded out of the review: the rest stays reviewed."""
-    reviewed = load(layers)
+def forget(layers: Layers, paths: "frozenset[bytes]", reviewed: Manifest | None = None) -> None:
+    """Take what was applied or discarded out of the review: the rest stays reviewed.
+
+    `reviewed`: the review, if it is at hand; it counts where it is sealed.
+    """
+    if reviewed is None or not reviewed.sealed:
+        reviewed = load(layers)
     if reviewed is not None:
         _write(layers, Manifest(items=tuple(one for one in reviewed.items if one.path not in paths)))
 

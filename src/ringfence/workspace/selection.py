@@ -10,7 +10,7 @@ import os
 from ringfence.errors import UsageError
 from ringfence.subject import path_matches
 from ringfence.value import Struct
-from ringfence.workspace.layers import DIRECTORY, LINK, OTHER, Change
+from ringfence.workspace.layers import DIRECTORY, FILE, LINK, OTHER, Change
 from ringfence.workspace.pairing import TWIN
 from ringfence.workspace.steps import show
 
@@ -52,7 +52,8 @@ class Wanted(Struct):
 def choose(changes: tuple[Change, ...], wanted: Wanted, risks: "Mapping[bytes, Iterable[str]]") -> Selection:
     """Return what is applied of some changes. Raises UsageError for a path that names none of them."""
     _check_patterns(changes, wanted)
-    asked = [one for one in changes if _is_asked(one, wanted)]
+    is_all = not wanted.paths and not wanted.leave and wanted.picked is None
+    asked = changes if is_all else [one for one in changes if _is_asked(one, wanted)]
     left: dict[bytes, Left] = {}
     for change in asked:
         why = _refusal(change, wanted, risks)
@@ -101,7 +102,10 @@ def _is_asked(change: Change, wanted: Wanted) -> bool:
 
 
 def _refusal(change: Change, wanted: Wanted, risks: "Mapping[bytes, Iterable[str]]") -> Left | None:
-    if change.after is not None and change.after.kind == OTHER:
+    kind = "" if change.after is None else change.after.kind
+    if kind == FILE and not change.notes and change.path not in risks:
+        return None  # as most are
+    if kind == OTHER:
         return Left(path=change.path, why=NEVER)
     if wanted.risky or change.path in wanted.approved:
         return None
@@ -167,6 +171,8 @@ def _bring_folders(
 ) -> None:
     """Add the new folders that chosen files lie in; drop what lies in one that is left out."""
     made = {one.path: one for one in changes if _makes_folder(one)}
+    if not made:
+        return
     for path in sorted(chosen):
         for folder in above(path):
             if folder not in made or folder in chosen:
@@ -181,7 +187,7 @@ def _bring_folders(
 
 def _keep_whole(chosen: dict[bytes, Change], changes: tuple[Change, ...], left: dict[bytes, Left]) -> None:
     """Drop the removal of folders in which something stays."""
-    while True:
+    while len(chosen) < len(changes):
         stays: dict[bytes, bytes] = {}
         for one in changes:
             if one.path not in chosen:
@@ -197,6 +203,8 @@ def _keep_whole(chosen: dict[bytes, Change], changes: tuple[Change, ...], left: 
 
 def _drop_hollow(chosen: dict[bytes, Change], changes: tuple[Change, ...]) -> None:
     """Drop new folders of which all that is in them is left out."""
+    if not any(map(_makes_folder, chosen.values())):
+        return
     full = {folder for one in chosen.values() if not _makes_folder(one) for folder in above(one.path)}
     had = {folder for one in changes for folder in above(one.path)}
     for path in sorted(chosen, reverse=True):  # those in others first

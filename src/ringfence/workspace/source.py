@@ -59,18 +59,19 @@ class Source:
         """Copy a file from one descriptor, hashing what is copied; it must be as reviewed."""
         after = change.after
         assert after is not None  # noqa: S101 - for the type checker
-        fd = self._open(change.path)
+        fd, size = self._open(change.path), after.size
         try:
             status = os.fstat(fd)
-            if status.st_mode != stat.S_IFREG | after.mode or status.st_size != after.size:
+            if status.st_mode != stat.S_IFREG | after.mode or status.st_size != size:
                 raise differs(change.path)
-            if _copied(fd, out, after.size) != after.digest:
+            if (_copied_at_once if size < _BLOCK else _copied)(fd, out, size) != after.digest:
                 raise differs(change.path)
         finally:
             os.close(fd)
 
     def _open(self, path: bytes) -> int:
-        parent, name = self._at(path)
+        folder, _, name = path.rpartition(b"/")
+        parent = self._fd if folder == self._folder else self._at(path)[0]
         try:
             return os.open(name, _READ, dir_fd=parent)
         except PermissionError:
@@ -97,12 +98,17 @@ class Source:
         return self._fd, name
 
 
+def _copied_at_once(fd: int, out: int, size: int) -> str:
+    """Copy at most `size` bytes, less than a block, and one more. Return the digest."""
+    data = os.read(fd, size + 1)  # it is short only at the end of the file
+    done = os.write(out, data) if data else 0
+    if done < len(data):
+        write(out, data[done:])
+    return sha256(data).hexdigest()
+
+
 def _copied(fd: int, out: int, size: int) -> str:
     """Copy at most `size` bytes and one more; holes stay holes. Return the digest."""
-    if size < _BLOCK:  # one read: it is short only at the end of the file
-        data = os.read(fd, size + 1)
-        write(out, data)
-        return sha256(data).hexdigest()
     digest, left = sha256(), size + 1
     while left and (block := os.read(fd, min(_BLOCK, left))):
         digest.update(block)
@@ -121,9 +127,13 @@ def write(out: int, data: bytes) -> None:
         data = data[os.write(out, data) :]
 
 
-def differs(path: bytes) -> BoundaryError:
+class Differs(BoundaryError):  # noqa: N818 - it says what it is
+    """Something in the layer is not what was reviewed."""
+
+
+def differs(path: bytes) -> Differs:
     """Return the error for what is not as reviewed."""
-    return BoundaryError(
+    return Differs(
         f"{show(path)} is not what was reviewed; nothing was applied",
         hint="look again: ringfence diff",
     )

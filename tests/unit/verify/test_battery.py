@@ -9,10 +9,12 @@ import sys
 import pytest
 
 from ringfence.errors import BoundaryError
-from ringfence.verify import attacks, battery, outside, session
+from ringfence.verify import attacks, battery, inspected, outside, session
+from ringfence.verify.applicable import NOWHERE, why_not
 from ringfence.verify.attacks import ATTACKS, INSIDE, OUTSIDE, Attack
 from ringfence.verify.canary import Canaries
 
+TIERS = ("sandbox", "container", "gvisor", "microvm")
 FOLDER = os.path.dirname(attacks.__file__)
 MODULES = sorted(
     name.removesuffix(".py") for name in os.listdir(FOLDER) if name.endswith(".py") and name != "__init__.py"
@@ -28,7 +30,7 @@ class TestTheTable:
 
     def test_gives_every_outside_attack_its_half(self):
         for one in ATTACKS:
-            assert one.kind != OUTSIDE or callable(getattr(outside, one.module))
+            assert (one.kind == OUTSIDE) == (one.module in battery.HALVES)
 
     @pytest.mark.parametrize("name", MODULES)
     def test_an_attack_needs_nothing_of_ringfence_but_the_prelude(self, name):
@@ -147,3 +149,56 @@ class TestWhatTheHostObeys:
         (tmp_path / ".envrc").write_text("planted")
         outside._clean(str(tmp_path), before, set())
         assert sorted(os.listdir(tmp_path)) == ["kept", "written meanwhile by the user"]
+
+
+class TestWhatNeedNotBeAttempted:
+    def test_is_a_short_list_of_attacks_on_one_tiers_own_parts(self):
+        assert {attack for attack, _tier in NOWHERE} == {"S23", "S24", "S25"}
+        assert len(NOWHERE) == 9
+
+    def test_leaves_every_attack_a_tier_in_which_it_is_made(self):
+        for one in ATTACKS:
+            assert [tier for tier in TIERS if not why_not(one.id, tier)], one.id
+
+    def test_does_not_count_against_a_tier(self):
+        nowhere = battery._nowhere(TestResults.ONE, "there is none")
+        assert nowhere.held is None
+        assert nowhere.evidence == "not applicable: there is none"
+        assert battery.well([nowhere])
+
+    @pytest.mark.parametrize("held", [None, False])
+    def test_is_another_thing_than_not_having_been_attempted(self, held):
+        found = battery._result(TestResults.ONE, {"held": held, "evidence": ""})
+        assert not battery.well([found])
+
+
+GOOD = {
+    "Config": {"User": "65534:65534"},
+    "Mounts": [{"Source": "/x", "RW": False}],
+    "HostConfig": {
+        "IpcMode": "private", "NetworkMode": "none", "CgroupnsMode": "private", "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges", "seccomp={}"],
+    },
+}  # fmt: skip
+
+
+class TestWhatAnEngineMade:
+    def test_is_as_the_plan_has_it(self):
+        assert inspected.judge(GOOD) == []
+
+    @pytest.mark.parametrize(
+        ("setting", "value"),
+        [
+            ("PidMode", "host"), ("IpcMode", "host"), ("NetworkMode", "bridge"), ("UTSMode", "host"),
+            ("UsernsMode", "host"), ("CgroupnsMode", "host"), ("Privileged", True), ("ReadonlyRootfs", False),
+            ("CapDrop", []), ("CapAdd", ["SYS_ADMIN"]), ("Devices", [{}]), ("Binds", ["/:/x"]),
+            ("SecurityOpt", ["seccomp={}"]), ("SecurityOpt", ["no-new-privileges", "seccomp=unconfined"]),
+        ],
+    )  # fmt: skip
+    def test_or_is_named(self, setting, value):
+        made = {**GOOD, "HostConfig": {**GOOD["HostConfig"], setting: value}}
+        assert len(inspected.judge(made)) == 1
+
+    def test_a_root_a_writable_mount_and_an_engines_socket_are_named(self):
+        made = {**GOOD, "Config": {}, "Mounts": [{"Source": "/run/docker.sock", "RW": True}]}
+        assert len(inspected.judge(made)) == 3

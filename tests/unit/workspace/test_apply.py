@@ -291,7 +291,7 @@ def test_the_same_path_twice_is_refused(landing):
 def test_a_review_that_is_not_of_this_session_is_refused(landing):
     landing.agent("echo new > added")
     manifest.save(landing.layers(), landing.changes())
-    assert manifest.load(landing.layers()) == manifest.Manifest.of(landing.changes())
+    assert manifest.load(landing.layers()).items == manifest.Manifest.of(landing.changes()).items
     with pytest.raises(BoundaryError, match=r"is not the review of session"):
         manifest.load(landing.layers(session="20260101-000000-ffff"))
     path = f"{landing.session}/review.json"
@@ -307,7 +307,7 @@ def test_a_review_keeps_names_that_are_no_text(landing):
     put(landing.upper, b"\xff\x1b\n", "x")
     os.symlink(b"\xfe", os.fsencode(landing.upper) + b"/link")
     manifest.save(landing.layers(), landing.changes())
-    assert manifest.load(landing.layers()) == manifest.Manifest.of(landing.changes())
+    assert manifest.load(landing.layers()).items == manifest.Manifest.of(landing.changes()).items
     landing.apply()
     assert read(landing.layers()) == ()
 

@@ -14,10 +14,11 @@ LETTERS = string.ascii_letters + string.digits
 
 
 def some(length, alphabet=LETTERS):
-    """Return random characters that stand in no table of innocent values."""
+    """Return characters that look random, as few that are random do not, and stand in no table of innocents."""
     while True:
         made = "".join(secrets.choice(alphabet) for _ in range(length))
-        if len(set(made)) >= min(12, len(alphabet) - 2) and not detection._NO_SECRET.search(made.encode()):
+        is_innocent = detection._NO_SECRET.search(made.encode()) or not detection._is_random(made)
+        if len(set(made)) >= min(12, len(alphabet) - 2) and not is_innocent:
             return made
 
 

@@ -26,6 +26,7 @@ _DOOR = f"{INSIDE}/door"  # the launcher's socket, inside
 _CHANNEL = Slot(offset=512)
 _SCRATCH = 1 << 30  # bytes in a tmpfs where the policy names no limit
 _SHARED = 64 << 20
+_RLIMIT_CORE = 4
 
 
 class Box(Struct):
@@ -167,6 +168,7 @@ def _entry_steps(plan: Plan, arch: str, abi: int, into: tuple[Step, ...]) -> tup
         Call(name="write", arguments=(_CHANNEL, Data(content=b"R"), 1), failure=gone),
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
         *into,
+        sandbox.limit(_RLIMIT_CORE, 1),  # as `launch.forbid_cores`; the engine's daemon knows nothing of that
         *(sandbox.limit(kind, value) for kind, value in limits if kind != RLIMIT_NPROC),
         *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),
         *landlock.steps(abi, sandbox.landlock_rules(plan)),

@@ -58,6 +58,7 @@ __all__ = [
     "clear",
     "in_body",
     "in_header",
+    "in_one_field",
     "needs_body",
     "parts",
     "wanted",
@@ -112,6 +113,11 @@ def in_header(credential: Credential) -> tuple[str, ...]:
 def in_body(credential: Credential) -> bool:
     """Say whether a credential's place may lie in the body."""
     return credential.kind == kinds.PLACEHOLDER and placeholder.in_body(credential)
+
+
+def in_one_field(credential: Credential) -> bool:
+    """Say whether a credential is one header field, whatever the request."""
+    return WAYS[credential.kind] is header
 
 
 def needs_body(outgoing: Outgoing, credential: Credential) -> bool:

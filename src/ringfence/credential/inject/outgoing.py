@@ -27,7 +27,7 @@ class Outgoing:
 
     __slots__ = (
         *("body", "chunks", "connection", "fields", "framing", "host", "method", "path", "port", "query"),
-        *("removed", "scheme"),
+        *("removed", "scheme", "written"),
     )
 
     def __init__(
@@ -53,6 +53,7 @@ class Outgoing:
         self.body: bytes | None = None
         self.chunks: Chunks | None = None
         self.removed: frozenset[bytes] = frozenset()  # lower-case names known to be gone from `fields`
+        self.written = b""  # `fields` as lines, where they are known, and known to pass all checks
         self.connection = ""  # the credentials that its connection has seen: it serves no others
 
     def values(self, name: bytes) -> list[bytes]:

@@ -38,7 +38,11 @@ def attack(facts):
 
 
 def _see(entry):
-    """Look for the host's own, by its inode: the same name may stand for something of the boundary's."""
+    """Look for the host's own: the same name may stand for something of the boundary's.
+
+    By its inode, or by size and time of change, since another kernel counts inodes in its own way.
+    """
     status = os.stat(entry["path"])
-    if (status.st_dev, status.st_ino) != (entry["device"], entry["inode"]):
+    same = (status.st_dev, status.st_ino) == (entry["device"], entry["inode"])
+    if not same and (status.st_size, status.st_mtime_ns) != (entry["size"], entry["changed"]):
         raise PermissionError(13, "not the host's")

@@ -46,7 +46,7 @@ def attack(facts):
 def _read(path):
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not os.read(fd, 1) and path == "/proc/keys":
+        if not os.read(fd, 1):  # what an engine covers with /dev/null opens, and holds nothing
             raise PermissionError(1, "empty")
     finally:
         os.close(fd)

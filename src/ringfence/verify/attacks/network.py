@@ -9,15 +9,12 @@ its like (RFC 5737, RFC 3849): nobody's.
 import os
 import socket
 import struct
-import threading
 
-from ringfence.verify.prelude import NO_PEER, Tally
+from ringfence.verify.prelude import PATIENCE, Tally, answered, exchange, place, together
 
 _NOBODY = ("192.0.2.1", "2001:db8::1")
 _PORTS = (22, 25, 53, 80, 443, 853, 3128, 3389, 6667, 8443)
 _LINKS = {"lo", "eth0"}
-_PATIENCE = 4.0  # the gate's process may only be starting
-_AT_ONCE = 24
 _UDP = (
     ("192.0.2.1", 443), ("192.0.2.1", 123), ("192.0.2.1", 9), ("2001:db8::1", 443),
     ("239.255.255.250", 1900), ("224.0.0.251", 5353), ("255.255.255.255", 67), ("ff02::fb%eth0", 5353),
@@ -31,7 +28,7 @@ def attack(facts):
     names = {name for _, name in socket.if_nameindex()}
     tally.expect("interfaces", names <= _LINKS, ", ".join(sorted(names)))
     tries = [*_tcp(), *((_silent, address, port) for address, port in _UDP), *_dns(), *_host(tally, facts)]
-    _together(tally, tries)
+    together(tally, tries)
     finding = tally.finding()
     if finding["held"] and facts.get("gate") and not any("refused with 4" in how for _, how in tally.held):
         return {
@@ -42,103 +39,15 @@ def attack(facts):
     return finding
 
 
-def _together(tally, tries):
-    """Make many tries at once: most of their time is waiting."""
-    left = list(reversed(tries))
-
-    def work():
-        while True:
-            try:
-                call, *arguments = left.pop()
-            except IndexError:
-                return
-            call(tally, *arguments)
-
-    workers = [threading.Thread(target=work) for _ in range(_AT_ONCE)]
-    for one in workers:
-        one.start()
-    for one in workers:
-        one.join()
-
-
 def _tcp():
     for address in _NOBODY:
         shown = f"[{address}]" if ":" in address else address
         for port in _PORTS:
             request = b"" if port in {22, 25, 6667} else f"GET / HTTP/1.1\r\nHost: {shown}\r\n\r\n".encode()
-            yield _answered, f"TCP {shown}:{port}", address, port, request
+            yield answered, f"TCP {shown}:{port}", address, port, request
     metadata = b"GET /latest/meta-data/ HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n"
-    yield _answered, "cloud metadata service", "169.254.169.254", 80, metadata
-    yield _answered, "IPv6 link-local", "fe80::1%eth0", 80, metadata
-
-
-def _answered(tally, name, address, port, request, token=b""):  # noqa: PLR0917 - called from a list of tries
-    """Send and listen; judge what comes back."""
-    try:
-        answer = _exchange(address, port, request)
-    except OSError as error:
-        refused = error.errno in NO_PEER or error.errno in {104, 32, 110, None, 101, 22, 19}
-        tally.expect(name, refused, type(error).__name__ if error.errno is None else os.strerror(error.errno))
-        return
-    verdict = _verdict(answer, token)
-    tally.expect(
-        name, verdict != "an answer", verdict if verdict != "an answer" else f"answered: {answer[:60]!r}"
-    )
-
-
-def _exchange(address, port, request):
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    end = socket.socket(family, socket.SOCK_STREAM)
-    end.settimeout(_PATIENCE)
-    try:
-        end.connect(_place(address, port))
-        if request:
-            end.sendall(request)
-        return _received(end)
-    finally:
-        end.close()
-
-
-def _place(address, port):
-    """Return what connect(2) takes, for a link-local address as well."""
-    if "%" not in address:
-        return (address, port)
-    plain, _, link = address.partition("%")
-    return (plain, port, 0, socket.if_nametoindex(link))
-
-
-def _received(end):
-    answer = b""
-    try:
-        while len(answer) < 4096:
-            part = end.recv(4096)
-            if not part:
-                break
-            answer += part
-            if b"\r\n\r\n" in answer:
-                break
-    except TimeoutError:
-        return answer or None
-    except ConnectionError:
-        return answer
-    return answer
-
-
-def _verdict(answer, token):
-    """Tell the gate's refusal from an upstream's answer: 502 and 504 mean that it tried to reach one."""
-    if token and answer and token in answer:
-        return "an answer"
-    if answer is None:
-        return "no answer"
-    if not answer:
-        return "closed without a byte"
-    words = answer.split(None, 2)
-    if answer.startswith(b"HTTP/1.") and len(words) > 1 and words[1].isdigit():
-        status = int(words[1])
-        return f"refused with {status}" if 400 <= status < 600 and status not in {502, 504} else "an answer"
-    if answer[:1] == b"\x15":
-        return "refused by a TLS alert"
-    return "an answer"
+    yield answered, "cloud metadata service", "169.254.169.254", 80, metadata
+    yield answered, "IPv6 link-local", "fe80::1%eth0", 80, metadata
 
 
 def _silent(tally, address, port):
@@ -147,7 +56,7 @@ def _silent(tally, address, port):
     end.settimeout(0.1)
     try:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        end.connect(_place(address, port))
+        end.connect(place(address, port))
         end.send(b"ringfence-verify")
         answer = end.recv(2048)
     except TimeoutError:
@@ -178,7 +87,7 @@ def _dns():
 
 def _resolved_by_stream(tally, message):
     try:
-        answer = _exchange("192.0.2.53", 53, message) or b""
+        answer = exchange("192.0.2.53", 53, message) or b""
     except OSError as error:
         tally.expect("DNS over TCP", True, str(error))
         return
@@ -197,7 +106,7 @@ def _nameserver():
 def _resolved(tally, name, server, query):
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     end = socket.socket(family, socket.SOCK_DGRAM)
-    end.settimeout(_PATIENCE)
+    end.settimeout(PATIENCE)
     try:
         end.connect((server, 53))
         end.send(query)
@@ -235,7 +144,7 @@ def _host(tally, facts):
         return []
     spellings = ["127.0.0.1", "127.1.2.3", "0.0.0.0", "::1", "::ffff:127.0.0.1", "100.64.0.1", "fd00:77::1"]
     tries = [
-        (_answered, f"host loopback as {address}", address, port, b"GET / HTTP/1.0\r\n\r\n", token)
+        (answered, f"host loopback as {address}", address, port, b"GET / HTTP/1.0\r\n\r\n", token)
         for address in [*spellings, *facts.get("host_addresses", [])]
     ]
     gate = facts.get("gate")
@@ -253,16 +162,16 @@ def _host(tally, facts):
         "169.254.169.254",
     ):
         connect = f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode()
-        tries.append((_answered, f"CONNECT {name}", gate[0], gate[1], connect, token))
+        tries.append((answered, f"CONNECT {name}", gate[0], gate[1], connect, token))
         absolute = f"GET http://{name}:{port}/ HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode()
-        tries.append((_answered, f"GET http://{name}", gate[0], gate[1], absolute, token))
+        tries.append((answered, f"GET http://{name}", gate[0], gate[1], absolute, token))
     socks = b"\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01" + struct.pack(">H", port)
     return [*tries, (_answered_socks, gate, socks, token)]
 
 
 def _answered_socks(tally, gate, request, token):
     try:
-        answer = _exchange(gate[0], gate[1], request) or b""
+        answer = exchange(gate[0], gate[1], request) or b""
     except OSError as error:
         tally.expect("SOCKS5 to the host", True, str(error))
         return

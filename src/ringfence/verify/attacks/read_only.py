@@ -30,7 +30,7 @@ _FOLDERS = (
     "/proc",
 )
 # Kinds of file systems that are the boundary's own and writable by nature
-_DEEP, _MANY = 2, 2000  # how far a writable mount is tried
+_DEEP, _MANY = 2, 1000  # how far a writable mount is tried
 _OWN = {"tmpfs", "proc", "devpts", "mqueue", "devtmpfs"}
 
 

@@ -14,9 +14,16 @@ _TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
 _NO_TERMINAL = frozenset({1, 13, 25, 5, 6, 2})  # EPERM EACCES ENOTTY EIO ENXIO ENOENT
 
 
-def attack(_facts):
-    """Push characters by every descriptor of a terminal there is."""
+def attack(facts):
+    """Push characters by every descriptor of a terminal there is, and see whose terminals they are."""
     tally = Tally()
+    for fd in (0, 1, 2):
+        own = os.isatty(fd) and _identity(fd) != facts.get("terminal")
+        tally.expect(
+            f"terminal at descriptor {fd}",
+            own or not os.isatty(fd),
+            "not the operator's" if own else "the operator's own",
+        )
     for name, fd in _terminals():
         for bits in (0, 1 << 32, 0xFFFFFFFF << 32):
             for request, call in ((_TIOCSTI, "TIOCSTI"), (_TIOCLINUX, "TIOCLINUX")):
@@ -25,6 +32,11 @@ def attack(_facts):
                     f"{call}{high} on {name}", lambda fd=fd, r=request | bits: _push(fd, r), _NO_TERMINAL
                 )
     return tally.finding()
+
+
+def _identity(fd):
+    status = os.fstat(fd)
+    return [status.st_dev, status.st_ino, status.st_rdev]
 
 
 def _push(fd, request):

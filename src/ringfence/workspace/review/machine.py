@@ -6,12 +6,12 @@ as JSON does; `flags` says what a person would stumble over.
 
 from ringfence.value import Struct
 from ringfence.workspace.content import Content
+from ringfence.workspace.finding import Finding
 from ringfence.workspace.layers import Change, Entry
 from ringfence.workspace.review import summary, text
 from ringfence.workspace.review.report import Report
 from ringfence.workspace.review.unified import summed_up
 from ringfence.workspace.risks import GROUP_OF
-from ringfence.workspace.risks.finding import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,22 +1,21 @@
 """The whole of a review as one value: what changed, what is dangerous, what the user changed meanwhile.
 
 What shows it (`ringfence diff`), what applies it and what decides alone (`run --review=auto`) all start
-from here, so that what is called risky is the same for all.
+from here, so that what is called risky is the same for all. What judges is imported where that is done:
+an apply of what was reviewed does without (`standing`).
 """
 
 from ringfence.value import Struct
 from ringfence.value import build as build_of
-from ringfence.workspace import changes as reading
-from ringfence.workspace import crew, risks
-from ringfence.workspace.content import Contents
+from ringfence.workspace.finding import Finding
 from ringfence.workspace.layers import Change, Layers
-from ringfence.workspace.risks.finding import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from ringfence.workspace.content import Contents
     from ringfence.workspace.review.lines import Edit
 
 
@@ -46,6 +45,9 @@ class Report(Struct):
 
 def build(layers: Layers) -> Report:
     """Read a session's changes and judge each."""
+    from ringfence.workspace import changes as reading
+    from ringfence.workspace.content import Contents
+
     contents = Contents(layers)
     try:
         return judge(reading.read(layers), contents)
@@ -53,8 +55,10 @@ def build(layers: Layers) -> Report:
         contents.close()
 
 
-def judge(changes: "Iterable[Change]", contents: Contents) -> Report:
+def judge(changes: "Iterable[Change]", contents: "Contents") -> Report:
     """Judge changes that were read, with the help of other processors where they are many."""
+    from ringfence.workspace import crew, risks  # noqa: F401 - processes that share the work have the risks then
+
     chosen = tuple(changes)
     found: list[Finding] = []
     judged = crew.shared(chosen, lambda some: [_judged(change, contents) for change in some], crew.FEW)
@@ -65,8 +69,10 @@ def judge(changes: "Iterable[Change]", contents: Contents) -> Report:
     return Report(changes=chosen, findings=tuple(found))
 
 
-def _judged(change: Change, contents: Contents) -> "tuple[list[dict[str, Any]], list[Edit] | None]":
+def _judged(change: Change, contents: "Contents") -> "tuple[list[dict[str, Any]], list[Edit] | None]":
     """Return what was found in one change, and what its comparison gave, as plain data."""
+    from ringfence.workspace import risks
+
     content = contents.of(change)
     rows = [dict(one.__dict__) for one in risks.look(change, content)]
     contents.keep(change, content)

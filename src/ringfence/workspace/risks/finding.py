@@ -10,6 +10,7 @@ import re
 
 from ringfence.value import Struct
 from ringfence.workspace.content import Content
+from ringfence.workspace.finding import Finding
 from ringfence.workspace.layers import DIRECTORY, Change
 from ringfence.workspace.pairing import folded
 from ringfence.workspace.review import text
@@ -17,6 +18,25 @@ from ringfence.workspace.review import text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "LONGEST_EXCERPT",
+    "MOST_A_FILE",
+    "RUNS",
+    "WEAKENS",
+    "Finding",
+    "Patterns",
+    "Place",
+    "Table",
+    "by_path",
+    "excerpt_of",
+    "merged",
+    "named_by",
+    "new_lines",
+    "place_of",
+    "places",
+    "verb",
+]
 
 RUNS = "runs on the host or steers a tool later"
 WEAKENS = "weakens the project"
@@ -26,16 +46,6 @@ MOST_A_FILE = 20  # findings of one risk in one file; how many more there are is
 _IGNORED = dict.fromkeys(
     [0x200C, 0x200D, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
 )
-
-
-class Finding(Struct):
-    """One reason to look twice at a change."""
-
-    path: bytes
-    risk: str
-    why: str
-    line: int = 0  # of the new file, or of the old one where lines are gone; 0: the file as a whole
-    excerpt: str = ""  # the line, escaped
 
 
 class Place:
