@@ -9,7 +9,7 @@ container's filter), bubblewrap makes the mounts too, from the same list, as opt
 
 import struct
 
-from ringfence.boundary import landlock, limits, notify, seccomp, stub, waiting
+from ringfence.boundary import landlock, limits, notify, seccomp, stub
 from ringfence.boundary.model import Mount, Plan
 from ringfence.boundary.plan import ENTRY
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER
@@ -157,6 +157,8 @@ def entry_program(
     """Return the entry program; where it `waits_at` a descriptor, one that receives its command."""
     if waits_at is None:
         return stub.assemble(arch, (*first, *steps))
+    from ringfence.boundary import waiting
+
     said = Call(name="write", arguments=(waits_at, Data(content=waiting.WAITS), 1), failure="nobody waits")
     received = (*first, said, *waiting.steps(waits_at), *waiting.change_folder())
     return stub.assemble(arch, (*received, *steps[:-1], waiting.execute(plan)), writable=waiting.WRITABLE)
