@@ -3,7 +3,8 @@
 It hears from two sides. The server's channel brings claims, and its end means that the server is gone. The
 line of who claims brings signals for the command, and its end means that they are gone.
 
-    to the server   {"warm": {…}}          the boundary stands and waits
+    to the server   {"say": text}          something for the operator
+                    {"warm": {…}}          the boundary stands and waits
                     {"failed": text}       it does not, and this keeper ends
                     {"stale": text}        another would be built now; this keeper ends
                     {"back": 1}            a claim was not for this boundary, which still waits
@@ -19,7 +20,7 @@ import os
 import select
 
 from ringfence.audit import prune
-from ringfence.boundary import syscalls
+from ringfence.boundary import folder, syscalls
 from ringfence.boundary.supervise import SIGHUP, SIGINT, SIGQUIT, SIGTERM, Line
 from ringfence.errors import RingfenceError
 from ringfence.host.model import Host
@@ -83,6 +84,9 @@ class _Keeper:
         self._streams: tuple[int, ...] = ()
 
     def run(self) -> int:
+        for killed, moved in folder.sweep(self._host):
+            text = f"session {killed} was killed before it could tidy up\n{moved.text}"
+            place.send(self._server, {"say": text})
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)  # the child writes its own maps; unset again by `begin`
         prepared = prepare(self._request, self._host)
         try:

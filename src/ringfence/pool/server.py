@@ -197,6 +197,8 @@ class Server:
             one.session = str(self._about["session"])
             one.enter(WAITING)
             self._tell_state()
+        elif "say" in message:
+            _say(str(message["say"]))
         elif "back" in message:
             one.enter(WAITING)
         elif "session" in message:
@@ -417,9 +419,6 @@ def serve(request: Request, host: Host, *, name: str, size: int) -> int:
     check_size(size)
     if host.system != "linux":
         raise HostError("pools need Linux")
-    from ringfence.boundary import folder
-
-    folder.sweep(host)
     try:
         return Server(request, host, place.of(host.state_dir, request.workspace, name), size).run()
     except OSError as error:
