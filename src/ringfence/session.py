@@ -185,6 +185,7 @@ class Session:
         return deeds.review(self._host, self._copy, self._plan.policy, self._say)
 
     def _watch(self) -> "Outcome":
+        import ringfence.boundary.supervise  # noqa: F401 - no moment between start and watch is lost to that
         from ringfence.boundary.terminal import Terminal
 
         child = self._prepared.child
