@@ -10,49 +10,73 @@ from ringfence.boundary.terminal import Terminal
 from ringfence.pool import client
 from ringfence.pool.ask import Claim
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ringfence.pool.client import Running
-
 _FORWARDED = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
 
 
 def run(state_dir: str, wanted: Claim, *, name: str = "", quiet: bool = False) -> int:
     """Claim a boundary for a command on this process's streams; return the status for the shell."""
     terminal = Terminal()
-    streams = [terminal.slave if fd in terminal.streams else fd for fd in (0, 1, 2)]
+    attached = _Attached(terminal)
     try:
-        running = client.claim(state_dir, wanted, (streams[0], streams[1], streams[2]), name=name)
-        with running:
-            status = _Attached(running, terminal).run()
+        return attached.run(state_dir, wanted, name)
     finally:
-        terminal.restore()
-    for text in running.said if not quiet else ():
-        sys.stderr.write(text + "\n")
-    return status
+        attached.end()
+        for text in attached.said if not quiet else ():
+            sys.stderr.write(text + "\n")
 
 
 class _Attached:
-    """The loop on the client's side: it passes on what the terminal and signals bring."""
+    """The loop on the client's side: it passes on what the terminal and signals bring.
 
-    def __init__(self, running: "Running", terminal: Terminal) -> None:
-        self._running, self._terminal = running, terminal
+    Signals are caught before the claim, so that none is lost between its answer and the loop.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.said: list[str] = []
+        self._terminal = terminal
         self._poll = select.poll()
         self._wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._handlers = self._catch()
 
-    def run(self) -> int:
-        handlers = self._catch()
+    def run(self, state_dir: str, wanted: Claim, name: str) -> int:
+        """Claim, and stay until the command has ended."""
+        terminal = self._terminal
+        streams = [terminal.slave if fd in terminal.streams else fd for fd in (0, 1, 2)]
+        line = client.sent(state_dir, wanted, (streams[0], streams[1], streams[2]), name=name)
         try:
-            self._terminal.start()
+            number = self._interrupted(line.fileno())
+            if number:
+                return 128 + number
+            self._running = client.begun(line)
+            self.said = self._running.said
+            terminal.start()
             self._register()
             return self._loop()
         finally:
-            self._terminal.restore()
-            _signal.set_wakeup_fd(-1)
-            for number, handler in handlers.items():
-                _signal.signal(number, handler)
-            for fd in self._wakeup:
-                os.close(fd)
+            line.close()
+
+    def _interrupted(self, line: int) -> int:
+        """Wait for an answer; return the signal that came before one, if one did."""
+        poll = select.poll()
+        for fd in (line, self._wakeup[0]):
+            poll.register(fd, select.POLLIN)
+        while True:
+            if line in dict(poll.poll()):
+                return 0
+            for number in os.read(self._wakeup[0], 64):
+                if number == SIGWINCH:
+                    self._terminal.resize()
+                else:
+                    return number
+
+    def end(self) -> None:
+        """Give the terminal and the signals back."""
+        self._terminal.restore()
+        _signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            _signal.signal(number, handler)
+        for fd in self._wakeup:
+            os.close(fd)
 
     def _catch(self) -> dict[int, object]:
         os.set_blocking(self._wakeup[1], False)

@@ -92,16 +92,27 @@ def claim(
 
     Raises place.NoPoolError where no pool runs, and ClaimError where it has nothing for this claim.
     """
-    line = place.connect(place.of(state_dir, wanted.workspace, name))
+    line = sent(state_dir, wanted, streams, name=name)
     try:
-        return Running(line, _begun(line, wanted, streams))
+        return begun(line)
     except BaseException:
         line.close()
         raise
 
 
-def _begun(line: _socket.socket, wanted: Claim, streams: tuple[int, int, int]) -> str:
-    place.send(line, ask.spelled(wanted), streams)
+def sent(state_dir: str, wanted: Claim, streams: tuple[int, int, int], *, name: str = "") -> _socket.socket:
+    """Send a claim; return the line on which the answer comes."""
+    line = place.connect(place.of(state_dir, wanted.workspace, name))
+    try:
+        place.send(line, ask.spelled(wanted), streams)
+    except BaseException:
+        line.close()
+        raise
+    return line
+
+
+def begun(line: _socket.socket) -> Running:
+    """Wait for the answer to a claim; return what runs. Raises ClaimError."""
     answer, _fds = place.receive(line)
     if answer is None:
         raise ClaimError("the pool's server ended", hint="start it again: ringfence pool serve")
@@ -111,7 +122,7 @@ def _begun(line: _socket.socket, wanted: Claim, streams: tuple[int, int, int]) -
             hint=str(answer.get("hint", "")),
             why=str(answer.get("why", "")),
         )
-    return str(answer["session"])
+    return Running(line, str(answer["session"]))
 
 
 def asked(where: place.Place, what: str) -> "dict[str, Any]":
