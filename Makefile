@@ -71,6 +71,7 @@ bench: dev ## measure start, memory, scan, review and the gate beside its peers
 	$(IN)/python benchmarks/scan.py
 	$(IN)/python benchmarks/overlay.py
 	$(IN)/python benchmarks/diff.py
+	$(IN)/python benchmarks/apply.py
 	$(IN)/python benchmarks/gate.py
 
 docs: dev ## write the generated pages anew

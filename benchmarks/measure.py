@@ -77,7 +77,8 @@ def stage(folder: str) -> dict[str, str]:
     home = os.path.join(folder, "home")
     os.makedirs(home, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RINGFENCE_", "XDG_"))}
-    return {**kept, "HOME": home}
+    # the checkout's own sources, also where another ringfence is installed beside the interpreter
+    return {**kept, "HOME": home, "PYTHONPATH": os.path.join(ROOT, "src")}
 
 
 def table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:

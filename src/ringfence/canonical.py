@@ -45,6 +45,29 @@ def encode(value: object) -> str:
     return _encode(plain(value))
 
 
+def decode(data: bytes) -> "Any":
+    """Return what a JSON text says, without all that `json` imports. Raises ValueError."""
+    try:
+        from _json import make_scanner
+    except ImportError:
+        import json
+
+        return json.loads(data)
+    try:
+        return make_scanner(_Plainly)(data.decode().strip(" \t\r\n"), 0)[0]  # type: ignore[arg-type]
+    except StopIteration:
+        raise ValueError("this is no JSON") from None
+
+
+class _Plainly:
+    """How the scanner reads: with nothing but Python's own types."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+    memo: "dict[str, str]" = {}  # noqa: RUF012 - the scanner's own
+
+
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of some bytes as lower-case hex."""
     made: str = _sha256(data).hexdigest()

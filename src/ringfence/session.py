@@ -204,12 +204,13 @@ class Session:
         made, child = self._plan, self._prepared.child
         watch = Watch(
             pid=child.pid,
+            inside=child.inside,
             tier=made.tier,
             ready=child.ready,
             listeners=(*child.listeners, *(() if child.dns is None else (child.dns,))),
             terminal=terminal,
             wall_time=made.policy.limits.wall_time,
-            memory=None if self._group else limits.watched(made.policy.limits, made.tier),
+            memory=None if self._group else limits.watched(made.policy.limits, made.limits),
             group=self._group,
             early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
             quota=self._quota(),

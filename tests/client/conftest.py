@@ -33,6 +33,14 @@ def claude() -> str:
     pytest.skip(message)
 
 
+def agent(name: str) -> str:
+    """Return another real client, as scripts/install-agents put it there."""
+    path = os.path.join(TOP, ".cache/agents/node_modules/.bin", name)
+    if not os.path.exists(path):
+        pytest.skip(f"missing: {name} is not installed at {path}: run scripts/install-agents")
+    return path
+
+
 @pytest.fixture(scope="session")
 def ordinary_user() -> Iterator[Identity]:
     """A user with no rights at all, made for these tests unless an ordinary user runs them."""

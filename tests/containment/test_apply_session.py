@@ -61,6 +61,16 @@ def test_a_change_is_reviewed_applied_and_undone(project):
     assert (done.returncode, done.stdout) == (2, "")
 
 
+def test_undo_finds_the_last_apply_of_the_project(project):
+    work(project, "echo 2 > src/code.py")
+    assert project.ringfence("apply", "--yes").returncode == 0
+    work(project, "echo left for later > src/other.py")  # the last session, of which nothing was applied
+    done = project.ringfence("undo")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert content(project, "src/code.py") == "print(1)\n"
+    assert project.ringfence("undo").returncode == 2
+
+
 @pytest.mark.guarantee("Y6")
 def test_what_is_dangerous_waits_for_a_yes_of_its_own(project):
     work(project, "echo 2 > src/code.py; mkdir -p .github/workflows; echo x > .github/workflows/ci.yml")

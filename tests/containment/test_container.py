@@ -170,6 +170,42 @@ def test_the_engines_death_ends_the_session_with_a_word(field, engine):
     field.sh("true")
 
 
+def test_streams_pass_whole_and_apart(field):
+    data = os.urandom(3 << 20)
+    done = field.run("run", "--", "sh", "-c", "cat; echo apart >&2; exit 7", data=data)
+    assert done.raw == data
+    assert (done.err, done.code) == ("apart\n", 7)
+
+
+def test_a_signal_is_heard_also_where_nobody_reads(field, engine):
+    child = field.start("run", "--", "sh", "-c", "echo ready >&2; exec yes")
+    assert child.stderr.readline() == b"ready\n"
+    assert child.stdout.read(100_000).count(b"y\n") == 50_000  # and from here on nobody reads
+    child.terminate()
+    try:
+        child.wait(timeout=20)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate(timeout=10)
+    assert child.returncode == 143
+    assert not engine.containers()
+
+
+def test_a_reader_that_goes_away_ends_the_writer(field):
+    child = field.start("run", "--", "sh", "-c", "echo ready >&2; exec yes")
+    assert child.stderr.readline() == b"ready\n"
+    child.stdout.close()
+    try:
+        assert child.wait(timeout=20) != 0
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait(timeout=10)
+        child.stderr.close()
+        child.stdin.close()
+
+
 def test_a_missing_engine_is_said(field):
     done = field.run("run", "--", "true", variables={"DOCKER_HOST": "unix:///nowhere/docker.sock"})
     assert done.code == 125

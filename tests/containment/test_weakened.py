@@ -23,6 +23,7 @@ ALLOWED = {"RINGFENCE_TEST_WEAKEN": "1"}
 SANDBOX = sorted((one, names["sandbox"]) for one, names in WEAKENED.items() if "sandbox" in names)
 
 
+@pytest.mark.guarantee("T10")
 def test_every_attack_has_its_weakening_and_every_weakening_its_attack():
     assert set(WEAKENED) == {one.id for one in ATTACKS}
     assert {name for tiers in WEAKENED.values() for name in tiers.values()} == set(weakenings.names())

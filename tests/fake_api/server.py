@@ -1,5 +1,6 @@
 """The server: the paths of the Messages API that Claude Code and the SDKs use, on loopback.
 
+Codex and Gemini CLI find the paths of their own APIs beside them, and are answered from the same scripts.
 One thread a connection, bounded; a request body and a connection's life are bounded too. The key is
 checked as the real API does it, so a placeholder that reaches this far is refused with 401.
 """
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Self, cast
 
-from . import clouds, events
+from . import clouds, events, gemini, responses
 from .authority import Authority
 from .record import Record, Request
 from .script import Conversation, Script
@@ -20,6 +21,7 @@ from .script import Conversation, Script
 CONNECTIONS = 64
 BODY = 32 * 1024 * 1024
 IDLE = 60.0  # seconds a connection may say nothing
+EVENTS = "text/event-stream; charset=utf-8"
 DEFAULT_MODEL = "claude-opus-5-5"
 
 
@@ -179,6 +181,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._message(request)
         elif (call := clouds.call(path)) and request.method == "POST":
             self._message(request, call)
+        elif path.endswith("/v1/responses"):
+            self._response(request)
+        elif path.endswith(gemini.CALLS) and request.method == "POST":
+            self._gemini(request, streamed=path.endswith(gemini.STREAM))
         else:
             self._error(404, "not_found_error", f"no such path: {path}")
 
@@ -186,7 +192,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         key = self._api.key
         if not key:
             return True
-        return request.header("x-api-key") == key or request.header("authorization") == f"Bearer {key}"
+        sent = [request.header(name) for name in ("x-api-key", "x-goog-api-key")]
+        return key in sent or request.header("authorization") == f"Bearer {key}"
 
     def _message(self, request: Request, call: clouds.Call | None = None) -> None:
         try:
@@ -201,7 +208,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif call and call.framed:
             self._stream(clouds.frames(events.events(reply, model)), clouds.FRAMES)
         else:
-            self._stream(events.stream(reply, model), "text/event-stream; charset=utf-8")
+            self._stream(events.stream(reply, model), EVENTS)
+
+    def _response(self, request: Request) -> None:
+        if request.method != "POST":  # Codex would rather have a WebSocket
+            self._error(426, "invalid_request_error", "this is spoken over HTTP alone")
+            return
+        body = request.json()
+        reply = self._api.script.reply(Conversation(responses.conversation(body)))
+        self._stream(responses.stream(reply, body), EVENTS)
+
+    def _gemini(self, request: Request, *, streamed: bool) -> None:
+        body = request.json()
+        made = gemini.answer(self._api.script.reply(Conversation(gemini.conversation(body))), body)
+        if streamed:
+            self._stream(iter([gemini.event(made)]), EVENTS)
+        else:
+            self._json(200, made)
 
     def _stream(self, parts: Iterator[bytes], content_type: str) -> None:
         self.send_response(200)

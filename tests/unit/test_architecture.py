@@ -21,7 +21,7 @@ ROWS = [
     {"boundary", "egress"},
     {"deploy", "preparation", "deeds"},
     {"session"},
-    {"aio", "pool", "broker", "fleet", "verify", "ui", "integrations"},
+    {"aio", "bench", "pool", "broker", "fleet", "verify", "ui", "integrations"},
     {"cli"},
 ]
 # Names of one row that stand in an order of their own: the left one is what the right one is made of.
@@ -37,6 +37,7 @@ EVERYWHERE = {""}  # the package itself holds the version
 ASYNC = ("egress/", "aio.py", "integrations/claude_agent_sdk.py")
 ENVIRONMENT = ("host/probe.py", "credential/sources/", "verify/attacks/")  # attacks run inside
 PROCESSES = (
+    "boundary/attached.py",  # Podman, for as long as a container runs
     "boundary/container.py",
     "boundary/launch.py",
     "boundary/child.py",  # what launch forks, up to bubblewrap
@@ -45,12 +46,15 @@ PROCESSES = (
     "boundary/mounts.py",  # a child that only holds a user namespace, for id-mapping
     "credential/sources/command.py",
     "host/features.py",
+    "host/podman.py",  # which has no daemon to be asked
     "host/runtimes.py",  # asks a runtime for its version
     "host/trials.py",
     "workspace/review/viewer.py",  # the operator's own pager and viewer
     "pool/platform.py",  # a server, for a program that opens a pool
     "pool/server.py",  # its own copies, each the launcher of one session
+    "integrations/codex_trust.py",  # the operator's own Codex, which is told to run our hook
     "verify/",
+    "bench/",  # the sessions that it measures, through the command line like anybody's
 )
 STARTS = {
     "fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "popen",

@@ -316,7 +316,7 @@ def _drop_to_several(owner: int, identities: tuple[int, int, int]) -> None:
 
 
 # The vendor's whole program: for each byte asked, a socket of that family, made in the network it is in.
-_VENDOR = """
+VENDOR = """
 import _socket, struct
 requests = _socket.socket(1, 5, 0, fileno=0)
 while wanted := requests.recv(1):
@@ -342,7 +342,7 @@ def _vend(requests: int) -> None:
         syscalls.check_call(
             436, 1, 0xFFFFFFFF, 0
         )  # close_range(2): the launcher waits for our channel to close
-        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _VENDOR], {})  # noqa: S606 - no shell
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", VENDOR], {})  # noqa: S606 - no shell
     finally:
         os._exit(125)
 

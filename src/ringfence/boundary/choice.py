@@ -2,10 +2,11 @@
 
 from ringfence.errors import HostError
 from ringfence.host.model import Host, Runtime
-from ringfence.policy.model import Policy
+from ringfence.policy.model import Container, Policy
 from ringfence.value import Struct
 
 SANDBOX, CONTAINER, GVISOR, MICROVM = "sandbox", "container", "gvisor", "microvm"
+ANY = Container()
 OTHERS = (CONTAINER, GVISOR, MICROVM)  # that need more of a machine than its kernel
 
 
@@ -20,12 +21,12 @@ class Choice(Struct):
 SANDBOX_TIER = Choice(tier=SANDBOX)
 
 
-def runtime_of(tier: str, host: Host, workspace: str) -> Runtime:
+def runtime_of(tier: str, host: Host, workspace: str, wanted: Container = ANY) -> Runtime:
     """Return what a tier needs of this machine; of the sandbox tier the launcher finds out by building it."""
     if tier == CONTAINER:
         from ringfence.host import runtimes
 
-        return runtimes.container(host, workspace)
+        return runtimes.container(host, workspace, wanted.engine, wanted.image, wanted.runtime)
     if tier == GVISOR:
         from ringfence.host import runtimes
 
@@ -47,7 +48,7 @@ def choose(policy: Policy, host: Host, workspace: str) -> Choice:
     passed: list[tuple[str, str]] = []
     mend = ""
     for tier in policy.tier:
-        found = runtime_of(tier, host, workspace)
+        found = runtime_of(tier, host, workspace, policy.container)
         if not found.refused:
             return Choice(tier=tier, runtime=found, passed=tuple(passed))
         passed.append((tier, found.refused))

@@ -1,13 +1,12 @@
 """A session in a container: made by the engine, compared with what was asked, furnished, watched, removed.
 
-    launcher ── keeper ── `docker start -ai`   passes the streams on, ends with the command's status
+    launcher ── keeper    starts it, passes the streams on, ends with the command's status
         └────── helper                         furnishes the container, then ends
 
 The keeper also ends the container when the launcher dies. Whatever dies, the container's name lies in the
 session's folder, and the next launcher removes it.
 """
 
-import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
 import _socket
 import fcntl
 import os
@@ -15,20 +14,22 @@ import select
 import struct
 import sys
 
-from ringfence.boundary import furnish, syscalls
+from ringfence.boundary import attached, engines, furnish, standing, syscalls
 from ringfence.boundary.child import Channel
+from ringfence.boundary.folder import Folder
 from ringfence.boundary.launch import Child, Refused
 from ringfence.boundary.model import Plan
-from ringfence.boundary.tiers.container import Box, differences
+from ringfence.boundary.tiers.container import Box
 from ringfence.errors import BoundaryError
-from ringfence.host import engine
 from ringfence.host.model import Runtime
+from ringfence.host.runtimes import engine_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.host.engine import Image
 
 INSIDE, NAME = "inside", "container"  # in a session's folder
 _CONNECTS = 30.0  # seconds until the entry program must have come to the door
-_SIGWINCH, _SIGCHLD = 28, 17
-_FORWARDED = (1, 2, 3, 10, 12, 15)
-_NO_KEYS = ",".join(("ctrl-@",) * 8)  # instead of Ctrl-P Ctrl-Q, which would leave the container alone
 
 
 class Contained(Child):
@@ -36,11 +37,13 @@ class Contained(Child):
 
     def __init__(self, first: Child, runtime: Runtime, owner: int) -> None:
         """`first` is the child that found out what this machine offers; `owner` is who the agent becomes."""
-        self._first: Child | None = first
+        self._gone = [first.pid]  # processes that are to be waited for
+        first.dismiss()
         self._runtime, self._owner = runtime, owner
-        self._engine = runtime.tools["socket"]
+        self._engine = engine_of(runtime)
+        self.engine = engines.known(runtime)
         self._name = self._folder = ""
-        self.pid, self.ready = 0, -1
+        self.pid, self.ready, self.inside = 0, -1, 0
         self._init = -1  # the first process of the container: with it all others end
         self.identities: tuple[int, ...] = ()
         self.networked, self.kind = True, ""
@@ -48,24 +51,35 @@ class Contained(Child):
         self.dns: int | None = None
 
     def begin(
-        self, box: Box, plan: Plan, session: str, folder: str, streams: "tuple[int | None, tuple[int, ...]]"
-    ) -> None:
-        """Make the container and start it; the command waits for `complete`."""
-        self._name, self._folder = f"ringfence-{session}", folder
-        self._end_first()
-        _write(f"{folder}/{NAME}", f"{self._engine}\n{self._name}\n".encode(), 0o600)
+        self, box: Box, plan: Plan, at: Folder, streams: "tuple[int | None, tuple[int, ...]]"
+    ) -> int | None:
+        """Make the container, start it and furnish it; return a socket to ask for sockets made inside."""
+        folder = at.path
+        self._name, self._folder = f"ringfence-{at.id}", folder
+        _write(f"{folder}/{NAME}", f"{self._engine.note}\n{self._name}\n".encode(), 0o600)
         os.mkdir(f"{folder}/{INSIDE}", 0o755)
         _write(f"{folder}/{INSIDE}/enter", box.entry, 0o555)
+        _write(f"{folder}/{engines.FILTER}", box.profile.encode(), 0o600)
         door = self._door()
+        helper, vend = self._help(box, plan, at.staging)
         try:
-            self._create(box)
+            engines.create(self._engine, self._name, box, self._image(box, plan), folder)
             self.pid = self._keep(*streams)
             self.ready, pid = self._wait(door, plan.uid)
-            self._init = _first_process(pid)
+            self._init, self.inside = _first_process(pid)
         finally:
             os.close(door)
-        self._furnish(pid, box, plan)
+        unlike = standing.differences(pid, plan.uid)
+        if unlike:
+            raise BoundaryError(
+                f"the engine made another container than the plan's: {'; '.join(unlike)}",
+                hint="its runtime does not do what it is told: `ringfence doctor` names both",
+            )
+        if box.cpus:
+            os.sched_setaffinity(pid, sorted(os.sched_getaffinity(0))[: box.cpus])
+        self._furnish(helper, pid)
         os.write(self.ready, b"G")
+        return vend
 
     def _door(self) -> int:
         """Listen where the entry program will connect to."""
@@ -79,19 +93,11 @@ class Contained(Child):
         door.listen(1)
         return int(door.detach())
 
-    def _create(self, box: Box) -> None:
-        image = _image(self._engine, box)
-        asked = box.configuration
-        what = "the container could not be made"
-        path = f"/containers/create?name={self._name}"
-        engine.told(self._engine, "POST", path, {**asked, "Image": image}, what=what)
-        made = engine.told(self._engine, "GET", f"/containers/{self._name}/json", what=what)
-        unlike = differences(asked, image, made)
-        if unlike:
-            raise BoundaryError(
-                f"the engine made another container than the plan's: {'; '.join(unlike)}",
-                hint="the engine's own configuration (daemon.json) may add to every container",
-            )
+    def _image(self, box: Box, plan: Plan) -> "Image":
+        """Return the image that the container is made of."""
+        if plan.image:
+            return engines.named(self._engine, plan.policy.container.image, plan.image)
+        return engines.empty(self._engine, box.folders, box.links)
 
     def _keep(self, terminal: int | None, replaced: tuple[int, ...]) -> int:
         parent = os.pidfd_open(os.getpid())
@@ -105,18 +111,9 @@ class Contained(Child):
                 fcntl.ioctl(terminal, 0x540E, 0)  # TIOCSCTTY
                 for fd in replaced:
                     os.dup2(terminal, fd)
-            argv = ["docker", "-H", f"unix://{self._engine}", "start", "--attach", "--interactive"]
-            os._exit(
-                _kept(
-                    parent,
-                    self._engine,
-                    self._name,
-                    self._runtime.path,
-                    [*argv, f"--detach-keys={_NO_KEYS}", self._name],
-                )
-            )
+            os._exit(attached.keep(parent, self._engine, self._name, terminal))
         finally:
-            engine.remove(self._engine, self._name)
+            self._engine.remove(self._name)
             os._exit(125)
 
     def _wait(self, door: int, uid: int) -> tuple[int, int]:
@@ -147,24 +144,45 @@ class Contained(Child):
             )
         return line.detach(), pid
 
-    def _furnish(self, pid: int, box: Box, plan: Plan) -> None:
+    def _help(self, box: Box, plan: Plan, staging: str) -> tuple[Channel, int | None]:
+        """Start the helper; return its channel, and a socket to ask for sockets made inside.
+
+        That is there where ports are published; the helper stays then.
+        """
         ours, theirs = _socket.socketpair(1, 5 | 0o2000000, 0)
+        vend, requests = _socket.socketpair(1, 5 | 0o2000000, 0) if plan.publish else (None, None)
+        launcher = os.getpid()
         helper = os.fork()
         if not helper:
-            ours.close()
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-            channel = Channel(theirs.detach())
+            if os.getppid() != launcher:
+                os._exit(125)
+            ours.close()
             furnish.furnish(
-                channel, pid, box, staging="/run/ringfence", workspace=plan.workspace.root, owner=self._owner
+                Channel(theirs.detach()),
+                box,
+                staging=staging,
+                workspace=plan.workspace.root,
+                owner=self._owner,
+                requests=-1 if requests is None else requests.detach(),
             )
+        self._gone.append(helper)
         theirs.close()
-        channel = Channel(ours.detach())
+        if requests is not None:
+            requests.close()
+        return Channel(ours.detach()), None if vend is None else int(vend.detach())
+
+    def _furnish(self, channel: Channel, pid: int) -> None:
+        """Have the helper furnish the container whose first program is `pid`."""
+        try:  # noqa: SIM105 - contextlib costs the launcher 5 ms
+            channel.send({"pid": pid})
+        except BrokenPipeError:  # what it could not do is what it says next
+            pass
         message, fds = channel.receive()
         if "kind" in message:
             self.kind, self.listeners, self.dns = str(message["kind"]), fds[:-1], fds[-1]
             message, _none = channel.receive()
         channel.close()
-        os.waitpid(helper, 0)
         if "done" not in message:
             raise Failed(
                 Refused(
@@ -185,31 +203,26 @@ class Contained(Child):
 
     def abandon(self) -> None:
         """End what has not become a boundary."""
-        self._end_first()
         self.release()
         self.finish()
 
     def finish(self) -> None:
         """Leave nothing: the container, its keeper, and the folder it started from."""
+        for pid in filter(None, (self.pid, *self._gone)):
+            _end(pid)
+        self._gone = []
         if not self._name:
             return
-        if self.pid:
-            _end(self.pid)
         if self._init >= 0:  # also where the engine is gone, and would leave it running
             _kill_by(self._init)
             self._init = -1
-        if not engine.remove(self._engine, self._name):
+        if not self._engine.remove(self._name):
             sys.stderr.write(
-                f"ringfence: the container engine at {self._engine} does not answer any more; the session's "
+                f"ringfence: {self._engine.where} does not answer any more; the session's "
                 f"processes are ended, its container {self._name} goes when the engine is back\n"
             )
         clear(self._folder)
         self._name = ""
-
-    def _end_first(self) -> None:
-        if self._first is not None:
-            self._first.abandon()
-            self._first = None
 
 
 class Failed(Exception):  # noqa: N818 - a message on its way to the session, never shown
@@ -219,90 +232,14 @@ class Failed(Exception):  # noqa: N818 - a message on its way to the session, ne
         self.refused = refused
 
 
-def _kept(parent: int, socket: str, name: str, program: str, argv: list[str]) -> int:
-    """Be the keeper: run the engine's client until it ends, pass signals on; return its status."""
-    wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    _signal.set_wakeup_fd(wakeup[1], warn_on_full_buffer=False)
-    client = os.fork()
-    if not client:
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-        syscalls.check_call(436, 3, 0xFFFFFFFF, 4)  # close_range(2), CLOSE_RANGE_CLOEXEC
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "HOME": "/nonexistent",
-            "DOCKER_CONFIG": "/nonexistent",
-            "TERM": "xterm",
-        }
-        os.execve(program, argv, environment)  # noqa: S606 - no shell
-    for number in _FORWARDED:
-        _signal.signal(number, lambda _number, _frame: None)
-    end, poll = os.pidfd_open(client), select.poll()
-    for fd in (parent, end, wakeup[0]):
-        poll.register(fd, select.POLLIN)
-    while True:
-        for fd, _events in poll.poll():
-            if fd == parent:
-                engine.remove(socket, name)
-                os.kill(client, 9)
-                return 125
-            if fd == end:
-                status = os.waitstatus_to_exitcode(os.waitpid(client, 0)[1])
-                return 128 - status if status < 0 else status
-            for number in os.read(wakeup[0], 64):
-                if number in _FORWARDED:
-                    engine.signal(socket, name, number)
-
-
-def _image(socket: str, box: Box) -> str:
-    """Return the digest of the image of empty folders, which is made where it is not there yet."""
-    from ringfence.canonical import sha256
-
-    archive = _archive(box)
-    tag = sha256(archive)[:16]
-    status, _answer = engine.ask(socket, "GET", f"/images/ringfence:{tag}/json")
-    what = "the image of empty folders could not be made"
-    if status == 404:
-        status, answer = engine.ask(
-            socket, "POST", f"/images/create?fromSrc=-&repo=ringfence&tag={tag}", archive, "application/x-tar"
-        )
-        if status >= 400 or b'"error"' in answer:
-            text = answer.decode("utf-8", "replace").strip()[:300]
-            raise BoundaryError(f"{what}: {text}", hint="is the engine's disk full?")
-    found = engine.told(socket, "GET", f"/images/ringfence:{tag}/json", what=what)
-    layers = found.get("RootFS", {}).get("Layers", [])
-    if layers != [f"sha256:{sha256(archive)}"] or found.get("Config", {}).get("Volumes"):
-        raise BoundaryError(
-            f"the image ringfence:{tag} is not the one that ringfence made",
-            hint=f"remove it: docker rmi ringfence:{tag}",
-        )
-    return str(found["Id"])
-
-
-def _archive(box: Box) -> bytes:
-    import io
-    import tarfile
-
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in sorted({*box.folders, "proc", "sys", "dev", "etc", "run"}):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-            archive.addfile(folder)
-        for name, to in box.links:
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname, link.mode = tarfile.SYMTYPE, to, 0o777
-            archive.addfile(link)
-    return out.getvalue()
-
-
 def sweep(folder: str) -> bool:
     """Remove the container of a session whose launcher was killed; False where its engine cannot be asked."""
     try:
         with open(f"{folder}/{NAME}") as file:
-            socket, name = file.read().split("\n")[:2]
+            note, name = file.read().split("\n")[:2]
     except (OSError, ValueError):
         return True
-    if not engine.remove(socket, name):
+    if not engines.noted(note).remove(name):
         return False
     clear(folder)
     return True
@@ -310,7 +247,7 @@ def sweep(folder: str) -> bool:
 
 def clear(folder: str) -> None:
     """Remove what a container started from."""
-    for name in (f"{INSIDE}/enter", f"{INSIDE}/door", NAME):
+    for name in (f"{INSIDE}/enter", f"{INSIDE}/door", engines.FILTER, NAME):
         try:
             os.unlink(f"{folder}/{name}")
         except OSError:
@@ -321,13 +258,13 @@ def clear(folder: str) -> None:
         return
 
 
-def _first_process(pid: int) -> int:
-    """Return a descriptor of the first process in the namespace that `pid` is in: itself, or one above."""
+def _first_process(pid: int) -> tuple[int, int]:
+    """Return a descriptor and the number of the first process in the namespace that `pid` is in."""
     while True:
         with open(f"/proc/{pid}/status") as file:
             rows = dict(line.split(":", 1) for line in file if ":" in line)
         if rows["NSpid"].split()[-1] == "1":
-            return os.pidfd_open(pid)
+            return os.pidfd_open(pid), pid
         pid = int(rows["PPid"])
 
 

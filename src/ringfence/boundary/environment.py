@@ -33,14 +33,16 @@ def variables(
     user: str,
     canaries: tuple[Canary, ...] = (),
     output: str = "",
+    brought: tuple[tuple[str, str], ...] = (),
 ) -> tuple[tuple[str, str], ...]:
     """Return the whole environment inside; later groups win.
 
     `trusts`: the session has an authority of its own, which programs are told to trust;
     `java_option`: Java by an option, since no keystore of a JVM here could be mounted over;
-    `output`: where the agent leaves what it makes, when the policy names such a folder.
+    `output`: where the agent leaves what it makes, when the policy names such a folder;
+    `brought`: what an image sets.
     """
-    out: dict[str, str] = {"LANG": "C.UTF-8"}
+    out: dict[str, str] = {"LANG": "C.UTF-8", **dict(brought)}
     out.update(host.variables)
     out.update(kept)
     out.update({"HOME": host.home, "USER": user, "LOGNAME": user, "SHELL": shell, "PATH": ":".join(path)})

@@ -6,35 +6,61 @@ the container's mount namespace, over the empty folder of the image. The wire's 
 container's network namespace. Everything goes when the container does: nothing has to be taken away.
 """
 
+import _signal  # type: ignore[import-not-found] # signal.py imports enum, 3 ms
 import os
 import stat
+import sys
 
 from ringfence.boundary import syscalls, wire
-from ringfence.boundary.child import Channel
-from ringfence.boundary.environment import INSIDE
+from ringfence.boundary.child import VENDOR, Channel
+from ringfence.boundary.image_root import ImageBuilder
 from ringfence.boundary.mounts import Builder, root_map
 from ringfence.boundary.tiers.container import Box
 
 _READ_ONLY = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NODEV
 
 
-def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: str, owner: int) -> None:
-    """Be the helper for the container whose waiting program is `pid`. Never returns."""
-    step = "namespaces"
+def furnish(
+    channel: Channel, box: Box, *, staging: str, workspace: str, owner: int, requests: int = -1
+) -> None:
+    """Be the helper for the container whose waiting program the launcher names. Never returns.
+
+    `requests`: where sockets made in its network are asked for, for published ports. What needs nothing of
+    the container is made while the engine still makes that.
+    """
+    step, trees = "namespaces", None
     try:
+        if not os.geteuid() and not box.image:
+            _leave_mounts()
+            step = "mounts"
+            _build(box, -1, staging, workspace, owner)
+            trees = _trees(box, staging)
+        message, _fds = channel.receive()
+        if not message:
+            return
+        pid = int(message["pid"])  # type: ignore[call-overload]
+        step = "namespaces"
         network = _namespace(pid, "net")
         mounts = _namespace(pid, "mnt")
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+        if trees is None:
+            if os.geteuid():
+                syscalls.setns(_namespace(pid, "user"), syscalls.CLONE_NEWUSER)
+            _leave_mounts()
         step = "wire"
         gate = wire.build(inside=network)
         channel.send({"kind": gate.kind}, (*gate.listeners, gate.dns))
-        step = "mounts"
-        _build(box, staging, workspace, owner)
-        trees = _trees(box, staging)
+        if requests >= 0:
+            step = "published ports"
+            _leave_vendor(requests)
+        if trees is None:
+            step = "mounts"
+            _build(box, _image_of(mounts) if box.image else -1, staging, workspace, owner)
+            trees = _trees(box, staging)
         step = "container"
+        theirs = _covered(pid, box)
         syscalls.setns(mounts, syscalls.CLONE_NEWNS)
-        syscalls.unmount(INSIDE)  # the program from there runs already; the mount table would name its folder
+        for path in theirs:
+            _take_away(path)
         for target, tree in trees:
             _attach(target, tree)
         channel.send({"done": 1})
@@ -50,6 +76,35 @@ def furnish(channel: Channel, pid: int, box: Box, *, staging: str, workspace: st
         os._exit(0)
 
 
+def _leave_mounts() -> None:
+    """Leave the host's mounts for a copy of them, which nobody else sees changing."""
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+
+
+def _leave_vendor(requests: int) -> None:
+    """Become the process that makes sockets in the container's network; a copy of us goes on and returns.
+
+    The launcher knows the number of ours, and ends it. It is a new program: our memory is a copy of the
+    launcher's, with the operator's environment in it.
+    """
+    ours = os.getpid()
+    if not os.fork():
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
+        if os.getppid() != ours:
+            os._exit(125)
+        os.close(requests)
+        return
+    try:
+        _signal.signal(17, _signal.SIG_IGN)  # SIGCHLD: nobody asks how the copy ended
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)  # joining a user namespace took it away
+        os.dup2(requests, 0)
+        syscalls.check_call(436, 1, 0xFFFFFFFF, 0)  # close_range(2)
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", VENDOR], {})  # noqa: S606 - no shell
+    finally:
+        os._exit(125)
+
+
 def _namespace(pid: int, kind: str) -> int:
     """Open one of the container's namespaces; it must not be our own."""
     fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
@@ -58,8 +113,23 @@ def _namespace(pid: int, kind: str) -> int:
     return fd
 
 
-def _build(box: Box, staging: str, workspace: str, owner: int) -> None:
-    builder = Builder(staging, owner=owner, idmap=root_map(owner), workspace=workspace)
+def _image_of(mounts: int) -> int:
+    """Return a detached mount of the root that a container has, without what is mounted in it."""
+    here = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    syscalls.setns(mounts, syscalls.CLONE_NEWNS)
+    tree = syscalls.open_tree("/", recursive=False)
+    syscalls.setns(here, syscalls.CLONE_NEWNS)
+    os.close(here)
+    return tree
+
+
+def _build(box: Box, image: int, staging: str, workspace: str, owner: int) -> None:
+    idmap = None if os.geteuid() else root_map(owner)
+    builder = (
+        Builder(staging, owner=owner, idmap=idmap, workspace=workspace)
+        if image < 0
+        else ImageBuilder(staging, image, owner=owner, idmap=idmap, workspace=workspace)
+    )
     for mount in box.mounts:
         try:
             builder.put(mount, box.hidden)
@@ -85,9 +155,27 @@ def _trees(box: Box, staging: str) -> list[tuple[str, int]]:
     out.append(("/sys", hidden))
     for path in box.covered:
         tree = syscalls.open_tree("/dev/null", recursive=False)
-        syscalls.restrict_mount(tree, syscalls.MOUNT_ATTR_RDONLY)
+        syscalls.restrict_mount(tree, _READ_ONLY)  # also no device any more: it cannot be opened
         out.append((path, tree))
     return out
+
+
+def _covered(pid: int, box: Box) -> list[str]:
+    """Return what the engine has mounted in folders that ours are put over, the last first.
+
+    The table of mounts, which is open to the agent, would name folders of the host's in it.
+    """
+    tops = {f"/{name}" for name in box.folders}
+    with open(f"/proc/{pid}/mountinfo") as file:
+        places = [line.split()[4] for line in file]
+    return [path for path in reversed(places) if path.count("/") > 1 and f"/{path.split('/')[1]}" in tops]
+
+
+def _take_away(path: str) -> None:
+    try:
+        syscalls.unmount(path)
+    except OSError:
+        return  # it stays where nobody can reach it
 
 
 def _seal(tree: int) -> None:

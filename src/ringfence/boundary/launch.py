@@ -45,6 +45,7 @@ class Child:
         self.identities = identities
         self.networked = networked
         self.ready = ready
+        self.inside = 0  # the first process inside, where it is not below `pid`
         self.kind = ""
         self.listeners: tuple[int, ...] = ()
         self.dns: int | None = None
@@ -124,6 +125,11 @@ class Child:
 
     def abandon(self) -> None:
         """End a child that has not become a boundary."""
+        self.dismiss()
+        os.waitpid(self.pid, 0)
+
+    def dismiss(self) -> None:
+        """End it, and leave it to somebody else to wait for: its network takes a while to go."""
         self._channel.close()
         os.close(self.ready)
         self.release()
@@ -131,7 +137,6 @@ class Child:
             os.kill(self.pid, 9)
         except ProcessLookupError:
             pass
-        os.waitpid(self.pid, 0)
 
 
 def _refused(message: dict[str, object]) -> Refused:

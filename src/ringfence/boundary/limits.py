@@ -12,7 +12,7 @@ from ringfence.boundary.model import LimitPlan
 from ringfence.policy.model import Limits, Workspace
 from ringfence.value import Struct, replace
 
-RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_NOFILE = 1, 6, 7
+RLIMIT_FSIZE, RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 1, 4, 6, 7
 _V1_CONTROLLERS = ("memory", "pids", "cpu")
 _V2_ROOT = "/sys/fs/cgroup"
 _NPROC = {  # whose count it is that RLIMIT_NPROC holds
@@ -78,13 +78,9 @@ def plan(limits: Limits, cgroup: str, tier: str = "sandbox") -> tuple[LimitPlan,
     return tuple(out)
 
 
-def watched(limits: Limits, tier: str) -> int | None:
-    """Return the memory that the launcher has to watch, where no group holds it.
-
-    A guest holds itself to what it was given; its file server maps the same memory: a sum counts it twice. A
-    container is in a group of its engine's.
-    """
-    return None if tier in {"container", "microvm"} else limits.memory
+def watched(limits: Limits, plans: tuple[LimitPlan, ...]) -> int | None:
+    """Return the memory that the launcher has to watch, where the plan says that nobody else holds it."""
+    return limits.memory if any(one.name == "memory" and one.held == "watched" for one in plans) else None
 
 
 def by_engine(plans: tuple[LimitPlan, ...]) -> tuple[LimitPlan, ...]:

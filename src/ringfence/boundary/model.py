@@ -16,7 +16,7 @@ class Mount(Struct):
     # or folder bound over what is there · "masked": the read-only workspace without its hidden files ·
     # "tmpfs" · "symlink" · "text": a small read-only file · "directory" · "overlay": the project under the
     # upper layer in the folder `upper` · "stand-in": a text, or a folder, that an overlay to come shows
-    # in place of what lies below
+    # in place of what lies below · "over": as "ro", but only where an image has a file at that place
     kind: str
     target: str  # absolute path inside
     source: str = ""  # path on the host; for "symlink" what it points to
@@ -102,3 +102,4 @@ class Plan(Struct):
     notes: tuple[str, ...] = ()
     canaries: tuple[Canary, ...] = ()  # made-up values laid inside
     programs: tuple[ProgramRule, ...] = ()  # rules that are held whenever a program starts
+    image: str = ""  # digest of the image that a container is made of; empty: the host's own programs

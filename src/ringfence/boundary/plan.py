@@ -1,9 +1,9 @@
 """Deciding: policy, host and survey in, plan out. Pure; what it returns is all that launching needs."""
 
-from ringfence.boundary import environment, guarantees, limits, project, shown
+from ringfence.boundary import environment, guarantees, imaged, limits, project, shown
 from ringfence.boundary.canaries import mounts as lay_mounts
 from ringfence.boundary.choice import CONTAINER, SANDBOX, SANDBOX_TIER, Choice
-from ringfence.boundary.environment import INSIDE, TRUST
+from ringfence.boundary.environment import INSIDE
 from ringfence.boundary.model import Mount, Plan, Wire
 from ringfence.boundary.project import MASKED_FILE, MASKED_FOLDER, NOWHERE, Place, mask
 from ringfence.boundary.survey import Entry, Survey
@@ -65,20 +65,24 @@ def plan(
         writable=survey.writable_paths,
     )
     workspace = project.assess(policy, survey, place)
+    image = imaged.of(choice)
+    shell = imaged.SHELL if image else _shell(survey)
     mounts = (
-        *_system(survey),
-        *_etc(survey, host, wire, uid=uid, gid=gid, user=user),
+        *(() if image else _system(survey)),
+        *_etc(survey, host, wire, uid=uid, gid=gid, user=user, shell=shell, ours=bool(image)),
         *_private(policy, host),
-        *_trust(survey, authority),
-        *_tools(survey, host),
+        *(imaged.trust(authority) if image else _trust(survey, authority)),
+        *(() if image else _tools(survey, host)),
         *_files(policy, survey, host, homes),
+        *_output(survey, bind=bool(image)),
         *lay_mounts(canaries, host.home),
         *project.mounts(workspace, policy, survey, place),
     )
     visible = tuple(mount.target for mount in mounts if mount.kind in {"ro", "rw"})
-    path = toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
-    limit_plans = (*limits.plan(policy.limits, survey.cgroup, choice.tier), *limits.of_copy(policy.workspace))
-    if choice.tier == CONTAINER:
+    path = image.path if image else toolchains.visible_path(host.path, (*toolchains.SYSTEM, *visible))
+    cgroup = "" if choice.tier == CONTAINER else survey.cgroup
+    limit_plans = (*limits.plan(policy.limits, cgroup, choice.tier), *limits.of_copy(policy.workspace))
+    if choice.tier == CONTAINER and choice.runtime.tools.get("limits", "engine") == "engine":
         limit_plans = limits.by_engine(limit_plans)
     return Plan(
         tier=choice.tier,
@@ -95,11 +99,13 @@ def plan(
             credentials=credentials,
             kept=kept,
             trusts=bool(authority),
-            java_option=survey.java and not any(kind == "keystore" for _path, kind in survey.trust),
-            shell=_shell(survey),
+            java_option=bool(image)
+            or (survey.java and not any(kind == "keystore" for _path, kind in survey.trust)),
+            shell=shell,
             user=user,
             canaries=canaries,
             output=survey.output,
+            brought=image.variables if image else (),
         ),
         mounts=mounts,
         covered=survey.proc,
@@ -120,6 +126,7 @@ def plan(
         notes=(*policy.notes, *_notes(policy, survey, host, wire, place)),
         canaries=canaries,
         programs=() if programs else denied(policy),
+        image=image.id if image else "",
     )
 
 
@@ -217,10 +224,10 @@ def _check_noexec(policy: Policy, wire: Wire) -> None:
 
 
 def _check_publish(publish: tuple[Publication, ...], wire: Wire, choice: Choice) -> None:
-    if publish and choice.tier != SANDBOX:
+    if publish and choice.tier not in {SANDBOX, CONTAINER}:
         raise HostError(
             f"the {choice.tier} tier publishes no ports yet",
-            hint='take `--publish` away, or use `tier = ["sandbox"]`',
+            hint='take `--publish` away, or use `tier = ["container", "sandbox"]`',
         )
     if publish and wire.kind != "private":
         raise HostError(f"a port can only be published over the private wire: {wire.why}", hint=wire.hint)
@@ -251,8 +258,10 @@ def _bind_or_link(entry: Entry, why: str) -> Mount:
     return Mount(kind="ro", source=entry.path, target=entry.path, why=why)
 
 
-def _etc(survey: Survey, host: Host, wire: Wire, *, uid: int, gid: int, user: str) -> tuple[Mount, ...]:
-    shell = _shell(survey)
+def _etc(
+    survey: Survey, host: Host, wire: Wire, *, uid: int, gid: int, user: str, shell: str, ours: bool
+) -> tuple[Mount, ...]:
+    """Return what is in /etc; `ours`: nothing of the host's."""
     texts = {
         "passwd": "root:x:0:0:root:/root:/usr/sbin/nologin\n"
         f"{user}:x:{uid}:{gid}:{user}:{host.home}:{shell}\n"
@@ -267,7 +276,8 @@ def _etc(survey: Survey, host: Host, wire: Wire, *, uid: int, gid: int, user: st
     own = tuple(
         Mount(kind="text", target=f"/etc/{name}", text=text, why="ours") for name, text in texts.items()
     )
-    return (*(_bind_or_link(entry, "system configuration") for entry in survey.etc), *own)
+    entries = () if ours else survey.etc
+    return (*(_bind_or_link(entry, "system configuration") for entry in entries), *own)
 
 
 def _resolver(wire: Wire) -> str:
@@ -309,17 +319,7 @@ def _private(policy: Policy, host: Host) -> tuple[Mount, ...]:
 def _trust(survey: Survey, authority: str) -> tuple[Mount, ...]:
     if not authority:
         return ()
-    own = (
-        Mount(
-            kind="ro", source=f"{authority}/ca.pem", target=TRUST.certificate, why="the session's authority"
-        ),
-        Mount(
-            kind="ro", source=f"{authority}/bundle.pem", target=TRUST.bundle, why="the session's trust store"
-        ),
-        Mount(
-            kind="ro", source=f"{authority}/truststore.jks", target=TRUST.keystore, why="the same for Java"
-        ),
-    )
+    own = imaged.own_trust(authority)
     files = {"bundle": f"{authority}/bundle.pem", "keystore": f"{authority}/truststore.jks"}
     over = tuple(
         Mount(kind="ro", source=files[kind], target=path, why="programs that read the system's trust store")
@@ -360,8 +360,6 @@ def _files(policy: Policy, survey: Survey, host: Host, homes: str) -> tuple[Moun
         )
         for path in paths
     ]
-    if survey.output:
-        mounts.append(Mount(kind="symlink", source=survey.output, target=OUTPUT, why="the output folder"))
     for folder in policy.files.state:
         inner = folder.removeprefix("~/")
         mounts.append(
@@ -378,6 +376,15 @@ def _files(policy: Policy, survey: Survey, host: Host, homes: str) -> tuple[Moun
     ]
     mounts += [mask(path, directory=folder) for path, _rule, folder in survey.hidden_elsewhere]
     return tuple(mounts)
+
+
+def _output(survey: Survey, *, bind: bool) -> tuple[Mount, ...]:
+    """Show the output folder by its short name: by a link, where the top of the root is ours."""
+    if not survey.output:
+        return ()
+    return (
+        Mount(kind="rw" if bind else "symlink", source=survey.output, target=OUTPUT, why="the output folder"),
+    )
 
 
 def _shell(survey: Survey) -> str:

@@ -27,7 +27,7 @@ def start(
     """
     slave = terminal.slave if terminal.slave >= 0 else None
     if plan.tier == CONTAINER:
-        return None, _container(child, plan, host, folder, (slave, terminal.streams), abi=abi, waits=waits)
+        return _container(child, plan, host, folder, (slave, terminal.streams), abi=abi, waits=waits)
     bwrap = host.bwrap if plan.wire.kind == "private" else (host.system_bwrap or host.bwrap)
     if not bwrap:
         raise HostError(
@@ -50,13 +50,14 @@ def _container(
     *,
     abi: int,
     waits: bool,
-) -> Refused | None:
+) -> tuple[int | None, Refused | None]:
     from ringfence.boundary.container import INSIDE, Contained, Failed
     from ringfence.boundary.tiers import container
 
     assert isinstance(child, Contained)  # noqa: S101 - for the type checker
     box = container.render(
         plan,
+        child.engine,
         arch=host.arch,
         abi=abi,
         session=folder.id,
@@ -65,7 +66,6 @@ def _container(
         waits=waits,
     )
     try:
-        child.begin(box, plan, folder.id, folder.path, terminal)
+        return child.begin(box, plan, folder, terminal), None
     except Failed as failed:
-        return failed.refused
-    return None
+        return None, failed.refused

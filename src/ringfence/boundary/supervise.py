@@ -58,6 +58,7 @@ class Watch(Struct):
     on_programs: "Callable[[int], None] | None" = None  # gets the listener that programs inside wait at
     line: Line | None = None
     tier: str = ""  # who passes signals on to the command depends on it
+    inside: int = 0  # the first process inside, where it is not below `pid`
 
 
 class Outcome(Struct):
@@ -153,7 +154,7 @@ class Supervisor:
         if not self._stood and now >= started + _READY_WAIT:
             self._kill(f"the boundary did not stand within {_READY_WAIT:g} s")
         if watch.memory is not None and not self._reason:
-            used = memory_of(watch.pid)
+            used = memory_of(watch.inside or watch.pid)
             if used > watch.memory:
                 self._kill(f"the session used {used} bytes of memory, more than its {watch.memory}")
         if watch.quota is not None and not self._reason:

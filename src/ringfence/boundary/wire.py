@@ -188,19 +188,19 @@ def _ends(ours4: str, ours6: str, peer4: str, peer6: str, peer_mac: bytes) -> tu
     return (
         netlink.up(_LOOPBACK, quiet_ipv6=False),
         netlink.up(_LINK, quiet_ipv6=True),
-        netlink.address(_LINK, Address(family=AF_INET, packed=_packed(ours4), prefix=30)),
-        netlink.address(_LINK, Address(family=AF_INET6, packed=_packed(ours6), prefix=64)),
-        netlink.neighbour(_LINK, AF_INET, _packed(peer4), peer_mac),
-        netlink.neighbour(_LINK, AF_INET6, _packed(peer6), peer_mac),
+        netlink.address(_LINK, Address(family=AF_INET, packed=packed(ours4), prefix=30)),
+        netlink.address(_LINK, Address(family=AF_INET6, packed=packed(ours6), prefix=64)),
+        netlink.neighbour(_LINK, AF_INET, packed(peer4), peer_mac),
+        netlink.neighbour(_LINK, AF_INET6, packed(peer6), peer_mac),
     )
 
 
 def _default_routes() -> tuple[bytes, ...]:
     return (
-        netlink.default_route(AF_INET, _packed(GATE4)),
-        netlink.default_route(AF_INET6, _packed(GATE6)),
+        netlink.default_route(AF_INET, packed(GATE4)),
+        netlink.default_route(AF_INET6, packed(GATE6)),
     )
 
 
-def _packed(text: str) -> bytes:
+def packed(text: str) -> bytes:
     return _socket.inet_pton(AF_INET6 if ":" in text else AF_INET, text)

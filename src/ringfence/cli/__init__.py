@@ -30,6 +30,7 @@ GROUPS = {
         "image": "make what virtual machines boot from",
         "verify": "attack the boundary and print what held",
         "pool": "keep boundaries ready, and run commands in them at once",
+        "bench": "measure what each tier costs on this machine",
         "egress": "serve the gate alone, for containers, CI and many agents at once",
     },
 }

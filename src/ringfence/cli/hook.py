@@ -16,7 +16,7 @@ from ringfence.errors import RingfenceError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.host.model import Host
-    from ringfence.integrations.clients import Around, Reply
+    from ringfence.integrations.clients import Around, Client, Reply
 
 REFUSED = 2
 TIME = 5.0  # seconds for everything but a person's answer
@@ -78,7 +78,7 @@ def _answered(given: dict[str, str]) -> "Reply":
     data = strict.loads(_input())
     if not isinstance(data, dict):
         raise UsageError("the input is no JSON object")
-    asked = one.asked(data, _around())
+    asked = one.asked(data, _around(one))
     machine = host(given)
     permissions = Permissions(
         machine, asked.root, claude=given.get("claude", ""), policy_file=given.get("policy", "")
@@ -110,14 +110,15 @@ def host(given: dict[str, str]) -> "Host":
     return replace(found, home=home, managed_policy=managed, **folders)
 
 
-def _around() -> "Around":
+def _around(client: "Client") -> "Around":
     from ringfence.host import probe
     from ringfence.integrations import clients
     from ringfence.integrations.clients import Around
 
     told = probe.settings(("CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR"))
     project = told.get("CLAUDE_PROJECT_DIR") or told.get("GEMINI_PROJECT_DIR") or ""
-    return Around(project=project, shells=clients.shells())
+    shells = clients.all_shells() if client.named_shell else clients.shells()
+    return Around(project=project, here=os.getcwd(), shells=shells)
 
 
 # --- telling

@@ -4,11 +4,12 @@ import os
 import sys
 
 from ringfence.cli import options
-from ringfence.errors import UsageError
+from ringfence.errors import HostError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ringfence.host.model import Host
+    from ringfence.integrations.clients import Client
     from ringfence.integrations.installation import Settings
 
 USAGE = "ringfence hook install|remove [--user|--project|--managed] [--client NAME]"
@@ -40,16 +41,23 @@ def main(arguments: list[str]) -> int:
         raise UsageError(f"there is no client {name!r}", hint="one of " + ", ".join(clients.NAMES))
     client, scope, host = clients.client(name), _scope(given.switches), probe.host()
     project = os.path.realpath(os.getcwd())
-    claude = probe.settings(("CLAUDE_CONFIG_DIR",)).get("CLAUDE_CONFIG_DIR", "")
-    path = installation.place(client, scope, home=host.home, project=project, claude=claude)
+    told = probe.settings(("CLAUDE_CONFIG_DIR", "CODEX_HOME"))
+    claude, codex = told.get("CLAUDE_CONFIG_DIR", ""), told.get("CODEX_HOME", "")
+    path = installation.place(client, scope, home=host.home, project=project, claude=claude, codex=codex)
     settings, before = installation.read(path, scope)
+    line = ""
     if arguments[0] == "remove" or "--remove" in given.switches:
         after = installation.removed(settings, client)
     else:
         _check_program(project, scope)
         folders = _folders(host, scope, claude=claude, policy=given.one("--policy"))
-        after = installation.added(settings, client, installation.command(client, folders))
-    return _done(path, scope, before=before, settings=settings, after=after, show="--print" in given.switches)
+        line = installation.command(client, folders)
+        after = installation.added(settings, client, line)
+    show = "--print" in given.switches
+    status = _done(path, scope, before=before, settings=settings, after=after, show=show)
+    if line and not show:
+        _trust(client, path, line, project)
+    return status
 
 
 def _done(
@@ -68,6 +76,18 @@ def _done(
     installation.write(path, after, before, scope)
     print(f"changed {path}")
     return 0
+
+
+def _trust(client: "Client", path: str, line: str, project: str) -> None:
+    """Have the client run what now stands there. One that silently does not would be worse than none."""
+    if client.trust is None:
+        return
+    if why := client.trust(path, line, project):
+        raise HostError(
+            f"the hook stands in {path}, and {client.title} does not run it yet: {why}",
+            hint=f"trust it in {client.title} (`/hooks`), then run this command again to be sure",
+        )
+    print(f"{client.title} has been told to trust it")
 
 
 def _scope(switches: frozenset[str]) -> str:

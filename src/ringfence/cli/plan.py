@@ -52,6 +52,7 @@ def _lines(made: Plan, host: Host, limit: int) -> list[str]:
     return [
         f"command    {' '.join(map(_shown, made.argv))}",
         f"tier       {made.tier}: {_MADE_OF[made.tier]}",
+        *([f"image      {_shown(made.policy.container.image)} is {made.image}"] if made.image else []),
         f"identity   uid {made.uid} inside, no capabilities"
         + ("; root here becomes an unprivileged user" if not host.uid else ""),
         f"policy     {_layers(made)}",
@@ -84,7 +85,8 @@ def _files(made: Plan, limit: int) -> list[str]:
         for mount in made.mounts
         if mount.kind in _KINDS and _is_told(mount, workspace.root)
     ]
-    rows.append("read-only  system folders and configuration; everything else does not exist")
+    system = "the image's files" if made.image else "system folders and configuration"
+    rows.append(f"read-only  {system}; everything else does not exist")
     rows += _few("hidden", [f"{_shown(one.path)} ({_shown(one.rule)})" for one in workspace.hidden], limit)
     rows += _few("protected", [_shown(path) for path in workspace.protected], limit)
     return rows

@@ -104,15 +104,13 @@ class Exchange:
             if gone is not None:
                 return gone
             self._prepare()
-            outcome = await self._attempt(outbound)
-            if (
-                outcome is not None
-                and isinstance(outcome, GoneError)
-                and outbound.reused
-                and self._may_repeat()
-            ):
+            outcome = self._begun(outbound)
+            if outcome is None:
+                outcome = await (self._answer if inbound.done else self._both_ways)(outbound)
+            if isinstance(outcome, GoneError) and outbound.reused and self._may_repeat():
                 outbound.abort()
-                outcome = await self._attempt(await self._take(fresh=True))
+                outbound = await self._take(fresh=True)
+                outcome = self._begun(outbound) or await self._answer(outbound)
             return None if outcome is None else self._settled(outcome)
         finally:
             services.busy -= 1
@@ -170,19 +168,21 @@ class Exchange:
         """Say whether a request can be sent again: nothing of an answer came, and it has no body."""
         return self._repeatable and not self.status and not self._inbound.ended
 
-    async def _attempt(self, outbound: Outbound) -> PeerError | None:
-        """Send the request on one connection; returns what ended it before its answer was passed on."""
+    def _begun(self, outbound: Outbound) -> PeerError | None:
+        """Send the request on one connection, as far as it has arrived; returns what ended it at once."""
         try:
             self._send(outbound)
             if not self._inbound.done:
-                await self._send_arrived(outbound)
+                self._send_arrived(outbound)
         except GoneError as error:
             return error
         except Refused as error:
             self._client_error = error
             return error
-        if self._inbound.done:
-            return await self._answer(outbound)
+        return None
+
+    async def _both_ways(self, outbound: Outbound) -> PeerError | None:
+        """Pass the answer on while the rest of the body is sent; returns what ended it too soon."""
         async with asyncio.TaskGroup() as group:
             upload = group.create_task(self._upload(outbound))
             outcome = await self._answer(outbound)
@@ -229,11 +229,11 @@ class Exchange:
         if inbound.done:
             self._end(outbound)
 
-    async def _send_arrived(self, outbound: Outbound) -> None:
+    def _send_arrived(self, outbound: Outbound) -> None:
         """Send as much of the body as has arrived."""
         inbound = self._inbound
         while not inbound.done and inbound.arrived():
-            outbound.write(self._filtered(await inbound.read()))
+            outbound.write(self._filtered(inbound.take()))
         if inbound.done:
             self._end(outbound)
 
@@ -310,9 +310,11 @@ class Exchange:
             written = written if fields is passed else b""
         inbound.answer(head, fields, written)
         while not outbound.done:
-            if not outbound.arrived():
+            if outbound.arrived():
+                piece = outbound.take()
+            else:
                 await inbound.drain()
-            piece = await outbound.read()
+                piece = await outbound.read()
             if chain:
                 piece = (filters.last if outbound.done else filters.feed)(chain, piece)
             self.down += len(piece)

@@ -118,6 +118,8 @@ class Gate:
         """
         if head.method in {"TRACE", "TRACK", "CONNECT"}:
             return malformed(f"{head.method} is not allowed here", 405)
+        if place is not None and head.target[:1] == b"/":
+            return self._located(origin.scheme, *place, head.target)
         authority, rest = _split_target(head.target, origin.scheme)
         if place is None or authority is not None:
             found = self._named(head, origin, authority)

@@ -157,19 +157,14 @@ def request_head(line: re.Match[bytes], lines: Lines) -> RequestHead:
     )
 
 
-def head_again(former: RequestHead, line: re.Match[bytes], lines: Lines) -> RequestHead:
-    """Put a head together whose lines are a former one's, but for the number in Content-Length.
+def head_again(former: RequestHead, line: re.Match[bytes], fields: Fields, framing: int) -> RequestHead:
+    """Return a head with another's version and lines, but for the number in Content-Length, and no upgrade.
 
-    Under the same version they mean the same; only the framing is that number, if there is one, and whether
-    there is an upgrade hangs on method and framing as well.
+    All else that is known of the other follows from these.
     """
-    minor, fields, single, nominated = int(line.group(3)), *lines
-    if minor != former.minor or b"upgrade" in nominated:
-        return request_head(line, lines)
     values = former.__dict__.copy()
-    values["method"], values["target"], values["fields"] = line.group(1).decode(), line.group(2), fields
-    if b"content-length" in single:
-        values["framing"] = int(single[b"content-length"])
+    values["method"], values["target"] = line.group(1).decode(), line.group(2)
+    values["fields"], values["framing"] = fields, framing
     return build(RequestHead, values)
 
 

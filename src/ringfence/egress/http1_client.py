@@ -154,6 +154,10 @@ class ClientConnection:
             if not data and self._body is not None:
                 self._body.finish()
             self._decode(data)
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return the next piece, which has arrived."""
         data, self._back = self._back, b""
         self.done = self._body is None or self._body.done
         return data

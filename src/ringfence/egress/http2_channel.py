@@ -150,13 +150,17 @@ class Channel:
 
     async def read(self, seconds: float) -> bytes:
         """Return what has arrived, waiting for something; b"" is the end."""
+        while not self.arrived():
+            await self.wait(seconds)
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return what has arrived, without waiting; b"" is the end."""
         if self._back:
             data, self._back = self._back, b""
             return data
-        while not self._pieces:
-            if self.over:
-                return b""
-            await self.wait(seconds)
+        if not self._pieces:
+            return b""
         data = self._take()
         if self._held:  # the window of what was abandoned has been opened already
             self._held -= len(data)

@@ -306,6 +306,15 @@ class ClientStream:
         self.done = channel.drained
         return data
 
+    def take(self) -> bytes:
+        """Return the next piece, which has arrived."""
+        channel = self._channel
+        if self.done or channel is None:
+            return b""
+        data = channel.take()
+        self.done = channel.drained
+        return data
+
     @property
     def trailers(self) -> Fields:
         """What came behind the answer's body."""

@@ -72,6 +72,12 @@ class ServerStream:
         self.done = self._channel.drained
         return data
 
+    def take(self) -> bytes:
+        """Return the next piece, which has arrived."""
+        data = b"" if self.done else self._channel.take()
+        self.done = self._channel.drained
+        return data
+
     def unread(self, data: bytes) -> None:
         """Put back a piece."""
         if data:

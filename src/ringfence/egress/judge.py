@@ -101,7 +101,8 @@ class Case:
     def at_once(self) -> Exchange | None:
         """Return the exchange of a request that goes the last one's way; None: all there is has to be done.
 
-        Nothing is left out that its request line, its length or the time have a say in.
+        Nothing is left out that its request line, its length or the time have a say in. The host's name needs
+        no counting: where the way leads it was counted, under the same rules, and a name is counted once.
         """
         memo, services, inbound = self.memo, self.services, self.inbound
         way = None if memo is None else memo.way
@@ -114,8 +115,6 @@ class Case:
         if way.credential is not None and services.keys.at_hand(way.credential) is not way.secret:
             return None
         if services.stubs and _place(target) in services.stubs:
-            return None
-        if way.counted and services.variety.admit(target.host, self.gate.rules) is not None:
             return None
         outgoing = way.outgoing(inbound.head, target)
         if target is not way.target and self._checked(outgoing) is not None:
@@ -313,8 +312,7 @@ class Case:
         if memo is None or head.upgrade or head.expect or not self.services.controls.idle:
             return
         if choice is None or injection.in_one_field(choice):
-            counted = bool(self.gate.rules.allow.wildcards(target.host))
-            memo.way = Way(target, outgoing, None if choice is None else choice.main, counted=counted)
+            memo.way = Way(target, outgoing, None if choice is None else choice.main)
 
     def _exchange(
         self, target: Target, verdict: Verdict, outgoing: Outgoing, chosen: Chosen | None

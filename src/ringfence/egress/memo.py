@@ -16,13 +16,22 @@ again. With another byte or another policy all is found anew that hangs on it:
   is the second reader, about all bytes of the head (`second.agree_again`). Of what travels on no field is
   Content-Length, so those that do are the same where the same names are left out. All that a request line
   has a say in is found anew.
+  The lines and the connection alone say which host is meant by a target that is a path (`Gate.named`); a
+  target that names a host itself is read anew. A decision is spelled for the record with room for the path,
+  and used again for the same verdict, method, place and credential.
 - *The same request line as well*: only the length differs. It has no say in where a request goes, in the
   names of the record or in the credentials of a path. It has one in the verdict where a rule about the host
   has a condition, which may be about size: then the verdict is found anew, and the record with it.
+- *The way upstream* (`Way`) of the same lines, to the same place, by the same rules, with the very secret
+  that is at hand still, for requests that are allowed by their head alone: the fields, as lines, with the
+  secret in its one field. They passed the last look at what leaves (`head_checks`); a path does so each time.
+  Where a credential also changes the path, or several belong to the host, there is no such way. A secret is
+  held in this way no longer than its session holds it, to find it in answers.
 
-What is not a function of these is never kept: secrets, budgets, a person's answer, facts of the body, the
-time. One head a connection, within a limit, and only as long as the connection is open: no other
-connection, and so no other tenant, is ever asked. What is held in this way came from the agent itself.
+What is not a function of these is never kept: budgets, a person's answer, facts of the body, the time; where
+a policy sets budgets or watches for values, no way is taken. One head a connection, within a limit, and only
+as long as the connection is open: no other connection, and so no other tenant, is ever asked. But for that
+secret, what is held in this way came from the agent itself.
 
 Upstreams repeat themselves as well, within a second even their clock. Of an answer's head it is remembered
 how it is read, and which of its fields travel on where none of the session's values stands in it. A head that
@@ -47,6 +56,8 @@ from ringfence.egress.second import agree, agree_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
+
     from ringfence.credential.secret import Secret
     from ringfence.egress.gate import Gate, Target
     from ringfence.egress.http1 import Fields, Lines
@@ -76,21 +87,31 @@ class Block:
             value, end = single[_LENGTH], start + len(b"\r\n".join(until).rstrip(b" \t"))
             self._before, self._after = raw[start : end - len(value)], raw[end:]
 
-    def read(self, raw: bytes, start: int) -> "tuple[Lines, Fields] | None":
-        """Return the lines of a head, and what of them rules see, where these are its lines."""
+    def read(self, raw: bytes, start: int) -> "tuple[Fields, Fields, bytes] | None":
+        """Return the fields of a head, what of them rules see, and the length, where these are its lines."""
         before, after = self._before, self._after
         if not raw.startswith(before, start):
             return None
         if self._at < 0:
-            return (self._lines, self.shown) if len(raw) == start + len(before) else None
+            return (self._lines[0], self.shown, b"") if len(raw) == start + len(before) else None
         begin, end = start + len(before), len(raw) - len(after)
         value = raw[begin:end]
         if end <= begin or not raw.endswith(after) or not is_length(value):
             return None
-        fields, single, nominated = self._lines
+        fields = self._lines[0]
         mine = _with(fields, self._at, value)
         shown = mine if self.shown is fields else _with(self.shown, self._shown_at, value)
-        return (mine, {**single, _LENGTH: value}, nominated), shown
+        return mine, shown, value
+
+    def begun(self, line: "re.Match[bytes]", fields: "Fields", length: bytes) -> RequestHead:
+        """Return the head that begins with a line and has these fields."""
+        former, (_, single, nominated) = self.head, self._lines
+        # Another version reads the same lines in another way, and an upgrade hangs on the method as well.
+        if int(line.group(3)) == former.minor and b"upgrade" not in nominated:
+            return head_again(former, line, fields, int(length) if length else former.framing)
+        if length:
+            single = {**single, _LENGTH: length}
+        return request_head(line, (fields, single, nominated))
 
 
 def _length_at(fields: "Fields") -> int:
@@ -123,16 +144,10 @@ class Way:
     )
 
     def __init__(
-        self,
-        target: "Target",
-        outgoing: Outgoing,
-        chosen: "tuple[Credential, Secret] | None",
-        *,
-        counted: bool,
+        self, target: "Target", outgoing: Outgoing, chosen: "tuple[Credential, Secret] | None"
     ) -> None:
-        """`outgoing` has passed all checks; `counted`: a host below a wildcard is, each time."""
+        """`outgoing` has passed all checks, with what was `chosen` put in."""
         self.target = target
-        self.counted = counted
         self.chosen = chosen
         self.credential = None if chosen is None else chosen[0]
         self.secret = None if chosen is None else chosen[1]
@@ -216,13 +231,14 @@ class Memo:
         known = None if block is None or len(raw) > limits.HEAD_KEPT else block.read(raw, start)
         if block is None or known is None:
             return self._read_anew(raw, start)
-        head = head_again(block.head, request_line(raw), known[0])
+        fields, shown, length = known
+        head = block.begun(request_line(raw), fields, length)
         agree_again(raw, head)
         self.found = None
         if len(self._line) != start or not raw.startswith(self._line):
             self._forget_line()
             self._line = raw[:start]
-        self._raw, self._head, self.shown = raw, head, known[1]
+        self._raw, self._head, self.shown = raw, head, shown
         return head
 
     def _read_anew(self, raw: bytes, start: int) -> RequestHead:

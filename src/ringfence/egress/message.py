@@ -52,6 +52,9 @@ class Inbound(Protocol):
     async def read(self) -> bytes:
         """Return the next piece of the body, b"" at its end; PeerError where it is cut or malformed."""
 
+    def take(self) -> bytes:
+        """Return the next piece, which has arrived."""
+
     def unread(self, data: bytes) -> None:
         """Put back a piece that a rule or a signature has looked at."""
 
@@ -131,6 +134,9 @@ class Outbound(Protocol):
 
     async def read(self) -> bytes:
         """Return the next piece of the answer, b"" at its end; PeerError where it is cut or malformed."""
+
+    def take(self) -> bytes:
+        """Return the next piece, which has arrived."""
 
     def release(self) -> None:
         """Give the connection back: the whole answer has been taken."""

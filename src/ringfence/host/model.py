@@ -32,3 +32,6 @@ class Runtime(Struct):
     mend: str = ""
     tools: "dict[str, str]" = {}  # noqa: RUF012 - never changed; other files that it takes, by what they are
     identities: tuple[int, ...] = ()  # two subordinate uids that an ordinary user's runtime gets
+    contents: "dict[str, bytes]" = {}  # noqa: RUF012 - never changed; what it takes out of those files
+    links: tuple[tuple[str, str], ...] = ()  # (name, to): folders at the top of this machine that are links
+    cpus: int = 1  # of this machine

@@ -8,7 +8,9 @@ import os
 import stat
 
 from ringfence import cache
+from ringfence.errors import BoundaryError
 from ringfence.host.model import Host, Runtime
+from ringfence.value import replace
 
 _FOLDERS = ("/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin")
 
@@ -69,16 +71,42 @@ def gvisor(host: Host, workspace: str) -> Runtime:
     return Runtime(path=path, version=version, identities=identities)
 
 
-def container(host: Host, workspace: str) -> Runtime:
-    """Return the container engine of this machine: Docker's, run by root."""
+def container(host: Host, workspace: str, engine: str = "", image: str = "", runtime: str = "") -> Runtime:
+    """Return the container engine of this machine; `engine`, `image` and `runtime` as a policy wants them."""
+    if runtime not in _RUNTIMES:
+        return Runtime(
+            refused=f"what the runtime {runtime} makes cannot be entered and furnished",
+            mend=f"name one of {', '.join(filter(None, _RUNTIMES))}, or none; for runsc use the gvisor tier",
+        )
+    from ringfence.host import probe
+
+    named = engine or ("docker" if probe.settings(("DOCKER_HOST",)) else "")
+    found = [
+        of(host, workspace, runtime)
+        for kind, of in (("docker", _docker), ("podman", _podman))
+        if named in {"", kind}
+    ]
+    chosen = next((one for one in found if not one.refused), None)
+    if chosen is None:
+        there = [one for one in found if one.path] or found
+        return replace(there[0], refused="; ".join(one.refused for one in there))
+    return _with_image(chosen, image) if image else chosen
+
+
+_RUNTIMES = ("", "runc", "crun", "youki")  # that make namespaces of this kernel
+
+
+def _docker(host: Host, workspace: str, runtime: str) -> Runtime:
     path = find("docker", host, workspace)
     if not path:
-        return Runtime(refused="Docker was not found", mend="apt-get install docker.io")
+        return Runtime(
+            refused="Docker was not found", mend="apt-get install podman uidmap, or docker.io as root"
+        )
     if host.uid:
         return Runtime(
             path=path,
             refused="only root may enter what Docker's daemon makes",
-            mend="run as root, or use the sandbox or gvisor tier as an ordinary user",
+            mend="install Podman, which makes containers of your own: apt-get install podman uidmap",
         )
     from ringfence.host import engine, probe
 
@@ -93,7 +121,60 @@ def container(host: Host, workspace: str) -> Runtime:
     refused = engine.running(socket)
     if refused:
         return Runtime(path=path, refused=refused, mend="start it: systemctl start docker")
-    return Runtime(path=path, version="docker", tools={"socket": socket})
+    tools = {"engine": "docker", "socket": socket, "runtime": runtime}
+    return Runtime(path=path, version="docker", tools=tools)
+
+
+def _podman(host: Host, workspace: str, runtime: str) -> Runtime:
+    path = find("podman", host, workspace)
+    if not path:
+        return Runtime(refused="Podman was not found", mend="apt-get install podman uidmap")
+    if host.uid and not subordinate(host):
+        return Runtime(
+            path=path, refused=f"{host.user} has no subordinate uids", mend=_subordinates_mend(host)
+        )
+    from ringfence.host import podman
+
+    init = podman.init()
+    if not init:
+        return Runtime(
+            path=path,
+            refused="Podman has no init to put into a container",
+            mend="apt-get install catatonit",
+        )
+    limits = "engine" if podman.holds_limits() else ""
+    tools = {"engine": "podman", "runtime": runtime, "init": init, "limits": limits}
+    return Runtime(path=path, version="podman", tools=tools)
+
+
+def engine_of(runtime: Runtime) -> "Docker | Podman":
+    """Return the engine that a runtime stands for."""
+    from ringfence.host.engine import Docker
+    from ringfence.host.podman import Podman
+
+    if runtime.tools["engine"] == Podman.kind:
+        return Podman(runtime.path, runtime.tools["runtime"])
+    return Docker(runtime.path, runtime.tools["socket"])
+
+
+def _with_image(found: Runtime, name: str) -> Runtime:
+    """Say which image a name stands for now. Nothing is fetched: somebody chose what is there."""
+    engine = engine_of(found)
+    try:
+        image = engine.find(name)
+    except BoundaryError as error:
+        return replace(found, refused=str(error), mend=error.hint)
+    if image is None:
+        mend = f"{engine.kind} pull {name}"
+        return replace(found, refused=f"{engine.kind} has no image {name}", mend=mend)
+    if image.volumes and engine.kind == "docker":
+        return replace(
+            found,
+            refused=f"the image {name} declares writable folders: {', '.join(image.volumes)}",
+            mend='take one without `VOLUME`, or `engine = "podman"`, which can leave them out',
+        )
+    variables = "\0".join(image.variables)
+    return replace(found, tools={**found.tools, "image": image.id, "name": name, "variables": variables})
 
 
 def _subordinates_mend(host: Host) -> str:
@@ -161,10 +242,29 @@ def microvm(host: Host, workspace: str) -> Runtime:
         return Runtime(
             path=path, refused=f"{host.user} has no subordinate uids", mend=_subordinates_mend(host)
         )
-    return Runtime(path=path, version="kvm" if _kvm() else "tcg", tools=tools, identities=identities)
+    return Runtime(
+        path=path,
+        version="kvm" if kvm() else "tcg",
+        tools=tools,
+        identities=identities,
+        contents={"busybox": _content(tools["busybox"])},
+        links=_links(),
+        cpus=os.cpu_count() or 1,
+    )
 
 
-def _kvm() -> bool:
+def _links() -> tuple[tuple[str, str], ...]:
+    """Return the folders at the top of this machine that are links, as where /usr holds everything."""
+    names = [name for name in ("bin", "lib", "lib64", "sbin") if os.path.islink(f"/{name}")]
+    return tuple((name, os.readlink(f"/{name}")) for name in names)
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def kvm() -> bool:
     """Tell whether guests run on the processor itself: an openable /dev/kvm alone proves nothing."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
@@ -176,3 +276,9 @@ def _kvm() -> bool:
 
 def _first(*paths: str) -> str:
     return next((path for path in paths if os.path.isfile(path)), "")
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ringfence.host.engine import Docker
+    from ringfence.host.podman import Podman

@@ -72,13 +72,13 @@ class Guard:
 
     async def before_tool(self, data: "Any", tool_use_id: str | None, _context: "Any") -> "dict[str, Any]":
         """Answer the SDK's PreToolUse."""
-        from ringfence.integrations.clients import claude
+        from ringfence.integrations.clients import signed
 
         try:
             answer = await asyncio.to_thread(self._before, dict(data), tool_use_id or "")
         except Exception as error:  # noqa: BLE001 - an exception would let the tool run
             answer = _fault(error)
-        said = {"permissionDecision": answer.effect, "permissionDecisionReason": claude.reason(answer)}
+        said = {"permissionDecision": answer.effect, "permissionDecisionReason": signed(answer)}
         if answer.effect == LEAVE:
             return {}
         return {"hookSpecificOutput": {"hookEventName": "PreToolUse", **said}}

@@ -26,10 +26,11 @@ def command(client: Client, folders: dict[str, str]) -> str:
     """Return the shell command that a client runs: absolute, isolated from the environment, guarded."""
     words = [sys.executable, "-I", *_program(), "hook", "--client", client.name]
     words += [word for name, value in folders.items() for word in (f"--{name}", value)]
-    return (
+    guarded = (
         f"{' '.join(map(_quoted, words))}; s=$?; [ $s -eq 0 ] || {{ [ $s -eq 2 ] || "
-        f'echo "ringfence: refused: the hook ended with status $s" >&2; exit 2; }} {MARK}'
+        'echo "ringfence: refused: the hook ended with status $s" >&2; exit 2; }'
     )
+    return f"exec /bin/sh -c {_quoted(guarded)} {MARK}" if client.any_shell else f"{guarded} {MARK}"
 
 
 def _program() -> tuple[str, ...]:
@@ -102,11 +103,12 @@ def _is_ours(hook: object) -> bool:
 # --- the file
 
 
-def place(client: Client, scope: str, *, home: str, project: str, claude: str) -> str:
+def place(client: Client, scope: str, *, home: str, project: str, claude: str = "", codex: str = "") -> str:
     """Return the settings file of a scope."""
     if scope not in client.files:
         raise UsageError(f"{client.title} has no {scope} settings that take a hook")
-    return client.files[scope].format(home=home, project=project, claude=claude or f"{home}/.claude")
+    folders = {"claude": claude or f"{home}/.claude", "codex": codex or f"{home}/.codex"}
+    return client.files[scope].format(home=home, project=project, **folders)
 
 
 def read(path: str, scope: str) -> "tuple[Settings, bytes]":

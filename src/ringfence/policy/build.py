@@ -41,6 +41,7 @@ def build(layer: "Layer", files: "Iterable[tuple[read.Source, Layer]]") -> model
         review=model.Review(**layer.get("review", {})),
         commands=model.Commands(**_rule_texts(layer.get("commands", {}))),
         tools=model.Tools(**_rule_texts(layer.get("tools", {}))),
+        container=model.Container(**layer.get("container", {})),
     )
 
 

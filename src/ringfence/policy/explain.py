@@ -52,6 +52,9 @@ def _head(policy: Policy) -> "Iterator[str]":
         yield f"  from {layer}: {file}"
     yield f"presets: {', '.join(policy.use) or 'none'}"
     yield f"tier: {', then '.join(policy.tier)}"
+    container = policy.container
+    told = ((name, getattr(container, name)) for name in ("engine", "image", "runtime"))
+    yield from _listed("containers", [f"{name} {value}" for name, value in told if value])
     if policy.accept:
         yield f"given up: {', '.join(policy.accept)}"
 

@@ -25,7 +25,7 @@ UNLIMITED = "unlimited"  # lifts a limit that a lower layer or the default sets
 LOCKABLE = (
     "use", "tier", "accept", "workspace", "files",
     "egress", "credentials", "gateways", "environment", "limits", "budgets", "model", "watch",
-    "review", "commands", "tools",
+    "review", "commands", "tools", "container",
 )  # fmt: skip
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _DIGITS = frozenset("0123456789")
@@ -387,6 +387,11 @@ FORMS: "dict[type[Struct], dict[str, Form]]" = {
         "prompt_timeout": SECONDS,
     },
     model.Tools: _RULE_TEXTS,
+    model.Container: {
+        "engine": _choice("an engine", model.ENGINES),
+        "image": _string("an image", kinds.image),
+        "runtime": _string("a runtime", kinds.runtime),
+    },
     model.Policy: {"use": USE, "tier": _choice("a tier", model.TIERS), "accept": SLUG},
 }
 NOT_WRITTEN = frozenset(("origin", "origins", "notes", "digest", "name", "closed"))
@@ -402,7 +407,6 @@ NAMES = {
 }
 LOCK = _choice("a section", LOCKABLE)
 INDEX = _choice("a package tool", ("pip", "npm", "cargo", "go", "apt", "maven"))
-
 
 _USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

@@ -220,3 +220,24 @@ def field(value: str) -> str:
     if not value or not value.isascii() or any(char <= " " or char in '=;,&"#\x7f' for char in value):
         raise ValueError('a name here has no spaces and none of = ; , & " #')
     return value
+
+
+_IMAGE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:")
+_HEX = frozenset("0123456789abcdef")
+
+
+def image(value: str) -> str:
+    """Check the name of a container image: `[host[:port]/]path[:tag][@sha256:DIGEST]`, or an id alone."""
+    name, at, digest = value.partition("@")
+    if at and (digest[:7] != "sha256:" or len(digest) != 71 or not _HEX.issuperset(digest[7:])):
+        raise ValueError("a digest is written as `@sha256:` and 64 hexadecimal digits")
+    if (name or at) and (not name[:1].isalnum() or not _IMAGE.issuperset(name) or "//" in name):
+        raise ValueError("an image is written as name, name:tag or name@sha256:DIGEST")
+    return value
+
+
+def runtime(value: str) -> str:
+    """Check the name by which an engine knows a runtime."""
+    if value and (not value[0].isalnum() or not _WORD.issuperset(value.lower().replace("_", "-"))):
+        raise ValueError("a runtime is the name that the engine knows it by, such as runc")
+    return value

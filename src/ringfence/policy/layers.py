@@ -59,6 +59,7 @@ NEUTRAL = (
     ("egress", "start"), ("egress", "proxy_variables"), ("egress", "proxy"), ("egress", "proxy_password"),
     ("egress", "ask_timeout"), ("model", "warn"), ("workspace", "snapshot"), ("workspace", "output"),
     ("commands", "settings"), ("commands", "prompt"), ("commands", "prompt_timeout"),
+    ("container", "engine"), ("container", "image"), ("container", "runtime"),
 )  # fmt: skip
 # Settings whose values have an order, the strictest last, and what holds where no layer speaks.
 ORDERED = (
@@ -84,6 +85,7 @@ EVERYTHING = frozenset(
         "review",
         "commands",
         "tools",
+        "container",
     )
 )
 STRICTNESS = (

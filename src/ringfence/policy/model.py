@@ -17,6 +17,7 @@ ALARMS = ("refuse", "end")
 UNMATCHED = (ASK, DENY)  # what a tool call is that no rule names; the strictest last
 SETTINGS = ("", "claude")
 CLIENT, APPROVE = "client", "approve"
+ENGINES = ("", "docker", "podman")
 
 
 class EgressRule(Struct):
@@ -221,6 +222,14 @@ class Tools(Struct):
     deny: tuple[RuleText, ...] = ()  # as in `commands`
 
 
+class Container(Struct):
+    """How the container tier makes its containers."""
+
+    engine: str = ""  # docker | podman; empty: whichever this machine has, Docker first
+    image: str = ""  # "name[:tag][@sha256:…]" that the engine has; empty: the host's own programs
+    runtime: str = ""  # one that the engine knows by this name, such as "crun"; empty: its usual one
+
+
 class Policy(Struct):
     """A whole policy after all layers: nothing below this decides on its own what a user meant."""
 
@@ -243,3 +252,4 @@ class Policy(Struct):
     digest: str = ""  # sha256 over the canonical JSON of everything but notes and origins
     commands: Commands = Commands()
     tools: Tools = Tools()
+    container: Container = Container()

@@ -58,13 +58,15 @@ class Entry:
         """Say whether any reading of the method and any of the path match."""
         if self.methods and request.method not in self.methods and self.methods.isdisjoint(meant(request)):
             return False
-        return not self.paths or any(map(self._names, request.paths))
+        paths = request.paths
+        return not self.paths or (self._names(paths[0]) if len(paths) == 1 else any(map(self._names, paths)))
 
     def covers_all(self, request: "Request") -> bool:
         """Say whether every reading of the method and of the path match."""
         if self.methods and not (request.method in self.methods and self.methods.issuperset(meant(request))):
             return False
-        return not self.paths or all(map(self._names, request.paths))
+        paths = request.paths
+        return not self.paths or (self._names(paths[0]) if len(paths) == 1 else all(map(self._names, paths)))
 
     def names_all(self, paths: tuple[str, ...]) -> bool:
         """Say whether every reading of a path matches."""
@@ -74,7 +76,7 @@ class Entry:
         """Say whether any of the globs matches a path; most are plain, or end in `/**`."""
         if path in self.exact or (self.below and path.startswith(self.below)):
             return True
-        return any(path_matches(glob, path) for glob in self.globs)
+        return bool(self.globs) and any(path_matches(glob, path) for glob in self.globs)
 
 
 def meant(request: "Request") -> list[str]:

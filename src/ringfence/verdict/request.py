@@ -33,13 +33,14 @@ from ringfence.verdict.index import USUAL_PORT, Entry, Index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["INSPECT", "UNKNOWN", "USUAL_PORT", "Request", "Rules", "Verdict", "decide"]
 
 INSPECT = "inspect"  # not decided: facts of the body are needed first
 UNKNOWN = -1  # the length of a body that ends when it ends
 SEEN = "a rule denies this"
+HOSTS_KEPT = 1024  # hosts for which the rules about them are kept together
 _NO_NEEDS: frozenset[str] = frozenset()
 
 
@@ -93,9 +94,21 @@ class Rules:
         self.unknown = tuple(Entry(rule, _asks(rule)) for rule in asking if rule.host == ANY)
         self.deny = Index(deny, lambda rule: Verdict(effect=DENY, rule=rule, reason=rule.reason or SEEN))
 
+        self._about: dict[str, tuple[Sequence[Entry], Sequence[Entry], Sequence[Entry]]] = {}
+
+    def about(self, host: str) -> "tuple[Sequence[Entry], Sequence[Entry], Sequence[Entry]]":
+        """Return the rules that deny, ask and allow something about a canonical host."""
+        found = self._about.get(host)
+        if found is None:
+            if len(self._about) >= HOSTS_KEPT:
+                self._about.clear()
+            found = self.deny.about(host), self.ask.about(host), self.allow.about(host)
+            self._about[host] = found
+        return found
+
     def sized(self, host: str) -> bool:
         """Say whether a body's length may decide about a host: only rules with conditions ask for it."""
-        about = (self.deny.about(host), self.ask.about(host), self.allow.about(host), self.unknown)
+        about = (*self.about(host), self.unknown)
         return False in [entry.plain for entries in about for entry in entries]
 
 
@@ -127,7 +140,8 @@ _SHUT = _Open()  # never written: nothing was left open
 def decide(request: Request, rules: Rules) -> Verdict:
     """Decide on one whole request."""
     denying = asking = _SHUT
-    for entry in rules.deny.about(request.host):
+    forbidding, questions, about = rules.about(request.host)
+    for entry in forbidding:
         if entry.denies_door(request.scheme, request.port) and entry.covers_some(request):
             if entry.plain:
                 return entry.verdict
@@ -135,13 +149,12 @@ def decide(request: Request, rules: Rules) -> Verdict:
             denied = _denied(entry, request, denying)
             if denied is not None:
                 return denied
-    questions = rules.ask.about(request.host)
     if questions:
         asking = _Open()
         asked = _asked(request, questions, asking)
         if asked is not None:
             return _inspect(denying) if denying.needs else _within(asked, denying.limit, asking.limit)
-    return _allowed(request, rules, denying, asking)
+    return _allowed(request, rules, about, denying, asking)
 
 
 def _denied(entry: Entry, request: Request, denying: _Open) -> Verdict | None:
@@ -188,11 +201,12 @@ def _asked(request: Request, questions: "Iterable[Entry]", asking: _Open) -> Ver
     return None
 
 
-def _allowed(request: Request, rules: Rules, denying: _Open, asking: _Open) -> Verdict:
+def _allowed(
+    request: Request, rules: Rules, about: "Sequence[Entry]", denying: _Open, asking: _Open
+) -> Verdict:
     """Return the verdict where no deny or ask rule certainly holds."""
     door = (request.scheme, request.port)
     allowing, limited, most = _SHUT, None, -1
-    about = rules.allow.about(request.host)
     for entry in about:
         if door not in entry.doors or not entry.covers_all(request):
             continue

@@ -109,14 +109,15 @@ def _private(plan: Plan, host: Host) -> list[str]:
 
 
 def _namespaces(plan: Plan) -> dict[str, str]:
-    """Name the host's namespaces that a session has its own of.
+    """Name the host's namespaces, of which the session has its own.
 
-    Bubblewrap, which makes them all in the fallback, makes none of the clock; a container engine of root's
-    makes none of users either (its processes are no root outside, and have no capabilities).
+    In the fallback, where bubblewrap makes them all, without the clock's; so in a container, and there root's
+    engine makes no user namespace either: who has no capabilities in the host's has none to gain by one.
     """
     kinds: tuple[str, ...] = (*_NAMESPACES, "time") if plan.wire.kind == "private" else _NAMESPACES
     if plan.tier == CONTAINER:
-        kinds = tuple(kind for kind in kinds if kind not in {"user", "time"})
+        lacking = {"time"} if os.geteuid() else {"time", "user"}
+        kinds = tuple(kind for kind in kinds if kind not in lacking)
     return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in kinds}
 
 

@@ -326,10 +326,11 @@ class Stage:
         ]
 
     def _file_steps(self) -> "Iterator[Step]":
+        make = tuple.__new__  # half of what `_make` costs, tens of thousands of times
         for (change, slot, _), (old, new) in zip(self._jobs, self._found, strict=True):
-            before = None if old is None else Mark._make(old)
-            self._targets.setdefault(change.path, before)
-            yield Step(ADD if before is None else PUT, change.path, slot, before, Mark._make(new))
+            path, before = change.path, None if old is None else make(Mark, old)
+            self._targets.setdefault(path, before)
+            yield make(Step, (ADD if before is None else PUT, path, slot, before, make(Mark, new)))
 
     def _make_places(self, first: int) -> None:
         """Make the folders of the slots that follow: in one folder of thousands, names are found slowly."""

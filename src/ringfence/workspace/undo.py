@@ -21,7 +21,7 @@ from ringfence.workspace import (
 )
 from ringfence.workspace.apply import Interrupted
 from ringfence.workspace.hold import Hold
-from ringfence.workspace.journal import DONE, Journal
+from ringfence.workspace.journal import DONE, GONE, Journal
 from ringfence.workspace.layers import Layers
 from ringfence.workspace.steps import ADD, MODE, Mark, Site, Step
 
@@ -58,6 +58,17 @@ def _last(layers: Layers) -> str:
         if os.path.exists(f"{folder}/{DONE}"):
             return folder
     raise UsageError(f"nothing of session {layers.session} was applied, or all of it was taken back")
+
+
+def applied(layers: Layers) -> int:
+    """Return when the last apply of a session was made that was not taken back (ns); 0: there is none."""
+    for folder in reversed(apply.folders(layers)):
+        if not os.path.exists(f"{folder}/{GONE}"):
+            try:
+                return os.stat(f"{folder}/{DONE}").st_mtime_ns
+            except FileNotFoundError:
+                continue
+    return 0
 
 
 def _take_back(site: Site, meant: Journal, folder: str) -> None:

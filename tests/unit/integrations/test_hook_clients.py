@@ -3,7 +3,8 @@
 import pytest
 
 from ringfence.integrations import clients
-from ringfence.integrations.clients import Around, BadInputError
+from ringfence.integrations.clients import Around
+from ringfence.integrations.clients.fields import BadInputError
 from ringfence.integrations.permissions import Answer
 from ringfence.strict import loads
 from ringfence.verdict.ruling import Ruling
@@ -34,6 +35,13 @@ def told(name: str, event: str, effect: str, ruling: str = "") -> dict | None:
     return loads(text) if text else None
 
 
+def refusal(name: str, event: str, effect: str) -> str:
+    answer = Answer(effect=effect, reason="why", ruling=Ruling(effect=effect))
+    reply = clients.client(name).reply(event, answer)
+    assert not reply.output
+    return reply.refusal
+
+
 # --- Codex
 
 
@@ -54,16 +62,44 @@ def test_a_patch_that_names_no_file_is_refused():
 def test_codex_is_told_no_or_nothing():
     """Anything else from PreToolUse is a fault to it, and after a fault the tool runs."""
     assert told("codex", "PreToolUse", "allow") is None
-    for effect in ("deny", "ask"):
-        said = told("codex", "PreToolUse", effect)["hookSpecificOutput"]
-        assert said["permissionDecision"] == "deny"
-        assert said["permissionDecisionReason"]
+    assert refusal("codex", "PreToolUse", "deny") == "why"
+    assert "asks nobody" in refusal("codex", "PreToolUse", "ask")
     assert told("codex", "PermissionRequest", "ask") is None
     assert told("codex", "PermissionRequest", "allow") is None
     assert told("codex", "PermissionRequest", "allow", "ask")["hookSpecificOutput"]["decision"] == {
         "behavior": "allow"
     }
-    assert told("codex", "PermissionRequest", "deny")["hookSpecificOutput"]["decision"]["behavior"] == "deny"
+    assert refusal("codex", "PermissionRequest", "deny") == "why"
+
+
+def test_where_codex_runs_its_hooks_is_the_project_and_not_where_its_model_wants_to_work():
+    around = Around(here="/w", shells=("bash",))
+    asked = clients.client("codex").asked({**CODEX, "cwd": "/etc"}, around)
+    assert asked.root == "/w"
+    assert [one.cwd for one in asked.calls] == ["/etc"]
+
+
+def test_a_command_of_codex_is_read_as_each_shell_that_its_model_could_name():
+    around = Around(here="/w", shells=clients.all_shells())
+    shells = [one.shell for one in clients.client("codex").asked(CODEX, around).calls]
+    assert shells[:2] == ["bash", "sh"]
+    assert clients.client("codex").named_shell
+
+
+def test_codex_looking_at_a_picture_is_reading_a_file():
+    data = {**CODEX, "tool_name": "view_image", "tool_input": {"path": "/etc/shadow"}}
+    assert [(tool, given["file_path"]) for tool, given, _ in calls("codex", data)] == [
+        ("Read", "/etc/shadow")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "tool"), [("codex", CODEX, "update_plan"), ("gemini", GEMINI, "update_topic")]
+)
+def test_tools_that_touch_nothing_are_left_to_the_client(name, data, tool):
+    asked = clients.client(name).asked({**data, "tool_name": tool, "tool_input": {}}, AROUND)
+    assert asked.inner
+    assert not clients.client(name).asked(data, AROUND).inner
 
 
 # --- Gemini CLI
@@ -143,4 +179,4 @@ def test_each_says_where_its_hook_stands_and_whether_it_was_tried(name):
     client = clients.client(name)
     assert client.name == name
     assert "user" in client.files
-    assert bool(client.tried) == (name == "claude")
+    assert bool(client.tried) == (name != "cursor")

@@ -47,7 +47,8 @@ def test_it_stands_there_once_and_goes_without_a_trace(desk, ringfence, client):
     before = {"model": "x", "hooks": {}, "permissions": {"deny": ["Bash(ü *)"]}}
     desk.write(path, json.dumps(before))
     for _ in range(2):
-        assert ringfence("hook", "install", "--client", client).returncode == 0
+        done = ringfence("hook", "install", "--client", client, PATH="/nowhere")
+        assert done.returncode == (125 if client == "codex" else 0)  # there is no Codex to trust it
     settings = json.loads(path.read_text())
     events = clients.client(client).events
     assert {name: len(entries) for name, entries in settings["hooks"].items()} == dict.fromkeys(events, 1)
@@ -55,6 +56,26 @@ def test_it_stands_there_once_and_goes_without_a_trace(desk, ringfence, client):
     after = json.loads(path.read_text())
     after.pop("version", None)
     assert {**after, "hooks": {}} == before
+
+
+def test_a_hook_that_codex_would_skip_is_an_error(ringfence):
+    """It runs only what was trusted, and says nothing of the rest."""
+    done = ringfence("hook", "install", "--client", "codex", PATH="/nowhere")
+    assert done.returncode == 125
+    assert "Codex does not run it yet: there is no `codex` on the PATH to tell" in done.stderr
+
+
+def test_codex_is_told_by_a_command_that_any_shell_of_a_users_understands():
+    """It runs hooks by $SHELL, which may be fish."""
+    line = installation.command(clients.client("codex"), {})
+    assert line.startswith("exec /bin/sh -c '")
+    assert line.endswith(installation.MARK)
+
+
+def test_codex_settings_lie_where_its_home_is(desk, ringfence):
+    other = desk.root / "elsewhere"
+    ringfence("hook", "install", "--client", "codex", CODEX_HOME=str(other), PATH="/nowhere")
+    assert (other / "hooks.json").exists()
 
 
 def test_other_hooks_stay(desk, ringfence):

@@ -312,5 +312,5 @@ def test_a_guess_is_offered():
         "did you mean `readonly`?",
         known
         + "`credentials`, `gateways`, `environment`, `limits`, `budgets`, `model`, `watch`, `review`, "
-        + "`commands`, `tools`",
+        + "`commands`, `tools`, `container`",
     ]

@@ -10,12 +10,14 @@ asked for (`differences`) before anything starts.
 
 from ringfence.boundary import landlock, notify, seccomp, seccomp_oci
 from ringfence.boundary.environment import INSIDE
-from ringfence.boundary.limits import RLIMIT_NPROC, resource_limits
+from ringfence.boundary.limits import RLIMIT_CORE, RLIMIT_NPROC, resource_limits
 from ringfence.boundary.model import Mount, Plan
 from ringfence.boundary.plan import ENTRY
 from ringfence.boundary.stub import Call, Data, Slot, Step
 from ringfence.boundary.tiers import sandbox
+from ringfence.canonical import encode
 from ringfence.host.engine import LABEL
+from ringfence.policy.model import Limits
 from ringfence.value import Struct, replace
 
 TYPE_CHECKING = False
@@ -26,7 +28,7 @@ _DOOR = f"{INSIDE}/door"  # the launcher's socket, inside
 _CHANNEL = Slot(offset=512)
 _SCRATCH = 1 << 30  # bytes in a tmpfs where the policy names no limit
 _SHARED = 64 << 20
-_RLIMIT_CORE = 4
+_TOP = "rw,noexec,nosuid,nodev,size=65536,mode=755"
 
 
 class Box(Struct):
@@ -39,23 +41,58 @@ class Box(Struct):
     mounts: tuple[Mount, ...]
     hidden: tuple[str, ...]
     covered: tuple[str, ...]
-    cpus: int = 0
+    podman: "dict[str, Any]" = {}  # noqa: RUF012 - never changed; what only Podman is told
+    image: bool = False  # below what is put there lie the files of an image
+    profile: str = ""  # the system-call filter, as JSON
+    cpus: int = 0  # that its processes may run on; 0: all, or as many as the engine says
+
+
+class Engine(Struct):
+    """What a box has to know of the engine that it is for."""
+
+    limits: bool = True  # it holds memory, CPUs and processes of a container in a cgroup
+    keeps_id: bool = False  # the container's user namespace maps the operator to themselves
+    init: str = ""  # program on the host that becomes the first process
+    ulimits: "tuple[tuple[str, int], ...]" = ()  # (name, value), where its own are refused
+    runtime: str = ""
 
 
 def render(
-    plan: Plan, *, arch: str, abi: int, session: str, folder: str, terminal: bool, waits: bool = False
+    plan: Plan,
+    engine: Engine,
+    *,
+    arch: str,
+    abi: int,
+    session: str,
+    folder: str,
+    terminal: bool,
+    waits: bool = False,
 ) -> Box:
     """Turn a plan into a box. `folder` holds the entry program on the host."""
     mounts = tuple(_limited(mount, plan) for mount in plan.mounts)
     links = {
         one.target[1:]: one.source for one in mounts if one.kind == "symlink" and one.target.count("/") == 1
     }
-    tops = {one.target.split("/")[1] for one in mounts if one.kind != "stand-in"} - links.keys()
+    shown = [one for one in mounts if one.kind not in {"stand-in", "over"}]
+    profile = encode(seccomp_oci.profile(arch, sandbox.filter_options(plan)))
+    tops = {one.target.split("/")[1] for one in shown} - links.keys()
+    folders = tuple(sorted(tops | {"run"}))
+    made = _configuration(plan, engine, profile, session=session, folder=folder, terminal=terminal)
+    if plan.image:  # which may lack them; what lies in them is put there by the helper
+        made["HostConfig"]["Tmpfs"] = {f"/{name}": _TOP for name in folders}
     return Box(
-        configuration=_configuration(plan, arch, session=session, folder=folder, terminal=terminal),
-        folders=tuple(sorted(tops | {"run"})),
+        configuration=made,
+        podman={
+            "Init": engine.init,
+            "KeepId": engine.keeps_id,
+            "Ulimits": [{"Name": name, "Soft": value, "Hard": value} for name, value in engine.ulimits],
+        },
+        profile=profile,
+        cpus=0 if engine.limits else sandbox.cpus(plan),
+        folders=folders,
         links=tuple(sorted(links.items())),
-        entry=_entry(plan, arch, abi, waits=waits),
+        image=bool(plan.image),
+        entry=_entry(plan, arch, abi, each=not engine.limits, waits=waits),
         mounts=mounts,
         hidden=tuple(one.path for one in plan.workspace.hidden),
         covered=plan.covered,
@@ -68,11 +105,11 @@ def _limited(mount: Mount, plan: Plan) -> Mount:
     return replace(mount, noexec=True, size=mount.size or _SCRATCH)
 
 
-def _configuration(plan: Plan, arch: str, *, session: str, folder: str, terminal: bool) -> "dict[str, Any]":
-    from json import dumps
-
-    wanted = plan.policy.limits
-    filter_ = dumps(seccomp_oci.profile(arch, sandbox.filter_options(plan)))
+def _configuration(
+    plan: Plan, engine: Engine, profile: str, *, session: str, folder: str, terminal: bool
+) -> "dict[str, Any]":
+    limits = plan.policy.limits
+    wanted = limits if engine.limits else Limits(processes=None)
     return {
         "Hostname": "ringfence",
         "User": f"{plan.uid}:{plan.gid}",
@@ -93,7 +130,7 @@ def _configuration(plan: Plan, arch: str, *, session: str, folder: str, terminal
             "AutoRemove": True,
             "CapAdd": [],
             "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges", "label=disable", f"seccomp={filter_}"],
+            "SecurityOpt": ["no-new-privileges", "label=disable", f"seccomp={profile}"],
             "ReadonlyRootfs": True,
             "Privileged": False,
             "NetworkMode": "none",
@@ -107,7 +144,9 @@ def _configuration(plan: Plan, arch: str, *, session: str, folder: str, terminal
             "Devices": [],
             "Binds": [],
             "Mounts": [{"Type": "bind", "Source": folder, "Target": INSIDE, "ReadOnly": True}],
-            "ShmSize": wanted.scratch or _SHARED,
+            "Tmpfs": {},
+            **({"Runtime": engine.runtime} if engine.runtime else {}),
+            "ShmSize": limits.scratch or _SHARED,
             "Memory": wanted.memory or 0,
             "MemorySwap": wanted.memory or 0,
             "NanoCpus": int((wanted.cpus or 0) * 1_000_000_000),
@@ -139,11 +178,11 @@ def _unlike(wanted: "dict[str, Any]", made: "dict[str, Any]", where: str) -> lis
     ]
 
 
-def _entry(plan: Plan, arch: str, abi: int, *, waits: bool) -> bytes:
+def _entry(plan: Plan, arch: str, abi: int, *, each: bool, waits: bool) -> bytes:
     """Return what is done inside: nothing, until the launcher's helper has furnished the container.
 
     Where the launcher goes away first, the read ends, and what is written next finds nobody: the command is
-    not started.
+    not started. `each`: no engine counts processes, so the kernel does, in the container's user namespace.
     """
     door = b"\x01\0" + _DOOR.encode() + b"\0"
     gone = "the launcher is gone"
@@ -152,7 +191,7 @@ def _entry(plan: Plan, arch: str, abi: int, *, waits: bool) -> bytes:
         Call(name="connect", arguments=(_CHANNEL, Data(content=door), len(door)), failure=gone),
         Call(name="read", arguments=(_CHANNEL, Slot(offset=520, address=True), 1), failure=gone),
     )
-    steps = _entry_steps(plan, arch, abi, into=() if waits else (_change_folder(plan),))
+    steps = _entry_steps(plan, arch, abi, each=each, into=() if waits else (_change_folder(plan),))
     return sandbox.entry_program(plan, arch, steps, _CHANNEL if waits else None, first)
 
 
@@ -161,15 +200,18 @@ def _change_folder(plan: Plan) -> Step:
     return Call(name="chdir", arguments=(folder,), failure="the working directory is not there")
 
 
-def _entry_steps(plan: Plan, arch: str, abi: int, into: tuple[Step, ...]) -> tuple[Step, ...]:
+def _entry_steps(plan: Plan, arch: str, abi: int, *, each: bool, into: tuple[Step, ...]) -> tuple[Step, ...]:
     gone = "the launcher is gone"
     limits = resource_limits(sandbox.limits_of(plan))
     return (
         Call(name="write", arguments=(_CHANNEL, Data(content=b"R"), 1), failure=gone),
+        Call(
+            name="rt_sigprocmask", arguments=(2, Data(content=bytes(8)), 0, 8)
+        ),  # some inits leave one behind
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
         *into,
-        sandbox.limit(_RLIMIT_CORE, 1),  # as `launch.forbid_cores`; the engine's daemon knows nothing of that
-        *(sandbox.limit(kind, value) for kind, value in limits if kind != RLIMIT_NPROC),
+        sandbox.limit(RLIMIT_CORE, 1),  # no core file, and no program that takes one
+        *(sandbox.limit(kind, value) for kind, value in limits if each or kind != RLIMIT_NPROC),
         *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),
         *landlock.steps(abi, sandbox.landlock_rules(plan)),
         sandbox.execute(plan),

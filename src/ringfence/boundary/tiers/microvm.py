@@ -2,8 +2,9 @@
 
 Our child builds the mounts as for the sandbox tier; a file server (virtiofsd) shows exactly that root to the
 guest, live, and nothing else can be named through it. The network's inner end is a tap in the gate's
-namespace, so the guest's only interface leads to the gate. The guest is a kernel, busybox, and one script
-(`guest/init.sh`): no disk image has to be made, and what the plan says is visible is visible.
+namespace, so the guest's only interface leads to the gate. The guest is a kernel, busybox, a first program
+(`guest/first.py`) and one script (`guest/init.sh`): no disk image has to be made, and what the plan says is
+visible is visible.
 
 QEMU and the file server run in a jail of bubblewrap's: in process, network and mount namespaces of their own,
 as an unprivileged identity, seeing the new root, the system's libraries and nothing else.
@@ -15,6 +16,7 @@ costs a factor of ten and more in computing, and a second at the start. The plan
 import os
 
 from ringfence.boundary import cpio, limits, notify, seccomp, stub, wire
+from ringfence.boundary.guest import first
 from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import ENTRY
 from ringfence.boundary.stub import Call, Data, Step
@@ -27,7 +29,7 @@ FIRST_PORT, TAP = 40, 4
 _MEMORY = 2 << 30  # bytes, where the policy names no limit
 # On several threads QEMU before 8.1 may run what a guest kernel has just patched away: it then dies of an
 # `Oops: int3`, once in a hundred starts (Red Hat bug 2216496).
-_TRANSLATED = "tcg,thread=single"
+TRANSLATED = "tcg,thread=single"
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -49,21 +51,25 @@ def render(plan: Plan, *, arch: str, bwrap: str, runtime: Runtime, terminal: boo
             _server(runtime),
             *_qemu(plan, runtime, terminal=terminal),
         ),
-        files=(("initrd", _initrd(runtime)), ("jail", _script("jail.sh"))),
+        files=(("initrd", _initrd(plan, arch, runtime)), ("jail", _script("jail.sh"))),
         brought=tuple((name, runtime.tools[name]) for name in ("busybox", "kernel")),
         ports=len(PORTS) + 1,
     )
 
 
 def _script(name: str) -> bytes:
+    """Return a script of this package: as constant as the code."""
     with open(f"{_HERE}/guest/{name}", "rb") as file:
         return file.read()
 
 
-def _initrd(runtime: Runtime) -> bytes:
-    with open(runtime.tools["busybox"], "rb") as file:
-        busybox = file.read()
-    return cpio.archive({"init": _script("init.sh"), "bin/busybox": busybox})
+def _initrd(plan: Plan, arch: str, runtime: Runtime) -> bytes:
+    programs = {
+        "init": stub.assemble(arch, first.steps(plan.policy.limits.scratch)),
+        "script": _script("init.sh"),
+        "bin/busybox": runtime.contents["busybox"],
+    }
+    return cpio.archive(programs, first.entries())
 
 
 def _entry_steps(plan: Plan, arch: str) -> tuple[Step, ...]:
@@ -94,8 +100,7 @@ def _options(runtime: Runtime) -> tuple[str, ...]:
         "--tmpfs", "/", "--dev", "/dev", "--proc", "/proc",
         *(("--dev-bind", "/dev/kvm", "/dev/kvm") if runtime.version == "kvm" else ()),
         "--ro-bind", "/usr", "/usr",
-        *(word for name in ("bin", "lib", "lib64", "sbin") if os.path.islink(f"/{name}")
-          for word in ("--symlink", os.readlink(f"/{name}"), f"/{name}")),
+        *(word for name, to in runtime.links for word in ("--symlink", to, f"/{name}")),
         "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
         "--bind", "{root}", "/boundary", "--remount-ro", "/boundary",
         "--ro-bind", "{files}", "/machine",
@@ -115,11 +120,11 @@ def _qemu(plan: Plan, runtime: Runtime, *, terminal: bool) -> tuple[str, ...]:
     kvm = runtime.version == "kvm"
     memory = plan.policy.limits.memory or _MEMORY
     size = f"{max(256, memory >> 20)}M"
-    cpus = max(1, -int(-(plan.policy.limits.cpus or min(4, os.cpu_count() or 1)) // 1))
+    cpus = max(1, -int(-(plan.policy.limits.cpus or min(4, runtime.cpus)) // 1))
     console = "stdio,id=console,signal=off" if terminal else f"socket,id=console,fd={FIRST_PORT + len(PORTS)}"
     return (
         runtime.path, "-M", "microvm,acpi=off,rtc=on,isa-serial=off,memory-backend=memory",
-        "-accel", "kvm" if kvm else _TRANSLATED, "-cpu", "host" if kvm else "max", "-smp", str(cpus),
+        "-accel", "kvm" if kvm else TRANSLATED, "-cpu", "host" if kvm else "max", "-smp", str(cpus),
         "-m", size, "-object", f"memory-backend-memfd,id=memory,size={size},share=on",
         "-global", "virtio-mmio.force-legacy=false",
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
@@ -143,14 +148,11 @@ def _port(number: int, name: str) -> tuple[str, ...]:
 
 
 def _append(plan: Plan, *, terminal: bool) -> str:
-    scratch = plan.policy.limits.scratch
     return " ".join(
         (
             "console=hvc0 quiet loglevel=1 reboot=t panic=-1 mitigations=off random.trust_cpu=on",
-            "lsm=landlock",
-            f"rf.gate4={wire.GATE4} rf.own4={wire.INSIDE4} rf.gate6={wire.GATE6} rf.own6={wire.INSIDE6}",
+            "lsm=landlock dummy.numdummies=0",
             f"rf.uid={plan.uid} rf.enter={ENTRY}",
-            *((f"rf.scratch={scratch}",) if scratch else ()),
             *(("rf.tty",) if terminal else ()),
         )
     )

@@ -222,7 +222,7 @@ def limit(resource: int, value: int) -> Call:
 def landlock_rules(plan: Plan) -> tuple[tuple[str, int, bool], ...]:
     """Return what the plan lets be read and written, once more for Landlock."""
     rules: list[tuple[str, int, bool]] = [
-        ("/", landlock.LIST, True),
+        ("/", landlock.READ if plan.image else landlock.LIST, True),
         ("/proc", landlock.READ | landlock.FILE_WRITE, True),
         ("/dev", landlock.DEVICE, True),
         ("/dev/shm", landlock.WRITE, True),  # noqa: S108 - the private one inside

@@ -1,7 +1,7 @@
 """How each agent asks its hooks, is answered, and is told of them: one client a file.
 
 A client's module has a CLIENT, whose `asked` turns its JSON into calls and whose `reply` turns an answer into
-what it reads.
+what it reads. `fields` reads what they all send.
 """
 
 import os
@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 NAMES = ("claude", "codex", "gemini", "cursor")
 USER, PROJECT, MANAGED = "user", "project", "managed"
 SCOPES = (USER, PROJECT, MANAGED)
-
-
-class BadInputError(ValueError):
-    """What came in is not what this client sends."""
+POWERSHELL = "powershell"
 
 
 class Around(Struct):
     """What a hook knows beside its input. Nothing of it comes from the model."""
 
     project: str = ""  # the folder in which the client was started, where the client says so
+    here: str = ""  # the folder in which the client runs its hooks
     shells: tuple[str, ...] = ("bash",)  # that the client's command tool may use
 
 
@@ -50,6 +48,11 @@ class Client(Struct):
     style: str = "claude"  # how its settings hold hooks: claude (groups with a matcher) | cursor
     matcher: str = "*"  # of a group, in style claude
     milliseconds: bool = False  # its time-outs are in milliseconds
+    any_shell: bool = False  # the user's own shell runs its hooks, and it may be no sh at all
+    named_shell: bool = False  # its model says which shell runs a command, and its hooks are not told
+    trust: "Callable[[str, str, str], str] | None" = (
+        None  # (file, command, project): made it run our hook, or why not
+    )
     extra: dict[str, object] = {}  # noqa: RUF012 - never changed; further keys of the hook's entry
     tried: str = ""  # the version that was tried for real; "": none
 
@@ -62,52 +65,39 @@ def client(name: str) -> Client:
 
 
 def shells() -> tuple[str, ...]:
-    """Return the shells that a client's command tool may use: its own choice is bash or zsh."""
+    """Return the shells that a client's command tool may use where the choice is its own: bash or zsh."""
     from ringfence.host import probe
 
     told = probe.settings(("CLAUDE_CODE_SHELL", "SHELL"))
     name = os.path.basename(told.get("CLAUDE_CODE_SHELL") or told.get("SHELL") or "")
     if name in {"bash", "zsh"}:
         return (name,)
-    zsh = any(os.access(f"{place}/zsh", os.X_OK) for place in ("/bin", "/usr/bin", "/usr/local/bin"))
-    return ("bash", "zsh") if zsh else ("bash",)
+    return ("bash", "zsh") if _installed("zsh") else ("bash",)
 
 
-# --- reading what a client sends
+def all_shells() -> tuple[str, ...]:
+    """Return the shells that a model may name where the client lets it."""
+    more = (("zsh", "zsh"), ("pwsh", POWERSHELL))
+    return ("bash", "sh", *(shell for program, shell in more if _installed(program)))
 
 
-def text(data: "dict[str, Any]", name: str, usual: str | None = None) -> str:
-    """Return a text of the input; without `usual` it has to be there."""
-    value = data.get(name, usual)
-    if not isinstance(value, str):
-        raise BadInputError(f"`{name}` is not a text")
-    return value
+def _installed(program: str) -> bool:
+    from ringfence.host import probe
+
+    path = probe.settings(("PATH",)).get("PATH", "").split(":")
+    return any(
+        os.access(f"{place}/{program}", os.X_OK) for place in ("/bin", "/usr/bin", "/usr/local/bin", *path)
+    )
 
 
-def tool(data: "dict[str, Any]") -> str:
-    """Return the name of the tool, which is no empty text."""
-    value = text(data, "tool_name")
-    if not value:
-        raise BadInputError("`tool_name` is empty")
-    return value
+def reason(answer: "Answer") -> str:
+    """Return the reason with the rule that decided. It is never empty: that may be no answer."""
+    rule = answer.ruling.rule
+    if rule is None or rule.text in answer.reason:
+        return answer.reason or f"the verdict is {answer.effect}"
+    return f"{answer.reason} ({rule.effect} rule {rule.text}, {rule.origin or rule.scope})"
 
 
-def table(data: "dict[str, Any]", name: str) -> "dict[str, Any]":
-    """Return a table of the input, which has to be there."""
-    value = data.get(name)
-    if not isinstance(value, dict):
-        raise BadInputError(f"`{name}` is not an object")
-    return value
-
-
-def folder(data: "dict[str, Any]", name: str) -> str:
-    """Return an absolute path of the input."""
-    value = text(data, name)
-    if not value.startswith("/") or "\0" in value:
-        raise BadInputError(f"`{name}` is not an absolute path")
-    return value
-
-
-def root(around: Around, cwd: str) -> str:
-    """Return the project: where the client was started, or its folder now where it does not say."""
-    return around.project if around.project.startswith("/") else cwd
+def signed(answer: "Answer") -> str:
+    """Return the reason as a model reads it: with the name of who refuses."""
+    return f"ringfence: {reason(answer)}"

@@ -6,20 +6,7 @@ is declared with `onFailure: "block"`, which older versions do not know.
 """
 
 from ringfence.canonical import encode
-from ringfence.integrations.clients import (
-    MANAGED,
-    PROJECT,
-    USER,
-    Around,
-    BadInputError,
-    Client,
-    Reply,
-    folder,
-    root,
-    table,
-    text,
-    tool,
-)
+from ringfence.integrations.clients import MANAGED, PROJECT, USER, Around, Client, Reply, fields, signed
 from ringfence.integrations.permissions import LEAVE, Answer, Asked
 from ringfence.policy.model import ALLOW, ASK, DENY
 from ringfence.verdict.ruling import ToolCall
@@ -40,18 +27,18 @@ INNER = frozenset((
 
 def asked(data: "dict[str, Any]", around: Around) -> Asked:
     """Read a hook's input. Nothing in `tool_input` says where the project is, or what is allowed."""
-    event = text(data, "hook_event_name")
+    event = fields.text(data, "hook_event_name")
     if event not in (BEFORE, REQUEST):
-        raise BadInputError(f"the hook {event!r} asks for no permission")
-    cwd, name, given = folder(data, "cwd"), tool(data), table(data, "tool_input")
+        raise fields.BadInputError(f"the hook {event!r} asks for no permission")
+    cwd, name, given = fields.folder(data, "cwd"), fields.tool(data), fields.table(data, "tool_input")
     shells = around.shells if name in _COMMANDS else around.shells[:1]
     return Asked(
         calls=tuple(ToolCall(tool=name, input=given, cwd=cwd, shell=shell) for shell in shells),
-        root=root(around, cwd),
+        root=fields.root(around, cwd),
         client="claude",
-        session=text(data, "session_id", ""),
-        mode=text(data, "permission_mode", "default"),
-        name=text(data, "tool_use_id", ""),
+        session=fields.text(data, "session_id", ""),
+        mode=fields.text(data, "permission_mode", "default"),
+        name=fields.text(data, "tool_use_id", ""),
         shown=name,
         inner=name in INNER,
     )
@@ -64,7 +51,7 @@ def reply(event: str, answer: Answer) -> Reply:
     if event == REQUEST:
         said = _requested(answer)
     else:
-        said = {"permissionDecision": answer.effect, "permissionDecisionReason": reason(answer)}
+        said = {"permissionDecision": answer.effect, "permissionDecisionReason": signed(answer)}
     if not said:
         return Reply()
     return Reply(output=encode({"hookSpecificOutput": {"hookEventName": event, **said}}))
@@ -76,18 +63,10 @@ def _requested(answer: Answer) -> "dict[str, Any]":
     What our rules allow and the client asks about all the same, its own rules ask about.
     """
     if answer.effect == DENY:
-        return {"decision": {"behavior": "deny", "message": reason(answer)}}
+        return {"decision": {"behavior": "deny", "message": signed(answer)}}
     if answer.effect == ALLOW and answer.ruling.effect == ASK:
         return {"decision": {"behavior": "allow"}}
     return {}
-
-
-def reason(answer: Answer) -> str:
-    """Return the reason with the rule that decided."""
-    rule = answer.ruling.rule
-    if rule is None or rule.text in answer.reason:
-        return f"ringfence: {answer.reason}"
-    return f"ringfence: {answer.reason} ({rule.effect} rule {rule.text}, {rule.origin or rule.scope})"
 
 
 CLIENT = Client(

@@ -6,18 +6,7 @@ go on, unless it is declared with `failClosed`. Its editing tool has no hook tha
 
 from ringfence import strict
 from ringfence.canonical import encode
-from ringfence.integrations.clients import (
-    MANAGED,
-    PROJECT,
-    USER,
-    Around,
-    BadInputError,
-    Client,
-    Reply,
-    folder,
-    text,
-)
-from ringfence.integrations.clients.claude import reason
+from ringfence.integrations.clients import MANAGED, PROJECT, USER, Around, Client, Reply, fields, signed
 from ringfence.integrations.permissions import LEAVE, Answer, Asked
 from ringfence.policy.model import ASK, DENY
 from ringfence.verdict.ruling import ToolCall
@@ -31,26 +20,29 @@ SHELL, SERVER, FILE = "beforeShellExecution", "beforeMCPExecution", "beforeReadF
 
 def asked(data: "dict[str, Any]", around: Around) -> Asked:
     """Read a hook's input."""
-    event = text(data, "hook_event_name")
+    event = fields.text(data, "hook_event_name")
     top = _top(data)
     call = {SHELL: _shell, SERVER: _server, FILE: _file}.get(event)
     if call is None:
-        raise BadInputError(f"the hook {event!r} asks for no permission")
+        raise fields.BadInputError(f"the hook {event!r} asks for no permission")
     return Asked(
-        calls=call(data, top, around), root=top, client="cursor", session=text(data, "conversation_id", "")
+        calls=call(data, top, around),
+        root=top,
+        client="cursor",
+        session=fields.text(data, "conversation_id", ""),
     )
 
 
 def _top(data: "dict[str, Any]") -> str:
     roots = data.get("workspace_roots")
     if not isinstance(roots, list) or not roots or not isinstance(roots[0], str) or roots[0][:1] != "/":
-        raise BadInputError("`workspace_roots` names no folder")
+        raise fields.BadInputError("`workspace_roots` names no folder")
     return str(roots[0])
 
 
 def _shell(data: "dict[str, Any]", top: str, around: Around) -> tuple[ToolCall, ...]:
-    cwd = folder(data, "cwd") if data.get("cwd") else top
-    given: dict[str, object] = {"command": text(data, "command")}
+    cwd = fields.folder(data, "cwd") if data.get("cwd") else top
+    given: dict[str, object] = {"command": fields.text(data, "command")}
     return tuple(ToolCall(tool="Bash", input=given, cwd=cwd, shell=shell) for shell in around.shells)
 
 
@@ -59,8 +51,8 @@ def _server(data: "dict[str, Any]", top: str, _around: Around) -> tuple[ToolCall
     if isinstance(given, str):
         given = strict.loads(given or "{}")
     if not isinstance(given, dict):
-        raise BadInputError("`tool_input` is not an object")
-    return (ToolCall(tool=_named(text(data, "tool_name"), data), input=given, cwd=top),)
+        raise fields.BadInputError("`tool_input` is not an object")
+    return (ToolCall(tool=_named(fields.text(data, "tool_name"), data), input=given, cwd=top),)
 
 
 def _named(tool: str, data: "dict[str, Any]") -> str:
@@ -68,12 +60,12 @@ def _named(tool: str, data: "dict[str, Any]") -> str:
     parts = tool.split(":")
     if parts[0] == "MCP" and len(parts) == 3:
         return f"mcp__{parts[1]}__{parts[2]}"
-    server = text(data, "server_name", "") or "unknown"
+    server = fields.text(data, "server_name", "") or "unknown"
     return f"mcp__{server}__{parts[-1].strip()}"
 
 
 def _file(data: "dict[str, Any]", top: str, _around: Around) -> tuple[ToolCall, ...]:
-    return (ToolCall(tool="Read", input={"file_path": text(data, "file_path")}, cwd=top),)
+    return (ToolCall(tool="Read", input={"file_path": fields.text(data, "file_path")}, cwd=top),)
 
 
 def reply(event: str, answer: Answer) -> Reply:
@@ -81,7 +73,7 @@ def reply(event: str, answer: Answer) -> Reply:
     if answer.effect == LEAVE:
         return Reply(output="{}")
     effect = DENY if answer.effect == ASK and event == FILE else answer.effect
-    why = reason(answer)
+    why = signed(answer)
     return Reply(output=encode({"permission": effect, "user_message": why, "agent_message": why}))
 
 

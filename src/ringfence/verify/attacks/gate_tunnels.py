@@ -15,7 +15,6 @@ _GREETING = b"\x05\x01\x00"
 _OTHERS = {
     "an SSH banner": b"SSH-2.0-OpenSSH_9.9\r\n",
     "HTTP on the port of TLS": b"GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n",
-    "HTTP/2 without TLS": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
     "PostgreSQL": struct.pack(">II", 8, 80877103),
     "SMTP": b"EHLO evil.test\r\n",
     "Redis": b"*1\r\n$4\r\nPING\r\n",

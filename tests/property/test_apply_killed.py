@@ -1,22 +1,30 @@
 """An apply that is killed at any moment leaves the old project or the new one, and nothing else, once finished."""
 
 import os
-import signal
 import subprocess
-import sys
 
 import pytest
 
+from killed import killed
 from landing import Landing, tree
 from layered import put
-from ringfence.workspace import apply
+from ringfence.workspace import apply, record
 
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*fork:DeprecationWarning"
+)  # a test's worker may have threads
 CHANGES = """
 echo new > added; echo more >> changed; rm gone; rm -r tree; mkdir -p fresh/deep; echo x > fresh/deep/file
 mv moved elsewhere; rm file2dir; mkdir file2dir; echo y > file2dir/inner; rm -r dir2file; echo z > dir2file
 ln -s added link; chmod 700 mode
 """
+
+
+@pytest.fixture(autouse=True)
+def _no_disk(monkeypatch):
+    """Wait for no disk: unlike a power cut, a kill loses nothing of what the kernel was given."""
+    monkeypatch.setattr(os, "fsync", lambda _fd: None)
+    monkeypatch.setattr(record, "sync_file_system", lambda _fd: None)
 
 
 @pytest.fixture(params=["same file system", "another file system"])
@@ -41,32 +49,6 @@ def landing(request, tmp_path):
             subprocess.run(["umount", session], check=True, timeout=10)
 
 
-def run(landing, action, last):
-    """Return whether it was killed."""
-    device, inode = landing.more["root"]
-    argv = [
-        sys.executable,
-        f"{HERE}/killed.py",
-        landing.top,
-        landing.more["started"],
-        device,
-        inode,
-        action,
-        last,
-    ]
-    path = os.pathsep.join([HERE, os.path.join(os.path.dirname(HERE), "src")])
-    done = subprocess.run(
-        list(map(str, argv)),
-        env={"PYTHONPATH": path, "PATH": os.environ["PATH"]},
-        timeout=60,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
-    return done.returncode != 0
-
-
 def ours(landing):
     """Return what of ringfence's own is left in the project."""
     return [name for name in os.listdir(landing.below) if name.startswith(".ringfence")]
@@ -87,12 +69,12 @@ def test_killed_at_every_step_it_is_old_or_new(landing, how):
     old = tree(landing.below)
     landing.apply()
     new = tree(landing.below)
-    assert not run(landing, "undo", 0)
+    assert not killed(landing, "undo", 0)
     assert tree(landing.below) == old
     step, begun = 0, 0
     while True:
         step += 1
-        killed = run(landing, "apply", step)
+        was_killed = killed(landing, "apply", step)
         there_was = finish(landing, getattr(apply, how))
         begun += there_was
         now = tree(landing.below)
@@ -100,10 +82,10 @@ def test_killed_at_every_step_it_is_old_or_new(landing, how):
         assert now in (old, new), step
         if there_was:
             assert now == (new if how == "resume" else old), step
-        if not killed:
+        if not was_killed:
             break
         if now == new:
-            assert not run(landing, "undo", 0), step
+            assert not killed(landing, "undo", 0), step
             assert tree(landing.below) == old, step
     assert begun > 10
     assert now == new
@@ -119,14 +101,14 @@ def test_an_undo_killed_at_every_step_is_undone_or_not(landing, how):
     step = 0
     while True:
         step += 1
-        killed = run(landing, "undo", step)
+        was_killed = killed(landing, "undo", step)
         there_was = finish(landing, getattr(apply, how))
         now = tree(landing.below)
         assert ours(landing) == []
         assert now in (old, new), step
         if there_was:
             assert now == (old if how == "resume" else new), step
-        if not killed:
+        if not was_killed:
             break
         if now == old:
             landing.apply()
@@ -140,21 +122,21 @@ def test_a_rollback_killed_at_every_step_can_be_rolled_back_or_resumed(landing):
     old = tree(landing.below)
     landing.apply()
     new = tree(landing.below)
-    run(landing, "undo", 0)
+    killed(landing, "undo", 0)
     late = last_moment(landing)
     step = 0
     while True:
         step += 1
-        assert run(landing, "apply", late)
-        killed = run(landing, "rollback", step)
+        assert killed(landing, "apply", late)
+        was_killed = killed(landing, "rollback", step)
         there_was = finish(landing, apply.resume if step % 2 else apply.roll_back)
         assert tree(landing.below) in (old, new), step
         if there_was:
             assert tree(landing.below) == (new if step % 2 else old), step
-        if not killed:
+        if not was_killed:
             break
         if tree(landing.below) == new:
-            run(landing, "undo", 0)
+            killed(landing, "undo", 0)
     assert step > 10
 
 
@@ -163,8 +145,8 @@ def last_moment(landing):
     late = 0
     while True:
         late += 1
-        killed = run(landing, "apply", late)
-        if not killed:
-            run(landing, "undo", 0)
+        was_killed = killed(landing, "apply", late)
+        if not was_killed:
+            killed(landing, "undo", 0)
             return late - 2
         finish(landing, apply.roll_back)
