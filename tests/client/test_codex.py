@@ -21,6 +21,7 @@ HOOKS = ".codex/hooks.json"
 FREE = ("-s", "danger-full-access")  # its own sandbox would refuse as well
 UNTRUSTED = "--dangerously-bypass-hook-trust"
 CONFIG = """
+check_for_update_on_startup = false
 model = "gpt-5.5"
 model_provider = "fake"
 [model_providers.fake]
@@ -28,6 +29,10 @@ name = "fake"
 base_url = "{address}/v1"
 env_key = "OPENAI_API_KEY"
 wire_api = "responses"
+[analytics]
+enabled = false
+[features]
+plugins = false
 """
 
 
@@ -143,7 +148,7 @@ def test_it_works_inside_without_the_key(world: World, authority: Authority) -> 
         text = policy(world, authority, {"api.openai.com": api.address})
         world.policy(text.replace('"claude", ', '"codex", '))
         words = ("-c", 'model="gpt-5.5"', *FREE)
-        done = world.run("codex", "exec", "--json", *words, "do it", limit=60.0)
+        done = world.run("codex", "exec", "--json", *words, "do it")
         assert done.code == 0, done.told()
         assert hooked.made(world) == ["allowed"], done.told()
         assert api.record.sent_to(PATH)

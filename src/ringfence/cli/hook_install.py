@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         _check_program(project, scope)
         folders = _folders(host, scope, claude=claude, policy=given.one("--policy"))
         line = installation.command(client, folders)
-        after = installation.added(settings, client, line)
+        after = installation.added(settings, client, line, scope)
     show = "--print" in given.switches
     status = _done(path, scope, before=before, settings=settings, after=after, show=show)
     if line and not show:

@@ -41,7 +41,7 @@ def question(asked: "Asked", found: "Ruling", policy: "Policy") -> CallQuestion:
         session=asked.session,
         client=asked.client,
         tool=asked.shown or call.tool,
-        input=encode([one.input for one in asked.calls] if len(asked.calls) > 1 else call.input),
+        input=encode(asked.input),
         text=main_text(call.input),
         cwd=call.cwd,
         root=asked.root,

@@ -9,7 +9,7 @@ import sys
 
 from ringfence import strict
 from ringfence.errors import HostError, UsageError
-from ringfence.integrations.clients import MANAGED, PROJECT, Client
+from ringfence.integrations.clients import MANAGED, PROJECT, USER, Client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,21 +52,36 @@ def _quoted(word: str) -> str:
 # --- what stands in a settings file
 
 
-def added(settings: "Settings", client: Client, line: str) -> "Settings":
+def added(settings: "Settings", client: Client, line: str, scope: str = USER) -> "Settings":
     """Return settings in which our hook stands once for each event."""
     found = removed(settings, client)
     hooks = dict(found.get("hooks", {}))
+    name = {"name": _name(settings)} if client.named else {}
     for event in client.events:
-        hooks[event] = [*hooks.get(event, []), _entry(client, line)]
+        hooks[event] = [*hooks.get(event, []), _entry(client, line, name)]
     head = {"version": 1, **found} if client.style == "cursor" else found
-    return {**head, "hooks": hooks}
+    return {**head, **(_held(settings, client) if scope == MANAGED else {}), "hooks": hooks}
 
 
-def _entry(client: Client, line: str) -> "Settings":
+def _name(settings: "Settings") -> str:
+    """Return the name that our hook has, or a new one that no repository can guess and so switch off."""
+    groups = [group for entries in settings.get("hooks", {}).values() for group in entries]
+    hooks = [hook for group in groups if isinstance(group, dict) for hook in group.get("hooks") or ()]
+    names = [hook["name"] for hook in hooks if _is_ours(hook) and isinstance(hook.get("name"), str)]
+    return names[0] if names else f"ringfence-{os.urandom(8).hex()}"
+
+
+def _held(settings: "Settings", client: Client) -> "Settings":
+    found = {name: settings.get(name) for name in client.held}
+    tables = {name: value for name, value in found.items() if isinstance(value, dict)}
+    return {name: {**tables.get(name, {}), **value} for name, value in client.held.items()}
+
+
+def _entry(client: Client, line: str, name: dict[str, str]) -> "Settings":
     if client.style == "cursor":
         return {"command": line, **client.extra}
     timeout = PATIENCE * (1000 if client.milliseconds else 1)
-    hook = {"type": "command", "command": line, "timeout": timeout, **client.extra}
+    hook = {"type": "command", **name, "command": line, "timeout": timeout, **client.extra}
     return {"matcher": client.matcher, "hooks": [hook]}
 
 

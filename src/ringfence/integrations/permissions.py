@@ -42,6 +42,13 @@ class Asked(Struct):
     shown: str = ""  # the tool, as the client calls it
     inner: bool = False  # it touches nothing but by further calls: without a rule the client decides
 
+    @property
+    def input(self) -> object:
+        """What is asked for: one input, however many shells it is read as, or a list of several."""
+        inputs = [one.input for one in self.calls]
+        distinct = [one for index, one in enumerate(inputs) if one not in inputs[:index]]
+        return distinct[0] if len(distinct) == 1 else distinct
+
 
 class Answer(Struct):
     """What a client is told."""

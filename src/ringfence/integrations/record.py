@@ -49,7 +49,7 @@ def decision(state_dir: str, asked: "Asked", answer: "Answer", *, person: str, p
     fields: dict[str, object] = {
         "client": asked.client,
         "tool": asked.shown or (call.tool if call else ""),
-        "input": encode(given[0] if len(given) == 1 else given),
+        "input": encode(asked.input),
         "input_digest": digest(given),
         "cwd": call.cwd if call else "",
         "root": asked.root,

@@ -78,6 +78,25 @@ def test_codex_settings_lie_where_its_home_is(desk, ringfence):
     assert (other / "hooks.json").exists()
 
 
+def test_a_repository_cannot_name_the_hook_of_gemini_cli_to_switch_it_off(desk, ringfence):
+    """Its settings may list names of hooks that do not run; whoever installs again keeps the name."""
+    path, names = desk.home / PLACES["gemini"], []
+    for _ in range(2):
+        ringfence("hook", "install", "--client", "gemini")
+        names.append(json.loads(path.read_text())["hooks"]["BeforeTool"][0]["hooks"][0]["name"])
+    ringfence("hook", "remove", "--client", "gemini")
+    ringfence("hook", "install", "--client", "gemini")
+    names.append(json.loads(path.read_text())["hooks"]["BeforeTool"][0]["hooks"][0]["name"])
+    assert names[0] == names[1] != names[2]
+
+
+def test_managed_settings_of_gemini_cli_keep_hooks_on():
+    settings = {"hooksConfig": {"enabled": False, "notifications": False}}
+    after = installation.added(settings, clients.client("gemini"), "x", "managed")
+    assert after["hooksConfig"] == {"enabled": True, "notifications": False}
+    assert "hooksConfig" not in installation.added({}, clients.client("gemini"), "x", "user")
+
+
 def test_other_hooks_stay(desk, ringfence):
     path = desk.home / PLACES["claude"]
     other = {"type": "command", "command": "mine # ringfence"}

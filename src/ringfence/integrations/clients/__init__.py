@@ -54,6 +54,8 @@ class Client(Struct):
         None  # (file, command, project): made it run our hook, or why not
     )
     extra: dict[str, object] = {}  # noqa: RUF012 - never changed; further keys of the hook's entry
+    named: bool = False  # its entries have names, by which other settings can switch them off
+    held: dict[str, dict[str, object]] = {}  # noqa: RUF012 - never changed; keys of managed settings that keep hooks on
     tried: str = ""  # the version that was tried for real; "": none
 
 

@@ -109,5 +109,7 @@ CLIENT = Client(
     events=(EVENT,),
     matcher=".*",
     milliseconds=True,
+    named=True,
+    held={"hooksConfig": {"enabled": True}},
     tried="0.61.0",
 )
