@@ -1,9 +1,11 @@
 """The container tier by Podman, of root's and of an ordinary user's, and images of the operator's own."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -71,6 +73,8 @@ def wanting(maker, more=""):
 
 of_podman = pytest.mark.parametrize("maker", [one for one in MAKERS if "podman" in one], indirect=True)
 of_all = pytest.mark.parametrize("maker", MAKERS, indirect=True)
+# Where root's Podman does nothing that one of these two does not
+of_two = pytest.mark.parametrize("maker", [one for one in MAKERS if one != "podman root"], indirect=True)
 
 
 @of_podman
@@ -223,7 +227,7 @@ def test_programs_are_the_images_and_nothing_of_it_can_be_written(field, maker, 
     assert plan["image"].startswith("sha256:")
 
 
-@of_all
+@of_two
 def test_links_in_an_image_lead_nowhere(field, maker, engine, images):
     with open("/etc/hosts", encoding="utf-8") as file:
         before = file.read()
@@ -243,7 +247,7 @@ def test_links_in_an_image_lead_nowhere(field, maker, engine, images):
     assert not os.path.exists("/tmp/ringfence")
 
 
-@of_all
+@of_two
 def test_an_image_that_is_not_there_is_not_fetched(field, maker):
     field.policy(wanting(maker, 'image = "registry.invalid/agent:1"\n'))
     done = field.run("run", "--", "true")
@@ -325,7 +329,7 @@ def test_any_difference_from_what_was_asked_is_seen(change):
     assert podman.differences(asked, own, "sha256:one", made)
 
 
-@pytest.mark.parametrize("maker", [one for one in MAKERS if one != "podman root"], indirect=True)
+@of_two
 def test_an_image_made_of_this_machines_packages_is_enough_to_work_in(field, maker):
     words = ["--engine", maker.split()[0], "--name", "rf-made", "--package", "dash", "--package", "coreutils"]
     done = field.run("image", "build", *words, "--with", "/etc/os-release", limit=120)
@@ -340,7 +344,7 @@ def test_an_image_made_of_this_machines_packages_is_enough_to_work_in(field, mak
     assert "cannot access" in done.err
 
 
-@of_all
+@of_two
 def test_packages_that_are_not_here_are_named(field, maker):
     done = field.run("image", "build", "--engine", maker.split()[0], "--package", "rf-no-such-package")
     assert done.code == 125
@@ -358,7 +362,7 @@ for _ in range(2):
 """
 
 
-@of_all
+@of_two
 def test_a_published_port_is_reached_on_loopback(field):
     with socket.create_server(("127.0.0.1", 0)) as one:
         port = one.getsockname()[1]
@@ -383,3 +387,87 @@ def answers(port, word):
             return line.recv(100)
     except OSError:
         return b""
+
+
+@of_two
+def test_what_nobody_reads_any_more_ends_with_sigpipe(field):
+    child = field.start("run", "--", "yes")
+    try:
+        assert child.stdout.read(4) == b"y\ny\n", child.stderr.read()
+        child.stdout.close()
+        assert child.wait(40) == 141
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.stdin.close()
+        child.stderr.close()
+
+
+@of_two
+def test_much_passes_in_both_directions_at_once(field):
+    data = os.urandom(3_000_000)
+    done = field.run("run", "--", "tee", "/dev/stderr", data=data)
+    assert done.raw == data
+    assert done.err.encode("utf-8", "surrogateescape") == data
+
+
+@pytest.mark.skipif(not ROOT, reason="only root may mount a full disk")
+@pytest.mark.parametrize("maker", ["podman root"], indirect=True)
+def test_a_full_disk_is_said_and_nothing_is_left(field):
+    small = f"{field.folder}/small"
+    os.makedirs(small)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], check=True, timeout=20)
+    try:
+        with open(f"{small}/filler", "wb") as file, contextlib.suppress(OSError):
+            file.write(bytes(1 << 20))
+        place = field.put(
+            f"{field.folder}/storage.conf",
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{small}/root"\nrunroot = "{small}/run"\n',
+        )
+        done = field.run("run", "--", "true", variables={"CONTAINERS_STORAGE_CONF": place})
+        assert done.code == 125
+        assert "no space left on device" in done.err.lower(), done
+        assert "hint: " in done.err
+    finally:
+        subprocess.run(["umount", "-l", small], check=True, timeout=20)
+    assert not field.left_over()
+
+
+@pytest.mark.skipif(not ROOT, reason="asked of somebody who is not whoever runs this")
+def test_docker_is_refused_to_an_ordinary_user(ordinary_ids):
+    person = Person(*ordinary_ids)
+    one = Field(person)
+    try:
+        one.policy('tier = ["container"]\n[container]\nengine = "docker"\n')
+        done = one.run("run", "--", "true")
+    finally:
+        one.close()
+        person.close()
+    assert done.code == 125
+    assert "only root may enter what Docker's daemon makes" in done.err
+    assert "hint: install Podman" in done.err
+
+
+@pytest.mark.guarantee("P11")
+@of_two
+def test_deny_rules_hold_when_programs_start(field, maker, engine, images):
+    rules = '[commands]\ndeny = ["Bash(git push *)", "Bash(touch *)"]\n'
+    field.policy(wanting(maker, rules))
+    line = (
+        "t=/usr/bin/touch; $t made; echo $?; git push x; echo $?; git --version; ln -s $t a; ./a made; cp $t c; ./c made;"
+        "python3 -c \"import os; os.execv('c', ['touch', 'made'])\"; env -i $t made; (setsid touch made); ls made; sh -c 'exit 7'"
+    )
+    done = field.sh(line)
+    assert done.code == 7, done
+    assert done.out.startswith("126\n126\ngit version"), done
+    assert "cannot access 'made'" in done.err
+    found = {row["rule"] for row in field.events() if row["kind"] == "program"}
+    assert found == {"Bash(touch *)", "Bash(git push *)"}
+    assert (
+        field.run("run", "--", "touch", "made").code == 0
+    )  # the operator's own command is no matter of rules
+    name = engine.take(images["fine"], "rf-rules:1", "ENV PATH=/bin")
+    field.policy(wanting(maker, f'image = "{name}"\n{rules}'))
+    done = field.sh("true")
+    assert done.code == 125
+    assert "P11" in done.err

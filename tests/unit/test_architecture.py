@@ -39,6 +39,7 @@ ENVIRONMENT = ("host/probe.py", "credential/sources/", "verify/attacks/")  # att
 PROCESSES = (
     "boundary/attached.py",  # Podman, for as long as a container runs
     "boundary/container.py",
+    "boundary/furnish.py",  # the helper, part of which stays for published ports
     "boundary/launch.py",
     "boundary/child.py",  # what launch forks, up to bubblewrap
     "boundary/seatbelt_launch.py",  # macOS

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ringfence.canonical import digest, encode, sha256
+from ringfence.canonical import decode, digest, encode, sha256
 from ringfence.value import Struct
 
 
@@ -33,3 +33,14 @@ def test_a_struct_is_written_by_its_fields_in_order_of_name() -> None:
     assert digest(Pair(b=1)) == hashlib.sha256(b'{"a":[],"b":1}').hexdigest()
     assert sha256(b"") == hashlib.sha256(b"").hexdigest()
     assert encode(2.0) == "2"
+
+
+@pytest.mark.parametrize("text", ['{"a": [1, 2.5, "\\u00e9", null, true], "b": {}}', " [] \n", '"x"', "-3"])
+def test_what_is_read_is_what_json_reads(text):
+    assert decode(text.encode()) == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "nothing", '{"a" 1}'])
+def test_what_is_no_json_is_an_error(text):
+    with pytest.raises(ValueError):
+        decode(text.encode())

@@ -82,6 +82,7 @@ class Streams:
         self._in = bytearray()  # read from our input, not yet taken
         self._frames = bytearray()  # of the container's output, where it has no terminal
         self._ended = False  # our input
+        self._unread: set[int] = set()  # outputs of ours that nobody reads any more
         self._status: int | None = None
         self._answer = b""
         self._poll = select.poll()
@@ -210,7 +211,7 @@ class Streams:
             del self._frames[: 8 + length]
 
     def _show(self, fd: int, data: bytes) -> None:
-        rest = memoryview(data)
+        rest = memoryview(data if fd not in self._unread else b"")
         while rest:
             try:
                 rest = rest[os.write(fd, rest) :]
@@ -218,8 +219,10 @@ class Streams:
                 waiting = select.poll()
                 waiting.register(fd, select.POLLOUT)
                 waiting.poll()
-            except OSError:  # nobody reads: what a program here would be told
-                self._engine.signal(self._name, _SIGPIPE)
+            except OSError:  # nobody reads: what a program here would be told, once
+                if fd not in self._unread:
+                    self._unread.add(fd)
+                    self._engine.signal(self._name, _SIGPIPE)
                 return
 
 

@@ -140,7 +140,8 @@ class Contained(Child):
         if who != uid:
             line.close()
             raise BoundaryError(
-                f"the container runs as uid {who}, not as {uid}", hint="run `ringfence doctor`"
+                f"the container runs as uid {who}, not as {uid}",
+                hint="does the daemon remap users (`userns-remap`)? Podman needs no such setting",
             )
         return line.detach(), pid
 

@@ -49,7 +49,7 @@ def install(code: bytes) -> tuple[Step, ...]:
     )
 
 
-def steps(arch: str, channel: int) -> tuple[Step, ...]:
+def steps(arch: str, channel: int | Slot) -> tuple[Step, ...]:
     """Return the entry program's calls: install the filter, pass its listener to `channel`, forget it."""
     code = assemble(arch)
     program = Pointers(words=(len(code) // 8, Data(content=code)))  # struct sock_fprog

@@ -173,7 +173,9 @@ def check_workspace(workspace: str, host: Host) -> None:
 
 def _programs_refused(policy: Policy, survey: Survey, choice: Choice) -> str:
     """Return why deny rules cannot be held when programs start; nothing where they can, or there are none."""
-    if choice.tier != SANDBOX and denied(policy):
+    if imaged.of(choice) and denied(policy):
+        return "which programs of an image the rules mean cannot be told from the host's"
+    if choice.tier not in {SANDBOX, CONTAINER} and denied(policy):
         return f"in the {choice.tier} tier the launcher is not asked when a program starts"
     return survey.programs
 

@@ -531,3 +531,41 @@ def test_the_digest_is_of_the_meaning_and_not_of_the_files(machine):
     machine.user('[egress]\nallow = ["b.test"]')
     assert machine.policy().digest != one.digest
     assert len(one.digest) == 64
+
+
+@pytest.mark.guarantee("T1")
+def test_a_project_that_nobody_trusted_has_no_say_in_containers(machine):
+    machine.user('[container]\nengine = "podman"\nimage = "mine:1"')
+    machine.project('[container]\nengine = "docker"\nimage = "theirs:1"\nruntime = "crun"')
+    policy = machine.policy()
+    assert (policy.container.engine, policy.container.image, policy.container.runtime) == (
+        "podman",
+        "mine:1",
+        "",
+    )
+    for what in ("engine", "image", "runtime"):
+        assert f"container.{what}" in policy.notes[0]
+
+
+def test_what_the_managed_policy_says_of_containers_holds(machine):
+    machine.managed('[container]\nimage = "ours@sha256:' + "a" * 64 + '"')
+    machine.user('[container]\nimage = "mine"\nengine = "podman"')
+    policy = machine.policy()
+    assert policy.container.image == "ours@sha256:" + "a" * 64
+    assert policy.container.engine == "podman"
+
+
+@pytest.mark.parametrize(
+    "value", ["-x", "a b", "a@sha256:12", "a@md5:" + "a" * 64, "a//b", "a?b=c", "a\\u0000"]
+)
+def test_what_is_no_image_is_refused(machine, value):
+    machine.user(f'[container]\nimage = "{value}"')
+    with pytest.raises(PolicyError):
+        machine.policy()
+
+
+@pytest.mark.parametrize("value", ["-x", "../x", "/usr/bin/runc", "a b"])
+def test_what_is_no_runtime_is_refused(machine, value):
+    machine.user(f'[container]\nruntime = "{value}"')
+    with pytest.raises(PolicyError):
+        machine.policy()

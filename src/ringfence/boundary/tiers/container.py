@@ -204,6 +204,7 @@ def _entry_steps(plan: Plan, arch: str, abi: int, *, each: bool, into: tuple[Ste
     gone = "the launcher is gone"
     limits = resource_limits(sandbox.limits_of(plan))
     return (
+        *(notify.steps(arch, _CHANNEL) if plan.programs else ()),
         Call(name="write", arguments=(_CHANNEL, Data(content=b"R"), 1), failure=gone),
         Call(
             name="rt_sigprocmask", arguments=(2, Data(content=bytes(8)), 0, 8)
