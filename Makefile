@@ -67,6 +67,7 @@ contain: dev ## attack the boundary on this machine
 
 bench: dev ## measure start, memory, scan, review and the gate beside its peers
 	$(IN)/python benchmarks/start.py
+	$(IN)/python benchmarks/pool.py
 	$(IN)/python benchmarks/scan.py
 	$(IN)/python benchmarks/overlay.py
 	$(IN)/python benchmarks/diff.py

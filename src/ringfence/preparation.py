@@ -13,7 +13,7 @@ from ringfence.boundary.plan import NOBODY, check_workspace, plan
 from ringfence.boundary.project import NOWHERE, Place
 from ringfence.boundary.survey import Survey, survey
 from ringfence.errors import BoundaryError, HostError
-from ringfence.handover import Publication
+from ringfence.handover import Canary, Publication
 from ringfence.host import indexes
 from ringfence.host.model import Host
 from ringfence.policy import load
@@ -125,9 +125,15 @@ def decide(
     homes: str = "",
     place: Place = NOWHERE,
     real: bool = False,
+    kept: tuple[tuple[str, str], ...] | None = None,
+    laid: tuple[Canary, ...] | None = None,
 ) -> Plan:
-    """Return the plan: `real` for a session that starts, else one to look at."""
-    kept = _kept(prepared.policy, host)
+    """Return the plan: `real` for a session that starts, else one to look at.
+
+    `kept`: variables that the policy lets in, where they are not this process's own; `laid`: the canaries
+    of a boundary that stands already.
+    """
+    kept = _kept(prepared.policy, host) if kept is None else kept
     if place == NOWHERE:
         place = Place(
             session="SESSION",
@@ -147,7 +153,7 @@ def decide(
         publish=request.publish,
         kept=kept,
         place=place,
-        canaries=canaries.lay(prepared.policy.watch, shown=not real),
+        canaries=canaries.lay(prepared.policy.watch, shown=not real) if laid is None else laid,
         choice=prepared.choice,
     )
 

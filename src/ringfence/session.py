@@ -14,7 +14,6 @@ from ringfence.boundary.model import Plan
 from ringfence.boundary.plan import usable_credentials
 from ringfence.boundary.project import Place
 from ringfence.boundary.survey import cache_file, names_of
-from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, RingfenceError
 from ringfence.host.model import Host
 from ringfence.preparation import Prepared, Request, decide, owner, prepare, speaks
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from ringfence.boundary.detector import Looking
     from ringfence.boundary.folder import Folder
     from ringfence.boundary.programs import Guarding
-    from ringfence.boundary.supervise import Outcome, Supervisor
+    from ringfence.boundary.supervise import Line, Outcome, Supervisor
     from ringfence.boundary.terminal import Terminal
     from ringfence.credential.authority import Authority
     from ringfence.workspace.aside import Moved
@@ -38,7 +37,7 @@ def run(request: Request, host: Host) -> int:
     launch.forbid_cores()  # before the child is forked; one that only looks at a plan keeps its own limit
     prepared = prepare(request, host)
     try:
-        session = _Session(request, host, prepared)
+        session = Session(request, host, prepared)
     except BaseException:
         prepared.child.abandon()
         raise
@@ -55,8 +54,10 @@ def _tidy_up(request: Request, host: Host) -> None:
             sys.stderr.write(moved.text + "\n")
 
 
-class _Session:
+class Session:
     """What one running session holds, to be given back in order."""
+
+    waits = False  # for its command: see `ringfence.pool`
 
     def __init__(self, request: Request, host: Host, prepared: Prepared) -> None:
         from ringfence.boundary import folder
@@ -93,6 +94,7 @@ class _Session:
         if policy.files.state:
             agent = owner(self._request.workspace, self._host)
             homes = folder.home_for(self._host, self._request.workspace, policy.files.state, agent)
+        self._homes = homes
         where = ""
         if speaks(self._prepared.policy):
             self._authority = self._claim()
@@ -143,32 +145,12 @@ class _Session:
             ) from None
 
     def _open_log(self) -> None:
-        from ringfence.audit.log import Writer
+        from ringfence.boundary import records
 
         made = self._plan
-        with Writer.create(self._folder.log, self._folder.id) as log:
-            log.append(
-                "start",
-                command=list(made.argv),
-                workspace=made.workspace.root,
-                mode=made.workspace.mode,
-                **({"copy": made.workspace.session} if made.workspace.session else {}),
-                tier=made.tier,
-                wire=made.wire.kind,
-                policy_digest=made.policy.digest,
-                layers=[f"{layer} {file}" for layer, file in made.policy.origins],
-            )
-            log.append(
-                "plan",
-                accepted=list(made.policy.accept),
-                not_held=[f"{one.id}: {one.why}" for one in made.guarantees if not one.held],
-                credentials=[
-                    one.name for one in usable_credentials(made.policy, self._host, made.workspace.root)
-                ],
-                hidden=len(made.workspace.hidden),
-                protected=len(made.workspace.protected),
-            )
-        self._save_plan()
+        records.begin(self._folder, made, self._host, **self._began())
+        if not self.waits:
+            records.keep(self._folder, made)
         if made.workspace.mode == "direct":
             from ringfence.workspace import aside
 
@@ -179,12 +161,9 @@ class _Session:
                 names_of(made.policy),
             )
 
-    def _save_plan(self) -> None:
-        fd = os.open(
-            f"{self._folder.path}/plan.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-        )
-        with open(fd, "w", encoding="ascii") as file:
-            file.write(encode(self._plan) + "\n")
+    def _began(self) -> dict[str, object]:
+        """Return what else is to be recorded of the start."""
+        return {}
 
     # --- the run -------------------------------------------------------------------------------
 
@@ -206,10 +185,10 @@ class _Session:
         return deeds.review(self._host, self._copy, self._plan.policy, self._say)
 
     def _watch(self) -> "Outcome":
-        from ringfence.boundary.supervise import Supervisor, Watch
+        import ringfence.boundary.supervise  # noqa: F401 - no moment between start and watch is lost to that
         from ringfence.boundary.terminal import Terminal
 
-        made, child = self._plan, self._prepared.child
+        child = self._prepared.child
         self._make_group(child.pid)
         terminal = Terminal()
         try:
@@ -219,6 +198,12 @@ class _Session:
         except BaseException:
             terminal.restore()
             raise
+        return self._supervise(terminal)
+
+    def _supervise(self, terminal: "Terminal", line: "Line | None" = None) -> "Outcome":
+        from ringfence.boundary.supervise import Supervisor, Watch
+
+        made, child = self._plan, self._prepared.child
         watch = Watch(
             pid=child.pid,
             inside=child.inside,
@@ -234,6 +219,7 @@ class _Session:
             on_stood=self._note_boundary,
             on_programs=self._guard,
             later=self._look,
+            line=line,
         )
         self._supervisor = Supervisor(watch, self._start_gate)
         return self._supervisor.run()
@@ -273,6 +259,7 @@ class _Session:
             terminal,
             abi=self._prepared.survey.landlock,
             runtime=self._prepared.choice.runtime,
+            waits=self.waits,
         )
         if refused is not None:
             raise self._failure(refused)

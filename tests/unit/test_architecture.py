@@ -21,7 +21,7 @@ ROWS = [
     {"boundary", "egress"},
     {"deploy", "preparation", "deeds"},
     {"session"},
-    {"aio", "bench", "broker", "fleet", "verify", "ui", "integrations"},
+    {"aio", "bench", "pool", "broker", "fleet", "verify", "ui", "integrations"},
     {"cli"},
 ]
 # Names of one row that stand in an order of their own: the left one is what the right one is made of.
@@ -53,6 +53,8 @@ PROCESSES = (
     "host/runtimes.py",  # asks a runtime for its version
     "host/trials.py",
     "workspace/review/viewer.py",  # the operator's own pager and viewer
+    "pool/platform.py",  # a server, for a program that opens a pool
+    "pool/server.py",  # its own copies, each the launcher of one session
     "integrations/codex_trust.py",  # the operator's own Codex, which is told to run our hook
     "verify/",
     "bench/",  # the sessions that it measures, through the command line like anybody's

@@ -17,6 +17,7 @@ from ringfence.host.model import Host
 from ringfence.value import Struct
 from ringfence.workspace import aside
 from ringfence.workspace.aside import Moved
+from ringfence.workspace.layers import UNCLAIMED
 from ringfence.workspace.processes import start_time
 
 _PRIVATE = 0o700
@@ -119,7 +120,7 @@ def finish(folder: Folder) -> None:
 
 def forget(folder: Folder) -> None:
     """Remove the folder of a session that never began: its log says nothing yet, or not all."""
-    for name in ("audit.jsonl", "plan.json"):
+    for name in ("audit.jsonl", "plan.json", UNCLAIMED):
         try:
             os.unlink(f"{folder.path}/{name}")
         except OSError:
@@ -163,6 +164,12 @@ def _bury(dead: Folder) -> tuple[Moved, ...]:
     discard(Authority(folder=f"{dead.path}/authority"))
     limits.remove_leftover(dead.id)
     moved = aside.recall(dead.protected, f"{dead.path}/set-aside")
+    if os.path.lexists(f"{dead.path}/{UNCLAIMED}"):
+        from ringfence.workspace import unclaimed
+
+        if not unclaimed.clear(dead.path):
+            return moved  # the next launcher tries again
+        forget(dead)
     finish(dead)
     return moved
 

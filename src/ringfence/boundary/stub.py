@@ -15,6 +15,7 @@ import struct
 
 from ringfence.value import Struct
 
+PAGE = 4096
 _CODE_BASE = 0x400000
 _SLOTS_BASE = 0x10000000
 _HEADERS = 64 + 3 * 56
@@ -73,14 +74,24 @@ class Copy(Struct):
     target: Slot
 
 
-class Execute(Struct):
-    """Try to execute each path in turn; leave with 126 or 127 as shells do."""
+class Span(Struct):
+    """Text whose address and length lie in two slots."""
 
-    paths: tuple[bytes, ...]
-    argv: tuple[bytes, ...]
-    environment: tuple[bytes, ...]
-    not_found: str
-    not_executable: str
+    start: Slot
+    length: Slot
+
+
+class Execute(Struct):
+    """Try to execute each path in turn; leave with 126 or 127 as shells do.
+
+    Slots hold addresses: of what was received when the program ran already (`boundary.waiting`).
+    """
+
+    paths: tuple[bytes | Slot, ...]
+    argv: tuple[bytes, ...] | Slot
+    environment: tuple[bytes, ...] | Slot
+    not_found: str | Span
+    not_executable: str | Span
 
 
 class Place(Struct):
@@ -127,13 +138,14 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "signalfd4": (289, 74),
     "dup3": (292, 24),
     "chdir": (80, 49),
+    "ioctl": (16, 29),
+    "recvmsg": (47, 212),
     "setgroups": (116, 159),
     "setresuid": (117, 147),
     "setresgid": (119, 149),
     "close": (3, 57),
     "rt_sigaction": (13, 134),
     "rt_sigprocmask": (14, 135),
-    "ioctl": (16, 29),
     "socket": (41, 198),
     "connect": (42, 203),
     "sendmsg": (46, 211),
@@ -157,14 +169,19 @@ _NUMBERS = {  # name: (x86_64, aarch64)
 _ENOENT, _ENOTDIR = 2, 20
 
 
-def assemble(arch: str, steps: tuple[Step, ...]) -> bytes:
-    """Return the ELF program that makes the calls in order."""
+def assemble(arch: str, steps: tuple[Step, ...], *, writable: int = SLOTS) -> bytes:
+    """Return the ELF program that makes the calls in order; `writable` bytes of it are for slots."""
     machine = _X86() if arch == "x86_64" else _Arm()
     places: dict[str, int] = {}
     size = len(_emit(machine, steps, _Constants(0), places))  # no step's size depends on an address
     constants = _Constants(_CODE_BASE + _HEADERS + size)
     code = _emit(machine, steps, constants, places)
-    return _elf(machine.number, code + bytes(constants.content))
+    return _elf(machine.number, code + bytes(constants.content), writable)
+
+
+def address_of(offset: int) -> int:
+    """Return the address of a slot."""
+    return _SLOTS_BASE + offset
 
 
 class _Constants:
@@ -192,7 +209,7 @@ class _Constants:
         if isinstance(argument, Pointers):
             return self.place(struct.pack(f"<{len(argument.words)}Q", *map(self.value, argument.words)))
         if isinstance(argument, Slot):
-            return _SLOTS_BASE + argument.offset
+            return address_of(argument.offset)
         return argument & 0xFFFFFFFFFFFFFFFF
 
 
@@ -248,19 +265,32 @@ def _call(machine: "_X86 | _Arm", step: Call, constants: _Constants) -> bytes:
 
 
 def _execute(machine: "_X86 | _Arm", step: Execute, constants: _Constants) -> bytes:
-    argv, environment = Table(strings=step.argv), Table(strings=step.environment)
-    refused = _leave(machine, f"ringfence: {step.not_executable}\n", 126, constants)
+    argv, environment = _table(step.argv), _table(step.environment)
+    refused = _leave(machine, _text(step.not_executable), 126, constants)
     code = b""
     for path in step.paths:
-        code += _raw_call(machine, "execve", (Data(content=path + b"\0"), argv, environment), constants)
+        name = path if isinstance(path, Slot) else Data(content=path + b"\0")
+        code += _raw_call(machine, "execve", (name, argv, environment), constants)
         skip_second = machine.if_errno(_ENOTDIR, len(refused))
         code += machine.if_errno(_ENOENT, len(skip_second) + len(refused)) + skip_second + refused
-    return code + _leave(machine, f"ringfence: {step.not_found}\n", 127, constants)
+    return code + _leave(machine, _text(step.not_found), 127, constants)
 
 
-def _leave(machine: "_X86 | _Arm", text: str, status: int, constants: _Constants) -> bytes:
-    message = text.encode(errors="backslashreplace")
-    code = _raw_call(machine, "write", (2, Data(content=message), len(message)), constants)
+def _table(strings: tuple[bytes, ...] | Slot) -> Table | Slot:
+    return strings if isinstance(strings, Slot) else Table(strings=strings)
+
+
+def _text(text: str | Span) -> str | Span:
+    return text if isinstance(text, Span) else f"ringfence: {text}\n"
+
+
+def _leave(machine: "_X86 | _Arm", text: str | Span, status: int, constants: _Constants) -> bytes:
+    if isinstance(text, Span):
+        shown: tuple[Argument, Argument] = (text.start, text.length)
+    else:
+        message = text.encode(errors="backslashreplace")
+        shown = (Data(content=message), len(message))
+    code = _raw_call(machine, "write", (2, *shown), constants)
     return code + _raw_call(machine, "exit_group", (status,), constants)
 
 
@@ -407,13 +437,13 @@ class _Arm:
         return 0x54000000 | (skip // 4 + 1) << 5 | condition
 
 
-def _elf(machine: int, body: bytes) -> bytes:
+def _elf(machine: int, body: bytes, writable: int) -> bytes:
     size = _HEADERS + len(body)
     header = b"\x7fELF\x02\x01\x01" + b"\0" * 9
     header += struct.pack(
         "<HHIQQQIHHHHHH", 2, machine, 1, _CODE_BASE + _HEADERS, 64, 0, 0, 64, 56, 3, 0, 0, 0
     )
     header += struct.pack("<IIQQQQQQ", 1, 5, 0, _CODE_BASE, _CODE_BASE, size, size, _ALIGN)
-    header += struct.pack("<IIQQQQQQ", 1, 6, 0, _SLOTS_BASE, _SLOTS_BASE, 0, SLOTS, _ALIGN)
+    header += struct.pack("<IIQQQQQQ", 1, 6, 0, _SLOTS_BASE, _SLOTS_BASE, 0, writable, _ALIGN)
     header += struct.pack("<IIQQQQQQ", 0x6474E551, 6, 0, 0, 0, 0, 0, 16)  # PT_GNU_STACK, not executable
     return header + body

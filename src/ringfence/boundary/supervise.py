@@ -13,6 +13,7 @@ import select
 import struct
 import time
 
+from ringfence.boundary.descendants import children_of, memory_of, receiver_of
 from ringfence.boundary.limits import Group
 from ringfence.boundary.notify import LISTENER
 from ringfence.boundary.terminal import Terminal
@@ -34,6 +35,13 @@ _LATER = 0.3  # seconds until what a short session need not pay for
 _READY_WAIT = 30.0  # seconds for bubblewrap to get as far as the command
 
 
+class Line(Struct):
+    """What a session that somebody else has asked for is told from outside."""
+
+    fd: int
+    told: "Callable[[], int]"  # reads it: returns a signal for the command, 0: nothing, -1: that they left
+
+
 class Watch(Struct):
     """What the loop looks after."""
 
@@ -49,6 +57,7 @@ class Watch(Struct):
     later: "Callable[[], None] | None" = None  # called once, when the session has lasted a moment
     on_stood: "Callable[[tuple[int, ...]], None] | None" = None  # gets the boundary's processes
     on_programs: "Callable[[int], None] | None" = None  # gets the listener that programs inside wait at
+    line: Line | None = None
     tier: str = ""  # who passes signals on to the command depends on it
     inside: int = 0  # the first process inside, where it is not below `pid`
 
@@ -109,6 +118,8 @@ class Supervisor:
             self._poll.register(watch.terminal.master, select.POLLIN)
         if watch.terminal.relay_input():
             self._poll.register(0, select.POLLIN)
+        if watch.line is not None:
+            self._poll.register(watch.line.fd, select.POLLIN)
 
     def _loop(self) -> int:
         started = time.monotonic()
@@ -174,6 +185,8 @@ class Supervisor:
                 self._pass_typed()
             else:
                 self._poll.unregister(0)
+        elif watch.line is not None and fd == watch.line.fd:
+            self._told(watch.line)
         elif fd == self._gate_end:
             self._poll.unregister(fd)
             self.gate_died = True
@@ -193,6 +206,14 @@ class Supervisor:
             self._poll.unregister(0)
         else:
             self._poll.register(0, select.POLLIN)
+
+    def _told(self, line: Line) -> None:
+        number = line.told()
+        if number < 0:
+            self._poll.unregister(line.fd)
+            self._kill("who asked for it is gone")
+        elif number:
+            self._signal(number)
 
     def _ready(self) -> None:
         listener, said = _receive(self._watch.ready)
@@ -281,10 +302,14 @@ class Supervisor:
         for number in os.read(self._wakeup[0], 64):
             if number == SIGWINCH:
                 self._watch.terminal.resize()
-            elif self._force_at is not None:
-                self._kill(self._reason)  # asked twice
             else:
-                self._forward(number)
+                self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        if self._force_at is not None:
+            self._kill(self._reason)  # asked twice
+        else:
+            self._forward(number)
 
     def _forward(self, number: int) -> None:
         """Pass a signal on to the command; what is left after the grace time ends by force."""
@@ -346,67 +371,6 @@ def _readable(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return any(events & select.POLLIN for _fd, events in poll.poll(0))
-
-
-def children_of(pid: int) -> tuple[int, ...]:
-    """Return the children of a process, whichever of its threads made them."""
-    found: tuple[int, ...] = ()
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children") as file:
-                found += tuple(map(int, file.read().split()))
-    except OSError:
-        return found
-    return found
-
-
-def command_of(bwrap: int) -> int:
-    """Return the command's process: below bubblewrap and the first process of its namespace. 0: not there."""
-    pid = bwrap
-    for _ in range(2):
-        below = children_of(pid)
-        if not below:
-            return 0
-        pid = below[0]
-    return pid
-
-
-def receiver_of(pid: int, tier: str) -> int:
-    """Return the process that a signal for the command is sent to. 0: not there yet.
-
-    A guest's command is no process here. For a virtual machine our own child is the keeper, which tells the
-    guest, and for a container the one that asks the engine; under gVisor the sentry passes what it gets
-    to the first process inside, or to the terminal's foreground, also where `runsc run` ignores what a
-    terminal's keys send.
-    """
-    if tier in {"microvm", "container"}:
-        return pid
-    command = command_of(pid)
-    if tier != "gvisor" or not command:
-        return command
-    return next((one for one in children_of(command) if _is_sentry(one)), 0)
-
-
-def _is_sentry(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read(64).startswith(b"runsc-sandbox\0")
-    except OSError:
-        return False
-
-
-def memory_of(pid: int) -> int:
-    """Return the resident memory of a process and all below it, in bytes; shared pages count for each."""
-    total, todo = 0, [pid]
-    while todo:
-        one = todo.pop()
-        todo += children_of(one)
-        try:
-            with open(f"/proc/{one}/statm") as file:
-                total += int(file.read().split()[1])
-        except (OSError, IndexError):
-            continue
-    return total * os.sysconf("SC_PAGESIZE")
 
 
 def _status_of(pid: int) -> int:

@@ -29,6 +29,7 @@ GROUPS = {
         "doctor": "say what this machine offers, and how to mend what is missing",
         "image": "make what virtual machines boot from",
         "verify": "attack the boundary and print what held",
+        "pool": "keep boundaries ready, and run commands in them at once",
         "bench": "measure what each tier costs on this machine",
         "egress": "serve the gate alone, for containers, CI and many agents at once",
     },

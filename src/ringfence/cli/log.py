@@ -4,6 +4,7 @@ import sys
 import time
 
 from ringfence.audit import query, verify
+from ringfence.audit.chain import member_of
 from ringfence.audit.event import COMMON, KINDS, Event, encoded, printable
 from ringfence.canonical import encode
 from ringfence.errors import UsageError
@@ -30,6 +31,8 @@ FIRST = (
     "reason",
 )  # fields shown first
 COLOURS = {"deny": "31", "ask": "33", "allow": "32"}
+
+_SLACK = 600.0  # seconds between the making of an id and the session's beginning, at most
 
 
 def main(arguments: list[str]) -> int:
@@ -79,7 +82,7 @@ def _chosen(state_dir: str, session: str) -> list[str]:
     if not session:
         return known
     if session == "last":
-        return next(([name] for name in reversed(known) if _is_session(state_dir, name)), known[-1:])
+        return _last(state_dir, known)
     if session in known:
         return [session]
     fitting = [name for name in known if name.startswith(session)]
@@ -90,10 +93,35 @@ def _chosen(state_dir: str, session: str) -> list[str]:
     return fitting
 
 
-def _is_session(state_dir: str, name: str) -> bool:
-    """Say whether a log is an agent's session, and not of what was done with its copy afterwards."""
+def _last(state_dir: str, known: list[str]) -> list[str]:
+    """Return the session that began last: one from a pool begins later than its id says."""
+    from ringfence.pool.place import OLDEST
+
+    best, found = "", known[-1:]
+    for name in reversed(known):
+        if name < _compact(best, OLDEST + _SLACK):
+            break
+        began = _began(state_dir, name)
+        if began > best:
+            best, found = began, [name]
+    return found
+
+
+def _began(state_dir: str, name: str) -> str:
+    """Return when an agent's session began; "" where a log is of what was done with its copy afterwards."""
     with open(query.path_of(state_dir, name), "rb") as file:
-        return b'"tier":' in file.readline(1 << 20)
+        line = file.readline(1 << 20)
+    return member_of(line.decode("latin-1"), "time") if b'"tier":' in line else ""
+
+
+def _compact(moment: str, before: float) -> str:
+    """Return how the id of a session made so many seconds before a moment begins; "" for no moment."""
+    if not moment:
+        return ""
+    import datetime as dt
+
+    made = dt.datetime.fromisoformat(moment) - dt.timedelta(seconds=before)
+    return made.strftime("%Y%m%d-%H%M%S")
 
 
 def _since(text: str) -> str:

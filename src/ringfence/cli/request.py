@@ -39,6 +39,9 @@ OPTIONS = (
 )
 
 
+POOL = Option(name="--pool", help="take a boundary that waits in this project's pool, where one fits")
+POOL_NAME = Option(name="--name", value="NAME", help="with --pool: one of several pools of a project")
+
 SESSION = Option(name="--session", value="ID", help="work on in the copy of this session, or of the `last`")
 
 REVIEW = Option(

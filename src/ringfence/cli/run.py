@@ -4,9 +4,11 @@ import sys
 
 from ringfence import session
 from ringfence.cli import options
-from ringfence.cli.request import DISCARD, OPTIONS, REVIEW, SESSION, request
+from ringfence.cli.request import DISCARD, OPTIONS, POOL, POOL_NAME, REVIEW, SESSION, request
+from ringfence.errors import UsageError
 from ringfence.host import probe
 from ringfence.host.model import Host
+from ringfence.preparation import Request
 from ringfence.workspace import unfinished
 
 USAGE = "ringfence run [OPTION …] [--] COMMAND [ARGUMENT …]"
@@ -19,7 +21,7 @@ ABOUT = (
 
 def main(arguments: list[str]) -> int:
     """Run the command; return its status."""
-    known = (*OPTIONS, SESSION, DISCARD, REVIEW)
+    known = (*OPTIONS, SESSION, DISCARD, REVIEW, POOL, POOL_NAME)
     given = options.read(arguments, (*known, options.Option(name="--help", help="this text")), USAGE)
     if "--help" in given.switches:
         sys.stdout.write(options.help_text(USAGE, ABOUT, known))
@@ -28,10 +30,34 @@ def main(arguments: list[str]) -> int:
     asked = request(given, host)
     if not asked.quiet:
         _warn(host)
+    if given.one("--name") and "--pool" not in given.switches:
+        raise UsageError("`--name` names a pool", hint="add `--pool`")
+    if "--pool" in given.switches:
+        status = _from_pool(asked, host, given)
+        if status is not None:
+            return status
     try:
         return session.run(asked, host)
     finally:
         _prune(host)
+
+
+def _from_pool(asked: Request, host: Host, given: options.Given) -> int | None:
+    """Run in a boundary that waits; None, said aloud, where a cold start has to do."""
+    from ringfence.cli import pool
+    from ringfence.pool.client import ClaimError
+    from ringfence.pool.place import NoPoolError
+
+    if asked.session or asked.publish:
+        raise UsageError(
+            "`--pool` takes a boundary that stands already: it continues no session and publishes no port",
+            hint="leave `--pool` out",
+        )
+    try:
+        return pool.run(asked, host, given, bound=True)
+    except (ClaimError, NoPoolError) as error:
+        sys.stderr.write(f"ringfence: not from the pool: {error.message}; a boundary is built now\n")
+        return None
 
 
 def _prune(host: Host) -> None:

@@ -8,6 +8,7 @@ kernel allows, not text.
 from ringfence.value import Struct
 
 OVERLAY, COPY = "overlay", "copy"  # how the upper layer came to be
+UNCLAIMED = "unclaimed"  # a file in the folder of a boundary that waits for its command: no session yet
 REPOSITORY = "repository"  # the folder, beside it, of what git wrote outside of a linked worktree
 UPPER, WHOLE = "upper", "copy"  # what the layer's folder is called in the session's, for each
 FILE, DIRECTORY, LINK, OTHER = "file", "directory", "link", "other"

@@ -21,7 +21,7 @@ from ringfence.canonical import encode
 from ringfence.errors import BoundaryError, HostError, RingfenceError, UsageError
 from ringfence.value import Struct, replace
 from ringfence.workspace import beneath, git_index
-from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UPPER, Layers
+from ringfence.workspace.layers import COPY, OVERLAY, REPOSITORY, UNCLAIMED, UPPER, Layers
 from ringfence.workspace.processes import GONE, start_time
 
 LAYERS, LOCK, BOUNDARY, WORK, BASE = "layers.json", "lock", "boundary", "work", "base"
@@ -70,7 +70,7 @@ def begin(folder: str, made: Layers, owner: int) -> Held:
         root = os.stat(made.workspace)
         known = (root.st_dev, root.st_ino)
         begun = replace(made, lock=path, started=os.fstat(fd).st_ctime_ns, root=known)
-        _write(folder, begun)
+        write(folder, begun)
         if made.kind == OVERLAY:
             _fresh_work(folder)
     except BaseException:
@@ -95,12 +95,12 @@ def resume(layers: Layers, workspace: str) -> Held:
             f"session {layers.session} is about {layers.workspace}, not about {workspace}",
             hint=f"change into {layers.workspace}",
         )
-    fd = _locked(layers)
+    fd = locked(layers)
     if fd is None:
         raise UsageError(f"session {layers.session} is still running", hint="wait for it, or start another")
     folder = os.path.dirname(layers.lock)
     begun = replace(layers, ended=False)
-    _write(folder, begun)
+    write(folder, begun)
     if layers.kind == OVERLAY:
         _fresh_work(folder)
     return Held(folder=folder, layers=begun, lock=fd, continued=True)
@@ -126,7 +126,7 @@ def add_repository(held: Held, path: str, masked: tuple[str, ...], owner: int) -
     if not os.path.isdir(folder):
         os.mkdir(folder, 0o700)
         _make_layer(made, owner)
-    _write(folder, made)
+    write(folder, made)
     _fresh_work(folder)
 
 
@@ -154,17 +154,17 @@ def end(held: Held, *, discard: bool = False) -> "Usage | None":
     folder, layers = held.folder, held.layers
     try:
         if discard or (layers.kind == OVERLAY and _is_untouched(layers)):
-            _remove_all(folder)  # with what a process writes that is just being killed
+            remove_all(folder)  # with what a process writes that is just being killed
             return None
         if not _is_over(folder):
             return _usage(layers)  # left as it is: whoever looks it up waits again
         used = _usage(layers)
         if layers.kind == COPY and not used.entries:
-            _remove_all(folder)
+            remove_all(folder)
             return None
         ended = _settle(folder, layers)
         if not held.continued and _is_little(used) and _says_nothing(ended):
-            _remove_all(folder)
+            remove_all(folder)
             return None
         fcntl.flock(held.lock, fcntl.LOCK_UN)  # closing is not enough while a helper just forked has it too
         return used
@@ -177,7 +177,7 @@ def abandon(held: Held) -> None:
     if held.continued:
         end(held)
         return
-    _remove_all(held.folder)
+    remove_all(held.folder)
     os.close(held.lock)
 
 
@@ -188,7 +188,7 @@ def _settle(folder: str, layers: Layers) -> Layers:
             _remove(place, WORK)
     _forget(folder, BOUNDARY)
     ended = replace(layers, ended=True, index=layers.index or _index(layers))
-    _write(folder, ended)
+    write(folder, ended)
     return ended
 
 
@@ -239,7 +239,8 @@ def _usage(layers: Layers) -> "Usage":
     return upper.usage(layers.upper)
 
 
-def _write(folder: str, layers: Layers) -> None:
+def write(folder: str, layers: Layers) -> None:
+    """Write down what a copy is, in place of what was said before."""
     temporary = f"{folder}/{LAYERS}.new"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with open(fd, "w", encoding="ascii") as file:
@@ -315,11 +316,10 @@ def _ids(state_dir: str) -> list[str]:
         names = sorted(os.listdir(f"{state_dir}/sessions"))
     except OSError:
         return []
-    having = [name for name in names if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
-    for name in having:
-        _recover(f"{state_dir}/sessions/{name}")
-    for name in set(names).difference(having):
-        _finish_removal(f"{state_dir}/sessions/{name}")
+    begun = [name for name in names if not os.path.lexists(f"{state_dir}/sessions/{name}/{UNCLAIMED}")]
+    having = [name for name in begun if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
+    for name in begun:
+        (_recover if name in having else _finish_removal)(f"{state_dir}/sessions/{name}")
     return [name for name in having if os.path.exists(f"{state_dir}/sessions/{name}/{LAYERS}")]
 
 
@@ -331,7 +331,7 @@ def _recover(folder: str) -> None:
     """Mark a copy as ended where its launcher was killed; remove it where nothing was written."""
     try:
         layers = load(f"{folder}/{LAYERS}")
-        fd = None if layers.ended else _locked(layers)
+        fd = None if layers.ended else locked(layers)
     except BoundaryError:
         return  # removed at this moment, or damaged: told when it is used
     if fd is None:
@@ -340,7 +340,7 @@ def _recover(folder: str) -> None:
         if not _is_over(folder):
             return
         if layers.kind == OVERLAY and _is_untouched(layers):
-            _remove_all(folder)
+            remove_all(folder)
         else:
             _settle(folder, layers)
     finally:
@@ -355,19 +355,19 @@ def _finish_removal(folder: str) -> None:
         return
     if time.time() - lock.st_ctime < _BEGINNING:
         return  # perhaps a session that is just beginning
-    fd = _locked(Layers(session="", workspace="", upper="", lock=f"{folder}/{LOCK}"))
+    fd = locked(Layers(session="", workspace="", upper="", lock=f"{folder}/{LOCK}"))
     if fd is None:
         return
     try:
         if not os.path.lexists(f"{folder}/{LAYERS}"):
-            _remove_all(folder)
+            remove_all(folder)
     except OSError:
         return  # the next one tries again
     finally:
         os.close(fd)
 
 
-def _locked(layers: Layers) -> int | None:
+def locked(layers: Layers) -> int | None:
     """Take a session's lock, or return None where its launcher, or somebody else, holds it."""
     try:
         fd = os.open(layers.lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -383,7 +383,7 @@ def _locked(layers: Layers) -> int | None:
 
 def is_running(layers: Layers) -> bool:
     """Tell whether a session runs, or somebody else uses its copy at this moment."""
-    fd = _locked(layers)
+    fd = locked(layers)
     if fd is None:
         return True
     os.close(fd)
@@ -414,13 +414,13 @@ def remove(layers: Layers) -> None:
     """Remove a session's copy and all that belongs to it but its record. Raises UsageError while it runs."""
     from ringfence.workspace import apply
 
-    fd = _locked(layers)
+    fd = locked(layers)
     folder = os.path.dirname(layers.lock)
     if fd is None or not _is_over(folder):
         raise UsageError(f"session {layers.session} is still running", hint="end it first")
     try:
         apply.refuse_interrupted(layers)
-        _remove_all(folder)
+        remove_all(folder)
     except OSError as error:
         raise HostError(
             f"the copy of session {layers.session} cannot be removed: {error.strerror}",
@@ -430,7 +430,7 @@ def remove(layers: Layers) -> None:
         os.close(fd)
 
 
-def _remove_all(folder: str) -> None:
+def remove_all(folder: str) -> None:
     """Remove what is not the record; the layers' description goes first, so that nobody finds half a copy."""
     root = beneath.open_root(folder)
     try:

@@ -206,3 +206,12 @@ def test_colour_only_on_a_terminal_and_never_needed(state, plain, monkeypatch, c
     os.close(ours)
     assert ("\x1b[31m" in text) is not plain
     assert "effect=deny" in text
+
+
+def test_the_last_session_is_the_one_that_began_last_whatever_its_id(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RINGFENCE_STATE_DIR", str(tmp_path))
+    now = time.time()
+    waited, usual = (time.strftime("%Y%m%d-%H%M%S", time.gmtime(now - ago)) for ago in (7200, 3600))
+    for session in (f"{usual}-bbbb", f"{waited}-aaaa"):  # the second one's boundary waited in a pool
+        started(tmp_path, session).close()
+    assert f"{waited}-aaaa" in shown(capsys, "last", "--json")[0]

@@ -8,7 +8,7 @@ its mounts. The engine's daemon never sees a path of the project, and what it ma
 asked for (`differences`) before anything starts.
 """
 
-from ringfence.boundary import landlock, notify, seccomp, seccomp_oci, stub
+from ringfence.boundary import landlock, notify, seccomp, seccomp_oci
 from ringfence.boundary.environment import INSIDE
 from ringfence.boundary.limits import RLIMIT_CORE, RLIMIT_NPROC, resource_limits
 from ringfence.boundary.model import Mount, Plan
@@ -58,7 +58,15 @@ class Engine(Struct):
 
 
 def render(
-    plan: Plan, engine: Engine, *, arch: str, abi: int, session: str, folder: str, terminal: bool
+    plan: Plan,
+    engine: Engine,
+    *,
+    arch: str,
+    abi: int,
+    session: str,
+    folder: str,
+    terminal: bool,
+    waits: bool = False,
 ) -> Box:
     """Turn a plan into a box. `folder` holds the entry program on the host."""
     mounts = tuple(_limited(mount, plan) for mount in plan.mounts)
@@ -84,7 +92,7 @@ def render(
         folders=folders,
         links=tuple(sorted(links.items())),
         image=bool(plan.image),
-        entry=stub.assemble(arch, _entry_steps(plan, arch, abi, each=not engine.limits)),
+        entry=_entry(plan, arch, abi, each=not engine.limits, waits=waits),
         mounts=mounts,
         hidden=tuple(one.path for one in plan.workspace.hidden),
         covered=plan.covered,
@@ -170,7 +178,7 @@ def _unlike(wanted: "dict[str, Any]", made: "dict[str, Any]", where: str) -> lis
     ]
 
 
-def _entry_steps(plan: Plan, arch: str, abi: int, *, each: bool) -> tuple[Step, ...]:
+def _entry(plan: Plan, arch: str, abi: int, *, each: bool, waits: bool) -> bytes:
     """Return what is done inside: nothing, until the launcher's helper has furnished the container.
 
     Where the launcher goes away first, the read ends, and what is written next finds nobody: the command is
@@ -178,22 +186,31 @@ def _entry_steps(plan: Plan, arch: str, abi: int, *, each: bool) -> tuple[Step, 
     """
     door = b"\x01\0" + _DOOR.encode() + b"\0"
     gone = "the launcher is gone"
-    limits = resource_limits(sandbox.limits_of(plan))
-    return (
+    first = (
         Call(name="socket", arguments=(1, 5, 0), result=_CHANNEL, failure=gone),
         Call(name="connect", arguments=(_CHANNEL, Data(content=door), len(door)), failure=gone),
         Call(name="read", arguments=(_CHANNEL, Slot(offset=520, address=True), 1), failure=gone),
+    )
+    steps = _entry_steps(plan, arch, abi, each=each, into=() if waits else (_change_folder(plan),))
+    return sandbox.entry_program(plan, arch, steps, _CHANNEL if waits else None, first)
+
+
+def _change_folder(plan: Plan) -> Step:
+    folder = Data(content=plan.cwd.encode("utf-8", "surrogateescape") + b"\0")
+    return Call(name="chdir", arguments=(folder,), failure="the working directory is not there")
+
+
+def _entry_steps(plan: Plan, arch: str, abi: int, *, each: bool, into: tuple[Step, ...]) -> tuple[Step, ...]:
+    gone = "the launcher is gone"
+    limits = resource_limits(sandbox.limits_of(plan))
+    return (
         *(notify.steps(arch, _CHANNEL) if plan.programs else ()),
         Call(name="write", arguments=(_CHANNEL, Data(content=b"R"), 1), failure=gone),
         Call(
             name="rt_sigprocmask", arguments=(2, Data(content=bytes(8)), 0, 8)
         ),  # some inits leave one behind
         Call(name="close_range", arguments=(3, 0xFFFFFFFF, 0), failure="cannot close inherited descriptors"),
-        Call(
-            name="chdir",
-            arguments=(Data(content=plan.cwd.encode("utf-8", "surrogateescape") + b"\0"),),
-            failure="the working directory is not there",
-        ),
+        *into,
         sandbox.limit(RLIMIT_CORE, 1),  # no core file, and no program that takes one
         *(sandbox.limit(kind, value) for kind, value in limits if each or kind != RLIMIT_NPROC),
         *notify.install(seccomp.assemble(arch, sandbox.filter_options(plan))),

@@ -14,7 +14,7 @@ Three things are peculiar:
 - Host sockets and fifos stay closed (`--host-uds=none`, `--host-fifo=none`): a socket file is a file.
 """
 
-from ringfence.boundary import notify, oci, reaper, seccomp, stub
+from ringfence.boundary import notify, oci, reaper, seccomp
 from ringfence.boundary.model import Plan
 from ringfence.boundary.stub import Step
 from ringfence.boundary.tiers import sandbox
@@ -24,13 +24,15 @@ _ROOT, _BUNDLE = "/boundary", "/bundle"
 _MMAP_MIN_ADDR = "65536"
 
 
-def render(plan: Plan, *, arch: str, bwrap: str, runsc: str, terminals: tuple[int, ...]) -> Invocation:
+def render(
+    plan: Plan, *, arch: str, bwrap: str, runsc: str, terminals: tuple[int, ...], waits: bool = False
+) -> Invocation:
     """Turn a plan into an invocation. `terminals`: the standard streams that are some."""
     shared = plan.workspace.mode == "direct" or bool(plan.policy.files.write)  # the host may change files too
     return Invocation(
         bwrap=bwrap,
         options=_options(runsc),
-        entry=stub.assemble(arch, _entry_steps(plan, arch, terminals)),
+        entry=sandbox.entry_program(plan, arch, _entry_steps(plan, arch, terminals), 3 if waits else None),
         filter=b"",
         mounts=plan.mounts,
         hidden=tuple(one.path for one in plan.workspace.hidden),

@@ -24,10 +24,10 @@ _AF_INET, _SOCK_STREAM, _SOL_SOCKET, _SCM_RIGHTS = 2, 1, 1, 1
 _READY_FD = 3  # inside: the entry program says here that the boundary stands
 
 
-def render(plan: Plan, *, arch: str, bwrap: str, abi: int) -> Invocation:
+def render(plan: Plan, *, arch: str, bwrap: str, abi: int, waits: bool = False) -> Invocation:
     """Turn a plan into an invocation."""
     private = plan.wire.kind == "private"
-    entry = stub.assemble(arch, _entry_steps(plan, arch, abi=abi))
+    entry = entry_program(plan, arch, _entry_steps(plan, arch, abi=abi), _READY_FD if waits else None)
     common = Invocation(
         bwrap=bwrap,
         options=(),
@@ -145,6 +145,23 @@ if TYPE_CHECKING:
 
 
 # --- the entry program ---------------------------------------------------------------------------
+
+
+def entry_program(
+    plan: Plan,
+    arch: str,
+    steps: tuple[Step, ...],
+    waits_at: int | Slot | None,
+    first: tuple[Step, ...] = (),
+) -> bytes:
+    """Return the entry program; where it `waits_at` a descriptor, one that receives its command."""
+    if waits_at is None:
+        return stub.assemble(arch, (*first, *steps))
+    from ringfence.boundary import waiting
+
+    said = Call(name="write", arguments=(waits_at, Data(content=waiting.WAITS), 1), failure="nobody waits")
+    received = (*first, said, *waiting.steps(waits_at), *waiting.change_folder())
+    return stub.assemble(arch, (*received, *steps[:-1], waiting.execute(plan)), writable=waiting.WRITABLE)
 
 
 def _entry_steps(plan: Plan, arch: str, *, abi: int) -> tuple[Step, ...]:
