@@ -90,7 +90,6 @@ class Supervisor:
         self.gate_died = False  # while the session was alive
         self._gate_end = -1
         self._later = watch.later
-        self._full = False  # typing waits until the session takes it
 
     def run(self) -> Outcome:
         """Watch until the session is over."""
@@ -177,12 +176,12 @@ class Supervisor:
             self._ready()
         elif fd == watch.terminal.master:
             if watch.terminal.output():
-                self._pass_typed()
+                watch.terminal.pass_typed(self._poll)
             else:
                 self._poll.unregister(fd)
         elif fd == 0:
             if watch.terminal.input():
-                self._pass_typed()
+                watch.terminal.pass_typed(self._poll)
             else:
                 self._poll.unregister(0)
         elif watch.line is not None and fd == watch.line.fd:
@@ -194,18 +193,6 @@ class Supervisor:
                 self._kill("it was about to send out a canary: something inside steals what it finds")
         else:
             self._gate()
-
-    def _pass_typed(self) -> None:
-        """Pass typing on; what nothing inside reads waits here, and holds up neither clock nor signals."""
-        master, full = self._watch.terminal.master, self._watch.terminal.full()
-        if full == self._full:
-            return
-        self._full = full
-        self._poll.register(master, select.POLLIN | (select.POLLOUT if full else 0))
-        if full:
-            self._poll.unregister(0)
-        else:
-            self._poll.register(0, select.POLLIN)
 
     def _told(self, line: Line) -> None:
         number = line.told()

@@ -7,6 +7,7 @@ size and interrupt keys then work inside as they do outside.
 
 import fcntl
 import os
+import select
 import termios
 
 _TIOCGWINSZ, _TIOCSWINSZ = 0x5413, 0x5414
@@ -20,6 +21,7 @@ class Terminal:
         self.streams = tuple(fd for fd in (0, 1, 2) if _is_terminal(fd))
         self.master = self.slave = -1
         self._typed = b""  # and not taken by the session yet
+        self._full = False  # it waits until the session takes it
         self._saved: list[object] | None = None
         if self.streams:
             self.master, self.slave = os.openpty()
@@ -81,15 +83,23 @@ class Terminal:
         self._typed = os.read(0, _CHUNK)
         return bool(self._typed)
 
-    def full(self) -> bool:
-        """Pass on what was typed; tell whether some of it has to wait, since nothing inside reads it."""
+    def pass_typed(self, poll: select.poll) -> None:
+        """Pass typing on; what nothing inside reads waits here, and holds up neither clock nor signals."""
         try:
             self._typed = self._typed[os.write(self.master, self._typed) :] if self._typed else b""
         except BlockingIOError:
             pass
         except OSError:  # nobody has the other end any more
             self._typed = b""
-        return bool(self._typed)
+        full = bool(self._typed)
+        if full == self._full:
+            return
+        self._full = full
+        poll.register(self.master, select.POLLIN | (select.POLLOUT if full else 0))
+        if full:
+            poll.unregister(0)
+        else:
+            poll.register(0, select.POLLIN)
 
     def restore(self) -> None:
         """Give the operator's terminal back as it was."""

@@ -100,10 +100,14 @@ class _Attached:
                         self._drain()
                         return status
                 elif fd == self._terminal.master:
-                    if not self._terminal.output():
+                    if self._terminal.output():
+                        self._terminal.pass_typed(self._poll)
+                    else:
                         self._poll.unregister(fd)
                 elif fd == 0:
-                    if not self._terminal.input():
+                    if self._terminal.input():
+                        self._terminal.pass_typed(self._poll)
+                    else:
                         self._poll.unregister(0)
                 else:
                     self._signals()
