@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from ringfence.boundary.detector import Looking
     from ringfence.boundary.folder import Folder
     from ringfence.boundary.programs import Guarding
-    from ringfence.boundary.supervise import Line, Outcome, Supervisor
+    from ringfence.boundary.supervise import Glance, Line, Outcome, Supervisor
     from ringfence.boundary.terminal import Terminal
     from ringfence.credential.authority import Authority
     from ringfence.workspace.aside import Moved
     from ringfence.workspace.overlay import Held
-    from ringfence.workspace.quota import Quota
 
 
 def run(request: Request, host: Host) -> int:
@@ -76,6 +75,7 @@ class Session:
         self._folder: Folder = folder.create(host)
         try:
             self._plan = self._decide()
+            self._glance = self._looked_at()
             self._record()
         except BaseException:
             if self._copy is not None:
@@ -215,7 +215,7 @@ class Session:
             memory=None if self._group else limits.watched(made.policy.limits, made.limits),
             group=self._group,
             early=bool(made.publish) or (made.policy.egress.start == "early" and speaks(made.policy)),
-            quota=self._quota(),
+            glance=self._glance,
             on_stood=self._note_boundary,
             on_programs=self._guard,
             later=self._look,
@@ -229,9 +229,12 @@ class Session:
 
         self._looking = Looking(self._plan, self._host)
 
-    def _quota(self) -> "Quota | None":
+    def _looked_at(self) -> "Glance | None":
+        """Return what is looked at all the time, as it is before any mount is made."""
         if self._copy is None:
-            return None
+            from ringfence.boundary.covers import Covers
+
+            return Covers(self._plan)
         from ringfence.boundary import copies
 
         return copies.quota_of(self._copy, self._plan.policy)

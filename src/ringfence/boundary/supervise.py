@@ -25,7 +25,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ringfence.boundary.covers import Covers
     from ringfence.workspace.quota import Quota
+
+    Glance = Quota | Covers
 
 SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGTERM, SIGWINCH = 1, 2, 3, 9, 15, 28
 _FORWARDED = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)
@@ -53,7 +56,7 @@ class Watch(Struct):
     memory: int | None  # bytes, where the launcher has to watch it itself
     group: Group | None
     early: bool  # start the gate's process at once
-    quota: "Quota | None" = None  # on what the session writes
+    glance: "Glance | None" = None  # looks often whether the session has to end
     later: "Callable[[], None] | None" = None  # called once, when the session has lasted a moment
     on_stood: "Callable[[tuple[int, ...]], None] | None" = None  # gets the boundary's processes
     on_programs: "Callable[[int], None] | None" = None  # gets the listener that programs inside wait at
@@ -136,8 +139,8 @@ class Supervisor:
             until.append(started + self._watch.wall_time)
         if self._watch.memory is not None:
             until.append(now + _SAMPLE)
-        if self._watch.quota is not None:
-            until.append(now + self._watch.quota.every)
+        if self._watch.glance is not None:
+            until.append(now + self._watch.glance.every)
         if self._later is not None:
             until.append(started + _LATER)
         if not self._stood:
@@ -158,10 +161,10 @@ class Supervisor:
             used = memory_of(watch.inside or watch.pid)
             if used > watch.memory:
                 self._kill(f"the session used {used} bytes of memory, more than its {watch.memory}")
-        if watch.quota is not None and not self._reason:
-            too_much = watch.quota.look()
-            if too_much:
-                self._kill(too_much)
+        if watch.glance is not None and not self._reason:
+            why = watch.glance.look()
+            if why:
+                self._kill(why)
 
     def _call_later(self) -> None:
         later, self._later = self._later, None

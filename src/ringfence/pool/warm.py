@@ -9,6 +9,7 @@ import time
 
 from ringfence.boundary import folder, launch, records, waiting
 from ringfence.boundary.choice import GVISOR, MICROVM
+from ringfence.boundary.covers import bound
 from ringfence.boundary.launch import Child
 from ringfence.boundary.model import Plan
 from ringfence.boundary.project import Place
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 STANDS = 60.0  # seconds until a boundary must wait for its command
 _NOSIGNAL = 0x4000
-_BINDS = frozenset(("ro", "rw", "pin", "masked", "overlay"))  # mounts of what stands at a path of the host
 
 
 class StaleError(RingfenceError):
@@ -291,27 +291,6 @@ class Warm(Session):
     def _say(self, text: str) -> None:
         if not self._request.quiet:
             self._tell(text)
-
-
-def bound(plan: Plan) -> dict[str, tuple[int, int]]:
-    """Return which files and folders a plan's mounts are made of, and lie on.
-
-    A mount holds what it was made of: it shows the old file when another takes its name, and one that hides
-    or protects a name is gone then. Where an overlay hides names, they stay hidden.
-    """
-    paths = [mount.source for mount in plan.mounts if mount.kind in _BINDS]
-    paths += [mount.target for mount in plan.mounts if mount.kind == "mask"]
-    if plan.workspace.mode != "overlay":
-        paths += [one.path for one in plan.workspace.hidden]
-    return {path: _identity(path) for path in paths}
-
-
-def _identity(path: str) -> tuple[int, int]:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return (0, 0)
-    return (found.st_dev, found.st_ino)
 
 
 def give(ready: int, image: bytes, streams: tuple[int, ...]) -> None:
