@@ -277,12 +277,12 @@ class TestTerminal:
         screen.resize(31, 97)
 
     def test_an_interrupt_ends_the_job_and_not_the_session(self, screen):
-        screen.type("sh -c \"echo 'be''gun'; sleep 500\"\n")
+        screen.type("sh -c \"echo 'be''gun'; exec sleep 500\"\n")
         screen.until("begun\n")
         assert "<130>> " in screen.press("\x03", r"<\d+>> $")
 
     def test_jobs_are_stopped_continued_and_brought_back(self, screen):
-        screen.type("sh -c \"echo 'be''gun'; sleep 500\"\n")
+        screen.type("sh -c \"echo 'be''gun'; exec sleep 500\"\n")
         screen.until("begun\n")
         assert "Stopped" in screen.press("\x1a", r"<148>> $")
         assert "Stopped" in screen.say("jobs")

@@ -16,9 +16,18 @@ from ringfence.workspace import crew
 def three(monkeypatch):
     """Have three processors."""
     monkeypatch.setattr(crew, "_processors", lambda: 3)
+    before = children()
     yield
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children() <= before
+
+
+def children():
+    """Return this process's children; those of other tests' that it has taken in are among them."""
+    found = set()
+    for task in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
+            found.update(file.read().split())
+    return found
 
 
 def test_an_error_in_a_child_is_raised_as_it_is():

@@ -16,7 +16,7 @@ _NAMED = (
     "mem", "kmem", "port", "kmsg", "kvm", "fuse", "cuse", "loop-control", "loop0", "net/tun", "vhost-net",
     "vhost-vsock", "vsock", "uinput", "userfaultfd", "mapper/control", "btrfs-control", "snd/seq", "rfkill",
     "cpu/0/msr", "vda", "sda", "nvme0n1", "dm-0", "zram0", "ppp", "nvram", "dri/card0", "bus/usb", "hwrng",
-    "tty0", "ttyS0", "vcs", "autofs",
+    "tty0", "ttyS0", "vcs", "autofs", "hvc0",
 )  # fmt: skip
 
 _IN_MEMORY = {"/tmp", "/dev/shm", "/dev"}  # tmpfs in every tier with a kernel of its own
