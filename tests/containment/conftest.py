@@ -19,6 +19,7 @@ WHO = ["root", "user"] if os.geteuid() == 0 else ["user"]
 @pytest.fixture(autouse=True)
 def nothing_is_left():
     """Fail a test that left something of a session on the machine."""
+    leaks.adopt()
     before = leaks.Traces()
     yield
     left = before.left()
